@@ -1,0 +1,1 @@
+"""Contracts and algebra of dagcast; see the submodules."""

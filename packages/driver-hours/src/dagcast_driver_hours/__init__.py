@@ -1,0 +1,1 @@
+"""Supply: organic driver hours and what incentives add to them."""

@@ -1,0 +1,1 @@
+"""Pickup ETA from the driver-hours identity of a matching market."""

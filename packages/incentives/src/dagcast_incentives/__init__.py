@@ -1,0 +1,1 @@
+"""Driver bonus spend to incremental driver hours."""

@@ -1,0 +1,1 @@
+"""Prime time, conversion, rides, revenue, driver pay and profit."""

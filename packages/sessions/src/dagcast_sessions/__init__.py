@@ -1,0 +1,1 @@
+"""Rider demand: organic, weather-driven and coupon-driven app sessions."""

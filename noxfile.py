@@ -1,0 +1,260 @@
+"""Every check that a developer, CI or a release runs; `nox --list` explains them.
+
+Each session gets an environment of its own from the workspace through uv. A package's `tests`
+and `lowest` sessions see only what that package declares, so an undeclared import fails there
+even though it passes in the shared environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = [
+    "gates",
+    "lint",
+    "types",
+    "tests",
+    "contracts",
+    "integration",
+    "lowest",
+    "wheels",
+]
+
+ROOT = Path(__file__).parent
+PYTHON = "3.11"
+TEAMS = ("sessions", "driver-hours", "eta", "pricing", "incentives")
+PACKAGES = {
+    "dagcast-core": Path("packages/core"),
+    "dagcast-testing": Path("packages/testing"),
+    **{f"dagcast-{team}": Path(f"packages/{team}") for team in TEAMS},
+    "dagcast-simulator": Path("packages/simulator"),
+    "dagcast": Path("integration"),
+}
+# A change in a package affects itself and these (DESIGN section 1: who may import whom).
+DEPENDENTS = {
+    "dagcast-core": tuple(PACKAGES),
+    "dagcast-testing": (*(f"dagcast-{team}" for team in TEAMS), "dagcast"),
+    **{f"dagcast-{team}": ("dagcast",) for team in TEAMS},
+    "dagcast-simulator": ("dagcast",),
+    "dagcast": (),
+}
+
+# uv does not read pip's settings: without this it would ignore a local folder of wheels that
+# pip was given, and download a CUDA build of torch instead. The folder is never required.
+if "PIP_FIND_LINKS" in os.environ and "UV_FIND_LINKS" not in os.environ:
+    os.environ["UV_FIND_LINKS"] = os.environ["PIP_FIND_LINKS"]
+# Compiling torch and pandas afresh in every subprocess costs more than all our tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# One thread per process: pytest-xdist already uses the cores, and results stay repeatable.
+TEST_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _sync(session: nox.Session, *options: str) -> None:
+    """Bring the session's environment to exactly what ``options`` select from the workspace."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--quiet",
+        "--exact",
+        f"--python={session.virtualenv.location}",
+        *options,
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+
+
+def _everything(session: nox.Session) -> None:
+    _sync(session, "--all-packages", "--group", "dev")
+
+
+@nox.session(python=PYTHON)
+def gates(session: nox.Session) -> None:
+    """Check versions between members, assembly, who imports whom, and what is tracked."""
+    _everything(session)
+    # uv ignores version ranges between workspace members, so this is not redundant.
+    session.run("uv", "pip", "check", f"--python={session.virtualenv.location}")
+    session.run("dagcast", "check")
+    session.run("lint-imports", "--no-cache")
+    problems = _tracked_file_problems()
+    if problems:
+        session.error("\n".join(problems))
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Lint and check the formatting."""
+    session.install("ruff>=0.17,<0.18")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=PYTHON)
+def types(session: nox.Session) -> None:
+    """Type-check every package strictly."""
+    _everything(session)
+    session.run("mypy", *session.posargs or [str(p / "src") for p in PACKAGES.values()])
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
+def tests(session: nox.Session, package: str) -> None:
+    """Test one package alone, with only its declared dependencies."""
+    _sync(session, "--package", package, "--group", "test")
+    _pytest(session, str(PACKAGES[package]))
+
+
+@nox.session(python=PYTHON)
+def contracts(session: nox.Session) -> None:
+    """Test what spans packages: assembly, label permutations, conformance of what is installed."""
+    _everything(session)
+    _pytest(session, "tests/contracts")
+
+
+@nox.session(python=PYTHON)
+def integration(session: nox.Session) -> None:
+    """Run the whole loop on small worlds, and on real data where it is present."""
+    _everything(session)
+    _pytest(session, "tests/end_to_end", "tests/real")
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
+def lowest(session: nox.Session, package: str) -> None:
+    """Test one package at the lowest versions that it declares."""
+    # torch first and alone: lowest-direct resolution must not go looking for other builds of it.
+    session.install("torch==2.13.0")
+    sources = _workspace_needs(package)
+    session.install(
+        "--resolution=lowest-direct",
+        "--no-sources",
+        *(argument for name in sources for argument in ("-e", str(PACKAGES[name]))),
+        *_test_requirements(package),
+    )
+    _pytest(session, str(PACKAGES[package]))
+
+
+@nox.session(python=PYTHON)
+def build(session: nox.Session) -> None:
+    """Build every package's wheel and sdist into dist/."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run_install("uv", "build", "--quiet", "--all-packages", "--out-dir", "dist")
+    session.install("twine>=6")
+    session.run("twine", "check", "--strict", *map(str, sorted((ROOT / "dist").glob("*.*"))))
+
+
+@nox.session(python=PYTHON)
+def wheels(session: nox.Session) -> None:
+    """Install the built wheels in a clean environment, away from the sources, and use them."""
+    build_folder = Path(session.create_tmp()).resolve() / "wheels"
+    shutil.rmtree(build_folder, ignore_errors=True)
+    session.run_install(
+        "uv", "build", "--quiet", "--wheel", "--all-packages", "--out-dir", str(build_folder)
+    )
+    session.install("torch==2.13.0")
+    session.install(*map(str, sorted(build_folder.glob("*.whl"))))
+    session.chdir(session.create_tmp())
+    session.run("dagcast", "--version")
+    session.run("dagcast", "check")
+
+
+@nox.session(python=PYTHON)
+def demo(session: nox.Session) -> None:
+    """Run the main job: simulate a market, plan its next week, measure the regret."""
+    _sync(session, "--all-packages")
+    session.run("dagcast", "demo", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def real(session: nox.Session) -> None:
+    """Forecast real ride-hailing data beside the seasonal benchmarks."""
+    _sync(session, "--all-packages")
+    data = os.environ.get("DAGCAST_REAL_DATA", str(ROOT.parent / "shared" / "data"))
+    session.run("dagcast", "demo", "--real", "uber-nyc-2015", "--data", data, *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def bench(session: nox.Session) -> None:
+    """Measure ratios against raw torch, rivals and limits: `nox -s bench -- tensor solver`."""
+    _everything(session)
+    names = session.posargs or sorted(
+        path.stem.removeprefix("bench_") for path in Path("tests/benchmarks").glob("bench_*.py")
+    )
+    for name in names:
+        session.run("python", f"tests/benchmarks/bench_{name}.py", success_codes=[0])
+
+
+def _pytest(session: nox.Session, *paths: str) -> None:
+    present = [path for path in paths if (ROOT / path).exists()]
+    session.run("pytest", "-q", *present, *session.posargs, env=TEST_ENVIRONMENT)
+
+
+def _pyproject(package: str) -> dict[str, object]:
+    return nox.project.load_toml(ROOT / PACKAGES[package] / "pyproject.toml")
+
+
+def _requirements(package: str) -> list[str]:
+    metadata = _pyproject(package)
+    groups: dict[str, list[str]] = metadata.get("dependency-groups", {})  # type: ignore[assignment]
+    project: dict[str, list[str]] = metadata["project"]  # type: ignore[assignment]
+    return [*project["dependencies"], *groups.get("test", [])]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
+
+
+def _workspace_needs(package: str) -> list[str]:
+    """List the workspace members that ``package`` needs, itself included, transitively."""
+    needed = [package]
+    for name in needed:
+        needed += [
+            _name(r)
+            for r in _requirements(name)
+            if _name(r) in PACKAGES and _name(r) not in needed
+        ]
+    return list(dict.fromkeys(needed))
+
+
+def _test_requirements(package: str) -> list[str]:
+    groups: dict[str, list[str]] = _pyproject(package).get("dependency-groups", {})  # type: ignore[assignment]
+    return [r for r in groups.get("test", []) if _name(r) not in PACKAGES]
+
+
+TRACKED = re.compile(
+    r"(\.gitignore|\.ci/run|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
+    r"|docs/.+\.(md|png|svg)"
+    r"|tests/.+\.(py|md|toml)"
+    r"|(packages/[a-z-]+|integration)/(README\.md|CHANGELOG\.md|pyproject\.toml|contract\.json"
+    r"|changelog\.d/[^/]+\.md|tests/.+|src/[a-z_]+/.+|releases/.+\.json))"
+)
+# Written in pieces so that this file passes its own check.
+FORBIDDEN = re.compile(
+    "python" + r"hosted|pypi\.org/" + r"(simple|packages)|registry\." + r"npmjs|deb\."
+    r"debian\.org" + r"|(^|[^\w.])/(" + r"work|farm|opt/wheels|root)/"
+)
+
+
+def _tracked_file_problems() -> list[str]:
+    """Find tracked files that the layout does not explain or that name a host or machine path."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    problems = []
+    for name in listed.stdout.splitlines():
+        if not TRACKED.fullmatch(name):
+            problems.append(f"{name}: tracked, but DESIGN section 1 explains no such file")
+        path = ROOT / name
+        if path.suffix in {".png"} or not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            if FORBIDDEN.search(line):
+                problems.append(f"{name}:{number}: names a registry's host or a machine's path")
+    return problems

@@ -191,6 +191,18 @@ def bench(session: nox.Session) -> None:
         session.run("python", f"tests/benchmarks/bench_{name}.py", success_codes=[0])
 
 
+@nox.session(python=False)
+def affected(session: nox.Session) -> None:
+    """Print the packages that changes since a revision (default: main) affect."""
+    base = session.posargs[0] if session.posargs else "main"
+    changed = subprocess.run(
+        ["git", "diff", "--name-only", base], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    direct = {n for n, folder in PACKAGES.items() for c in changed if c.startswith(f"{folder}/")}
+    reached = direct.union(*(DEPENDENTS[name] for name in direct))
+    print("\n".join(name for name in PACKAGES if name in reached) or "no package is affected")
+
+
 def _pytest(session: nox.Session, *paths: str) -> None:
     present = [path for path in paths if (ROOT / path).exists()]
     session.run("pytest", "-q", *present, *session.posargs, env=TEST_ENVIRONMENT)

@@ -1,0 +1,44 @@
+"""Declarations that packages exchange before any number is computed: no torch, no pandas."""
+
+from dagcast_core.contract._checks import FrozenMapping
+from dagcast_core.contract._contract import Contract, Effect, Input, Sign
+from dagcast_core.contract._dim import Dim, DimKind
+from dagcast_core.contract._errors import AssemblyError, ContractError
+from dagcast_core.contract._experiment import (
+    Arm,
+    Cells,
+    Change,
+    Design,
+    Experiment,
+    ExperimentSet,
+    Scale,
+)
+from dagcast_core.contract._problem import Problem
+from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
+from dagcast_core.contract._world import World, WorldFactory
+
+__all__ = [
+    "Aggregation",
+    "Arm",
+    "AssemblyError",
+    "Bounds",
+    "Cells",
+    "Change",
+    "Contract",
+    "ContractError",
+    "Design",
+    "Dim",
+    "DimKind",
+    "Effect",
+    "Experiment",
+    "ExperimentSet",
+    "FrozenMapping",
+    "Input",
+    "Problem",
+    "Quantity",
+    "Scale",
+    "Sign",
+    "Weighted",
+    "World",
+    "WorldFactory",
+]

@@ -1,0 +1,55 @@
+"""One line per root cause, the same for people and machines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dagcast_core.contract._checks import check_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps packages from working together.
+
+    Args:
+        code: stable; ``docs/reference/problems/<code>.md`` explains it.
+        kind: what sort of thing is wrong, e.g. ``unit``.
+        name: the quantity, model, hook or file concerned.
+        consumer: who is let down, with its version; empty if nobody is.
+        producer: who causes it, with its version; empty if nobody does.
+        expected: one side,
+        found: the other side,
+        fix: and the way out.
+    """
+
+    code: str
+    kind: str
+    name: str
+    consumer: str
+    producer: str
+    expected: str
+    found: str
+    fix: str
+
+    def __str__(self) -> str:
+        sides = f"{self.consumer or '-'} <- {self.producer or '-'}"
+        line = (
+            f"{self.code} [{sides}] {self.kind} '{self.name}': "
+            f"expected {self.expected}; found {self.found}. fix: {self.fix}"
+        )
+        # Texts of exceptions end up in `found`, and a problem stays one line.
+        return " ".join(line.split())
+
+    def to_json(self) -> dict[str, str]:
+        """Return the fields as JSON types."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Problem":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ContractError: an unknown key.
+        """
+        check_keys(data, cls.__slots__, "a Problem")
+        return cls(**data)

@@ -1,0 +1,64 @@
+"""What a simulated marketplace does for the rest: the only thing integration knows of one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, DatetimeIndex
+
+    from dagcast_core.contract._experiment import Experiment
+
+
+class World(Protocol):
+    """A marketplace whose truth is known.
+
+    Decisions are frames with the columns ``incentive``, ``region``, ``hour`` and ``usd``
+    (USD/h in the hour that starts at ``hour``, UTC).
+    """
+
+    def write_events(self, folder: Path) -> dict[str, int]:
+        """Write the history's event files, and calendar and forecast of the planning week.
+
+        Returns:
+            Rows written, by file.
+        """
+        ...
+
+    def play(
+        self, folder_out: Path, decisions: "DataFrame", hours: "DatetimeIndex"
+    ) -> dict[str, int]:
+        """Live through ``hours`` under ``decisions`` and write their event files.
+
+        The random numbers do not depend on the decisions, so two plans meet the same week.
+
+        Returns:
+            Rows written, by file.
+        """
+        ...
+
+    def outcome(self, decisions: "DataFrame") -> "DataFrame":
+        """Return what would happen under ``decisions``, without writing events.
+
+        Returns:
+            One row per region and hour of the planning week, one column per quantity.
+        """
+        ...
+
+    def true_effect(self, experiment: "Experiment") -> float:
+        """Return the effect that ``experiment`` estimates, on its own scale."""
+        ...
+
+
+class WorldFactory(Protocol):
+    """Makes and reopens worlds of one kind; what the hook ``dagcast_worlds`` returns."""
+
+    name: str
+
+    def create(self, regions: int, weeks: int, seed: int, scenario: Mapping[str, Any]) -> World:
+        """Return a new marketplace; equal arguments give equal worlds."""
+        ...
+
+    def load(self, folder: Path) -> World:
+        """Return the world whose ``world.json`` lies in ``folder``."""
+        ...

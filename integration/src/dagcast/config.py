@@ -1,0 +1,285 @@
+"""Settings of a project, as ``dagcast.toml`` declares them.
+
+A limit is either an amount (``limit``) or a multiple of what happened in recent weeks
+(``of_recent``), so that a new project has sensible limits before anybody typed one.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from dagcast import _config_file
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Labels = tuple[str, ...]
+
+ENVIRONMENT_PREFIX = "DAGCAST_"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def _utc_hour(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError("a time with a zone, such as 2026-03-02T00:00:00Z")
+    moment = moment.astimezone(UTC)
+    if moment.minute or moment.second or moment.microsecond:
+        raise ValueError("the start of an hour, such as 2026-03-02T00:00:00Z")
+    return moment
+
+
+class Data(_Settings):
+    """What the project knows: a moment, and how much history before it."""
+
+    as_of: datetime | None = None
+    history_weeks: Annotated[int, Field(ge=3)] = 16
+
+    _hour = field_validator("as_of")(_utc_hour)
+
+
+class Horizon(_Settings):
+    """The hours to decide about."""
+
+    start: datetime | None = None
+    hours: Annotated[int, Field(ge=1, le=24 * 56)] = 168
+
+    _hour = field_validator("start")(_utc_hour)
+
+    def end(self, start: datetime) -> datetime:
+        """First hour after the horizon."""
+        return start + timedelta(hours=self.hours)
+
+
+class Lever(_Settings):
+    """Bounds of one cell of a lever, in the lever's unit."""
+
+    lower: NonNegative = 0.0
+    upper: Positive | None = None
+    upper_of_recent: Positive | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if (self.upper is None) == (self.upper_of_recent is None):
+            raise ValueError("a table with either upper or upper_of_recent")
+        if self.upper is not None and self.lower > self.upper:
+            raise ValueError(f"a range with lower <= upper, but {self.lower} > {self.upper}")
+        return self
+
+
+class Budget(_Settings):
+    """A limit on the sum of a lever over the horizon, for each label of ``by``."""
+
+    lever: str = "incentive_spend"
+    limit: NonNegative | None = None
+    of_recent: Positive | None = None
+    by: Labels = ()
+    where: dict[str, Labels] = {}
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        return _one_of(self, "limit", "of_recent")
+
+
+class Guardrail(_Settings):
+    """A limit on an outcome, for each label of ``by``."""
+
+    quantity: str
+    sense: Literal["<=", ">="] = "<="
+    limit: float | None = None
+    of_recent: Positive | None = None
+    by: Labels = ()
+    reduce: Literal["mean", "sum"] = "mean"
+    weight: str | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        return _one_of(self, "limit", "of_recent")
+
+
+class RampLimit(_Settings):
+    """Largest change of a lever from one hour to the one ``step`` hours later."""
+
+    lever: str = "incentive_spend"
+    step: Count = 24
+    limit: Positive | None = None
+    of_upper: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        return _one_of(self, "limit", "of_upper")
+
+
+class Objective(_Settings):
+    """What a plan maximises: a weighted sum of quantities over the horizon."""
+
+    weights: dict[str, float] = {"profit": 1.0}
+    unit: str = "USD"
+
+    @field_validator("weights")
+    @classmethod
+    def _any_weight(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not any(weights.values()):
+            raise ValueError("at least one quantity with a weight other than 0")
+        return weights
+
+
+class Backtest(_Settings):
+    """Rolling origins of the backtest, the last one a horizon before the data moment."""
+
+    origins: Count = 4
+    horizon_hours: Count = 168
+    step_hours: Count = 168
+    quantities: Labels = ("sessions", "driver_hours", "eta", "rides")
+
+
+class Uncertainty(_Settings):
+    """Draws of the parameters, from which come the intervals."""
+
+    draws: Annotated[int, Field(ge=2)] = 32
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    method: Literal["laplace", "bootstrap"] = "laplace"
+
+
+class Solver(_Settings):
+    """When the solver stops."""
+
+    tolerance: Positive = 1e-6
+    seconds: Positive = 60.0
+
+
+class Seeds(_Settings):
+    """Seeds of everything random; the same seeds give the same figures."""
+
+    world: int = 0
+    draws: int = 0
+    plan: int = 0
+
+
+class Config(_Settings):
+    """All settings of a project; see the classes of its tables."""
+
+    name: str = "marketplace"
+    data: Data = Data()
+    horizon: Horizon = Horizon()
+    models: dict[str, str] = {}
+    disable: Labels = ()
+    recent_weeks: Count = 4
+    levers: dict[str, Lever] = {}
+    budgets: tuple[Budget, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    ramps: tuple[RampLimit, ...] = ()
+    objective: Objective = Objective()
+    backtest: Backtest = Backtest()
+    uncertainty: Uncertainty = Uncertainty()
+    solver: Solver = Solver()
+    seeds: Seeds = Seeds()
+
+
+def _one_of(settings: Any, first: str, second: str) -> Any:
+    if (getattr(settings, first) is None) == (getattr(settings, second) is None):
+        raise ValueError(f"a table with either {first} or {second}")
+    return settings
+
+
+def load_config(
+    path: Path,
+    *,
+    flags: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Read ``dagcast.toml`` under the precedence flag, environment, file, default.
+
+    Args:
+        path: the file.
+        flags: dotted key to text, as ``--set backtest.origins=8`` gives them.
+        environment: variables; ``DAGCAST_BACKTEST__ORIGINS=8`` sets ``backtest.origins``.
+
+    Raises:
+        ConfigError: an unknown key or a bad value; lists every problem with its place.
+    """
+    tables, text = _config_file.parse(path)
+    sources: dict[str, str] = {}
+    for name, value in sorted((environment or {}).items()):
+        if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+            dotted = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            sources[dotted] = f"environment variable {name}"
+            tables = _config_file.merge(
+                tables, dotted, _config_file.literal(value), sources[dotted]
+            )
+    for dotted, value in (flags or {}).items():
+        sources[dotted] = f"--set {dotted}"
+        tables = _config_file.merge(tables, dotted, _config_file.literal(value), sources[dotted])
+    try:
+        return Config.model_validate(tables)
+    except ValidationError as error:
+        raise _config_file.explain(error, Config, path=path, text=text, sources=sources) from None
+
+
+def config_text(config: Config) -> str:
+    """The settings as a ``dagcast.toml`` with comments; reading it back gives ``config``."""
+    tables = config.model_dump(exclude_none=True)
+    lines = [
+        "# Settings of a dagcast project. `dagcast check` reads and verifies them.",
+        "# A flag (--set backtest.origins=8) or a variable (DAGCAST_BACKTEST__ORIGINS=8) wins over this file.",
+        f"name = {_toml(tables['name'])}",
+        f"disable = {_toml(tables['disable'])}        # entry points to leave out",
+        f"recent_weeks = {tables['recent_weeks']}      # what `of_recent` multiplies: the mean of so many weeks",
+    ]
+    for name, comment in _COMMENTS.items():
+        lines += ["", f"# {comment}"]
+        value = tables[name]
+        if isinstance(value, tuple | list):
+            for entry in value:
+                lines += [f"[[{name}]]", *_assignments(entry)]
+        elif name == "levers":
+            for lever, entry in value.items():
+                lines += [f"[levers.{lever}]", *_assignments(entry)]
+        else:
+            lines += [f"[{name}]", *_assignments(value)]
+    return "\n".join(lines) + "\n"
+
+
+_COMMENTS = {
+    "data": "What is known: rows that arrived by `as_of`; leave it out for everything ingested.",
+    "horizon": "The hours to decide about; without `start`, the week after the data.",
+    "models": 'quantity = "distribution": which installed model serves it, where several could.',
+    "levers": "Bounds of one cell (incentive, region, hour) in the lever's unit.",
+    "budgets": "Limits on what may be spent over the horizon, in USD, for each label of `by`.",
+    "guardrails": "Limits on outcomes, for each label of `by`.",
+    "ramps": "Largest change of spend between an hour and the one `step` hours later.",
+    "objective": "What a plan maximises: a weighted sum over the horizon.",
+    "backtest": "Rolling origins; each is fitted only on what was known by then.",
+    "uncertainty": "Draws of the parameters, and the level of the intervals.",
+    "solver": "When the solver stops.",
+    "seeds": "The same seeds give the same figures.",
+}
+
+
+def _assignments(table: Mapping[str, Any]) -> list[str]:
+    return [f"{name} = {_toml(value)}" for name, value in table.items()]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string but for DEL, which no name holds.
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_toml(str(name))} = {_toml(item)}" for name, item in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)

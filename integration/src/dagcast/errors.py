@@ -1,0 +1,58 @@
+"""Errors of projects, settings and plan states that a user can act on.
+
+Each says what was expected, what was found and what to do, and carries the exit code with which
+the command line ends. Nothing on disk has changed when one of them is raised.
+"""
+
+from typing import ClassVar
+
+
+class DagcastError(Exception):
+    """Base of the errors raised by this package.
+
+    Attributes:
+        expected: what the operation needed.
+        found: what was there instead.
+        fix: the next step for the reader.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, expected: str, found: str, fix: str) -> None:
+        super().__init__(expected, found, fix)
+        self.expected = expected
+        self.found = found
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}; found {self.found}. {self.fix}"
+
+
+class ProjectError(DagcastError):
+    """The folder is no project, is half-written, or lacks the result of an earlier stage."""
+
+    exit_code = 2
+
+
+class ConfigError(DagcastError):
+    """A setting in ``dagcast.toml``, the environment or a flag is unknown or out of range."""
+
+    exit_code = 2
+
+
+class UsageError(DagcastError):
+    """An argument names something that does not exist, such as a misspelt quantity."""
+
+    exit_code = 2
+
+
+class PlanStateError(DagcastError):
+    """A plan cannot change from the state it is in to the one that was asked for."""
+
+    exit_code = 2
+
+
+class GateError(DagcastError):
+    """A gate did not pass: assembly, causal validity or a release check."""
+
+    exit_code = 3

@@ -1,0 +1,38 @@
+"""The pages that people read before they approve a plan and after it was carried out.
+
+A page is one file: script, style and data are inside it, and nothing is fetched.
+"""
+
+from dagcast.review._content import (
+    Bar,
+    Block,
+    Card,
+    Chart,
+    Column,
+    Forest,
+    Heatmap,
+    Interval,
+    Line,
+    Page,
+    Section,
+    Table,
+    Text,
+)
+from dagcast.review._page import render
+
+__all__ = [
+    "Bar",
+    "Block",
+    "Card",
+    "Chart",
+    "Column",
+    "Forest",
+    "Heatmap",
+    "Interval",
+    "Line",
+    "Page",
+    "Section",
+    "Table",
+    "Text",
+    "render",
+]

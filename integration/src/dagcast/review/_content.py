@@ -1,0 +1,178 @@
+"""What a page shows, free of how it looks.
+
+Arrays are (region, hour) or (1 + region, hour), where row 0 stands for all regions together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Tone = Literal["good", "neutral", "warning", "bad"]
+Role = Literal["plan", "none", "current", "actual", "expost", "1", "2", "3", "4", "5"]
+
+
+@final
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart, (1 + region, hour), with an interval around it if it has one."""
+
+    name: str
+    role: Role
+    values: Array
+    low: Array | None = None
+    high: Array | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Chart:
+    """Lines over the hours of the horizon, for the region chosen on the page."""
+
+    key: str
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    note: str = ""
+    digits: int = 2
+
+
+@final
+@dataclass(frozen=True)
+class Heatmap:
+    """A quantity by region and hour; several layers are chosen on the page."""
+
+    key: str
+    title: str
+    unit: str
+    layers: Mapping[str, Array]
+    note: str = ""
+    digits: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class Bar:
+    """How much of a limit is used."""
+
+    label: str
+    used: float
+    limit: float
+    unit: str
+    binding: bool
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Card:
+    """One figure of the headline with what it is compared with."""
+
+    label: str
+    value: str
+    interval: str = ""
+    comparisons: tuple[tuple[str, str, Tone], ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Interval:
+    """One row of a forest: two estimates of the same effect, in standard errors' own unit."""
+
+    label: str
+    measured: float
+    measured_low: float
+    measured_high: float
+    modelled: float
+    modelled_low: float
+    modelled_high: float
+    passed: bool
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Forest:
+    """Measured against modelled effects, each row on a scale of its own."""
+
+    rows: tuple[Interval, ...]
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; figures are set to the right."""
+
+    name: str
+    numeric: bool = True
+
+
+@final
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; those beyond ``visible`` are folded away."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    visible: int = 12
+    marked: frozenset[int] = frozenset()
+
+
+@final
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+Block: TypeAlias = Chart | Heatmap | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Section:
+    """One part of a page."""
+
+    key: str
+    title: str
+    lead: str
+    blocks: tuple[Block, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Page:
+    """A whole page.
+
+    Attributes:
+        title: of the document.
+        kicker: the line above the headline, such as the project and the week.
+        headline: the answer in one sentence.
+        status: what the certificate says, in a few words.
+        tone: of the status.
+        facts: short name and value pairs below the headline.
+        cards: the figures that matter most.
+        sections: the rest, in reading order.
+        regions: labels of the rows of every array.
+        hours: instants of the columns, UTC.
+        zone: zone in which hours are shown.
+    """
+
+    title: str
+    kicker: str
+    headline: str
+    status: str
+    tone: Tone
+    cards: tuple[Card, ...]
+    sections: tuple[Section, ...]
+    regions: tuple[str, ...]
+    hours: tuple[datetime, ...]
+    zone: str = "UTC"
+    facts: tuple[tuple[str, str], ...] = field(default=())

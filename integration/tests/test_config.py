@@ -1,0 +1,102 @@
+"""Settings: what is refused, where, and with which advice."""
+
+import pytest
+
+from dagcast.config import Budget, Config, Guardrail, Lever, config_text, load_config
+from dagcast.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(text):
+        path = tmp_path / "dagcast.toml"
+        path.write_text(text)
+        return path
+
+    return _write
+
+
+def test_text_of_a_config_reads_back_as_the_same_config(write):
+    config = Config(
+        name='the "north"',
+        levers={"incentive_spend": Lever(upper=400.0)},
+        budgets=(
+            Budget(limit=5e4),
+            Budget(of_recent=1.1, by=("region",), where={"incentive": ("a",)}),
+        ),
+        guardrails=(Guardrail(quantity="eta", of_recent=1.05, by=("region",), weight="sessions"),),
+        models={"eta": "dagcast-eta"},
+        data={"as_of": "2026-03-02T00:00:00Z"},
+    )
+    assert load_config(write(config_text(config))) == config
+
+
+def test_empty_file_is_the_default(write):
+    assert load_config(write("")) == Config()
+
+
+def test_unknown_key_names_line_allowed_keys_and_nearest(write):
+    path = write('name = "x"\n\n[backtest]\n# how many\norgins = 4\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value) == (
+        "expected a key of [backtest] (horizon_hours, origins, quantities, step_hours); "
+        "found 'orgins' at dagcast.toml line 5. Did you mean 'origins'?"
+    )
+
+
+def test_unknown_key_inside_a_list_of_tables_names_its_own_line(write):
+    path = write("[[budgets]]\nlimit = 1.0\n[[budgets]]\nlimit = 2.0\nlimt = 3\n")
+    with pytest.raises(ConfigError, match="'limt' at dagcast.toml line 5. Did you mean 'limit'"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[backtest]\norigins = 0\n",
+            "origins to be greater than or equal to 1; found 0 at dagcast.toml line 2",
+        ),
+        ('[backtest]\norigins = "eight"\n', "found 'eight' at dagcast.toml line 2"),
+        ("[[budgets]]\nlimit = -5.0\n", "found -5.0 at dagcast.toml line 2"),
+        (
+            '[[guardrails]]\nquantity = "eta"\nlimit = 6\nsense = "<"\n',
+            "'<=' or '>='; found '<' at dagcast.toml line 4",
+        ),
+        ("[horizon]\nstart = 2026-03-02T00:30:00Z\n", "the start of an hour"),
+        ("[horizon]\nstart = 2026-03-02T00:00:00\n", "a time with a zone"),
+        ("[[budgets]]\nlimit = 5.0\nof_recent = 1.0\n", "either limit or of_recent"),
+        ("[levers.incentive_spend]\nlower = 5\nupper = 4\n", "lower <= upper"),
+        ("[objective]\nweights = { rides = 0.0 }\n", "a weight other than 0"),
+        ("name = \n", "at line 1"),
+    ],
+)
+def test_bad_value_says_expected_found_and_place(write, text, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(text))
+    assert message in str(caught.value)
+
+
+def test_all_problems_are_reported_at_once(write):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write("[backtest]\norigins = 0\nfolds = 2\n"))
+    assert "line 2" in str(caught.value)
+    assert "line 3" in str(caught.value)
+
+
+def test_flag_wins_over_environment_over_file_over_default(write):
+    path = write("[backtest]\norigins = 2\n")
+    environment = {"DAGCAST_BACKTEST__ORIGINS": "3", "DAGCAST_PROJECT": "elsewhere"}
+    assert load_config(path).backtest.origins == 2
+    assert load_config(path, environment=environment).backtest.origins == 3
+    flags = {"backtest.origins": "5"}
+    assert load_config(path, environment=environment, flags=flags).backtest.origins == 5
+    assert load_config(path).backtest.step_hours == 168
+
+
+def test_bad_environment_value_is_blamed_on_the_variable(write):
+    with pytest.raises(ConfigError, match="environment variable DAGCAST_BACKTEST__ORIGINS"):
+        load_config(write(""), environment={"DAGCAST_BACKTEST__ORIGINS": "none"})
+    with pytest.raises(ConfigError, match="--set backtest.orgins"):
+        load_config(write(""), flags={"backtest.orgins": "3"})

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from dagcast_eta._identity import guarded_room, idle_hours
 
 torch.set_num_threads(1)

@@ -1,1 +1,34 @@
-"""Rider demand: organic, weather-driven and coupon-driven app sessions."""
+"""Rider demand: organic, weather-driven and coupon-driven app sessions.
+
+Names are imported on first use: checking the contract needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagcast_sessions.model import (
+        CouponSessions,
+        OrganicSessions,
+        SessionsTotal,
+        WeatherSessions,
+        sessions_collection,
+    )
+
+__all__ = [
+    "CouponSessions",
+    "OrganicSessions",
+    "SessionsTotal",
+    "WeatherSessions",
+    "sessions_collection",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.model"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

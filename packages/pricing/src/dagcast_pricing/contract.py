@@ -1,0 +1,191 @@
+"""What the pricing team promises: prime time, conversion, rides and money.
+
+Four models in a row; nothing here imports torch.
+"""
+
+from dagcast_core.contract import Contract, Effect, Input, Quantity, Weighted
+from dagcast_core.dims import HOUR, INCENTIVE, REGION
+
+_SUM = {"region": "sum", "hour": "sum"}
+_BY_SESSIONS = {"region": Weighted("sessions"), "hour": Weighted("sessions")}
+
+HOUR_OF_WEEK = Quantity(
+    "hour_of_week",
+    dims=(REGION, HOUR),
+    unit="1",
+    dtype="int64",
+    bounds=(0, 167),
+    description="local hour of the week, Monday 00:00 is 0",
+)
+SESSIONS = Quantity(
+    "sessions",
+    dims=(REGION, HOUR),
+    unit="session/h",
+    aggregation=_SUM,
+    bounds=(0, None),
+    description="app openings that saw a quote",
+)
+DRIVER_HOURS = Quantity(
+    "driver_hours",
+    dims=(REGION, HOUR),
+    unit="driver-hour/h",
+    aggregation=_SUM,
+    bounds=(0, None),
+    description="hours that drivers are online: idle, on the way to a pickup or carrying",
+)
+ETA = Quantity(
+    "eta",
+    dims=(REGION, HOUR),
+    unit="min",
+    aggregation=_BY_SESSIONS,
+    bounds=(0, None),
+    description="mean quoted pickup time",
+)
+BASE_FARE = Quantity(
+    "base_fare",
+    dims=(REGION, HOUR),
+    unit="USD/ride",
+    bounds=(0, None),
+    description="mean fare of a ride before prime time",
+)
+INCENTIVE_SPEND = Quantity(
+    "incentive_spend",
+    dims=(INCENTIVE, REGION, HOUR),
+    unit="USD/h",
+    aggregation={"incentive": "sum", "region": "sum", "hour": "sum"},
+    bounds=(0, None),
+    description="driver bonuses paid for the hour, by type",
+)
+COUPON_SPEND = Quantity(
+    "coupon_spend",
+    dims=(REGION, HOUR),
+    unit="USD/h",
+    aggregation=_SUM,
+    bounds=(0, None),
+    description="rider coupons redeemable in the hour",
+)
+
+PRIME_TIME = Quantity(
+    "prime_time",
+    dims=(REGION, HOUR),
+    unit="1",
+    aggregation=_BY_SESSIONS,
+    bounds=(0, None),
+    description="mean surcharge as a share of the base fare; 0.25 is +25 %",
+)
+CONVERSION = Quantity(
+    "conversion",
+    dims=(REGION, HOUR),
+    unit="1",
+    aggregation=_BY_SESSIONS,
+    bounds=(0, 1),
+    description="rides wanted per session at the quoted price and ETA; never observed",
+)
+RIDES = Quantity(
+    "rides",
+    dims=(REGION, HOUR),
+    unit="ride/h",
+    aggregation=_SUM,
+    bounds=(0, None),
+    description="completed rides",
+)
+REVENUE = Quantity(
+    "revenue",
+    dims=(REGION, HOUR),
+    unit="USD/h",
+    aggregation=_SUM,
+    bounds=(0, None),
+    description="riders' fares",
+)
+DRIVER_PAY = Quantity(
+    "driver_pay",
+    dims=(REGION, HOUR),
+    unit="USD/h",
+    aggregation=_SUM,
+    bounds=(0, None),
+    description="drivers' pay for trips, without bonuses",
+)
+PROFIT = Quantity(
+    "profit",
+    dims=(REGION, HOUR),
+    unit="USD/h",
+    aggregation=_SUM,
+    description="revenue less driver pay, incentive spend and coupon spend",
+)
+
+PRIME_TIME_CONTRACT = Contract(
+    "prime-time",
+    inputs=(SESSIONS, DRIVER_HOURS, HOUR_OF_WEEK),
+    outputs=(PRIME_TIME,),
+    effects=(
+        Effect(SESSIONS, PRIME_TIME, sign="+", evidence="the surcharge rule of the market"),
+        Effect(DRIVER_HOURS, PRIME_TIME, sign="-", evidence="the surcharge rule of the market"),
+        Effect(HOUR_OF_WEEK, PRIME_TIME, sign="?", differentiable=False),
+    ),
+    description="surcharge from sessions per driver hour",
+)
+CONVERSION_CONTRACT = Contract(
+    "conversion",
+    inputs=(PRIME_TIME, ETA, BASE_FARE, HOUR_OF_WEEK),
+    outputs=(CONVERSION,),
+    effects=(
+        Effect(
+            PRIME_TIME,
+            CONVERSION,
+            sign="-",
+            evidence="price experiments; prior elasticity of requests -0.54 within six hours",
+        ),
+        Effect(
+            BASE_FARE,
+            CONVERSION,
+            sign="-",
+            evidence="price experiments; prior elasticity of requests -0.54 within six hours",
+        ),
+        Effect(
+            ETA,
+            CONVERSION,
+            sign="-",
+            evidence="experiments on eta; prior from a value of waiting of 19.38 USD/h",
+        ),
+        Effect(HOUR_OF_WEEK, CONVERSION, sign="?", differentiable=False),
+    ),
+    description="logistic in log price and ETA",
+)
+RIDES_CONTRACT = Contract(
+    "rides",
+    inputs=(SESSIONS, CONVERSION, DRIVER_HOURS),
+    outputs=(RIDES,),
+    effects=(
+        Effect(SESSIONS, RIDES, sign="+", evidence="by definition"),
+        Effect(CONVERSION, RIDES, sign="+", evidence="by definition"),
+        Effect(DRIVER_HOURS, RIDES, sign="+", evidence="drivers can serve so many rides an hour"),
+    ),
+    description="rides wanted, up to what the drivers can serve",
+)
+MONEY_CONTRACT = Contract(
+    "money",
+    inputs=(
+        RIDES,
+        PRIME_TIME,
+        BASE_FARE,
+        Input(INCENTIVE_SPEND, required=False, default=0.0),
+        Input(COUPON_SPEND, required=False, default=0.0),
+    ),
+    outputs=(REVENUE, DRIVER_PAY, PROFIT),
+    effects=(
+        Effect(RIDES, REVENUE, sign="+", evidence="by definition"),
+        Effect(PRIME_TIME, REVENUE, sign="+", evidence="by definition"),
+        Effect(BASE_FARE, REVENUE, sign="+", evidence="by definition"),
+        Effect(RIDES, DRIVER_PAY, sign="+", evidence="by definition"),
+        Effect(PRIME_TIME, DRIVER_PAY, sign="+", evidence="by definition"),
+        Effect(BASE_FARE, DRIVER_PAY, sign="+", evidence="by definition"),
+        Effect(RIDES, PROFIT, sign="?"),
+        Effect(PRIME_TIME, PROFIT, sign="?"),
+        Effect(BASE_FARE, PROFIT, sign="?"),
+        Effect(INCENTIVE_SPEND, PROFIT, sign="-", evidence="by definition"),
+        Effect(COUPON_SPEND, PROFIT, sign="-", evidence="by definition"),
+    ),
+    description="fares, drivers' pay and what is left",
+)
+
+CONTRACTS = (PRIME_TIME_CONTRACT, CONVERSION_CONTRACT, RIDES_CONTRACT, MONEY_CONTRACT)

@@ -1,6 +1,8 @@
 """Declarations that packages exchange before any number is computed: no torch, no pandas."""
 
+from dagcast_core.contract._assembly import assemble
 from dagcast_core.contract._checks import FrozenMapping
+from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
 from dagcast_core.contract._errors import AssemblyError, ContractError
@@ -13,13 +15,17 @@ from dagcast_core.contract._experiment import (
     ExperimentSet,
     Scale,
 )
-from dagcast_core.contract._problem import Problem
+from dagcast_core.contract._problem import PROJECT_LABEL, Problem, nearest
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
+from dagcast_core.contract._registration import Assembly, Edge, Registration, union
 from dagcast_core.contract._world import World, WorldFactory
 
 __all__ = [
+    "PROBLEM_CODES",
+    "PROJECT_LABEL",
     "Aggregation",
     "Arm",
+    "Assembly",
     "AssemblyError",
     "Bounds",
     "Cells",
@@ -29,6 +35,7 @@ __all__ = [
     "Design",
     "Dim",
     "DimKind",
+    "Edge",
     "Effect",
     "Experiment",
     "ExperimentSet",
@@ -36,9 +43,13 @@ __all__ = [
     "Input",
     "Problem",
     "Quantity",
+    "Registration",
     "Scale",
     "Sign",
     "Weighted",
     "World",
     "WorldFactory",
+    "assemble",
+    "nearest",
+    "union",
 ]

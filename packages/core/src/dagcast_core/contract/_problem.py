@@ -1,10 +1,14 @@
 """One line per root cause, the same for people and machines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dagcast_core.contract._checks import check_keys
+from dagcast_core.contract._codes import PROBLEM_CODES
+
+# Consumer of what the project itself asks for, producer of what it provides.
+PROJECT_LABEL = "project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,26 @@ class Problem:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
+    def of(
+        cls,
+        code: str,
+        name: str,
+        *,
+        expected: str,
+        found: str,
+        fix: str,
+        consumer: str = "",
+        producer: str = "",
+    ) -> "Problem":
+        """Make a problem whose kind is that of its code.
+
+        Raises:
+            KeyError: no such code.
+        """
+        kind = PROBLEM_CODES[code]
+        return cls(code, kind, name, consumer, producer, expected, found, fix)
+
+    @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Problem":
         """Read what ``to_json`` wrote.
 
@@ -53,3 +77,18 @@ class Problem:
         """
         check_keys(data, cls.__slots__, "a Problem")
         return cls(**data)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name in ``known`` that ``name`` was probably meant to be, if any."""
+    # Only a wrong name pays for the import.
+    from difflib import get_close_matches
+
+    candidates = sorted(set(known))
+    parts = set(name.split("_"))
+    close = get_close_matches(name, candidates, n=1, cutoff=0.7)
+    if close:
+        return close[0]
+    # 'open_hours' was meant to be 'open_driver_hours': the same words, and others besides.
+    shared = [c for c in candidates if parts < set(c.split("_")) or set(c.split("_")) < parts]
+    return get_close_matches(name, shared, n=1, cutoff=0.5)[0] if shared else None

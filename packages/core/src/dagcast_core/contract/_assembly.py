@@ -29,7 +29,8 @@ def assemble(
             checked against what consumers expect, a name is only known to exist. ``None`` accepts
             whatever no model produces, as a collection that is itself a model does.
         required: quantities that the project asks for, e.g. its objective and guardrails.
-        levers: quantities that the project decides; their effects must not be lost on the way.
+        levers: quantities that the project decides; what they move must be claimed as an effect,
+            and some lever must move each required quantity.
         serving: which distribution or model serves a quantity, where several could.
         experiments: measured effects, whose lever must reach their outcome.
 
@@ -50,7 +51,7 @@ def assemble(
     problems += _mismatched(active, producers, declared)
     arcs = _arcs(active, producers)
     problems += _loops(active, arcs)
-    problems += lost_effects(active, tuple(levers), complete=not missing)
+    problems += lost_effects(active, tuple(levers), required, complete=not missing)
     problems += unreached(active, tuple(experiments), known, complete=not missing)
     order = topological_order(len(active), arcs)
     return Assembly(
@@ -181,42 +182,62 @@ def _missing(
 ) -> list[Problem]:
     produced = {name for item in active for name in item.contract.output_names}
     known = produced | _names(externals)
-    wanted: dict[str, list[str]] = {}
-    if externals is not None:
-        for item in active:
-            for asked in item.contract.inputs:
-                if asked.required and asked.name not in known:
-                    wanted.setdefault(asked.name, []).append(str(item))
-            for output in item.contract.outputs:
-                for weight in _weights(output):
-                    if weight not in known:
-                        wanted.setdefault(weight, []).append(str(item))
+    wanted: dict[str, list[Registration | None]] = {}
+    for item in active if externals is not None else ():
+        names = [asked.name for asked in item.contract.inputs if asked.required]
+        # A misspelt optional input would take its default for ever: an effect lost in silence.
+        names += [
+            asked.name
+            for asked in item.contract.inputs
+            if not asked.required and nearest(asked.name, _unused(item, known), cutoff=0.85)
+        ]
+        names += [weight for output in item.contract.outputs for weight in _weights(output)]
+        for name in names:
+            if name not in known and item not in wanted.setdefault(name, []):
+                wanted[name].append(item)
     for name in required:
         if name not in known:
-            wanted.setdefault(name, []).append(PROJECT_LABEL)
-    problems = []
-    for name, consumers in wanted.items():
-        near = nearest(name, known)
-        if near is None:
-            found = "nothing that produces it"
-            fix = "install or enable a package that produces it"
-            if externals is not None:
-                fix += ", or add it to the project's external quantities"
-        else:
-            origin = f" from {producers[near]}" if near in producers else ""
-            found = f"nothing that produces it; nearest is {near!r}{origin}"
-            fix = f"write {near!r}, or install a package that produces {name!r}"
-        problems.append(
-            Problem.of(
-                "DC102",
-                name,
-                consumer=", ".join(dict.fromkeys(consumers)),
-                expected="a model or the project to provide it",
-                found=found,
-                fix=fix,
-            )
-        )
-    return problems
+            wanted.setdefault(name, []).append(None)
+    return [
+        _missing_problem(name, readers, known, producers, external=externals is not None)
+        for name, readers in wanted.items()
+        if readers
+    ]
+
+
+def _missing_problem(
+    name: str,
+    readers: Sequence[Registration | None],
+    known: set[str],
+    producers: Mapping[str, Registration],
+    *,
+    external: bool,
+) -> Problem:
+    candidates = set(known)
+    for item in readers:
+        if item is not None:
+            candidates &= _unused(item, known)
+    near = nearest(name, candidates)
+    found, fix = "nothing that does", f"install or enable a package that produces {name!r}"
+    if near is not None:
+        origin = f" from {producers[near]}" if near in producers else ""
+        found += f"; nearest is {near!r}{origin}"
+        fix = f"write {near!r} if that is meant, or {fix}"
+    elif external:
+        fix += ", or add it to the project's external quantities"
+    return Problem.of(
+        "DC102",
+        name,
+        consumer=", ".join(PROJECT_LABEL if item is None else str(item) for item in readers),
+        expected="a model or the project to provide it",
+        found=found,
+        fix=fix,
+    )
+
+
+def _unused(item: Registration, known: set[str]) -> set[str]:
+    # What a model already reads or makes is hardly what it meant by another name.
+    return known - set(item.contract.input_names) - set(item.contract.output_names)
 
 
 def _mismatched(

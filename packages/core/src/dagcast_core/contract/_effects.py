@@ -9,13 +9,22 @@ from dagcast_core.contract._registration import Registration
 
 
 def lost_effects(
-    active: Sequence[Registration], levers: Sequence[str], *, complete: bool
+    active: Sequence[Registration],
+    levers: Sequence[str],
+    required: Sequence[str],
+    *,
+    complete: bool,
 ) -> list[Problem]:
     """Find levers that move nothing, and inputs that levers move but no effect is claimed of.
+
+    A quantity that the project asks for and no lever moves is a lost effect too: it is what is
+    left when the package that models a lever's response is uninstalled and its only reader falls
+    back on a default.
 
     Args:
         active: contracts that take part.
         levers: quantities that the project decides.
+        required: quantities that the project asks for.
         complete: whether every quantity is provided; a missing package explains an unread lever.
     """
     flows = _flows(active)
@@ -48,7 +57,34 @@ def lost_effects(
                         "drop the input",
                     )
                 )
+    if levers and complete and not problems:
+        problems += _unmoved(active, levers, required)
     return problems
+
+
+def _unmoved(
+    active: Sequence[Registration], levers: Sequence[str], required: Sequence[str]
+) -> list[Problem]:
+    claims: dict[str, set[str]] = {}
+    for item in active:
+        for effect in item.contract.effects:
+            if effect.differentiable:
+                claims.setdefault(effect.lever, set()).add(effect.outcome)
+    reached = reachable(levers, claims)
+    unmoved = [name for name in dict.fromkeys(required) if name not in reached]
+    if not unmoved:
+        return []
+    return [
+        Problem.of(
+            "DC118",
+            ", ".join(levers),
+            consumer=PROJECT_LABEL,
+            expected=f"a lever to move {', '.join(unmoved)}",
+            found="no path of differentiable effects between them",
+            fix="install the package that models the response to the lever, declare the effect "
+            "that is missing, or take the quantity out of the objective and the guardrails",
+        )
+    ]
 
 
 def unreached(

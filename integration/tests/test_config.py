@@ -25,7 +25,7 @@ def test_text_of_a_config_reads_back_as_the_same_config(write):
             Budget(of_recent=1.1, by=("region",), where={"incentive": ("a",)}),
         ),
         guardrails=(Guardrail(quantity="eta", of_recent=1.05, by=("region",), weight="sessions"),),
-        models={"eta": "dagcast-eta"},
+        serving={"eta": "dagcast-eta"},
         data={"as_of": "2026-03-02T00:00:00Z"},
     )
     assert load_config(write(config_text(config))) == config
@@ -47,7 +47,7 @@ def test_unknown_key_names_line_allowed_keys_and_nearest(write):
 
 def test_unknown_key_inside_a_list_of_tables_names_its_own_line(write):
     path = write("[[budgets]]\nlimit = 1.0\n[[budgets]]\nlimit = 2.0\nlimt = 3\n")
-    with pytest.raises(ConfigError, match="'limt' at dagcast.toml line 5. Did you mean 'limit'"):
+    with pytest.raises(ConfigError, match=r"'limt' at dagcast.toml line 5. Did you mean 'limit'"):
         load_config(path)
 
 
@@ -98,5 +98,5 @@ def test_flag_wins_over_environment_over_file_over_default(write):
 def test_bad_environment_value_is_blamed_on_the_variable(write):
     with pytest.raises(ConfigError, match="environment variable DAGCAST_BACKTEST__ORIGINS"):
         load_config(write(""), environment={"DAGCAST_BACKTEST__ORIGINS": "none"})
-    with pytest.raises(ConfigError, match="--set backtest.orgins"):
+    with pytest.raises(ConfigError, match=r"--set backtest.orgins"):
         load_config(write(""), flags={"backtest.orgins": "3"})

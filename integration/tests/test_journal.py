@@ -42,7 +42,7 @@ def test_superseded_plan_cannot_be_approved(journal):
     propose(journal, "plan-0001")
     propose(journal, "plan-0002", parent="plan-0001")
     before = journal.entries()
-    with pytest.raises(PlanStateError, match="superseded by plan-0002.*Decide about plan-0002"):
+    with pytest.raises(PlanStateError, match=r"superseded by plan-0002.*Decide about plan-0002"):
         journal.decide("plan-0001", "approved", who="ben", why="")
     assert journal.entries() == before
     assert journal.decide("plan-0002", "approved", who="ben", why="").parent == "plan-0001"
@@ -58,7 +58,7 @@ def test_second_approval_for_the_same_hours_needs_the_first_withdrawn(journal):
     propose(journal, "plan-0001")
     journal.decide("plan-0001", "approved", who="ben", why="")
     propose(journal, "plan-0002")
-    with pytest.raises(PlanStateError, match="Withdraw it first: `dagcast reject plan-0001"):
+    with pytest.raises(PlanStateError, match=r"Withdraw it first: `dagcast reject plan-0001"):
         journal.decide("plan-0002", "approved", who="ben", why="")
     journal.decide("plan-0001", "rejected", who="ben", why="a better one")
     assert journal.decide("plan-0002", "approved", who="ben", why="").state == "approved"
@@ -67,7 +67,7 @@ def test_second_approval_for_the_same_hours_needs_the_first_withdrawn(journal):
 def test_rejected_plan_stays_rejected(journal):
     propose(journal, "plan-0001")
     journal.decide("plan-0001", "rejected", who="ben", why="too dear")
-    with pytest.raises(PlanStateError, match="rejected since .*ben.*too dear"):
+    with pytest.raises(PlanStateError, match=r"rejected since .*ben.*too dear"):
         journal.decide("plan-0001", "approved", who="ben", why="")
 
 

@@ -20,6 +20,17 @@ Labels = tuple[str, ...]
 
 ENVIRONMENT_PREFIX = "DAGCAST_"
 
+# What the world provides to the models of a marketplace, besides the levers.
+EXOGENOUS = (
+    "hour_of_week",
+    "holiday",
+    "local_event",
+    "temperature",
+    "precipitation",
+    "coupon_spend",
+    "base_fare",
+)
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
@@ -169,8 +180,9 @@ class Config(_Settings):
     name: str = "marketplace"
     data: Data = Data()
     horizon: Horizon = Horizon()
-    models: dict[str, str] = {}
     disable: Labels = ()
+    externals: Labels = EXOGENOUS
+    serving: dict[str, str] = {}
     recent_weeks: Count = 4
     levers: dict[str, Lever] = {}
     budgets: tuple[Budget, ...] = ()
@@ -228,10 +240,15 @@ def config_text(config: Config) -> str:
     tables = config.model_dump(exclude_none=True)
     lines = [
         "# Settings of a dagcast project. `dagcast check` reads and verifies them.",
-        "# A flag (--set backtest.origins=8) or a variable (DAGCAST_BACKTEST__ORIGINS=8) wins over this file.",
+        "# A flag (--set backtest.origins=8) or a variable (DAGCAST_BACKTEST__ORIGINS=8)",
+        "# wins over this file.",
         f"name = {_toml(tables['name'])}",
-        f"disable = {_toml(tables['disable'])}        # entry points to leave out",
-        f"recent_weeks = {tables['recent_weeks']}      # what `of_recent` multiplies: the mean of so many weeks",
+        "# Entry points to leave out.",
+        f"disable = {_toml(tables['disable'])}",
+        "# What the data provide to the models, besides the levers.",
+        f"externals = {_toml(tables['externals'])}",
+        "# What `of_recent` multiplies: the mean of so many weeks before the horizon.",
+        f"recent_weeks = {tables['recent_weeks']}",
     ]
     for name, comment in _COMMENTS.items():
         lines += ["", f"# {comment}"]
@@ -250,7 +267,7 @@ def config_text(config: Config) -> str:
 _COMMENTS = {
     "data": "What is known: rows that arrived by `as_of`; leave it out for everything ingested.",
     "horizon": "The hours to decide about; without `start`, the week after the data.",
-    "models": 'quantity = "distribution": which installed model serves it, where several could.',
+    "serving": 'quantity = "distribution": which installed model serves it, if several could.',
     "levers": "Bounds of one cell (incentive, region, hour) in the lever's unit.",
     "budgets": "Limits on what may be spent over the horizon, in USD, for each label of `by`.",
     "guardrails": "Limits on outcomes, for each label of `by`.",

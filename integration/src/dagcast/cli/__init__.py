@@ -1,0 +1,95 @@
+"""The command ``dagcast``: one subcommand for each stage of the loop.
+
+Subcommands are imported when they run, so that help and completion stay fast.
+"""
+
+import sys
+from importlib import import_module
+
+import click
+
+from dagcast.cli._failures import report_failure
+
+_COMMANDS = {
+    "init": ("_project", "Make an empty project for your own events."),
+    "simulate": ("_project", "Write a simulated marketplace's events."),
+    "ingest": ("_project", "Read events into the store."),
+    "check": ("_models", "Assemble the installed packages and verify them."),
+    "fit": ("_models", "Fit each model, then all with the experiments."),
+    "validate": ("_models", "Compare modelled with measured effects."),
+    "backtest": ("_models", "Forecast the past from rolling origins."),
+    "compare": ("_models", "Compare candidate models by the same backtest."),
+    "plan": ("_plans", "Optimise the levers under budgets and guardrails."),
+    "what-if": ("_plans", "Forecast the outcome of your own proposal."),
+    "review": ("_plans", "Write the page on which a plan is decided."),
+    "approve": ("_plans", "Approve a plan."),
+    "reject": ("_plans", "Reject a plan, or withdraw its approval."),
+    "edit": ("_plans", "Change cells of a plan and propose the result."),
+    "retro": ("_plans", "Measure the regret and what caused it."),
+    "demo": ("_demo", "Run the whole loop in a fresh folder."),
+    "new": ("_packages", "Make a new team package."),
+    "release": ("_packages", "Propose, verify, promote and roll back releases."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows the names of its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"dagcast.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands, in the order of the loop"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            advice = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(_COMMANDS)}."
+            raise click.UsageError(f"dagcast has no command {args[0]!r}. {advice}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="dagcast")
+def app() -> None:
+    """Turn a marketplace's history into decisions: fit, verify, plan, review, measure.
+
+    Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible,
+    130 interrupted. Settings: flag, then DAGCAST_*, then dagcast.toml, then default.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after ``dagcast``.
+
+    Returns:
+        The exit code; expected failures are reported, never raised.
+    """
+    try:
+        result = app.main(args=arguments, prog_name="dagcast", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        return report_failure(error)
+    return result if isinstance(result, int) else 0

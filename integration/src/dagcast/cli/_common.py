@@ -1,0 +1,146 @@
+"""Options and output that all subcommands share."""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dagcast.project import Project
+    from dagcast.workflow import Progress, Result
+
+
+def project_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--project`` and ``--set``; the command receives ``folder`` and ``flags``."""
+    function = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a setting of dagcast.toml, such as backtest.origins=8.",
+    )(function)
+    return click.option(
+        "--project",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=lambda: os.environ.get("DAGCAST_PROJECT", "."),
+        show_default="$DAGCAST_PROJECT, else the current folder",
+        help="The project's folder.",
+    )(function)
+
+
+def result_options(function: Callable[..., "Result"]) -> Callable[..., int]:
+    """Add ``--json``, show the result that the command returns, and end with its exit code."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @functools.wraps(function)
+    def command(*args: Any, as_json: bool, **kwargs: Any) -> int:
+        result = function(*args, **kwargs)
+        show(result, as_json=as_json)
+        return result.exit_code()
+
+    return command
+
+
+def opened(folder: Path, settings: tuple[str, ...]) -> "Project":
+    """Open the project that the options name.
+
+    Raises:
+        UsageError: a ``--set`` without an equals sign.
+    """
+    from dagcast.project import open_project
+
+    return open_project(folder, flags=parsed(settings))
+
+
+def parsed(settings: tuple[str, ...]) -> dict[str, str]:
+    """The ``--set`` options as a mapping of dotted key to text."""
+    flags = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise click.UsageError(f"--set takes KEY=VALUE; found {setting!r}.")
+        flags[key.strip()] = value.strip()
+    return flags
+
+
+def show(result: "Result", *, as_json: bool = False) -> None:
+    """Print a result to stdout: tables and the next command, or JSON."""
+    if as_json:
+        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=_width())
+    for table in result.tables():
+        shown = Table(
+            title=table.title,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            caption=table.note or None,
+            caption_justify="left",
+        )
+        for position, column in enumerate(table.columns):
+            numeric = _numeric(tuple(row[position] for row in table.rows))
+            shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*(Text(cell) for cell in row))
+        console.print(shown)
+    if command := result.next_command():
+        console.print(Text.assemble("next  ", (command, "bold")))
+
+
+def _width() -> int | None:
+    # A pipe has no width; tables are then as wide as a wide terminal.
+    return None if sys.stdout.isatty() else 120
+
+
+def _numeric(cells: tuple[str, ...]) -> bool:
+    figures = [
+        cell.lstrip("+-$ \N{MINUS SIGN}") for cell in cells if cell not in ("", "\N{EN DASH}")
+    ]
+    return bool(figures) and all(cell[:1].isdigit() for cell in figures)
+
+
+@contextmanager
+def progress_shown() -> "Iterator[Progress]":
+    """Progress on stderr: a live line on a terminal, one line for each step elsewhere."""
+    if not sys.stderr.isatty():
+        last = ""
+
+        def plain_line(message: str, share: float | None = None) -> None:
+            nonlocal last
+            if message != last:
+                print(f"  {message}", file=sys.stderr, flush=True)
+                last = message
+
+        yield plain_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as live:
+        task = live.add_task("", total=None)
+
+        def live_line(message: str, share: float | None = None) -> None:
+            total = None if share is None else 1.0
+            live.update(task, description=message, completed=share or 0.0, total=total)
+
+        yield live_line

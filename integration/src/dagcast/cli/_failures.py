@@ -1,0 +1,47 @@
+"""How a failure ends: one paragraph and an exit code, or the traceback of a defect."""
+
+import sys
+import textwrap
+import traceback
+
+import click
+
+from dagcast.errors import DagcastError
+
+_PACKAGES = ("dagcast", "dagcast_core", "dagcast_testing")
+
+
+def report_failure(error: BaseException) -> int:
+    """Print what went wrong to stderr.
+
+    Returns:
+        The exit code. Errors that dagcast's packages declare are answers to bad input, printed as
+        one paragraph; anything else is a defect and keeps its traceback.
+    """
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        _print("dagcast: interrupted; what was finished is kept, nothing is half-written.")
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, DagcastError):
+        _print(f"dagcast: {error}")
+        return error.exit_code
+    if _declared(error):
+        _print(f"dagcast: {error}")
+        return 3 if type(error).__name__ == "AssemblyError" else 2
+    traceback.print_exception(error)
+    return 1
+
+
+def _declared(error: BaseException) -> bool:
+    # Team packages and core declare one class for each decision a caller can take.
+    module = type(error).__module__.split(".")[0]
+    return module in _PACKAGES or module.startswith("dagcast_")
+
+
+def _print(text: str) -> None:
+    lines = text.splitlines()
+    # A list of problems keeps its lines; a paragraph is wrapped for reading.
+    shown = lines if len(lines) > 1 else textwrap.wrap(text, 100, break_long_words=False)
+    print("\n".join(shown), file=sys.stderr)

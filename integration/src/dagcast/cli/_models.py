@@ -1,0 +1,97 @@
+"""Commands about models: check, fit, validate, backtest, compare."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dagcast.cli._common import opened, progress_shown, project_options, result_options
+
+if TYPE_CHECKING:
+    from dagcast.workflow import Result
+
+
+@click.command()
+@project_options
+@click.option("--disable", multiple=True, metavar="NAME", help="Leave out an entry point.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A released manifest; report what the contracts changed since.",
+)
+@click.option(
+    "--conformance",
+    is_flag=False,
+    flag_value="all",
+    default=None,
+    metavar="[PACKAGE]",
+    help="Run the behavioural suite of one package, or of all.",
+)
+@result_options
+def check(
+    folder: Path,
+    settings: tuple[str, ...],
+    disable: tuple[str, ...],
+    against: Path | None,
+    conformance: str | None,
+) -> "Result":
+    """Assemble the contracts of all installed packages; exit 3 if they do not fit."""
+    from dagcast import workflow
+
+    return workflow.check(
+        opened(folder, settings), disable=disable, against=against, conformance=conformance
+    )
+
+
+@click.command()
+@project_options
+@result_options
+def fit(folder: Path, settings: tuple[str, ...]) -> "Result":
+    """Fit each model on its own data, then all together with the experiments."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.fit(opened(folder, settings), progress=progress)
+
+
+@click.command()
+@project_options
+@click.option("--leave-one-out", is_flag=True, help="Refit without each experiment in turn.")
+@result_options
+def validate(folder: Path, settings: tuple[str, ...], leave_one_out: bool) -> "Result":
+    """Compare each experiment's measured effect with the model's; exit 3 if one disagrees."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.validate(
+            opened(folder, settings), leave_one_out=leave_one_out, progress=progress
+        )
+
+
+@click.command()
+@project_options
+@click.option("--quantity", "quantities", multiple=True, help="Only these; the file's by default.")
+@result_options
+def backtest(folder: Path, settings: tuple[str, ...], quantities: tuple[str, ...]) -> "Result":
+    """Refit at past origins on what was known by then, and compare the forecasts."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.backtest(
+            opened(folder, settings), quantities=quantities or None, progress=progress
+        )
+
+
+@click.command()
+@project_options
+@click.option("--by", type=click.Choice(["mase", "regret"]), default="mase", show_default=True)
+@click.argument("candidates", nargs=-1, required=True, metavar="QUANTITY=DISTRIBUTION...")
+@result_options
+def compare(
+    folder: Path, settings: tuple[str, ...], by: str, candidates: tuple[str, ...]
+) -> "Result":
+    """Compare candidates, such as eta=dagcast-eta eta=my-eta, by one backtest."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.compare(opened(folder, settings), candidates, by=by, progress=progress)

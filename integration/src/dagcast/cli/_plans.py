@@ -1,0 +1,135 @@
+"""Commands about plans: make, weigh, decide, look back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dagcast.cli._common import opened, progress_shown, project_options, result_options
+
+if TYPE_CHECKING:
+    from dagcast.workflow import Result
+
+
+@click.command()
+@project_options
+@click.option("--replay", default=None, metavar="PLAN", help="Solve a plan's problem again.")
+@result_options
+def plan(folder: Path, settings: tuple[str, ...], replay: str | None) -> "Result":
+    """Optimise the levers over the horizon and propose the plan; exit 4 if it is infeasible."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        project = opened(folder, settings)
+        if replay is not None:
+            return workflow.replay(project, replay, progress=progress)
+        return workflow.plan(project, progress=progress)
+
+
+@click.command("what-if")
+@project_options
+@click.argument("proposal", type=click.Path(path_type=Path))
+@result_options
+def what_if(folder: Path, settings: tuple[str, ...], proposal: Path) -> "Result":
+    """Forecast a PROPOSAL (CSV or Parquet: incentive, region, hour, usd) as plans are."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.what_if(opened(folder, settings), proposal, progress=progress)
+
+
+@click.command()
+@project_options
+@click.option("--plan", "name", default=None, help="The plan; the newest by default.")
+@result_options
+def review(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result":
+    """Write the page on which people decide about a plan."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.review(opened(folder, settings), name, progress=progress)
+
+
+@click.command()
+@project_options
+@click.argument("name", required=False)
+@click.option("--who", default=None, help="Who decides; the current user by default.")
+@click.option("--why", default="", help="The reason, for the log.")
+@result_options
+def approve(
+    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+) -> "Result":
+    """Approve plan NAME, the newest by default."""
+    from dagcast import workflow
+
+    return workflow.approve(opened(folder, settings), name, who=who, why=why)
+
+
+@click.command()
+@project_options
+@click.argument("name", required=False)
+@click.option("--who", default=None, help="Who decides; the current user by default.")
+@click.option("--why", required=True, help="The reason, for the log.")
+@result_options
+def reject(
+    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+) -> "Result":
+    """Reject plan NAME, or withdraw its approval."""
+    from dagcast import workflow
+
+    return workflow.reject(opened(folder, settings), name, who=who, why=why)
+
+
+@click.command()
+@project_options
+@click.argument("name", required=False)
+@click.option(
+    "--cells",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="CSV or Parquet of incentive, region, hour, usd: the new values of those cells.",
+)
+@click.option("--scale", type=click.FloatRange(min=0), default=None, help="Multiply the spend.")
+@click.option("--region", "regions", multiple=True, help="Scale only these regions.")
+@click.option("--incentive", "incentives", multiple=True, help="Scale only these incentives.")
+@click.option("--who", default=None, help="Who edits; the current user by default.")
+@click.option("--why", required=True, help="The reason, for the log.")
+@result_options
+def edit(
+    folder: Path,
+    settings: tuple[str, ...],
+    name: str | None,
+    cells: Path | None,
+    scale: float | None,
+    regions: tuple[str, ...],
+    incentives: tuple[str, ...],
+    who: str | None,
+    why: str,
+) -> "Result":
+    """Change cells of plan NAME and propose the result as a new plan."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.edit(
+            opened(folder, settings),
+            name,
+            cells=cells,
+            scale=scale,
+            regions=regions,
+            incentives=incentives,
+            who=who,
+            why=why,
+            progress=progress,
+        )
+
+
+@click.command()
+@project_options
+@click.option("--plan", "name", default=None, help="The plan; the approved one by default.")
+@result_options
+def retro(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result":
+    """Compare a carried-out plan with what would have been best, and attribute the regret."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.retro(opened(folder, settings), name, progress=progress)

@@ -1,0 +1,168 @@
+"""Stage 3: do the installed packages fit together?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dagcast.config import Config
+from dagcast.errors import UsageError
+from dagcast.project import Project
+from dagcast.workflow._result import Result, ResultTable, hidden
+
+if TYPE_CHECKING:
+    from dagcast.plugins import Plugins
+
+    from dagcast_core.contract import Assembly, Experiment
+
+EXPERIMENTS = "experiments.json"
+
+
+@final
+@dataclass(frozen=True)
+class CheckResult(Result):
+    """What the check found.
+
+    Attributes:
+        folder: the project.
+        models: active models, producers first, with what they read and make.
+        problems: one line per root cause.
+        evolution: what changed since a released manifest, if one was named.
+        conformance: outcome of the behavioural suites that ran.
+        report: the assembly as JSON.
+    """
+
+    folder: Path
+    models: tuple[tuple[str, str, str, str], ...]
+    problems: tuple[str, ...]
+    evolution: tuple[str, ...] = ()
+    conformance: Mapping[str, str] = field(default_factory=dict)
+    report: Mapping[str, Any] = hidden(default_factory=dict)
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        assembly = ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models)
+        if self.problems:
+            rows = tuple((problem,) for problem in self.problems)
+            count = len(rows)
+            noun = "problem" if count == 1 else "problems"
+            return (assembly, ResultTable(f"{count} {noun}", ("one per root cause",), rows))
+        tables = [assembly]
+        if self.evolution:
+            rows = tuple((change,) for change in self.evolution)
+            tables.append(ResultTable("Changes of contracts", ("since the release",), rows))
+        if self.conformance:
+            tables.append(
+                ResultTable("Conformance", ("package", "outcome"), tuple(self.conformance.items()))
+            )
+        return tuple(tables)
+
+    def next_command(self) -> str:
+        if self.exit_code():
+            return ""
+        return f"dagcast fit --project {self.folder}"
+
+    def exit_code(self) -> int:
+        failed = any(not outcome.startswith("passed") for outcome in self.conformance.values())
+        return 3 if self.problems or failed else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {**Result.to_json(self), "assembly": dict(self.report)}
+
+
+def check(
+    project: Project,
+    *,
+    disable: tuple[str, ...] = (),
+    against: Path | None = None,
+    conformance: str | None = None,
+) -> CheckResult:
+    """Assemble the contracts of all installed packages; imports no torch.
+
+    Args:
+        project: whose objective, guardrails and levers have to be served.
+        disable: entry points to leave out besides those of the settings.
+        against: a released manifest; what changed since is listed.
+        conformance: a distribution whose behavioural suite is run, or ``all``.
+
+    Returns:
+        Problems are listed in the result, never raised.
+    """
+    assembly, plugins = assembled(project.config, experiments(project), disable=disable)
+    models = tuple(
+        (
+            item.model,
+            f"{item.distribution} {item.version}",
+            ", ".join(item.contract.input_names),
+            ", ".join(item.contract.output_names),
+        )
+        for item in assembly.registrations
+    )
+    return CheckResult(
+        project.folder,
+        models,
+        tuple(str(problem) for problem in assembly.problems),
+        evolution=_evolution(against, plugins) if against else (),
+        conformance=_conformance(conformance, plugins) if conformance else {},
+        report=assembly.to_json(),
+    )
+
+
+def assembled(
+    config: Config,
+    measured: "tuple[Experiment, ...]",
+    *,
+    disable: tuple[str, ...] = (),
+    serving: Mapping[str, str] | None = None,
+) -> "tuple[Assembly, Plugins]":
+    """The assembly that a project's settings ask for, with the plugins it came from."""
+    from dagcast.assembly import check_assembly
+    from dagcast.plugins import load_plugins
+
+    plugins = load_plugins(disable=(*config.disable, *disable))
+    required = dict.fromkeys(
+        (*config.objective.weights, *(rail.quantity for rail in config.guardrails))
+    )
+    levers = tuple(config.levers)
+    assembly = check_assembly(
+        plugins,
+        externals=(*config.externals, *levers),
+        required=tuple(required),
+        levers=levers,
+        serving={**config.serving, **(serving or {})},
+        experiments=measured,
+    )
+    return assembly, plugins
+
+
+def experiments(project: Project) -> "tuple[Experiment, ...]":
+    """Experiments that came with the events, read from every ``experiments.json``.
+
+    Raises:
+        UsageError: a file is not a list of experiments.
+    """
+    from dagcast_core.contract import ContractError, Experiment
+
+    found: dict[str, Experiment] = {}
+    for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
+        try:
+            for item in json.loads(path.read_text(encoding="utf-8")):
+                experiment = Experiment.from_json(item)
+                found[experiment.name] = experiment
+        except (ValueError, TypeError, KeyError, ContractError) as error:
+            raise UsageError(
+                f"a list of experiments in {path}", f"{error}", "Correct the file."
+            ) from error
+    return tuple(found.values())
+
+
+def _evolution(manifest: Path, plugins: "Plugins") -> tuple[str, ...]:
+    from dagcast.release import changes_since
+
+    return tuple(str(change) for change in changes_since(manifest, plugins))
+
+
+def _conformance(package: str, plugins: "Plugins") -> dict[str, str]:
+    from dagcast.assembly import run_conformance
+
+    return dict(run_conformance(plugins, None if package == "all" else package))

@@ -1,0 +1,35 @@
+"""Settings of a new project, before anybody typed a number."""
+
+from dagcast.config import (
+    Budget,
+    Config,
+    Guardrail,
+    Lever,
+    Objective,
+    RampLimit,
+    Seeds,
+)
+
+
+def marketplace_config(name: str, *, seed: int = 0) -> Config:
+    """Settings for the levers and outcomes that the five team packages serve.
+
+    Limits are multiples of recent weeks: as much money as the operator spent, waits and prices
+    close to what riders know.
+    """
+    return Config(
+        name=name,
+        levers={"incentive_spend": Lever(lower=0.0, upper_of_recent=2.0)},
+        budgets=(
+            Budget(lever="incentive_spend", of_recent=1.0),
+            Budget(lever="incentive_spend", of_recent=1.5, by=("region",)),
+        ),
+        guardrails=(
+            Guardrail(quantity="eta", of_recent=1.05, by=("region",), weight="sessions"),
+            Guardrail(quantity="prime_time", of_recent=1.15, by=("region",), weight="sessions"),
+            Guardrail(quantity="profit", sense=">=", of_recent=0.9, reduce="sum"),
+        ),
+        ramps=(RampLimit(lever="incentive_spend", step=24, of_upper=0.5),),
+        objective=Objective(weights={"profit": 1.0}, unit="USD"),
+        seeds=Seeds(world=seed, draws=seed, plan=seed),
+    )

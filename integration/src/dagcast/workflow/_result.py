@@ -1,0 +1,110 @@
+"""What every stage returns: values, tables to read, and what to do next."""
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeAlias, final
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+
+Progress: TypeAlias = Callable[[str, float | None], None]
+
+
+def silent(message: str, share: float | None = None) -> None:
+    """Progress that nobody watches."""
+
+
+@final
+@dataclass(frozen=True)
+class ResultTable:
+    """A short table: text cells only, so that every reader shows the same figures."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+class Result(ABC):
+    """The result of one stage; subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def tables(self) -> tuple[ResultTable, ...]:
+        """What a person needs to see."""
+
+    @abstractmethod
+    def next_command(self) -> str:
+        """The command to run after this one, or an empty text."""
+
+    def exit_code(self) -> int:
+        """0 done, 3 a gate not passed, 4 infeasible."""
+        return 0
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as plain values, but for those marked ``json=False``."""
+        return {
+            field.name: plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.metadata.get("json", True)
+        }
+
+
+def hidden(**options: Any) -> Any:
+    """A field that is no part of the JSON, such as a fitted model."""
+    return dataclasses.field(metadata={"json": False}, repr=False, **options)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it; numbers that JSON lacks become null."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.metadata.get("json", True)
+        }
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a pandas frame
+        return [plain(row) for row in value.reset_index(drop=True).to_dict("records")]
+    if hasattr(value, "tolist"):  # numpy, torch
+        return plain(value.tolist())
+    if isinstance(value, tuple | list | Set):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def money(value: float) -> str:
+    """Dollars without cents, with a true minus sign."""
+    sign = MINUS if round(value) < 0 else ""
+    return f"{sign}${abs(value):,.0f}"
+
+
+def signed_money(value: float) -> str:
+    """Dollars with their sign."""
+    return f"+{money(value)}" if round(value) > 0 else money(value)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A figure with so many significant digits, or a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value != 0 and not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{decimals}f}"

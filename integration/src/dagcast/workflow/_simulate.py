@@ -1,0 +1,225 @@
+"""Stage 1: events of a simulated marketplace, and of the week that follows a plan."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dagcast.config import Config
+from dagcast.errors import ProjectError, UsageError
+from dagcast.project import Project, create_project, open_project, staged
+from dagcast.workflow._defaults import marketplace_config
+from dagcast.workflow._result import Progress, Result, ResultTable, silent
+
+if TYPE_CHECKING:
+    from dagcast_core.contract import World, WorldFactory
+
+HISTORY = "history"
+
+
+@final
+@dataclass(frozen=True)
+class InitResult(Result):
+    """A new, empty project."""
+
+    folder: Path
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        rows = (
+            ("dagcast.toml", "settings: levers, budgets, guardrails, objective"),
+            ("events/", "put your event files here"),
+            ("log.jsonl", "who did what, when and why"),
+        )
+        return (ResultTable(f"Project {self.folder}", ("part", "holds"), rows),)
+
+    def next_command(self) -> str:
+        return f"dagcast ingest --project {self.folder}"
+
+
+@final
+@dataclass(frozen=True)
+class SimulateResult(Result):
+    """Event files written.
+
+    Attributes:
+        folder: the project.
+        world: name of the simulated marketplace.
+        seed: its seed.
+        rows: rows written, by file.
+        played: the plan that was carried out, or nothing for the history.
+    """
+
+    folder: Path
+    world: str
+    seed: int
+    rows: Mapping[str, int]
+    played: str | None = None
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        title = f"Events of {self.world}, seed {self.seed}"
+        if self.played:
+            title = f"The week as it happened under {self.played}"
+        rows = tuple((name, f"{count:,}") for name, count in self.rows.items())
+        return (ResultTable(title, ("file", "rows"), rows),)
+
+    def next_command(self) -> str:
+        return f"dagcast ingest --project {self.folder}"
+
+
+def init(
+    folder: Path, *, name: str = "marketplace", flags: Mapping[str, str] | None = None
+) -> InitResult:
+    """Make an empty project for events of your own.
+
+    Args:
+        folder: a missing or empty folder.
+        name: shown on reports.
+        flags: dotted settings that differ from the defaults.
+
+    Raises:
+        ProjectError: the folder holds something.
+        ConfigError: a flag is wrong.
+    """
+    project = create_project(folder, _configured(marketplace_config(name), flags))
+    return InitResult(project.folder)
+
+
+def simulate(
+    folder: Path,
+    *,
+    regions: int = 12,
+    weeks: int = 16,
+    seed: int = 0,
+    world: str | None = None,
+    scenario: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> SimulateResult:
+    """Write the events of a simulated marketplace into a project, made where there is none.
+
+    Args:
+        folder: a project without events, or a missing or empty folder.
+        regions: number of regions.
+        weeks: weeks of history.
+        seed: of the marketplace; equal seeds give equal events.
+        world: name of the marketplace, where several are installed.
+        scenario: settings of the marketplace that differ from its own defaults.
+        flags: dotted settings of the new project that differ from the defaults.
+        progress: told what is going on.
+
+    Raises:
+        ProjectError: the folder holds other things, or events already.
+        UsageError: no simulated marketplace is installed, or none of that name.
+    """
+    factory = _factory(world)
+    folder = Path(folder).absolute()
+    exists = folder.exists() and any(folder.iterdir())
+    if exists:
+        project = open_project(folder, flags=flags)
+        if any(project.events.iterdir()):
+            raise ProjectError(
+                f"no events in {project.events}",
+                ", ".join(sorted(path.name for path in project.events.iterdir())),
+                "Choose another project with --project; events are never overwritten.",
+            )
+    progress(f"simulating {regions} regions for {weeks} weeks", None)
+    made = factory.create(regions, weeks, seed, dict(scenario or {}))
+    if not exists:
+        config = _configured(marketplace_config("marketplace", seed=seed), flags)
+        history = max(3, min(config.data.history_weeks, weeks))
+        config = config.model_copy(
+            update={"data": config.data.model_copy(update={"history_weeks": history})}
+        )
+        project = create_project(folder, config)
+    with staged(project.events / HISTORY) as temporary:
+        rows = dict(made.write_events(temporary))
+    project.record("simulated", details={"world": factory.name, "seed": seed, "rows": rows})
+    return SimulateResult(project.folder, factory.name, seed, rows)
+
+
+def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
+    """Let the simulated marketplace live through the approved plan's horizon.
+
+    Raises:
+        ProjectError: the project's events come from no simulated marketplace, no plan is
+            approved, or its week was played already.
+    """
+    from dagcast.workflow._plan_files import load_decisions, newest_approved, plan_hours
+
+    world, factory, seed = open_world(project)
+    record = newest_approved(project)
+    target = project.events / f"played-{record.horizon_start[:10]}"
+    if target.exists():
+        raise ProjectError(
+            f"the week from {record.horizon_start[:10]} to be still ahead",
+            f"its events in {target}",
+            "Ingest them with `dagcast ingest`, then `dagcast retro`.",
+        )
+    progress(f"living through the week under {record.plan}", None)
+    decisions = load_decisions(project, record.plan)
+    hours = plan_hours(project, record.plan)
+    with staged(target) as temporary:
+        rows = dict(world.play(temporary, decisions, hours))
+        for name in ("regions.json", "experiments.json"):
+            source = project.events / HISTORY / name
+            if source.exists() and not (temporary / name).exists():
+                shutil.copyfile(source, temporary / name)
+    project.record("played", plan=record.plan, details={"rows": rows})
+    return SimulateResult(project.folder, factory.name, seed, rows, played=record.plan)
+
+
+def open_world(project: Project) -> "tuple[World, WorldFactory, int]":
+    """The simulated marketplace behind a project's events, its maker and its seed.
+
+    Raises:
+        ProjectError: the events come from somewhere else.
+    """
+    created = [entry for entry in project.journal.entries() if entry.event == "simulated"]
+    if not created:
+        raise ProjectError(
+            "events of a simulated marketplace",
+            f"none in the log of {project.folder}",
+            "Only a simulated week can be played; ingest what really happened instead.",
+        )
+    details = created[-1].details
+    factory = _factory(str(details["world"]))
+    return factory.load(project.events / HISTORY), factory, int(details["seed"])
+
+
+def _factory(name: str | None) -> "WorldFactory":
+    from dagcast.plugins import load_plugins
+
+    plugins = load_plugins()
+    factories = {
+        factory.name: factory for made in plugins.manager.hook.dagcast_worlds() for factory in made
+    }
+    if not factories:
+        raise UsageError(
+            "an installed package with a simulated marketplace",
+            "none",
+            "Install dagcast-simulator, or use `dagcast init` and events of your own.",
+        )
+    if name is None:
+        return next(iter(factories.values()))
+    if name not in factories:
+        raise UsageError(
+            f"the name of a simulated marketplace ({', '.join(factories)})",
+            repr(name),
+            "Name one of those.",
+        )
+    return factories[name]
+
+
+def _configured(config: Config, flags: Mapping[str, str] | None) -> Config:
+    """Apply dotted flags to the settings of a project that is not on disk yet."""
+    if not flags:
+        return config
+    import tempfile
+
+    from dagcast.config import config_text, load_config
+
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "dagcast.toml"
+        path.write_text(config_text(config), encoding="utf-8")
+        return load_config(path, flags=flags)

@@ -1,0 +1,433 @@
+"""Compiled inner loops of the separable subproblem: one pass over the cells each.
+
+A pass reads every cell once and keeps nothing decision-sized but its output. The same work in tensor
+operations needs about ten passes over memory, and the exact chain step has no vectorised form whose cost is
+linear in the length of a chain, so these loops are compiled with numba. Arrays are NumPy views of CPU tensors.
+
+Vocabulary: a *row* is one scalar constraint; a cell touches at most one row per *layer*; cells of one *pattern*
+touch the same rows; a *block* is a set of cells that is closed under chains, with its own small list of rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["box_pass", "chain_pass", "solve_chain", "tighten_chain"]
+
+_TIE = 1e-12
+_REST = 1e-8
+
+
+@njit(cache=True, fastmath=False)
+def box_pass(
+    z: np.ndarray,
+    metric: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    coefficients: np.ndarray,
+    cells: np.ndarray,
+    block_start: np.ndarray,
+    block_rows: np.ndarray,
+    multipliers: np.ndarray,
+    x: np.ndarray,
+    row_sums: np.ndarray,
+    gram: np.ndarray,
+    with_gram: bool,
+) -> float:
+    """Proximal step under bounds for given multipliers, with row sums and the dual Hessian by block.
+
+    x = clip(z - A'v / D, lower, upper);  row_sums = A x;  gram[b] = sum over free cells of a a' / D.
+
+    Returns:
+        sum of D / 2 * (x - z)^2.
+    """
+    layers = coefficients.shape[1]
+    row_sums[:] = 0.0
+    if with_gram:
+        gram[:] = 0.0
+    value = 0.0
+    sums = np.zeros(layers)
+    for b in range(block_start.size - 1):
+        for k in range(layers):
+            sums[k] = 0.0
+        for p in range(block_start[b], block_start[b + 1]):
+            i = cells[p]
+            pull = 0.0
+            for k in range(layers):
+                pull += coefficients[i, k] * multipliers[block_rows[b, k]]
+            d = metric[i]
+            point = z[i] - pull / d
+            free = True
+            if point <= lower[i]:
+                free = False
+                point = lower[i]
+            elif point >= upper[i]:
+                free = False
+                point = upper[i]
+            x[i] = point
+            step = point - z[i]
+            value += 0.5 * d * step * step
+            for k in range(layers):
+                a = coefficients[i, k]
+                sums[k] += a * point
+                if with_gram and free and a != 0.0:
+                    w = a / d
+                    for j in range(k + 1):
+                        gram[b, k, j] += w * coefficients[i, j]
+        for k in range(layers):
+            row_sums[block_rows[b, k]] += sums[k]
+        if with_gram:
+            for k in range(layers):
+                for j in range(k):
+                    gram[b, j, k] = gram[b, k, j]
+    return value
+
+
+@njit(cache=True)
+def tighten_chain(lower: np.ndarray, upper: np.ndarray, limit: np.ndarray, length: int) -> None:
+    """Propagate bounds along |x_t - x_{t-1}| <= limit_t in both directions, in place."""
+    for t in range(1, length):
+        lower[t] = max(lower[t], lower[t - 1] - limit[t])
+        upper[t] = min(upper[t], upper[t - 1] + limit[t])
+    for t in range(length - 2, -1, -1):
+        lower[t] = max(lower[t], lower[t + 1] - limit[t + 1])
+        upper[t] = min(upper[t], upper[t + 1] + limit[t + 1])
+
+
+@njit(cache=True)
+def solve_chain(
+    z: np.ndarray,
+    metric: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    limit: np.ndarray,
+    length: int,
+    x: np.ndarray,
+    segment: np.ndarray,
+    pinned: np.ndarray,
+    link: np.ndarray,
+    work: np.ndarray,
+) -> None:
+    """Minimise sum D/2 (x - z)^2 over bounds and |x_t - x_{t-1}| <= limit_t, exactly.
+
+    Dynamic programme over t. The derivative of the value function is piecewise linear; its knots lie on two
+    stacks left and right of its minimiser, each with one lazy offset, so a step moves only the knots between
+    the old and the new minimiser. A knot is (position - offset, jump of slope, jump of value), read outwards.
+
+    Args:
+        limit: limit[t] belongs to the link between t-1 and t; limit[0] is ignored.
+        segment: out; cells joined by links with a multiplier share the index of their first cell.
+        pinned: out; the cell is held by its own bound.
+        link: out; the multiplier of the link (t-1, t), positive where x_t is held down to x_{t-1} + limit.
+        work: scratch of shape (7, 2 * length + 4).
+    """
+    left_pos, left_slope, left_jump = work[0], work[1], work[2]
+    right_pos, right_slope, right_jump = work[3], work[4], work[5]
+    best = work[6]
+    n_left = 0
+    n_right = 0
+    off_left = 0.0
+    off_right = 0.0
+    low = lower[0]
+    high = upper[0]
+    centre_low = -np.inf
+    centre_high = np.inf
+    for t in range(length):
+        if t > 0:
+            r = limit[t]
+            off_left -= r
+            off_right += r
+            centre_low = best[t - 1] - r
+            centre_high = best[t - 1] + r
+            low = max(low - r, lower[t])
+            high = min(high + r, upper[t])
+            if low > high:
+                # Bounds were tightened along the chain before: only rounding comes here.
+                low = high = 0.5 * (low + high)
+        d = metric[t]
+        zt = z[t]
+        # Unconstrained minimiser: walk from the flat centre towards z.
+        slope_l = d
+        slope_r = d
+        value_l = 0.0
+        value_r = 0.0
+        if zt > centre_high:
+            c = centre_high
+            value = d * (c - zt)
+            slope = d
+            while True:
+                root = c - value / slope
+                if n_right == 0 or root <= right_pos[n_right - 1] + off_right:
+                    m = root
+                    slope_l = slope
+                    slope_r = slope
+                    break
+                n_right -= 1
+                q = right_pos[n_right] + off_right
+                before = value + slope * (q - c)
+                slope_before = slope
+                value = before + right_jump[n_right]
+                slope = slope_before + right_slope[n_right]
+                c = q
+                if value >= 0.0:
+                    m = q
+                    value_l = before
+                    slope_l = slope_before
+                    value_r = value
+                    slope_r = slope
+                    break
+                left_pos[n_left] = q - off_left
+                left_slope[n_left] = -right_slope[n_right]
+                left_jump[n_left] = right_jump[n_right]
+                n_left += 1
+        elif zt < centre_low:
+            c = centre_low
+            value = d * (c - zt)
+            slope = d
+            while True:
+                root = c - value / slope
+                if n_left == 0 or root >= left_pos[n_left - 1] + off_left:
+                    m = root
+                    slope_l = slope
+                    slope_r = slope
+                    break
+                n_left -= 1
+                q = left_pos[n_left] + off_left
+                before = value + slope * (q - c)
+                slope_before = slope
+                value = before - left_jump[n_left]
+                slope = slope_before + left_slope[n_left]
+                c = q
+                if value <= 0.0:
+                    m = q
+                    value_r = before
+                    slope_r = slope_before
+                    value_l = value
+                    slope_l = slope
+                    break
+                right_pos[n_right] = q - off_right
+                right_slope[n_right] = -left_slope[n_left]
+                right_jump[n_right] = left_jump[n_left]
+                n_right += 1
+        else:
+            m = zt
+        # The domain's ends: walk back to the end that cuts the minimiser off, to know the derivative there.
+        if m >= high:
+            c = m
+            value = value_l
+            slope = slope_l
+            while n_left > 0 and left_pos[n_left - 1] + off_left >= high:
+                n_left -= 1
+                q = left_pos[n_left] + off_left
+                value = value + slope * (q - c) - left_jump[n_left]
+                slope = slope + left_slope[n_left]
+                c = q
+            value_l = value + slope * (high - c)
+            slope_l = slope
+            m = high
+            n_right = 0
+            value_r = 0.0
+            slope_r = 0.0
+        if m <= low:
+            c = m
+            value = value_r
+            slope = slope_r
+            while n_right > 0 and right_pos[n_right - 1] + off_right <= low:
+                n_right -= 1
+                q = right_pos[n_right] + off_right
+                value = value + slope * (q - c) + right_jump[n_right]
+                slope = slope + right_slope[n_right]
+                c = q
+            value_r = value + slope * (low - c)
+            slope_r = slope
+            m = low
+            n_left = 0
+            value_l = 0.0
+            slope_l = 0.0
+        best[t] = m
+        left_pos[n_left] = m - off_left
+        left_slope[n_left] = slope_l
+        left_jump[n_left] = -min(value_l, 0.0)
+        n_left += 1
+        right_pos[n_right] = m - off_right
+        right_slope[n_right] = slope_r
+        right_jump[n_right] = max(value_r, 0.0)
+        n_right += 1
+    # Backtrack. A link carries a multiplier where the clamp cuts, or where the cells behind it are free and yet
+    # not at rest: then the minimiser sat on a kink that a neighbour's bound had made.
+    x[length - 1] = best[length - 1]
+    force = 0.0
+    effort = 0.0
+    held = False
+    for t in range(length - 1, -1, -1):
+        tie = _TIE * (1.0 + abs(x[t]))
+        pinned[t] = x[t] >= upper[t] - tie or x[t] <= lower[t] + tie
+        held = held or pinned[t]
+        push = metric[t] * (x[t] - z[t])
+        force += push
+        effort += abs(push) + metric[t] * tie
+        if t == 0:
+            break
+        r = limit[t]
+        previous = best[t - 1]
+        if previous > x[t] + r:
+            glued = previous > x[t] + r + tie
+            previous = x[t] + r
+        elif previous < x[t] - r:
+            glued = previous < x[t] - r - tie
+            previous = x[t] - r
+        else:
+            glued = False
+        glued = glued or (not held and abs(force) > _REST * effort)
+        x[t - 1] = previous
+        segment[t] = 0 if glued else 1
+        if not glued:
+            force = 0.0
+            effort = 0.0
+            held = False
+    segment[0] = 1
+    # Multipliers of the links: partial sums of D (x - z) from the free ends of a segment to its pinned cell.
+    start = 0
+    while start < length:
+        end = start + 1
+        while end < length and segment[end] == 0:
+            end += 1
+        first = -1
+        last = -1
+        for t in range(start, end):
+            if pinned[t]:
+                if first < 0:
+                    first = t
+                last = t
+        link[start] = 0.0
+        total = 0.0
+        stop = first if first >= 0 else end - 1
+        for t in range(start, stop):
+            total += metric[t] * (x[t] - z[t])
+            link[t + 1] = total
+        if first >= 0:
+            total = 0.0
+            for t in range(end - 1, last, -1):
+                total -= metric[t] * (x[t] - z[t])
+                link[t] = total
+            # Two bounds hold one segment: any split between them is stationary; carry the sum from the first.
+            total = link[first] if first > start else 0.0
+            for t in range(first + 1, last + 1):
+                link[t] = 0.0
+        for t in range(start, end):
+            segment[t] = start
+        start = end
+
+
+@njit(cache=True)
+def chain_pass(
+    z: np.ndarray,
+    metric: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    limit: np.ndarray,
+    coefficients: np.ndarray,
+    cells: np.ndarray,
+    chain_start: np.ndarray,
+    block_chain: np.ndarray,
+    pattern: np.ndarray,
+    pattern_rows: np.ndarray,
+    pattern_slot: np.ndarray,
+    gram_start: np.ndarray,
+    block_size: np.ndarray,
+    multipliers: np.ndarray,
+    x: np.ndarray,
+    row_sums: np.ndarray,
+    gram: np.ndarray,
+    link: np.ndarray,
+    with_gram: bool,
+    longest: int,
+    largest: int,
+) -> float:
+    """As `box_pass` with links |x_t - x_{t-1}| <= limit inside every chain; cells sorted by block, chain, time.
+
+    A segment of linked cells moves as one: its weight in the dual Hessian is 1 / sum of D, or 0 where a bound
+    holds any of its cells. ``lower`` and ``upper`` must be tightened along the chains.
+    """
+    layers = coefficients.shape[1]
+    row_sums[:] = 0.0
+    if with_gram:
+        gram[:] = 0.0
+    work = np.empty((7, 2 * longest + 4))
+    zc = np.empty(longest)
+    dc = np.empty(longest)
+    lc = np.empty(longest)
+    uc = np.empty(longest)
+    rc = np.empty(longest)
+    xc = np.empty(longest)
+    kc = np.empty(longest)
+    segment = np.empty(longest, dtype=np.int64)
+    pinned = np.empty(longest, dtype=np.bool_)
+    weight = np.zeros(largest)
+    touched = np.empty(largest, dtype=np.int64)
+    value = 0.0
+    for b in range(block_chain.size - 1):
+        size = block_size[b]
+        base = gram_start[b]
+        for c in range(block_chain[b], block_chain[b + 1]):
+            begin = chain_start[c]
+            length = chain_start[c + 1] - begin
+            for t in range(length):
+                i = cells[begin + t]
+                g = pattern[i]
+                pull = 0.0
+                for k in range(layers):
+                    pull += coefficients[i, k] * multipliers[pattern_rows[g, k]]
+                zc[t] = z[i] - pull / metric[i]
+                dc[t] = metric[i]
+                lc[t] = lower[i]
+                uc[t] = upper[i]
+                rc[t] = limit[i]
+            if length == 1:
+                xc[0] = min(max(zc[0], lc[0]), uc[0])
+                pinned[0] = xc[0] >= uc[0] or xc[0] <= lc[0]
+                segment[0] = 0
+                kc[0] = 0.0
+            else:
+                solve_chain(zc, dc, lc, uc, rc, length, xc, segment, pinned, kc, work)
+            t = 0
+            while t < length:
+                end = t
+                total = 0.0
+                held = False
+                count = 0
+                while end < length and segment[end] == segment[t]:
+                    i = cells[begin + end]
+                    g = pattern[i]
+                    x[i] = xc[end]
+                    link[i] = kc[end]
+                    step = xc[end] - z[i]
+                    value += 0.5 * metric[i] * step * step
+                    total += metric[i]
+                    held = held or pinned[end]
+                    for k in range(layers):
+                        a = coefficients[i, k]
+                        if a == 0.0:
+                            continue
+                        row_sums[pattern_rows[g, k]] += a * xc[end]
+                        if with_gram:
+                            s = pattern_slot[g, k]
+                            known = False
+                            for j in range(count):
+                                if touched[j] == s:
+                                    known = True
+                                    break
+                            if not known:
+                                touched[count] = s
+                                weight[s] = 0.0
+                                count += 1
+                            weight[s] += a
+                    end += 1
+                if with_gram and not held:
+                    for j in range(count):
+                        w = weight[touched[j]] / total
+                        for k in range(count):
+                            gram[base + touched[j] * size + touched[k]] += w * weight[touched[k]]
+                t = end
+    return value

@@ -1,0 +1,108 @@
+"""The linear part of a decision problem: bounds, budgets, ramps, and projection onto them.
+
+Decisions are one flat float64 vector of cells. A `RowLayer` is a family of linear rows that touch disjoint cells
+(one budget per region, one total), so it costs one coefficient and one row number per cell, whatever the number of
+rows. Ramps tie cells into chains: |x_t - x_{t-1}| <= limit along each chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Chains", "LinearSet", "RowLayer"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayer:
+    """Rows sum_i coefficient[i] * x[i] over the cells of a group, at most ``limit`` each.
+
+    Attributes:
+        group: (cells,) int64 row of each cell within this layer, -1 for none.
+        coefficient: (cells,) float64.
+        limit: (rows,) float64; unit of the row.
+    """
+
+    group: Tensor
+    coefficient: Tensor
+    limit: Tensor
+
+    def sums(self, x: Tensor) -> Tensor:
+        """Left-hand sides, (rows,)."""
+        inside = self.group >= 0
+        out = torch.zeros_like(self.limit)
+        return out.index_add_(0, self.group[inside], (self.coefficient * x)[inside])
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Links between consecutive cells of each chain.
+
+    Attributes:
+        order: (chains, steps) int64 cells along each chain in order of time, -1 beyond its end.
+        limit: (chains, steps) float64; ``limit[:, t]`` bounds the change from t-1 to t, column 0 is unused.
+    """
+
+    order: Tensor
+    limit: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LinearSet:
+    """Bounds, budgets and chains over ``lower.numel()`` cells; budgets must have nonnegative coefficients.
+
+    With nonnegative coefficients the set is empty exactly if the bounds, tightened along the chains, cross or if
+    their lower ends overspend a budget, so emptiness is decided before solving.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    budgets: tuple[RowLayer, ...] = ()
+    chains: Chains | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return self.lower.numel()
+
+    def worst_violation(self, x: Tensor) -> float:
+        """Largest relative violation of bounds, budgets and ramps at ``x``."""
+        scale = self.scale()
+        worst = max(
+            float(((self.lower - x) / scale).max()),
+            float(((x - self.upper) / scale).max()),
+            0.0,
+        )
+        for layer in self.budgets:
+            spent = layer.sums(x)
+            worst = max(worst, float(((spent - layer.limit) / layer.limit.abs().clamp(min=1e-300)).max()))
+        if self.chains is not None:
+            order, limit = self.chains.order, self.chains.limit
+            both = (order[:, 1:] >= 0) & (order[:, :-1] >= 0)
+            change = (x[order[:, 1:].clamp(min=0)] - x[order[:, :-1].clamp(min=0)]).abs()
+            excess = ((change - limit[:, 1:]) / limit[:, 1:].clamp(min=float(scale.min())))[both]
+            if excess.numel():
+                worst = max(worst, float(excess.max()))
+        return worst
+
+    def scale(self) -> Tensor:
+        """Typical size of each cell, (cells,): its range, or where unbounded its largest share of a budget."""
+        reach = self.reach()
+        width = reach - self.lower
+        fallback = width[torch.isfinite(width) & (width > 0)]
+        typical = fallback.median() if fallback.numel() else torch.ones((), dtype=width.dtype)
+        return torch.where(torch.isfinite(width) & (width > 0), width, typical)
+
+    def reach(self) -> Tensor:
+        """Upper bounds, made finite by the budgets where they can be, (cells,)."""
+        reach = self.upper.clone()
+        for layer in self.budgets:
+            inside = (layer.group >= 0) & (layer.coefficient > 0)
+            room = layer.limit - layer.sums(self.lower)
+            bound = torch.full_like(reach, float("inf"))
+            group = layer.group[inside]
+            bound[inside] = self.lower[inside] + room[group].clamp(min=0) / layer.coefficient[inside]
+            reach = torch.minimum(reach, bound)
+        return torch.maximum(reach, self.lower)

@@ -1,0 +1,210 @@
+"""A smooth decision problem as the solver sees it: flat cells, an objective, outcome rows, and what each row touches.
+
+The model is a black box that maps decisions to one objective and a vector of outcomes. Its structure is data beside
+it: which outcome rows touch disjoint cells (so that one backward pass of their sum gives all their gradients), and
+which directions probe the curvature exactly. Wrong structure costs iterations, never a wrong answer, because every
+iteration takes the exact gradient of the Lagrangian.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from dagcast_core.decide._linear import LinearSet
+
+__all__ = ["Counter", "Evaluate", "NonFiniteError", "OutcomeRows", "RowFamily", "SmoothProblem"]
+
+Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class NonFiniteError(ArithmeticError):
+    """The model returned a value or a gradient that is not a finite number.
+
+    Attributes:
+        what: "objective", "outcome" or "gradient".
+        cells: first offending cells (gradient) or rows (outcome).
+    """
+
+    def __init__(self, what: str, cells: tuple[int, ...], total: int) -> None:
+        self.what = what
+        self.cells = cells
+        self.total = total
+        shown = ", ".join(str(c) for c in cells)
+        super().__init__(f"the {what} is not finite at {total} place(s), first: {shown}")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFamily:
+    """Outcome rows that touch disjoint cells.
+
+    Attributes:
+        rows: (k,) int64 numbers of the rows.
+        group: (cells,) int64 number of the row that the cell belongs to, -1 for none.
+    """
+
+    rows: Tensor
+    group: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRows:
+    """Rows sign * (outcome - limit) <= 0.
+
+    Attributes:
+        limit: (rows,), unit of the outcome.
+        sign: (rows,), +1 for at most, -1 for at least.
+        scale: (rows,) positive; a violation is relative to it.
+        families: every row is in exactly one family.
+    """
+
+    limit: Tensor
+    sign: Tensor
+    scale: Tensor
+    families: tuple[RowFamily, ...]
+
+    @classmethod
+    def none(cls) -> OutcomeRows:
+        """No outcome rows."""
+        empty = torch.zeros(0, dtype=torch.float64)
+        return cls(empty, empty, empty, ())
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothProblem:
+    """Maximise the first value of ``evaluate`` over ``linear`` subject to ``rows`` on the second.
+
+    Attributes:
+        evaluate: decisions (cells,) -> (objective, outcomes (rows,)), differentiable by torch.
+        linear: bounds, budgets, chains.
+        rows: outcome rows.
+        probes: (k, cells) masks for Hessian-vector products; exact where no two cells of one mask interact.
+        baseline: (cells,) decisions that the lift is measured from; None is the lower bounds.
+        concave: the modeller's claim that objective and feasible set are concave and convex; None is unknown.
+    """
+
+    evaluate: Evaluate
+    linear: LinearSet
+    rows: OutcomeRows = field(default_factory=OutcomeRows.none)
+    probes: Tensor | None = None
+    baseline: Tensor | None = None
+    concave: bool | None = None
+
+
+@dataclass(slots=True)
+class Counter:
+    """Calls of the model and the time spent in them."""
+
+    forward: int = 0
+    backward: int = 0
+    seconds: float = 0.0
+
+    @property
+    def passes(self) -> float:
+        """One pass is 0.35 forward and 0.65 backward calls."""
+        return 0.35 * self.forward + 0.65 * self.backward
+
+
+class Oracle:
+    """Scaled values and derivatives of a `SmoothProblem`, counted; minimisation form.
+
+    F = -objective / sigma;  C = sign * (outcome - limit) / scale <= 0.
+    """
+
+    def __init__(self, problem: SmoothProblem, counter: Counter) -> None:
+        self.problem = problem
+        self.counter = counter
+        self.sigma = 1.0
+        self._x: Tensor | None = None
+        self._f: Tensor | None = None
+        self._c: Tensor | None = None
+
+    def forward(self, x: Tensor, graph: bool = True) -> tuple[float, Tensor]:
+        """Values at ``x``; with ``graph`` the derivatives at ``x`` can be asked for next."""
+        begun = time.perf_counter()
+        rows = self.problem.rows
+        leaf = x.detach().clone().requires_grad_(graph)
+        with torch.set_grad_enabled(graph):
+            objective, outcomes = self.problem.evaluate(leaf)
+            f = -objective / self.sigma
+            c = rows.sign * (outcomes - rows.limit) / rows.scale
+        self.counter.forward += 1
+        self.counter.seconds += time.perf_counter() - begun
+        if not bool(torch.isfinite(f)):
+            raise NonFiniteError("objective", (), 1)
+        bad = torch.nonzero(~torch.isfinite(c)).flatten()
+        if bad.numel():
+            raise NonFiniteError("outcome", tuple(bad[:5].tolist()), bad.numel())
+        if graph:
+            self._x, self._f, self._c = leaf, f, c
+        return float(f.detach()), c.detach()
+
+    def gradient(self, y: Tensor | None = None, keep: bool = True, create: bool = False) -> Tensor:
+        """Gradient of F + y'C at the last point, (cells,): one backward."""
+        assert self._x is not None and self._f is not None and self._c is not None
+        begun = time.perf_counter()
+        value = self._f if y is None or y.numel() == 0 else self._f + (y * self._c).sum()
+        (gradient,) = torch.autograd.grad(
+            value, self._x, retain_graph=keep or create, create_graph=create, allow_unused=True
+        )
+        if gradient is None:
+            gradient = torch.zeros_like(self._x)
+        self._count(begun)
+        self._check(gradient)
+        return gradient if create else gradient.detach()
+
+    def row_gradients(self, family: RowFamily) -> Tensor:
+        """Coefficients of one family's rows, (cells,): one backward of their sum."""
+        assert self._x is not None and self._c is not None
+        begun = time.perf_counter()
+        (gradient,) = torch.autograd.grad(
+            self._c[family.rows].sum(), self._x, retain_graph=True, allow_unused=True
+        )
+        self._count(begun)
+        if gradient is None:
+            return torch.zeros_like(self._x).detach()
+        self._check(gradient)
+        return torch.where(family.group >= 0, gradient, torch.zeros_like(gradient))
+
+    def hessian_diagonal(self, gradient: Tensor, generator: torch.Generator) -> Tensor:
+        """Estimate of the diagonal of the Hessian behind ``gradient`` (made with ``create=True``).
+
+        Random signs on every probe make the estimate unbiased where cells of a probe interact, and exact where not.
+        """
+        assert self._x is not None
+        probes = self.problem.probes
+        if probes is None:
+            probes = torch.ones(1, self._x.numel(), dtype=torch.bool)
+        diagonal = torch.zeros_like(self._x).detach()
+        for k in range(probes.shape[0]):
+            signs = torch.randint(0, 2, probes[k].shape, generator=generator).to(diagonal.dtype) * 2 - 1
+            direction = torch.where(probes[k], signs, torch.zeros_like(signs))
+            begun = time.perf_counter()
+            (product,) = torch.autograd.grad(
+                gradient, self._x, direction, retain_graph=True, allow_unused=True
+            )
+            self._count(begun)
+            if product is not None:
+                diagonal += direction * product
+        return diagonal
+
+    def release(self) -> None:
+        """Drop the graph of the last point."""
+        self._x = self._f = self._c = None
+
+    def _count(self, begun: float) -> None:
+        self.counter.backward += 1
+        self.counter.seconds += time.perf_counter() - begun
+
+    @staticmethod
+    def _check(gradient: Tensor) -> None:
+        total = gradient.detach().sum()
+        if bool(torch.isfinite(total)):
+            return
+        bad = torch.nonzero(~torch.isfinite(gradient.detach())).flatten()
+        if bad.numel():
+            raise NonFiniteError("gradient", tuple(bad[:5].tolist()), bad.numel())

@@ -6,6 +6,17 @@ from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
 from dagcast_core.contract._errors import AssemblyError, ContractError
+from dagcast_core.contract._evolution import (
+    Bump,
+    Difference,
+    differences,
+    evolution_problem,
+    evolution_problems,
+    least_bump,
+    least_version,
+    read_snapshot,
+    snapshot,
+)
 from dagcast_core.contract._experiment import (
     Arm,
     Cells,
@@ -28,11 +39,13 @@ __all__ = [
     "Assembly",
     "AssemblyError",
     "Bounds",
+    "Bump",
     "Cells",
     "Change",
     "Contract",
     "ContractError",
     "Design",
+    "Difference",
     "Dim",
     "DimKind",
     "Edge",
@@ -50,6 +63,13 @@ __all__ = [
     "World",
     "WorldFactory",
     "assemble",
+    "differences",
+    "evolution_problem",
+    "evolution_problems",
+    "least_bump",
+    "least_version",
     "nearest",
+    "read_snapshot",
+    "snapshot",
     "union",
 ]

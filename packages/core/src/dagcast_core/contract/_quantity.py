@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from dagcast_core.contract._checks import (
     FrozenMapping,
@@ -33,7 +33,8 @@ class Weighted:
         return f"mean weighted by {self.by}"
 
 
-Aggregation = Literal["sum", "mean"] | Weighted
+# "sum", "mean" or a Weighted mean; plain text, so that one dict can serve many declarations.
+Aggregation = str | Weighted
 Bounds = tuple[float | None, float | None]
 
 _DTYPES = ("float64", "float32", "int64", "bool")

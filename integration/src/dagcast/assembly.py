@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagcast.plugins import Plugins
 from dagcast_core.contract import (
+    Aggregation,
     Assembly,
     AssemblyError,
     Contract,
@@ -18,7 +19,7 @@ from dagcast_core.dims import HOUR, INCENTIVE, REGION
 if TYPE_CHECKING:
     from dagcast_core.model import Model, ModelCollection
 
-_SUM = {"region": "sum", "hour": "sum"}
+_SUM: dict[str, Aggregation] = {"region": "sum", "hour": "sum"}
 
 # What the world and the operator provide; everything else has to come from a package. Observed
 # outcomes are not among them, though the store holds them: the future's are to be forecast.

@@ -231,7 +231,13 @@ def _load(claim: _Claim) -> tuple[Plugin | None, list[Problem]]:
 
 def _failed_import(claim: _Claim, error: BaseException) -> Problem:
     fix = f"correct {claim.distribution}, install what it imports, or disable {claim.name!r}"
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    own = claim.entry_point.module.partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == own:
+        fix = (
+            f"write that module, or correct the entry point {claim.name!r} in the pyproject.toml "
+            f"of {claim.distribution} and install it again"
+        )
+    elif isinstance(error, ModuleNotFoundError) and error.name:
         fix = (
             f"declare and install the distribution that provides {error.name!r}, "
             f"or disable {claim.name!r}"

@@ -53,6 +53,9 @@ class Quantity:
             ``Weighted(name)``. Dims left out are averaged.
         bounds: least and greatest possible value, ``None`` for unbounded; both are inclusive.
         nullable: whether a cell may be missing.
+        typical: range of ordinary values, in which conformance tests draw and in which the claims
+            of a model that reads it hold; no promise, and so no part of equality. None draws
+            from the bounds.
         description: one line.
 
     Raises:
@@ -66,6 +69,7 @@ class Quantity:
     aggregation: Mapping[str, Aggregation] = field(default_factory=FrozenMapping)
     bounds: Bounds = (None, None)
     nullable: bool = False
+    typical: tuple[float, float] | None = field(default=None, compare=False)
     description: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +86,8 @@ class Quantity:
         check_choice(self.dtype, _DTYPES, f"dtype of {what}")
         check_text(self.description, f"description of {what}")
         object.__setattr__(self, "aggregation", _aggregation(self.aggregation, self.dims, what))
-        object.__setattr__(self, "bounds", _bounds(self.bounds, what))
+        object.__setattr__(self, "bounds", _bounds(self.bounds, f"the pair of bounds of {what}"))
+        object.__setattr__(self, "typical", _typical(self.typical, self.bounds, what))
 
     @property
     def dim_names(self) -> tuple[str, ...]:
@@ -111,6 +116,7 @@ class Quantity:
             },
             "bounds": list(self.bounds),
             "nullable": self.nullable,
+            "typical": None if self.typical is None else list(self.typical),
             "description": self.description,
         }
 
@@ -129,6 +135,8 @@ class Quantity:
             for dim, how in data.get("aggregation", {}).items()
         }
         fields["bounds"] = tuple(data.get("bounds", (None, None)))
+        if data.get("typical") is not None:
+            fields["typical"] = tuple(data["typical"])
         return cls(**fields)
 
 
@@ -155,7 +163,7 @@ def _aggregation(
 
 def _bounds(bounds: object, what: str) -> Bounds:
     if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
-        raise ContractError(f"bounds of {what} are {bounds!r}; expected (low | None, high | None)")
+        raise ContractError(f"{what} is {bounds!r}; expected (low | None, high | None)")
     ends: list[float | None] = []
     for end in bounds:
         if end is None:
@@ -163,8 +171,22 @@ def _bounds(bounds: object, what: str) -> Bounds:
         elif isinstance(end, (int, float)) and math.isfinite(end):
             ends.append(float(end))
         else:
-            raise ContractError(f"bounds of {what} contain {end!r}; expected a number or None")
+            raise ContractError(f"{what} contains {end!r}; expected a number or None")
     low, high = ends
     if low is not None and high is not None and low > high:
-        raise ContractError(f"bounds of {what} are reversed: {low:g} > {high:g}")
+        raise ContractError(f"{what} is reversed: {low:g} > {high:g}")
+    return (low, high)
+
+
+def _typical(typical: object, bounds: Bounds, what: str) -> tuple[float, float] | None:
+    if typical is None:
+        return None
+    low, high = _bounds(typical, f"the typical range of {what}")
+    if low is None or high is None:
+        raise ContractError(f"the typical range of {what} has an open end; give two numbers")
+    least, greatest = bounds
+    if (least is not None and low < least) or (greatest is not None and high > greatest):
+        raise ContractError(
+            f"the typical range of {what}, {low:g} to {high:g}, leaves its bounds {bounds}"
+        )
     return (low, high)

@@ -1,0 +1,489 @@
+"""One marketplace: its history, the week to plan, and the truth about both."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dagcast_core.contract import Experiment
+from numpy.typing import NDArray
+
+from dagcast_simulator._engine import Engine, Run, State
+from dagcast_simulator._environment import make_environment
+from dagcast_simulator._events import EventLog, Planted, known_by, write_table
+from dagcast_simulator._hourly import hourly, hourly_frame
+from dagcast_simulator._levers import INCENTIVES, Levers
+from dagcast_simulator._operator import operator_levers
+from dagcast_simulator._random import EXECUTION_STREAM, stream_key, uniforms
+from dagcast_simulator._regions import Region, make_regions
+from dagcast_simulator._scenario import Scenario
+
+Array = NDArray[np.float64]
+
+_FORMAT = 1
+_TRUTH = ".world"  # beside the event files, for what they must not show
+
+
+class WorldError(ValueError):
+    """A world cannot be made, read, or asked what it was asked."""
+
+
+class MarketWorld:
+    """A simulated marketplace that answers what would have happened.
+
+    Args:
+        scenario: parameters.
+        regions: number of regions, 1 to 1000.
+        weeks: weeks of history, 1 to 260.
+        seed: every world of a seed is the same, bit by bit.
+
+    Raises:
+        WorldError: a number is out of range.
+    """
+
+    def __init__(self, scenario: Scenario, regions: int, weeks: int, seed: int) -> None:
+        _check_size(regions, weeks, seed)
+        self.scenario = scenario
+        self.weeks = weeks
+        self.seed = seed
+        self.regions: tuple[Region, ...] = make_regions(scenario, regions, weeks, seed)
+        self.environment = make_environment(scenario, self.regions, weeks, seed)
+        self._engine = Engine(scenario, self.environment, seed)
+        self._log = EventLog(scenario, self.environment, seed)
+        self._operator = operator_levers(scenario, self.environment, seed)
+        self._states: list[State] = [self._engine.initial_state()]
+        self._past: list[Run] = []
+        self._sessions_before = 0
+        self._shifts_before = 0
+        self._pending: dict[str, pa.Table] | None = None
+
+    # What is where
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """Labels along ``region``."""
+        return tuple(region.name for region in self.regions)
+
+    @property
+    def now(self) -> pd.Timestamp:
+        """The moment of planning: the end of the history."""
+        return self.environment.hours[168 * self.weeks]
+
+    @property
+    def history_hours(self) -> pd.DatetimeIndex:
+        """Hours of the history, UTC."""
+        return self.environment.hours[: 168 * self.weeks]
+
+    @property
+    def planning_hours(self) -> pd.DatetimeIndex:
+        """Hours of the first week after the history, UTC."""
+        return self.environment.hours[168 * self.weeks : 168 * (self.weeks + 1)]
+
+    @property
+    def levers(self) -> Levers:
+        """What was decided in the history, and what the operator's habit would be afterwards."""
+        return self._operator
+
+    # History
+
+    def history(self) -> pd.DataFrame:
+        """What happened, exactly: one row per region and hour of the history.
+
+        Columns as ``outcome``; no reporting fault touches them.
+        """
+        parts = [hourly(run, self.levers) for run in self._history_runs()]
+        joined = {
+            name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]
+        }
+        return hourly_frame(joined, self.region_names, self.history_hours)
+
+    def write_events(self, folder: str | Path) -> dict[str, int]:
+        """Write the event files of the history as known at ``now``.
+
+        Calendar, campaigns, fares and the weather forecast also cover the planning week. Rows of
+        the history that become known later come with ``play``.
+
+        Args:
+            folder: made if needed; files of the same names are replaced.
+
+        Returns:
+            Rows by file.
+        """
+        target = Path(folder)
+        (target / _TRUTH).mkdir(parents=True, exist_ok=True)
+        past = 168 * self.weeks
+        ahead = past + 168
+        sessions, shifts, planted = self._logged(self._history_runs(), self.levers, 0, 0)
+        spend = self._log.spend(self.levers, 0, past)
+        tables = {
+            "sessions": sessions,
+            "shifts": shifts,
+            "spend": spend,
+            "coupons": self._log.coupons(self.levers, 0, ahead),
+            "fares": self._log.fares(self.levers, 0, ahead),
+            "weather": pa.concat_tables([self._log.weather(0, past), self._log.forecast(past, 168)]),
+            "calendar": self._log.calendar(0, ahead),
+        }
+        rows, pending = {}, {}
+        for name, table in tables.items():
+            known, later = known_by(table, self.now)
+            rows[f"{name}.parquet"] = write_table(known, target / f"{name}.parquet")
+            if name in ("sessions", "shifts", "spend"):
+                pending[name] = later
+                write_table(later, target / _TRUTH / f"pending_{name}.parquet")
+        self._pending = pending
+        rows["regions.json"] = _write_json(target / "regions.json", self._region_rows())
+        self._save_states(target / _TRUTH / "state.npz")
+        _write_json(target / "world.json", self._manifest(planted))
+        return rows
+
+    # The planning week
+
+    def play(
+        self,
+        folder_out: str | Path,
+        decisions: pd.DataFrame,
+        hours: pd.DatetimeIndex | None = None,
+    ) -> dict[str, int]:
+        """Live through the planning week under ``decisions`` and write its event files.
+
+        Also writes what of the history became known after ``now``. The random numbers are those
+        of every other plan; spent differs from planned by ``execution_noise``.
+
+        Args:
+            folder_out: made if needed.
+            decisions: columns incentive, region, hour, usd (USD/h); cells left out are 0.
+            hours: whole days from ``now`` on; the planning week if not given.
+
+        Returns:
+            Rows by file.
+
+        Raises:
+            WorldError: decisions or hours do not fit this world.
+        """
+        count = self._played_hours(hours)
+        levers = self._planned(decisions)
+        first = 168 * self.weeks
+        run = self._engine.run(levers, self._state_at(self.weeks), count)
+        pending = self._pending_rows()
+        sessions, shifts, planted = self._logged(
+            [run], levers, self._sessions_before, self._shifts_before
+        )
+        tables = {
+            "sessions": pa.concat_tables([pending["sessions"], sessions]),
+            "shifts": pa.concat_tables([pending["shifts"], shifts]),
+            "spend": pa.concat_tables([pending["spend"], self._log.spend(levers, first, count)]),
+            # Announced before the week and carried out as announced: nothing new to report.
+            "coupons": self._log.coupons(levers, first, 0),
+            "fares": self._log.fares(levers, first, 0),
+            "weather": self._log.weather(first, count),
+            "calendar": self._log.calendar(first, 0),
+        }
+        target = Path(folder_out)
+        target.mkdir(parents=True, exist_ok=True)
+        rows = {
+            f"{name}.parquet": write_table(table, target / f"{name}.parquet")
+            for name, table in tables.items()
+        }
+        played = {"hours": count, "planted": planted.to_json(), "format": _FORMAT}
+        _write_json(target / "played.json", played)
+        return rows
+
+    def outcome(
+        self, decisions: pd.DataFrame, *, replications: int = 1, hours: int = 168
+    ) -> pd.DataFrame:
+        """What would happen in the planning week under ``decisions``.
+
+        Args:
+            decisions: as for ``play``.
+            replications: 1 gives the very week that ``play`` would log; more average over other
+                riders and drivers in the same weather, events and shocks.
+            hours: length, from ``now`` on.
+
+        Returns:
+            One row per region and hour: sessions, requests, rides, eta, prime_time, conversion,
+            driver_hours and its parts, revenue, driver_pay, incentive_spend, coupon_spend, profit.
+
+        Raises:
+            WorldError: decisions do not fit this world.
+        """
+        if replications < 1:
+            raise WorldError(f"replications must be at least 1; got {replications}")
+        levers = self._planned(decisions)
+        state = self._state_at(self.weeks)
+        parts = [
+            hourly(self._engine.run(levers, state, hours, replication), levers)
+            for replication in range(replications)
+        ]
+        mean = {name: _mean([part[name] for part in parts]) for name in parts[0]}
+        start = 168 * self.weeks
+        return hourly_frame(mean, self.region_names, self.environment.hours[start : start + hours])
+
+    def operator_decisions(self) -> pd.DataFrame:
+        """What the operator's rule would spend in the planning week; the plan to beat."""
+        start = 168 * self.weeks
+        spend = self._operator.incentive_spend[:, :, start : start + 168]
+        index = pd.MultiIndex.from_product(
+            [INCENTIVES, self.region_names, self.planning_hours],
+            names=["incentive", "region", "hour"],
+        )
+        return pd.DataFrame({"usd": spend.ravel()}, index=index).reset_index()
+
+    def true_effect(self, experiment: Experiment) -> float:
+        """The effect that ``experiment`` estimates, by replaying both arms everywhere."""
+        raise WorldError(f"no truth yet for {experiment.name!r}")
+
+    # Inside
+
+    def _history_runs(self) -> list[Run]:
+        while len(self._past) < self.weeks:
+            week = len(self._past)
+            run = self._engine.run(self.levers, self._states[week], 168)
+            self._past.append(run)
+            if len(self._states) == week + 1:
+                self._states.append(run.state)
+        self._sessions_before = sum(run.sessions.shape[1] for run in self._past)
+        self._shifts_before = sum(run.shifts.shape[1] for run in self._past)
+        return self._past
+
+    def _state_at(self, week: int) -> State:
+        if week >= len(self._states):
+            self._history_runs()
+        return self._states[week]
+
+    def _logged(
+        self, runs: list[Run], levers: Levers, first_session: int, first_shift: int
+    ) -> tuple[pa.Table, pa.Table, Planted]:
+        sessions, shifts, planted = [], [], Planted()
+        for run in runs:
+            table, faults = self._log.sessions(run, levers, first_session)
+            sessions.append(table)
+            planted += faults
+            table, faults = self._log.shifts(run, first_shift)
+            shifts.append(table)
+            planted += faults
+            first_session += run.sessions.shape[1]
+            first_shift += run.shifts.shape[1]
+        return pa.concat_tables(sessions), pa.concat_tables(shifts), planted
+
+    def _pending_rows(self) -> dict[str, pa.Table]:
+        if self._pending is None:
+            sessions, shifts, _ = self._logged(self._history_runs(), self.levers, 0, 0)
+            spend = self._log.spend(self.levers, 0, 168 * self.weeks)
+            tables = {"sessions": sessions, "shifts": shifts, "spend": spend}
+            self._pending = {name: known_by(t, self.now)[1] for name, t in tables.items()}
+        return self._pending
+
+    def _planned(self, decisions: pd.DataFrame) -> Levers:
+        spend = self._operator.incentive_spend.copy()
+        start = 168 * self.weeks
+        spend[:, :, start:] = self._decided(decisions) * self._execution()
+        return self.levers.replace(incentive_spend=spend)
+
+    def _execution(self) -> Array:
+        """Spent over planned, mean 1, the same for every plan."""
+        shape = (len(INCENTIVES), len(self.regions), 168 * self.scenario.horizon_weeks)
+        cells = np.arange(int(np.prod(shape)), dtype=np.int64)
+        key = stream_key(self.seed, EXECUTION_STREAM)
+        normal = np.sqrt(-2 * np.log(uniforms(key, cells, 0))) * np.cos(
+            2 * np.pi * uniforms(key, cells, 1)
+        )
+        return np.exp(self.scenario.execution_noise * normal.reshape(shape))
+
+    def _decided(self, decisions: pd.DataFrame) -> Array:
+        ahead = self.environment.hours[168 * self.weeks :]
+        result = np.zeros((len(INCENTIVES), len(self.regions), len(ahead)))
+        missing = [c for c in ("incentive", "region", "hour", "usd") if c not in decisions]
+        if missing:
+            raise WorldError(
+                f"decisions lack the column {missing[0]!r}; "
+                f"expected incentive, region, hour, usd; found {', '.join(map(str, decisions))}."
+            )
+        if decisions.empty:
+            return result
+        hour = pd.DatetimeIndex(decisions["hour"])
+        if hour.tz is None:
+            raise WorldError("decisions have hours without a time zone; localise them to UTC.")
+        at = [
+            _positions(decisions["incentive"], INCENTIVES, "incentive"),
+            _positions(decisions["region"], self.region_names, "region"),
+            ahead.get_indexer(hour.tz_convert("UTC")),
+        ]
+        if (at[2] < 0).any():
+            wrong = hour[int(np.argmax(at[2] < 0))]
+            raise WorldError(
+                f"decisions hold the hour {wrong}, outside what this world can play: "
+                f"{ahead[0]} to {ahead[-1]}."
+            )
+        usd = decisions["usd"].to_numpy(dtype=np.float64)
+        if not np.isfinite(usd).all() or (usd < 0).any():
+            row = int(np.argmax(~(np.isfinite(usd) & (usd >= 0))))
+            raise WorldError(
+                f"decisions hold {usd[row]!r} USD/h in row {row}; expected finite numbers of at "
+                "least 0."
+            )
+        flat = np.ravel_multi_index(tuple(at), result.shape)
+        if len(np.unique(flat)) < len(flat):
+            raise WorldError("decisions name a cell (incentive, region, hour) more than once.")
+        result.ravel()[flat] = usd
+        return result
+
+    def _played_hours(self, hours: pd.DatetimeIndex | None) -> int:
+        ahead = self.environment.hours[168 * self.weeks :]
+        if hours is None:
+            return 168
+        count = len(hours)
+        whole = count > 0 and count % 24 == 0 and count <= len(ahead)
+        if not whole or not hours.tz_convert("UTC").equals(ahead[:count]):
+            raise WorldError(
+                f"a world plays whole days from {ahead[0]} on, at most {len(ahead)} hours; got "
+                f"{count} hours" + (f" from {hours[0]} to {hours[-1]}." if count else ".")
+            )
+        return count
+
+    def _region_rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "region": region.name,
+                "zone": region.zone,
+                "neighbours": list(region.neighbours),
+                "opened_on": str(self.environment.hours[max(region.opened_hour, 0)].date()),
+            }
+            for region in self.regions
+        ]
+
+    def _manifest(self, planted: Planted) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "kind": "market",
+            "simulator": version("dagcast-simulator"),
+            "regions": len(self.regions),
+            "weeks": self.weeks,
+            "seed": self.seed,
+            "scenario": self.scenario.to_mapping(),
+            "now": self.now.isoformat(),
+            "incentives": list(INCENTIVES),
+            "sessions": self._sessions_before,
+            "shifts": self._shifts_before,
+            "planted": planted.to_json(),
+        }
+
+    def _save_states(self, path: Path) -> None:
+        np.savez_compressed(
+            path,
+            driver=np.stack([state.driver for state in self._states]).astype(np.int32),
+            tired=np.stack([state.tired for state in self._states]),
+            region=np.stack([state.region for state in self._states]),
+        )
+
+    def restore(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Take over states and pending rows that ``write_events`` left, instead of recomputing."""
+        path = folder / _TRUTH / "state.npz"
+        files = {name: folder / _TRUTH / f"pending_{name}.parquet"
+                 for name in ("sessions", "shifts", "spend")}
+        if not path.is_file() or not all(file.is_file() for file in files.values()):
+            return  # Everything follows from the seed; it only takes longer.
+        with np.load(path, allow_pickle=False) as saved:
+            self._states = [
+                State(
+                    saved["driver"][week].astype(np.int64), saved["tired"][week].copy(),
+                    saved["region"][week].copy(), 168 * 60 * week,
+                )
+                for week in range(len(saved["driver"]))
+            ]
+        self._sessions_before = int(manifest["sessions"])
+        self._shifts_before = int(manifest["shifts"])
+        self._pending = {name: pq.read_table(file) for name, file in files.items()}
+
+
+class MarketWorlds:
+    """Makes and reopens ``MarketWorld``: what the hook ``dagcast_worlds`` contributes."""
+
+    name = "market"
+
+    def create(
+        self, regions: int = 12, weeks: int = 16, seed: int = 0,
+        scenario: Mapping[str, Any] | Scenario | None = None,
+    ) -> MarketWorld:
+        """A new world; equal arguments give equal worlds.
+
+        Args:
+            regions: number of regions.
+            weeks: weeks of history.
+            seed: not negative.
+            scenario: fields that differ from the default; ``{"base": name}`` starts from a
+                shipped scenario.
+
+        Raises:
+            ScenarioError: the scenario is not valid.
+            WorldError: a number is out of range.
+        """
+        if not isinstance(scenario, Scenario):
+            scenario = Scenario.from_mapping(scenario or {})
+        return MarketWorld(scenario, regions, weeks, seed)
+
+    def load(self, folder: str | Path) -> MarketWorld:
+        """Reopen the world whose ``world.json`` lies in ``folder``.
+
+        Raises:
+            WorldError: there is none, or it was written in another format.
+        """
+        path = Path(folder) / "world.json"
+        if not path.is_file():
+            raise WorldError(
+                f"no world.json in {folder}; write_events puts one beside the event files."
+            )
+        try:
+            manifest = json.loads(path.read_text("utf-8"))
+            kind, layout = manifest["kind"], manifest["format"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise WorldError(f"{path} is not a world's manifest: {error!r}") from error
+        if (kind, layout) != ("market", _FORMAT):
+            raise WorldError(
+                f"{path} describes a world of kind {kind!r}, format {layout!r}; this simulator "
+                f"reads 'market', format {_FORMAT}. Write its events again."
+            )
+        scenario = Scenario.from_mapping(manifest["scenario"])
+        world = self.create(manifest["regions"], manifest["weeks"], manifest["seed"], scenario)
+        world.restore(Path(folder), manifest)
+        return world
+
+
+def _check_size(regions: int, weeks: int, seed: int) -> None:
+    bounds = (("regions", regions, 1, 1000), ("weeks", weeks, 1, 260), ("seed", seed, 0, 2**32 - 1))
+    for name, value, low, high in bounds:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise WorldError(f"{name} must be a whole number from {low} to {high}; got {value!r}")
+
+
+def _positions(values: "pd.Series[Any]", labels: tuple[str, ...], dim: str) -> NDArray[np.intp]:
+    positions = pd.Index(labels).get_indexer(pd.Index(values.astype(str)))
+    if (positions < 0).any():
+        wrong = values.iloc[int(np.argmax(positions < 0))]
+        raise WorldError(
+            f"decisions name the {dim} {wrong!r}; this world has "
+            f"{', '.join(labels[:6])}{', ...' if len(labels) > 6 else ''}."
+        )
+    return positions
+
+
+def _mean(parts: list[Array]) -> Array:
+    if len(parts) == 1:
+        return parts[0]
+    stacked = np.stack(parts)
+    seen = np.isfinite(stacked)
+    return np.where(
+        seen.any(axis=0),
+        np.where(seen, stacked, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1),
+        np.nan,
+    )
+
+
+def _write_json(path: Path, data: Any) -> int:
+    path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    return len(data)

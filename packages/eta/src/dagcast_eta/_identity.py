@@ -2,13 +2,15 @@
 
 Every online driver hour is spent idle, on the way to a pickup, or carrying a rider:
 
-    supply = idle + rides * pickup(idle) + rides * trip,      pickup(idle) = scale * idle ** -exponent
+    supply = idle + rides * pickup(idle) + rides * trip
+    pickup(idle) = scale * idle ** -exponent
 
-With ``room = supply - rides * trip`` this is one equation in ``idle``. Its right-hand side is convex
-with its minimum at ``fold = (exponent * rides * scale) ** (1 / (1 + exponent))``. Above the minimum
-there are two solutions: a stable one with many idle drivers, and the wild-goose chase, in which
-pickups eat the supply. Below it there is none. We return the stable one and keep ``room`` away from
-the minimum smoothly, so that values and derivatives stay finite wherever an optimiser looks.
+With ``room = supply - rides * trip`` this is one equation in ``idle``. Its left-over side,
+``idle + rides * pickup(idle)``, is convex with its minimum at
+``fold = (exponent * rides * scale) ** (1 / (1 + exponent))``. Above the minimum there are two
+solutions: a stable one with many idle drivers, and the wild-goose chase, in which pickups eat the
+supply. Below it there is none. We return the stable one and keep ``room`` away from the minimum
+smoothly, so that values and derivatives stay finite wherever an optimiser looks.
 
 Source: Castillo, Knoepfle & Weyl, "Matching in ride hailing: wild goose chases and how to solve
 them" (2024); the power law of pickup time follows from the nearest of uniformly spread drivers.
@@ -17,7 +19,7 @@ them" (2024); the power law of pickup time follows from the nearest of uniformly
 import torch
 
 # Distance kept from the fold, as a share of the smallest room that has a solution. At 2 % the slope
-# of the right-hand side is still 0.2-0.3, so Newton converges quickly and derivatives stay moderate.
+# of the convex side is still 0.2-0.3, so Newton converges quickly and derivatives stay moderate.
 _MARGIN = 0.02
 # Half-width of the smooth bend that keeps the distance, as a share of the same room.
 _BEND = 0.15

@@ -30,11 +30,6 @@ INCREMENTAL_DRIVER_HOURS = Quantity(
     description="driver hours that bonuses add, net of hours moved; never observed",
 )
 
-# Hours around a bonus from which its driver hours are partly moved. Bonuses are announced, so
-# drivers wait for one that is still to come: the model looks ahead by as many hours.
-DISPLACEMENT_HOURS = 3
-CARRY_OVER_HOURS = 4
-
 INCENTIVES = Contract(
     "incentives",
     inputs=(INCENTIVE_SPEND, HOUR_OF_WEEK),
@@ -48,8 +43,7 @@ INCENTIVES = Contract(
         ),
         Effect(HOUR_OF_WEEK, INCREMENTAL_DRIVER_HOURS, sign="?", differentiable=False),
     ),
-    look_ahead=DISPLACEMENT_HOURS,
-    description="saturating response to spend, with hours moved and carried over",
+    description="saturating response to spend, carried over and partly moved from later hours",
 )
 
 CONTRACTS = (INCENTIVES,)

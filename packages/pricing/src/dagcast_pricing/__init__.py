@@ -7,9 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagcast_pricing.model import Conversion, Money, PrimeTime, Rides, pricing_collection
+    from dagcast_pricing.model import (
+        Conversion,
+        Money,
+        PrimeTime,
+        QuoteAppeal,
+        Rides,
+        pricing_collection,
+    )
 
-__all__ = ["Conversion", "Money", "PrimeTime", "Rides", "pricing_collection"]
+__all__ = ["Conversion", "Money", "PrimeTime", "QuoteAppeal", "Rides", "pricing_collection"]
 
 
 def __getattr__(name: str) -> Any:

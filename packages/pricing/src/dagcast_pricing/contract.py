@@ -1,6 +1,6 @@
 """What the pricing team promises: prime time, conversion, rides and money.
 
-Four models in a row; nothing here imports torch.
+Five models in a row; nothing here imports torch.
 """
 
 from dagcast_core.contract import Contract, Effect, Input, Quantity, Weighted
@@ -73,6 +73,13 @@ PRIME_TIME = Quantity(
     bounds=(0, None),
     description="mean surcharge as a share of the base fare; 0.25 is +25 %",
 )
+QUOTE_APPEAL = Quantity(
+    "quote_appeal",
+    dims=(REGION, HOUR),
+    unit="log odds",
+    aggregation=_BY_SESSIONS,
+    description="what price and ETA add to the log odds of riding; 0 if usual; never observed",
+)
 CONVERSION = Quantity(
     "conversion",
     dims=(REGION, HOUR),
@@ -124,32 +131,41 @@ PRIME_TIME_CONTRACT = Contract(
     ),
     description="surcharge from sessions per driver hour",
 )
-CONVERSION_CONTRACT = Contract(
-    "conversion",
-    inputs=(PRIME_TIME, ETA, BASE_FARE, HOUR_OF_WEEK),
-    outputs=(CONVERSION,),
+APPEAL_CONTRACT = Contract(
+    "quote-appeal",
+    inputs=(PRIME_TIME, ETA, BASE_FARE),
+    outputs=(QUOTE_APPEAL,),
     effects=(
         Effect(
             PRIME_TIME,
-            CONVERSION,
+            QUOTE_APPEAL,
             sign="-",
             evidence="price experiments; prior elasticity of requests -0.54 within six hours",
         ),
         Effect(
             BASE_FARE,
-            CONVERSION,
+            QUOTE_APPEAL,
             sign="-",
             evidence="price experiments; prior elasticity of requests -0.54 within six hours",
         ),
         Effect(
             ETA,
-            CONVERSION,
+            QUOTE_APPEAL,
             sign="-",
             evidence="experiments on eta; prior from a value of waiting of 19.38 USD/h",
         ),
+    ),
+    description="log price and ETA against the usual ones",
+)
+CONVERSION_CONTRACT = Contract(
+    "conversion",
+    inputs=(QUOTE_APPEAL, HOUR_OF_WEEK),
+    outputs=(CONVERSION,),
+    effects=(
+        Effect(QUOTE_APPEAL, CONVERSION, sign="+", evidence="by definition"),
         Effect(HOUR_OF_WEEK, CONVERSION, sign="?", differentiable=False),
     ),
-    description="logistic in log price and ETA",
+    description="logistic in the appeal of the quote",
 )
 RIDES_CONTRACT = Contract(
     "rides",
@@ -188,4 +204,10 @@ MONEY_CONTRACT = Contract(
     description="fares, drivers' pay and what is left",
 )
 
-CONTRACTS = (PRIME_TIME_CONTRACT, CONVERSION_CONTRACT, RIDES_CONTRACT, MONEY_CONTRACT)
+CONTRACTS = (
+    PRIME_TIME_CONTRACT,
+    APPEAL_CONTRACT,
+    CONVERSION_CONTRACT,
+    RIDES_CONTRACT,
+    MONEY_CONTRACT,
+)

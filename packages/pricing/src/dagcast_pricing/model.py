@@ -1,0 +1,45 @@
+"""From the balance of demand and supply to rides and profit: five models, wired by name.
+
+    sessions, driver_hours          -> prime_time
+    prime_time, eta, base_fare      -> quote_appeal -> conversion
+    sessions, conversion, drivers   -> rides
+    rides, prime_time, spend        -> revenue, driver_pay, profit
+
+Each module says its form, its evidence and what it leaves out.
+"""
+
+from dagcast_core import ModelCollection
+from dagcast_pricing._conversion import AppealHyperparameters, Conversion, QuoteAppeal
+from dagcast_pricing._money import Money
+from dagcast_pricing._prime_time import PrimeTime
+from dagcast_pricing._rides import Rides
+
+
+def pricing_collection(regions: tuple[str, ...]) -> ModelCollection:
+    """Build the models of the pricing team as one.
+
+    Args:
+        regions: labels along ``region``; others get pooled values.
+    """
+    regions = tuple(regions)
+    return ModelCollection(
+        [
+            PrimeTime(regions),
+            QuoteAppeal(regions),
+            Conversion(regions),
+            Rides(regions),
+            Money(regions),
+        ],
+        name="pricing",
+    )
+
+
+__all__ = [
+    "AppealHyperparameters",
+    "Conversion",
+    "Money",
+    "PrimeTime",
+    "QuoteAppeal",
+    "Rides",
+    "pricing_collection",
+]

@@ -1,0 +1,109 @@
+"""Closed-form starting values of a log-linear rate: level, trend and profile by region."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dagcast_core import IndexTensor, LabelledParameter
+
+_WEEK = 168
+# Hours by which a region's own profile is drawn to the common one, in the start only.
+_SHRINK = 2.0
+
+
+@final
+@dataclass(frozen=True)
+class CalendarStart:
+    """Starting values by region; arrays are in the order of ``regions``.
+
+    Attributes:
+        regions: regions with at least one observed hour.
+        level: (region,) logs.
+        trend: (region,) 1/week.
+        profile: (region, hour_of_week) logs, mean 0 along the hours of the week.
+    """
+
+    regions: pd.Index
+    level: NDArray[np.float64]
+    trend: NDArray[np.float64]
+    profile: NDArray[np.float64]
+
+    def assign(
+        self, level: LabelledParameter, trend: LabelledParameter, profile: LabelledParameter
+    ) -> None:
+        """Set the parameters; regions without history get the mean over the others."""
+        for parameter, values in (
+            (level, self.level),
+            (trend, self.trend),
+            (profile, self.profile),
+        ):
+            found = self.regions.get_indexer(parameter.indexes["region"])
+            padded = np.concatenate([values, values.mean(axis=0, keepdims=True)])
+            parameter.assign(padded[found])
+
+
+def calendar_start(
+    rate: IndexTensor, hour_of_week: IndexTensor, *, half_life: float
+) -> CalendarStart:
+    """Weighted means of an observed rate by region and hour of week, free of a common trend.
+
+    Args:
+        rate: dims (region, hour); 0 or more, NaN where not observed.
+        hour_of_week: dims (region, hour); local hour of the week, on the hours of ``rate``.
+        half_life: hours after which an hour counts half.
+
+    Returns:
+        Levels at the last hour, trends and profiles.
+    """
+    hours = pd.DatetimeIndex(rate.index("hour"))
+    calendar = hour_of_week.sel(region=list(rate.index("region")), hour=hours)
+    y = rate.values("region", "hour").detach().numpy()
+    slot = calendar.values("region", "hour").numpy().astype(np.int64)
+    seen = np.isfinite(y)
+    kept = seen.any(axis=1)
+    y, slot, seen = np.where(seen, y, 0.0)[kept], slot[kept], seen[kept]
+    weeks = ((hours - hours.max()) / pd.Timedelta(hours=_WEEK)).to_numpy(dtype=np.float64)
+    weight = seen * 0.5 ** (-weeks * _WEEK / half_life)
+
+    trend = np.zeros(len(y))
+    mean, slots = _means(y, weight, slot)
+    for _ in range(2):
+        usual = np.maximum(np.take_along_axis(slots, slot, axis=1), 1e-3)
+        trend += _slopes(y / np.exp(trend[:, None] * weeks) / usual, weight * usual, weeks)
+        trend = np.clip(trend, -0.1, 0.1)
+        mean, slots = _means(y / np.exp(trend[:, None] * weeks), weight, slot)
+    logs = np.log(slots + 0.01 * mean[:, None] + 1e-3)
+    level = logs.mean(axis=1)
+    return CalendarStart(rate.index("region")[kept], level, trend, logs - level[:, None])
+
+
+def _means(
+    y: NDArray[np.float64], weight: NDArray[np.float64], slot: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted mean by region, and by region and slot, shrunk to what the regions share."""
+    regions = len(y)
+    flat = (np.arange(regions)[:, None] * _WEEK + slot).ravel()
+    size = regions * _WEEK
+    total = np.bincount(flat, (weight * y).ravel(), size).reshape(regions, _WEEK)
+    count = np.bincount(flat, weight.ravel(), size).reshape(regions, _WEEK)
+    mean = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1e-9)
+    shared = (total / np.maximum(mean, 1e-9)[:, None]).sum(axis=0) / np.maximum(
+        count.sum(axis=0), 1e-9
+    )
+    own = (total + _SHRINK * shared * mean[:, None]) / (count + _SHRINK)
+    return mean, own
+
+
+def _slopes(
+    ratio: NDArray[np.float64], weight: NDArray[np.float64], weeks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted least-squares slope of a ratio near 1 over weeks, held near 0 by a little."""
+    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
+    middle = (weight * weeks).sum(axis=1, keepdims=True) / total
+    centred = weeks - middle
+    mean = (weight * ratio).sum(axis=1, keepdims=True) / total
+    top = (weight * centred * (ratio - mean)).sum(axis=1)
+    return np.asarray(top / ((weight * centred**2).sum(axis=1) + total[:, 0]))

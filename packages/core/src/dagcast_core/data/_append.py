@@ -1,0 +1,79 @@
+"""Components that were aggregated elsewhere, checked and added to the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from dagcast_core.data._declare import Column, EventTable
+from dagcast_core.data._errors import SourceError
+from dagcast_core.data._ingest import already_held, batch_id, commit
+from dagcast_core.data._manifest import Coverage
+from dagcast_core.data._report import IngestReport
+from dagcast_core.data._source import connect, open_source
+from dagcast_core.data._sql import AMOUNT, ceil_hour, quoted, staged
+
+
+def append(
+    folder: Path, spec: EventTable, rows: pd.DataFrame, coverage: Coverage | None
+) -> IngestReport:
+    """See :meth:`MetricStore.append_components`."""
+    layout = _components(spec)
+    dims = ", ".join(quoted(dim) for dim in spec.dims)
+    with connect() as connection:
+        opened = open_source(connection, layout, rows)
+        key = batch_id(layout, opened, {}, coverage)
+        held = already_held(folder, spec, key)
+        if held is not None:
+            return held
+        connection.execute(
+            f"CREATE TEMP TABLE staged AS "
+            f"{staged(layout, opened.found, dict.fromkeys(spec.dims, False))}"
+        )
+        bad = connection.execute(
+            "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        if bad:
+            # Whoever aggregated these has judged the events already: a bad row here is a fault of
+            # that statement, not of the data.
+            raise SourceError(
+                f"components of {spec.name!r}",
+                "component rows that are complete",
+                "; ".join(f"{count:,} rows where {why}" for why, count in bad),
+                "Correct the statement that made them.",
+            )
+        sums = ", ".join(
+            f"CAST({quoted(s.name)} AS {AMOUNT if spec.revision == 'add' else 'DOUBLE'}) "
+            f"AS {quoted(s.name)}"
+            for s in spec.sums
+        )
+        revised = "known_at AS revised_at, " if spec.revision == "latest" else ""
+        ledger = (
+            f"SELECT {dims}, hour, {ceil_hour('known_at')} AS known_at, "
+            f"{revised}n, {sums} FROM staged"
+        )
+        return commit(connection, folder, spec, layout, opened, key, coverage, ledger)
+
+
+def _components(spec: EventTable) -> EventTable:
+    """The ledger's own columns as a declaration, so that they are judged like any source."""
+    return replace(
+        spec,
+        columns=(
+            *(Column(dim, "text") for dim in spec.dims),
+            Column("hour", "instant"),
+            Column("known_at", "instant"),
+            Column("n", "integer"),
+            *(Column(entry.name, "number", nullable=True) for entry in spec.sums),
+        ),
+        time="hour",
+        known_at="known_at",
+        dims={dim: dim for dim in spec.dims},
+        until=None,
+        key=(),
+        foreseeable=True,
+        checks=(),
+        zone="UTC",
+    )

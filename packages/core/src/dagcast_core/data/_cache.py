@@ -1,0 +1,79 @@
+"""Hot cubes as memory-mapped safetensors, keyed by everything their bits depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+
+LIMIT_BYTES = 2_000_000_000
+"""The cache forgets what was used longest ago beyond this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """A metric's values, before they become an IndexTensor.
+
+    Attributes:
+        values: dense tensor, one axis per dim.
+        dims: the last one is hour.
+    """
+
+    values: torch.Tensor
+    dims: tuple[str, ...]
+
+
+def cache_key(**parts: object) -> str:
+    """Name of a cached set of cubes."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:40]
+
+
+def recall(folder: Path, key: str) -> dict[str, Cube] | None:
+    """The cubes stored under ``key``, mapped from the file; None where there are none."""
+    path = folder / f"{key}.safetensors"
+    try:
+        with safe_open(path, framework="pt") as opened:
+            dims = json.loads(opened.metadata()["dims"])
+        values = load_file(path)
+        os.utime(path)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        # Absent, half-removed or damaged: the ledgers still hold everything.
+        return None
+    return {name: Cube(values[name], tuple(dims[name])) for name in dims if name in values}
+
+
+def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
+    """Stores cubes under ``key``; a folder that cannot be written is left alone."""
+    dims = json.dumps({name: list(cube.dims) for name, cube in cubes.items()}, sort_keys=True)
+    content = save({name: cube.values for name, cube in cubes.items()}, {"dims": dims})
+    temporary = folder / f".tmp-{os.getpid()}-{key}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, folder / f"{key}.safetensors")
+        _forget(folder)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def cube(values: np.ndarray, dims: Sequence[str]) -> Cube:
+    """Wraps an array without copying."""
+    return Cube(torch.from_numpy(np.ascontiguousarray(values)), tuple(dims))
+
+
+def _forget(folder: Path) -> None:
+    stored = [(path.stat(), path) for path in folder.glob("*.safetensors")]
+    total = sum(status.st_size for status, _ in stored)
+    for status, path in sorted(stored, key=lambda entry: entry[0].st_mtime_ns):
+        if total <= LIMIT_BYTES:
+            return
+        path.unlink(missing_ok=True)
+        total -= status.st_size

@@ -1,0 +1,305 @@
+"""The store's folder: content-named files and one manifest that says which of them count.
+
+    store.json                        the manifest; replacing it is the only step that commits
+    ledgers/<table>/<sha256>.parquet  additive components (dims, hour, known_at, n, sums)
+    keys/<table>/<sha256>.parquet     keys accepted, against duplicates in later sources
+    quarantine/<table>/<sha256>.parquet  rows kept out, with their reason
+    cache/                            hot cubes; may be deleted at any time
+
+Files are written under a temporary name, flushed to the disk, renamed to the hash of their content,
+and only then named by a new manifest, which takes the old one's place by rename. A process killed
+at any moment leaves either the old manifest or the new one, and at worst files that neither names;
+the next ingestion removes those.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagcast_core.data._declare import EventTable, LinearMetric
+from dagcast_core.data._errors import StoreError
+from dagcast_core.data._report import IngestReport
+
+FORMAT = 1
+MANIFEST = "store.json"
+FOLDERS = ("ledgers", "keys", "quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of the store.
+
+    Attributes:
+        path: relative to the store's folder.
+        sha256: of its bytes.
+        rows: number of rows.
+    """
+
+    path: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Where the absence of rows means something.
+
+    Attributes:
+        start: first hour covered, ISO UTC.
+        end: last hour covered, ISO UTC, inclusive.
+        labels: dim -> labels covered.
+        since: region -> first hour covered, where later than ``start`` (a new region).
+    """
+
+    start: str
+    end: str
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    since: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The coverage as plain JSON values."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "labels": {dim: sorted(labels) for dim, labels in sorted(self.labels.items())},
+            "since": dict(sorted(self.since.items())),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Coverage:
+        """Reads what :meth:`to_json` wrote."""
+        labels = {dim: tuple(entries) for dim, entries in document["labels"].items()}
+        return cls(document["start"], document["end"], labels, document["since"])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One ingested source.
+
+    Attributes:
+        id: sha256 of the source's content, the table's layout and the options of the ingestion.
+        table: the event table.
+        ledger: its ledger file; None where no row was accepted.
+        keys: its keys; None where the table has no key.
+        quarantine: rows kept out; None where there are none.
+        coverage: the range in which absence counts; None where no row was accepted.
+        report: the counts.
+    """
+
+    id: str
+    table: str
+    ledger: StoredFile | None
+    keys: StoredFile | None
+    quarantine: StoredFile | None
+    coverage: Coverage | None
+    report: IngestReport
+
+    def files(self) -> tuple[StoredFile, ...]:
+        """The files of this batch."""
+        return tuple(item for item in (self.ledger, self.keys, self.quarantine) if item is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The batch as plain JSON values."""
+
+        def stored(item: StoredFile | None) -> dict[str, Any] | None:
+            if item is None:
+                return None
+            return {"path": item.path, "sha256": item.sha256, "rows": item.rows}
+
+        return {
+            "id": self.id,
+            "table": self.table,
+            "ledger": stored(self.ledger),
+            "keys": stored(self.keys),
+            "quarantine": stored(self.quarantine),
+            "coverage": None if self.coverage is None else self.coverage.to_json(),
+            "report": self.report.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Batch:
+        """Reads what :meth:`to_json` wrote."""
+
+        def stored(entry: Mapping[str, Any] | None) -> StoredFile | None:
+            return None if entry is None else StoredFile(**entry)
+
+        coverage = document["coverage"]
+        return cls(
+            id=document["id"],
+            table=document["table"],
+            ledger=stored(document["ledger"]),
+            keys=stored(document["keys"]),
+            quarantine=stored(document["quarantine"]),
+            coverage=None if coverage is None else Coverage.from_json(coverage),
+            report=IngestReport.from_json(document["report"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a store holds.
+
+    Attributes:
+        tables: name -> declaration.
+        derived: metrics computed from other metrics, by name.
+        batches: by id, in the order of their ids, so that the order of ingestion leaves no trace.
+    """
+
+    tables: Mapping[str, EventTable] = field(default_factory=dict)
+    derived: Mapping[str, LinearMetric] = field(default_factory=dict)
+    batches: Mapping[str, Batch] = field(default_factory=dict)
+
+    def of_table(self, table: str) -> tuple[Batch, ...]:
+        """The batches of one table."""
+        return tuple(batch for batch in self.batches.values() if batch.table == table)
+
+    def encoded(self) -> bytes:
+        """The manifest's bytes; the same content gives the same bytes."""
+        document = {
+            "format": FORMAT,
+            "tables": {name: self.tables[name].to_json() for name in sorted(self.tables)},
+            "derived": {
+                name: {
+                    "name": metric.name,
+                    "unit": metric.unit,
+                    "terms": dict(metric.terms),
+                    "dims": list(metric.dims),
+                }
+                for name, metric in sorted(self.derived.items())
+            },
+            "batches": [self.batches[key].to_json() for key in sorted(self.batches)],
+        }
+        return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+    @property
+    def id(self) -> str:
+        """sha256 of the manifest's content; equal ids mean equal stores."""
+        return hashlib.sha256(self.encoded()).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads a store's manifest; a folder without one is an empty store.
+
+    Raises:
+        StoreError: the manifest is damaged or of another format.
+    """
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(
+                f"cannot open the metric store {folder}: expected a folder; found a file. "
+                f"Give the folder that holds {MANIFEST}, or a new one."
+            ) from None
+        return Manifest()
+    except (ValueError, OSError) as error:
+        raise StoreError(
+            f"cannot open the metric store {folder}: expected a manifest in {MANIFEST}; found "
+            f"content that does not parse ({error}). Restore the file from a copy, or ingest "
+            f"into a new folder."
+        ) from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        raise StoreError(
+            f"cannot open the metric store {folder}: expected format {FORMAT} in {MANIFEST}; "
+            f"found {found!r}. Read it with the version that wrote it, or ingest into a new folder."
+        )
+    try:
+        batches = [Batch.from_json(entry) for entry in document["batches"]]
+        return Manifest(
+            tables={
+                name: EventTable.from_json(entry) for name, entry in document["tables"].items()
+            },
+            derived={
+                name: LinearMetric(**{**entry, "dims": tuple(entry["dims"])})
+                for name, entry in document["derived"].items()
+            },
+            batches={batch.id: batch for batch in batches},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"cannot open the metric store {folder}: expected the fields of format {FORMAT} in "
+            f"{MANIFEST}; found them incomplete ({error!r}). Restore the file from a copy, or "
+            f"ingest into a new folder."
+        ) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the store's write lock; the system releases it when the process dies."""
+    fresh = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (folder / ".lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            _sweep(folder)
+            try:
+                yield
+            except BaseException:
+                _sweep(folder)
+                raise
+    finally:
+        if not (folder / MANIFEST).exists():
+            _take_back(folder, fresh)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replaces the manifest in one step, after its bytes have reached the disk."""
+    temporary = folder / f".tmp-{os.getpid()}-{MANIFEST}"
+    with temporary.open("wb") as stream:
+        stream.write(manifest.encoded())
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, folder / MANIFEST)
+    _sync_folder(folder)
+
+
+def adopt(folder: Path, temporary: Path, kind: str, table: str, rows: int) -> StoredFile:
+    """Flushes a written file and gives it the name of its content."""
+    with temporary.open("rb+") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+    target = folder / kind / table / f"{digest[:32]}{temporary.suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(temporary, target)
+    _sync_folder(target.parent)
+    return StoredFile(target.relative_to(folder).as_posix(), digest, rows)
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is durable only once the folder itself is on the disk.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what an ingestion that was killed left behind."""
+    manifest = read_manifest(folder)
+    named = {item.path for batch in manifest.batches.values() for item in batch.files()}
+    for left in folder.glob(".tmp-*"):
+        left.unlink()
+    for kind in FOLDERS:
+        for path in (folder / kind).glob("*/*.parquet"):
+            if path.relative_to(folder).as_posix() not in named:
+                path.unlink()
+
+
+def _take_back(folder: Path, fresh: list[Path]) -> None:
+    """Removes the folders made for an ingestion that failed before anything was stored."""
+    (folder / ".lock").unlink(missing_ok=True)
+    inner = [path for kind in FOLDERS for path in (*(folder / kind).glob("*"), folder / kind)]
+    for path in (*inner, *fresh):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()

@@ -1,0 +1,297 @@
+"""As-of reads: rows known by a moment, summed per cell, laid out densely with what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
+from dagcast_core.data._errors import MissingCellsError, StoreError, UnknownMetricError
+from dagcast_core.data._manifest import Coverage, Manifest
+from dagcast_core.data._source import connect
+from dagcast_core.data._sql import quoted, text
+from dagcast_core.data._window import Groups, Window
+
+
+class Reader:
+    """Reads the metrics of one manifest; holds the components of a table for as long as it lives.
+
+    Args:
+        folder: of the store.
+        manifest: what it holds.
+        window: the cells to read.
+        groups: how they roll up.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, window: Window, groups: Groups) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._window = window
+        self._groups = groups
+        self._components: dict[str, dict[str, np.ndarray]] = {}
+
+    def metric(self, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """A metric's cube and its dims; missing cells are NaN.
+
+        Raises:
+            UnknownMetricError: the store holds no such metric.
+            MissingCellsError: a cell of an integer metric is missing.
+        """
+        derived = self._manifest.derived.get(name)
+        if derived is not None:
+            return self._linear(derived), derived.dims
+        table, spec = find_metric(self._manifest, name)
+        values = self._value(table, spec)
+        if spec.dtype == "int64":
+            missing = np.argwhere(np.isnan(values))
+            if len(missing):
+                names = (
+                    *(self._groups.labels[dim] for dim in spec.dims[:-1]),
+                    self._groups.buckets,
+                )
+                where = ", ".join(str(names[axis][place]) for axis, place in enumerate(missing[0]))
+                raise MissingCellsError(name, len(missing), values.size, where)
+            values = values.astype(np.int64)
+        return values, spec.dims
+
+    def count(self, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Rows behind every cell of a metric (float64), NaN where the cell is missing."""
+        table, spec = find_metric(self._manifest, name)
+        parts = self._parts(table)
+        values = np.where(parts["_observed"] > 0, parts["n"], np.nan)
+        return self._arranged(values, table, spec), spec.dims
+
+    def _value(self, table: EventTable, spec: MetricSpec) -> np.ndarray:
+        parts = self._parts(table)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = parts[spec.total]
+            if table.revision == "latest" and spec.across == "mean":
+                values = values / parts["n"]
+            if spec.per is not None:
+                # 0 / 0 is NaN: the mean over no sessions is not zero.
+                values = np.where(parts[spec.per] == 0, np.nan, values / parts[spec.per])
+        if spec.divisor != 1.0:
+            values = values / spec.divisor
+        values = np.where(parts["_observed"] > 0, values, np.nan)
+        return self._arranged(values, table, spec)
+
+    def _arranged(self, values: np.ndarray, table: EventTable, spec: MetricSpec) -> np.ndarray:
+        order = [list(table.dims).index(dim) for dim in spec.dims[:-1]]
+        return np.ascontiguousarray(np.transpose(values, (*order, values.ndim - 1)))
+
+    def _linear(self, derived: LinearMetric) -> np.ndarray:
+        total = np.zeros(self._groups.shape(derived.dims))
+        for name in sorted(derived.terms):
+            values, dims = self.metric(name)
+            extra = tuple(axis for axis, dim in enumerate(dims) if dim not in derived.dims)
+            total = total + derived.terms[name] * np.sum(values, axis=extra)
+        return total
+
+    def _parts(self, table: EventTable) -> dict[str, np.ndarray]:
+        held = self._components.get(table.name)
+        if held is None:
+            with connect() as connection:
+                held = self._load(connection, table)
+            self._components[table.name] = held
+        return held
+
+    def _load(
+        self, connection: duckdb.DuckDBPyConnection, table: EventTable
+    ) -> dict[str, np.ndarray]:
+        window, groups = self._window, self._groups
+        dims = (*table.dims, "hour")
+        batches = self._manifest.of_table(table.name)
+        files = [str(self._folder / b.ledger.path) for b in batches if b.ledger is not None]
+        names = ["n", *(entry.name for entry in table.sums)]
+        base_shape = window.shape(dims)
+        shape = groups.shape(dims)
+        present = np.zeros(base_shape, dtype=bool)
+        parts = {name: np.zeros(shape) for name in names}
+        cells = ", ".join(f"{quoted('_' + dim)}" for dim in dims)
+        if files and present.size:
+            self._prepare(connection, table, files)
+            grouped = ", ".join(f"{quoted('_group_' + dim)}" for dim in dims)
+            try:
+                places = connection.execute(f"SELECT DISTINCT {cells} FROM known").fetchnumpy()
+                present[tuple(places["_" + dim] for dim in dims)] = True
+                if table.revision == "latest":
+                    self._latest(connection, table, parts, present, cells)
+                else:
+                    sums = ", ".join(
+                        f"CAST(SUM({quoted(name)}) AS DOUBLE) AS {quoted(name)}" for name in names
+                    )
+                    rows = connection.execute(
+                        f"SELECT {grouped}, {sums} FROM known GROUP BY ALL"
+                    ).fetchnumpy()
+                    at = tuple(rows["_group_" + dim] for dim in dims)
+                    for name in names:
+                        parts[name][at] = rows[name]
+            except duckdb.Error as error:
+                raise StoreError(
+                    f"cannot read table {table.name!r}: expected the ledger files the manifest "
+                    f"names; found one damaged or absent ({str(error).splitlines()[0]}). Run "
+                    f"verify() to see which, and restore it from a copy."
+                ) from error
+        observed = present | self._covered(table, dims, present)
+        parts["_observed"] = _all_of(observed, groups, dims).astype(np.float64)
+        return parts
+
+    def _prepare(
+        self, connection: duckdb.DuckDBPyConnection, table: EventTable, files: Sequence[str]
+    ) -> None:
+        """Creates the view ``known``: ledger rows of the window known by the moment, as numbers."""
+        window, groups = self._window, self._groups
+        joins, codes = [], []
+        for dim in table.dims:
+            names = window.labels[dim]
+            connection.register(
+                f"labels_{dim}",
+                pa.table(
+                    {
+                        "label": pa.array(names, pa.string()),
+                        "code": pa.array(range(len(names)), pa.int32()),
+                        "grouped": pa.array(groups.codes[dim], pa.int32()),
+                    }
+                ),
+            )
+            joins.append(f"JOIN labels_{dim} AS l_{dim} ON l.{quoted(dim)} = l_{dim}.label")
+            codes.append(f"l_{dim}.code AS {quoted('_' + dim)}")
+            codes.append(f"l_{dim}.grouped AS {quoted('_group_' + dim)}")
+        connection.register(
+            "buckets",
+            pa.table(
+                {
+                    "place": pa.array(range(len(window.hours)), pa.int32()),
+                    "grouped": pa.array(groups.hours, pa.int32()),
+                }
+            ),
+        )
+        start, end = (_micros(window.hours[place]) for place in (0, -1))
+        listed = ", ".join(text(name) for name in files)
+        offset = f"CAST((epoch_us(l.hour) - {start}) // 3600000000 AS INTEGER)"
+        connection.execute(
+            f"CREATE TEMP TABLE known AS SELECT {', '.join(codes)}, b.place AS _hour, "
+            f"b.grouped AS _group_hour, l.* FROM read_parquet([{listed}]) AS l {' '.join(joins)} "
+            f"JOIN buckets AS b ON b.place = {offset} "
+            f"WHERE epoch_us(l.known_at) <= {_micros(window.as_of)} "
+            f"AND epoch_us(l.hour) BETWEEN {start} AND {end}"
+        )
+
+    def _latest(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: EventTable,
+        parts: dict[str, np.ndarray],
+        present: np.ndarray,
+        cells: str,
+    ) -> None:
+        """Keeps the value known last of every cell, then adds up the cells of a group."""
+        dims = (*table.dims, "hour")
+        names = [entry.name for entry in table.sums]
+        values = ", ".join(quoted(name) for name in names)
+        last = ", ".join(["revised_at DESC", *(f"{quoted(name)} DESC" for name in names)])
+        rows = connection.execute(
+            f"SELECT {cells}, {values} FROM known QUALIFY row_number() OVER "
+            f"(PARTITION BY {cells} ORDER BY {last}) = 1"
+        ).fetchnumpy()
+        at = tuple(rows["_" + dim] for dim in dims)
+        for name in ["n", *names]:
+            dense = np.full(present.shape, np.nan)
+            dense[at] = (
+                1.0
+                if name == "n"
+                else np.ma.filled(np.ma.asarray(rows[name], dtype=np.float64), np.nan)
+            )
+            parts[name] = _sum_of(dense, self._groups, dims)
+
+    def _covered(self, table: EventTable, dims: Sequence[str], present: np.ndarray) -> np.ndarray:
+        """Cells in which the absence of rows is a count of zero."""
+        covered = np.zeros(present.shape, dtype=bool)
+        if table.empty == "missing":
+            return covered
+        for batch in self._manifest.of_table(table.name):
+            if batch.coverage is not None:
+                _cover(covered, batch.coverage, self._window, dims)
+        # An hour that has not ended by the moment of the read cannot be known to be empty.
+        ended = self._window.hours + pd.Timedelta(hours=1) <= self._window.as_of
+        covered &= np.asarray(ended)
+        if table.empty == "zero unless gap":
+            covered &= present.any(axis=tuple(range(present.ndim - 1)))
+        return covered
+
+
+def find_metric(manifest: Manifest, name: str) -> tuple[EventTable, MetricSpec]:
+    """The table and the declaration of a metric.
+
+    Raises:
+        UnknownMetricError: the store holds no such metric.
+    """
+    for table in manifest.tables.values():
+        for spec in table.metrics:
+            if spec.name == name:
+                return table, spec
+    raise UnknownMetricError(name, metric_names(manifest))
+
+
+def metric_names(manifest: Manifest) -> tuple[str, ...]:
+    """Every metric of a store, sorted."""
+    plain = [spec.name for table in manifest.tables.values() for spec in table.metrics]
+    return tuple(sorted([*plain, *manifest.derived]))
+
+
+def _micros(moment: pd.Timestamp) -> int:
+    # Timestamp.value counts nanoseconds whatever the unit.
+    return int(moment.value) // 1000
+
+
+def _cover(covered: np.ndarray, coverage: Coverage, window: Window, dims: Sequence[str]) -> None:
+    start, end = pd.Timestamp(coverage.start), pd.Timestamp(coverage.end)
+    block = np.ones((), dtype=bool)
+    for dim in dims[:-1]:
+        named = set(coverage.labels.get(dim, ()))
+        inside = np.array([label in named for label in window.labels[dim]], dtype=bool)
+        block = block[..., None] & inside
+    hours = np.asarray((window.hours >= start) & (window.hours <= end))
+    block = block[..., None] & hours
+    if coverage.since and "region" in dims:
+        axis = list(dims).index("region")
+        open_hours = np.ones((len(window.labels["region"]), len(window.hours)), dtype=bool)
+        for place, label in enumerate(window.labels["region"]):
+            if label in coverage.since:
+                open_hours[place] = np.asarray(window.hours >= pd.Timestamp(coverage.since[label]))
+        sizes = [1] * block.ndim
+        sizes[axis], sizes[-1] = open_hours.shape
+        block = block & open_hours.reshape(sizes)
+    covered |= block
+
+
+def _group_places(groups: Groups, dims: Sequence[str]) -> tuple[np.ndarray, ...]:
+    return np.ix_(*(groups.codes[dim] for dim in dims[:-1]), groups.hours)
+
+
+def _all_of(cells: np.ndarray, groups: Groups, dims: Sequence[str]) -> np.ndarray:
+    """Whether every cell of a group is true; a group without cells is not."""
+    if cells.shape == groups.shape(dims) and _is_identity(groups):
+        return cells
+    at = _group_places(groups, dims)
+    result = np.ones(groups.shape(dims), dtype=bool)
+    np.logical_and.at(result, at, cells)
+    return result
+
+
+def _sum_of(cells: np.ndarray, groups: Groups, dims: Sequence[str]) -> np.ndarray:
+    if cells.shape == groups.shape(dims) and _is_identity(groups):
+        return cells
+    result = np.zeros(groups.shape(dims))
+    np.add.at(result, _group_places(groups, dims), cells)
+    return result
+
+
+def _is_identity(groups: Groups) -> bool:
+    codes = (*groups.codes.values(), groups.hours)
+    return all(np.array_equal(code, np.arange(len(code))) for code in codes)

@@ -1,0 +1,55 @@
+"""What an ingestion did, in counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """Counts of one source. ``read == accepted + duplicates + sum(quarantined.values())``.
+
+    Attributes:
+        table: the event table.
+        read: rows in the source.
+        accepted: rows that entered the ledger, late ones included.
+        duplicates: rows whose key was accepted before, here or in an earlier source; kept in
+            quarantine.
+        late: accepted rows known longer than the table's allowance after their time.
+        quarantined: reason -> rows kept out, the first reason that applies to each.
+        gaps: hours between the first and the last accepted one without a row for any label.
+        ambiguous: accepted rows whose local time occurs twice; the first occurrence was taken.
+        nonexistent: accepted rows whose local time does not exist; read with the offset in force
+            before the change.
+        unchanged: whether the store held this very source already, so that nothing was done.
+        source_sha256: of the source's content.
+        notes: findings in words, one sentence each.
+    """
+
+    table: str
+    read: int
+    accepted: int
+    duplicates: int = 0
+    late: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    gaps: int = 0
+    ambiguous: int = 0
+    nonexistent: int = 0
+    unchanged: bool = False
+    source_sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return {**asdict(self), "quarantined": dict(self.quarantined), "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> IngestReport:
+        """Reads what :meth:`to_json` wrote."""
+        return cls(**{**document, "notes": tuple(document["notes"])})
+
+    def with_notes(self, *notes: str) -> IngestReport:
+        """The same report with further findings."""
+        return replace(self, notes=(*self.notes, *notes))

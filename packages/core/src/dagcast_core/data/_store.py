@@ -1,0 +1,482 @@
+"""The metric store: sources in, cubes as of a moment out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import duckdb
+import pandas as pd
+
+from dagcast_core.data._append import append
+from dagcast_core.data._cache import Cube, cache_key, cube, recall, remember
+from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
+from dagcast_core.data._errors import DataError, DeclarationError, StoreError, UnknownMetricError
+from dagcast_core.data._ingest import ingest
+from dagcast_core.data._manifest import (
+    Coverage,
+    Manifest,
+    locked,
+    read_manifest,
+    write_manifest,
+)
+from dagcast_core.data._read import Reader, find_metric, metric_names
+from dagcast_core.data._report import IngestReport
+from dagcast_core.data._source import Source, connect
+from dagcast_core.data._sql import quoted, text, warehouse
+from dagcast_core.data._window import (
+    Frequency,
+    Moment,
+    Window,
+    grouped,
+    hour_of,
+    identity,
+    moment_of,
+)
+
+if TYPE_CHECKING:
+    from dagcast_core.tensor import Panel
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a store holds of one metric.
+
+    Attributes:
+        start: first hour with a row.
+        end: last hour with a row.
+        known_until: the moment by which all rows were known.
+        rows: ledger rows.
+    """
+
+    start: pd.Timestamp
+    end: pd.Timestamp
+    known_until: pd.Timestamp
+    rows: int
+
+
+@final
+class MetricStore:
+    """Named cubes aggregated from events, read as of a moment.
+
+    Per event table the store keeps a ledger of additive components with two times, the hour a row
+    is valid for and the hour by whose start it was known. A late row or a correction is a further
+    row. A read adds up the rows known by its moment; an average is a sum over a sum. Reading as of
+    a moment is the only way to read, so that a backtest cannot see the future.
+
+    A missing cell is NaN (in an integer metric an error), a true zero is 0. Moments and hours are
+    instants; a text or a naive time is taken as UTC.
+
+    Args:
+        folder: where the store lives; need not exist yet.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the store lives."""
+        return self._folder
+
+    @property
+    def manifest_id(self) -> str:
+        """sha256 of the store's content; equal ids give equal bits for every read."""
+        return self._manifest().id
+
+    def ingest(
+        self,
+        spec: EventTable,
+        source: Source,
+        *,
+        labels: Mapping[str, Sequence[str]] | None = None,
+        coverage: Coverage | None = None,
+    ) -> IngestReport:
+        """Adds a source.
+
+        The same source twice changes nothing. Bad rows are kept in quarantine with their reason.
+        The source enters as a whole or, if the process dies or the source proves unreadable, not
+        at all.
+
+        Args:
+            spec: what the source holds.
+            source: a Parquet or CSV file, a DataFrame or an Arrow table.
+            labels: dim -> labels that exist; rows with another one are quarantined. A dim left out
+                accepts every label.
+            coverage: range in which the absence of rows means zero, for tables whose ``empty``
+                says so; by default the range and labels of the accepted rows.
+
+        Returns:
+            Counts of rows read, accepted, late, duplicate and quarantined.
+
+        Raises:
+            SourceError: not Parquet or CSV, or without the declared columns.
+            DeclarationError: ``spec`` contradicts what the store holds.
+            StoreError: the store is damaged.
+        """
+        return ingest(self._folder, spec, source, labels=labels, coverage=coverage)
+
+    def define(self, *metrics: LinearMetric) -> None:
+        """Adds metrics computed from others, such as a profit.
+
+        Raises:
+            DeclarationError: a term is unknown, or the name is taken by an event table.
+        """
+        with locked(self._folder):
+            manifest = self._manifest()
+            for metric in metrics:
+                for table in manifest.tables.values():
+                    if any(spec.name == metric.name for spec in table.metrics):
+                        raise DeclarationError(
+                            f"cannot define {metric.name!r}: expected a name of its own; found it "
+                            f"in table {table.name!r} already. Rename one of them."
+                        )
+                _check_terms(manifest, metric)
+                manifest = replace(manifest, derived={**manifest.derived, metric.name: metric})
+            write_manifest(self._folder, manifest)
+
+    def read(
+        self,
+        names: Sequence[str],
+        *,
+        start: Moment,
+        end: Moment,
+        as_of: Moment,
+        regions: Sequence[str] | None = None,
+        cache: bool = True,
+    ) -> Panel:
+        """Reads metrics hour by hour, as known at a moment.
+
+        Args:
+            names: metrics, plain or derived.
+            start: first hour.
+            end: last hour, inclusive.
+            as_of: only rows known by then count; rounded down to the hour.
+            regions: labels of the region dim and their order; all of them, sorted, by default.
+            cache: whether to keep the cubes for the next read of the same.
+
+        Returns:
+            A panel of one IndexTensor per metric, dims as declared, e.g. (region, hour). Missing
+            cells are NaN: no row and no coverage, or a mean over nothing.
+
+        Raises:
+            UnknownMetricError: the store does not hold a metric or region asked for.
+            MissingCellsError: a cell of an integer metric is missing.
+        """
+        manifest = self._manifest()
+        window = self._window(manifest, start, end, as_of, regions)
+        wanted = _distinct(names)
+        for name in wanted:
+            if name not in manifest.derived:
+                find_metric(manifest, name)
+        key = cache_key(
+            names=sorted(wanted),
+            start=str(window.hours[0]),
+            end=str(window.hours[-1]),
+            as_of=str(window.as_of),
+            labels={dim: list(entries) for dim, entries in window.labels.items()},
+            manifest=manifest.id,
+        )
+        folder = self._folder / "cache"
+        cubes = recall(folder, key) if cache else None
+        if cubes is None:
+            reader = Reader(self._folder, manifest, window, identity(window))
+            cubes = {name: cube(*reader.metric(name)) for name in wanted}
+            if cache:
+                remember(folder, key, cubes)
+        return _panel({name: cubes[name] for name in wanted}, window.labels, window.hours)
+
+    def counts(
+        self,
+        names: Sequence[str],
+        *,
+        start: Moment,
+        end: Moment,
+        as_of: Moment,
+        regions: Sequence[str] | None = None,
+    ) -> Panel:
+        """Reads how many rows stand behind each cell, as weights or as a mask.
+
+        Arguments as in :meth:`read`; derived metrics have no rows of their own.
+
+        Returns:
+            A panel of float64 counts: NaN where a cell is missing, 0 where it is a true zero that
+            no row reported.
+        """
+        manifest = self._manifest()
+        window = self._window(manifest, start, end, as_of, regions)
+        reader = Reader(self._folder, manifest, window, identity(window))
+        cubes = {name: cube(*reader.count(name)) for name in _distinct(names)}
+        return _panel(cubes, window.labels, window.hours)
+
+    def rollup(
+        self,
+        names: Sequence[str],
+        *,
+        start: Moment,
+        end: Moment,
+        as_of: Moment,
+        regions: Sequence[str] | None = None,
+        by: Mapping[str, Mapping[str, str]] | None = None,
+        frequency: Frequency = "h",
+        zone: str = "UTC",
+    ) -> Panel:
+        """Reads metrics aggregated over labels and time, exactly.
+
+        Components are added before anything is divided, so a daily average is the day's sum over
+        the day's count. A group with a missing cell is missing: a partial sum would look like a
+        low one.
+
+        Args:
+            names: metrics, as in :meth:`read`.
+            start: first hour; must begin a bucket.
+            end: last hour, inclusive; must end a bucket.
+            as_of: as in :meth:`read`.
+            regions: as in :meth:`read`.
+            by: dim -> label -> group; a label without a group is left out. Groups are sorted.
+            frequency: "h", "D", "W" (from Monday) or "MS" (calendar months).
+            zone: whose days, weeks and months; a day of a clock change has 23 or 25 hours.
+
+        Raises:
+            DataError: ``start`` or ``end`` cuts a bucket in two.
+        """
+        manifest = self._manifest()
+        window = self._window(manifest, start, end, as_of, regions)
+        for name in names:
+            if name not in manifest.derived:
+                find_metric(manifest, name)
+        for dim in by or {}:
+            if dim not in window.labels:
+                raise UnknownMetricError(dim, window.labels, what="dim")
+        window, groups = grouped(window, by or {}, frequency, zone)
+        reader = Reader(self._folder, manifest, window, groups)
+        cubes = {name: cube(*reader.metric(name)) for name in _distinct(names)}
+        return _panel(cubes, groups.labels, groups.buckets)
+
+    def metrics(self) -> dict[str, MetricSpec | LinearMetric]:
+        """Declarations of every metric, by name, sorted."""
+        manifest = self._manifest()
+        return {
+            name: manifest.derived[name]
+            if name in manifest.derived
+            else find_metric(manifest, name)[1]
+            for name in metric_names(manifest)
+        }
+
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels of every dim but hour, sorted: those with rows and those declared covered."""
+        return _labels(self._manifest())
+
+    def spans(self) -> dict[str, Span]:
+        """First and last hour of every event table's rows, and when the last was known."""
+        manifest = self._manifest()
+        found: dict[str, Span] = {}
+        with connect() as connection:
+            for name in sorted(manifest.tables):
+                files = [b.ledger for b in manifest.of_table(name) if b.ledger is not None]
+                if not files:
+                    continue
+                listed = ", ".join(text(str(self._folder / item.path)) for item in files)
+                row = self._query(
+                    connection,
+                    f"SELECT epoch_us(min(hour)), epoch_us(max(hour)), epoch_us(max(known_at)) "
+                    f"FROM read_parquet([{listed}])",
+                ).fetchone()
+                assert row is not None
+                start, end, known = (
+                    pd.Timestamp(value, unit="us", tz="UTC").as_unit("us") for value in row
+                )
+                found[name] = Span(start, end, known, sum(item.rows for item in files))
+        return found
+
+    def reports(self) -> tuple[IngestReport, ...]:
+        """The counts of every source held, by table."""
+        batches = sorted(self._manifest().batches.values(), key=lambda b: (b.table, b.id))
+        return tuple(batch.report for batch in batches)
+
+    def quarantine(self, table: str) -> pd.DataFrame:
+        """Rows of a table kept out, as read, with the column ``reason`` first.
+
+        Raises:
+            UnknownMetricError: no source of that table was ingested.
+        """
+        manifest = self._manifest()
+        if table not in manifest.tables:
+            raise UnknownMetricError(table, manifest.tables, what="event table")
+        files = [b.quarantine for b in manifest.of_table(table) if b.quarantine is not None]
+        names = ["reason", *(column.name for column in manifest.tables[table].columns)]
+        if not files:
+            return pd.DataFrame(columns=names)
+        listed = ", ".join(text(str(self._folder / item.path)) for item in files)
+        chosen = ", ".join(quoted(name) for name in names)
+        with connect() as connection:
+            return self._query(
+                connection, f"SELECT {chosen} FROM read_parquet([{listed}]) ORDER BY ALL"
+            ).fetchdf()
+
+    def sql(self, table: str, dialect: str = "duckdb") -> str:
+        """The statement that makes a table's ledger, for a warehouse; see :func:`ledger_sql`."""
+        manifest = self._manifest()
+        if table not in manifest.tables:
+            raise UnknownMetricError(table, manifest.tables, what="event table")
+        return ledger_sql(manifest.tables[table], dialect)
+
+    def verify(self) -> None:
+        """Compares every file with the hash that the manifest has of it.
+
+        Raises:
+            StoreError: a file is absent or differs.
+        """
+        for batch in self._manifest().batches.values():
+            for item in batch.files():
+                path = self._folder / item.path
+                try:
+                    with path.open("rb") as stream:
+                        found = hashlib.file_digest(stream, "sha256").hexdigest()
+                except OSError:
+                    found = "no file"
+                if found != item.sha256:
+                    raise StoreError(
+                        f"cannot trust the metric store {self._folder}: expected {item.path} with "
+                        f"sha256 {item.sha256[:12]}...; found {found[:12]}. Restore the file from "
+                        f"a copy, or ingest the sources into a new folder."
+                    )
+
+    def append_components(
+        self,
+        spec: EventTable,
+        rows: pd.DataFrame,
+        *,
+        coverage: Coverage | None = None,
+    ) -> IngestReport:
+        """Adds rows that are aggregated already, for example by a warehouse running :meth:`sql`.
+
+        Args:
+            spec: the table they belong to; its sums name the columns.
+            rows: columns are the dims, ``hour``, ``known_at`` (instants), ``n`` and the sums.
+            coverage: as in :meth:`ingest`.
+
+        Returns:
+            Counts of component rows, not of events.
+
+        Raises:
+            SourceError: a column is missing or of another type, or a row is not additive.
+        """
+        return append(self._folder, spec, rows, coverage)
+
+    def _manifest(self) -> Manifest:
+        return read_manifest(self._folder)
+
+    def _query(
+        self, connection: duckdb.DuckDBPyConnection, statement: str
+    ) -> duckdb.DuckDBPyConnection:
+        try:
+            return connection.execute(statement)
+        except duckdb.Error as error:
+            raise StoreError(
+                f"cannot read the metric store {self._folder}: expected the files its manifest "
+                f"names; found one damaged or absent ({str(error).splitlines()[0]}). Run verify() "
+                f"to see which, and restore it from a copy."
+            ) from error
+
+    def _window(
+        self,
+        manifest: Manifest,
+        start: Moment,
+        end: Moment,
+        as_of: Moment,
+        regions: Sequence[str] | None,
+    ) -> Window:
+        first, last = hour_of(start, "start"), hour_of(end, "end")
+        if last < first:
+            raise DataError(
+                f"cannot read from {first} to {last}: expected an end at or after the start; "
+                f"found it before. Exchange them."
+            )
+        labels = _labels(manifest)
+        if regions is not None:
+            held = labels.get("region", ())
+            for region in regions:
+                if region not in held:
+                    raise UnknownMetricError(region, held, what="region")
+            labels["region"] = _distinct(regions)
+        hours = pd.date_range(first, last, freq="h", name="hour").as_unit("us")
+        return Window(pd.DatetimeIndex(hours), moment_of(as_of, "as_of").floor("h"), labels)
+
+
+def ledger_sql(table: EventTable, dialect: str = "duckdb") -> str:
+    """The one statement that aggregates a table's events into its ledger.
+
+    Args:
+        table: the declaration.
+        dialect: any that sqlglot knows, e.g. "bigquery", "snowflake", "spark".
+
+    Returns:
+        SQL over a relation of the table's name with the declared columns, instants as UTC
+        timestamps without zone; its rows are what :meth:`MetricStore.append_components` takes.
+
+    Raises:
+        DeclarationError: sqlglot does not know the dialect.
+    """
+    import sqlglot
+
+    statement = warehouse(table)
+    try:
+        return sqlglot.transpile(statement, read="duckdb", write=dialect, pretty=True)[0]
+    except ValueError as error:
+        raise DeclarationError(
+            f"cannot write the ledger of {table.name!r} for {dialect!r}: expected a dialect "
+            f"sqlglot knows; found {error}. Use for example 'bigquery', 'snowflake' or 'duckdb'."
+        ) from error
+
+
+def _labels(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {
+        dim: set() for table in manifest.tables.values() for dim in table.dims
+    }
+    for batch in manifest.batches.values():
+        if batch.coverage is not None:
+            for dim, names in batch.coverage.labels.items():
+                found.setdefault(dim, set()).update(names)
+    return {dim: tuple(sorted(found[dim])) for dim in sorted(found)}
+
+
+def _check_terms(manifest: Manifest, metric: LinearMetric) -> None:
+    for name in metric.terms:
+        if name in manifest.derived:
+            raise DeclarationError(
+                f"cannot define {metric.name!r}: expected terms that are read from an event "
+                f"table; found {name!r}, which is derived itself. Write its terms out."
+            )
+        spec = find_metric(manifest, name)[1]
+        lost = [dim for dim in metric.dims if dim not in spec.dims]
+        if lost:
+            raise DeclarationError(
+                f"cannot define {metric.name!r} with dims {metric.dims}: expected terms that have "
+                f"them all; found {name!r} with {spec.dims}. Remove {', '.join(lost)}."
+            )
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise TypeError(f"expected a sequence of names; found the text {names!r}: use [{names!r}]")
+    return tuple(dict.fromkeys(names))
+
+
+def _panel(
+    cubes: Mapping[str, Cube],
+    labels: Mapping[str, tuple[str, ...]],
+    hours: pd.DatetimeIndex,
+) -> Panel:
+    from dagcast_core.tensor import IndexTensor, Panel
+
+    def indexes(dims: Sequence[str]) -> dict[str, pd.Index]:
+        names = {dim: pd.Index(labels[dim], name=dim) for dim in dims[:-1]}
+        return {**names, dims[-1]: hours}
+
+    return Panel(
+        [IndexTensor(cubes[name].values, indexes(cubes[name].dims), name) for name in cubes]
+    )

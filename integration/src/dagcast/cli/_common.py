@@ -82,6 +82,11 @@ def show(result: "Result", *, as_json: bool = False) -> None:
 
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=_width())
     for table in result.tables():
+        if not table.columns:
+            console.print(Text(table.title, style="bold"))
+            for row in table.rows:
+                print(" ".join(row))
+            continue
         shown = Table(
             title=table.title,
             title_justify="left",

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @project_options
+@click.option("--no-project", is_flag=True, help="Check what is installed, without a project.")
 @click.option("--disable", multiple=True, metavar="NAME", help="Leave out an entry point.")
 @click.option(
     "--against",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A released manifest; report what the contracts changed since.",
+    type=click.Path(path_type=Path, exists=True),
+    help="A released manifest or contract.json; report changes without their version.",
 )
 @click.option(
     "--conformance",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 def check(
     folder: Path,
     settings: tuple[str, ...],
+    no_project: bool,
     disable: tuple[str, ...],
     against: Path | None,
     conformance: str | None,
@@ -38,9 +40,8 @@ def check(
     """Assemble the contracts of all installed packages; exit 3 if they do not fit."""
     from dagcast import workflow
 
-    return workflow.check(
-        opened(folder, settings), disable=disable, against=against, conformance=conformance
-    )
+    project = None if no_project else opened(folder, settings)
+    return workflow.check(project, disable=disable, against=against, conformance=conformance)
 
 
 @click.command()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
+from dagcast.workflow._defaults import marketplace_config
 from dagcast.workflow._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
-
     from dagcast_core.contract import Assembly, Experiment
 
 EXPERIMENTS = "experiments.json"
@@ -25,15 +25,15 @@ class CheckResult(Result):
     """What the check found.
 
     Attributes:
-        folder: the project.
+        folder: the project, if one was named.
         models: active models, producers first, with what they read and make.
         problems: one line per root cause.
-        evolution: what changed since a released manifest, if one was named.
+        evolution: problems against a released manifest, if one was named.
         conformance: outcome of the behavioural suites that ran.
         report: the assembly as JSON.
     """
 
-    folder: Path
+    folder: Path | None
     models: tuple[tuple[str, str, str, str], ...]
     problems: tuple[str, ...]
     evolution: tuple[str, ...] = ()
@@ -46,11 +46,11 @@ class CheckResult(Result):
             rows = tuple((problem,) for problem in self.problems)
             count = len(rows)
             noun = "problem" if count == 1 else "problems"
-            return (assembly, ResultTable(f"{count} {noun}", ("one per root cause",), rows))
+            return (assembly, ResultTable(f"{count} {noun}", (), rows))
         tables = [assembly]
         if self.evolution:
             rows = tuple((change,) for change in self.evolution)
-            tables.append(ResultTable("Changes of contracts", ("since the release",), rows))
+            tables.append(ResultTable("Changes that need another version", (), rows))
         if self.conformance:
             tables.append(
                 ResultTable("Conformance", ("package", "outcome"), tuple(self.conformance.items()))
@@ -58,20 +58,20 @@ class CheckResult(Result):
         return tuple(tables)
 
     def next_command(self) -> str:
-        if self.exit_code():
+        if self.exit_code() or self.folder is None:
             return ""
         return f"dagcast fit --project {self.folder}"
 
     def exit_code(self) -> int:
         failed = any(not outcome.startswith("passed") for outcome in self.conformance.values())
-        return 3 if self.problems or failed else 0
+        return 3 if self.problems or self.evolution or failed else 0
 
     def to_json(self) -> dict[str, Any]:
         return {**Result.to_json(self), "assembly": dict(self.report)}
 
 
 def check(
-    project: Project,
+    project: Project | None,
     *,
     disable: tuple[str, ...] = (),
     against: Path | None = None,
@@ -80,7 +80,8 @@ def check(
     """Assemble the contracts of all installed packages; imports no torch.
 
     Args:
-        project: whose objective, guardrails and levers have to be served.
+        project: whose objective, guardrails and levers have to be served; without one, those
+            of a marketplace.
         disable: entry points to leave out besides those of the settings.
         against: a released manifest; what changed since is listed.
         conformance: a distribution whose behavioural suite is run, or ``all``.
@@ -88,7 +89,9 @@ def check(
     Returns:
         Problems are listed in the result, never raised.
     """
-    assembly, plugins = assembled(project.config, experiments(project), disable=disable)
+    config = project.config if project is not None else marketplace_config("marketplace")
+    measured = experiments(project) if project is not None else ()
+    assembly, plugins = assembled(config, measured, disable=disable)
     models = tuple(
         (
             item.model,
@@ -99,11 +102,11 @@ def check(
         for item in assembly.registrations
     )
     return CheckResult(
-        project.folder,
+        project.folder if project is not None else None,
         models,
         tuple(str(problem) for problem in assembly.problems),
         evolution=_evolution(against, plugins) if against else (),
-        conformance=_conformance(conformance, plugins) if conformance else {},
+        conformance=_conformance(conformance) if conformance else {},
         report=assembly.to_json(),
     )
 
@@ -120,19 +123,30 @@ def assembled(
     from dagcast.plugins import load_plugins
 
     plugins = load_plugins(disable=(*config.disable, *disable))
+    assembly = check_assembly(
+        plugins,
+        experiments=measured,
+        serving={**config.serving, **(serving or {})},
+        **demands(config),
+    )
+    return assembly, plugins
+
+
+def demands(config: Config) -> dict[str, Any]:
+    """What a project provides to its models and asks of them, as ``check_assembly`` takes it."""
+    from dagcast.assembly import MARKETPLACE_EXTERNALS
+
+    declared = {quantity.name: quantity for quantity in MARKETPLACE_EXTERNALS}
+    names = dict.fromkeys((*config.externals, *config.levers))
     required = dict.fromkeys(
         (*config.objective.weights, *(rail.quantity for rail in config.guardrails))
     )
-    levers = tuple(config.levers)
-    assembly = check_assembly(
-        plugins,
-        externals=(*config.externals, *levers),
-        required=tuple(required),
-        levers=levers,
-        serving={**config.serving, **(serving or {})},
-        experiments=measured,
-    )
-    return assembly, plugins
+    return {
+        # A quantity that is declared there is compared by unit, dims and bounds too.
+        "externals": tuple(declared.get(name, name) for name in names),
+        "required": tuple(required),
+        "levers": tuple(config.levers),
+    }
 
 
 def experiments(project: Project) -> "tuple[Experiment, ...]":
@@ -157,12 +171,18 @@ def experiments(project: Project) -> "tuple[Experiment, ...]":
 
 
 def _evolution(manifest: Path, plugins: "Plugins") -> tuple[str, ...]:
-    from dagcast.release import changes_since
+    from dagcast.evolution import check_evolution
 
-    return tuple(str(change) for change in changes_since(manifest, plugins))
+    return tuple(str(problem) for problem in check_evolution(plugins, manifest))
 
 
-def _conformance(package: str, plugins: "Plugins") -> dict[str, str]:
-    from dagcast.assembly import run_conformance
+def _conformance(package: str) -> dict[str, str]:
+    from dagcast.conformance import check_conformance
 
-    return dict(run_conformance(plugins, None if package == "all" else package))
+    outcomes: dict[str, str] = {}
+    for result in check_conformance(() if package == "all" else (package,)):
+        state = "failed" if result.failed or result.problems else "passed"
+        outcome = f"{state}: {result.passed} passed, {result.failed} failed"
+        problems = "".join(f"; {problem}" for problem in result.problems)
+        outcomes[f"{result.distribution} {result.model}"] = outcome + problems
+    return outcomes

@@ -23,7 +23,10 @@ def silent(message: str, share: float | None = None) -> None:
 @final
 @dataclass(frozen=True)
 class ResultTable:
-    """A short table: text cells only, so that every reader shows the same figures."""
+    """A short table: text cells only, so that every reader shows the same figures.
+
+    Without columns the rows are sentences, shown one to a line and never wrapped.
+    """
 
     title: str
     columns: tuple[str, ...]

@@ -1,0 +1,78 @@
+"""Stage 9: people decide about a plan."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from dagcast.journal import Decision, PlanRecord
+from dagcast.project import Project, current_user
+from dagcast.workflow._result import Result, ResultTable
+
+
+@final
+@dataclass(frozen=True)
+class DecisionResult(Result):
+    """A plan's new state.
+
+    Attributes:
+        folder: the project.
+        plan: the plan.
+        state: ``approved`` or ``rejected``.
+        who: who decided.
+        why: the reason given.
+        horizon_start: first hour it decides about.
+    """
+
+    folder: Path
+    plan: str
+    state: str
+    who: str
+    why: str
+    horizon_start: str
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        row = (self.plan, self.state, self.who, self.why, self.horizon_start)
+        return (ResultTable("Decision", ("plan", "state", "who", "why", "hours from"), (row,)),)
+
+    def next_command(self) -> str:
+        if self.state == "rejected":
+            return f"dagcast plan --project {self.folder}"
+        return f"dagcast retro --project {self.folder}    (once the week is over and ingested)"
+
+
+def approve(
+    project: Project, plan: str | None = None, *, who: str | None = None, why: str = ""
+) -> DecisionResult:
+    """Approve a plan, the newest where none is named.
+
+    Raises:
+        PlanStateError: it is superseded or decided, or another is approved for the same hours.
+        UsageError: no plan has that name.
+    """
+    return _decide(project, plan, "approved", who, why)
+
+
+def reject(
+    project: Project, plan: str | None = None, *, who: str | None = None, why: str
+) -> DecisionResult:
+    """Reject a plan, or withdraw its approval.
+
+    Raises:
+        PlanStateError: it is superseded or rejected already.
+        UsageError: no plan has that name.
+    """
+    return _decide(project, plan, "rejected", who, why)
+
+
+def _decide(
+    project: Project, plan: str | None, decision: Decision, who: str | None, why: str
+) -> DecisionResult:
+    record: PlanRecord = project.journal.decide(plan, decision, who=who or current_user(), why=why)
+    return DecisionResult(
+        project.folder,
+        record.plan,
+        record.state,
+        record.entry.who,
+        record.entry.why,
+        record.horizon_start,
+    )

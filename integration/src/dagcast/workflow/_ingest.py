@@ -1,0 +1,161 @@
+"""Stage 2: events into the store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from dagcast.errors import ProjectError
+from dagcast.project import Project
+from dagcast.workflow._result import Progress, Result, ResultTable, silent
+
+
+@final
+@dataclass(frozen=True)
+class TableCounts:
+    """What became of the rows of one event table.
+
+    Attributes:
+        table: its name.
+        read: rows in the files.
+        accepted: rows that entered the store, late ones included.
+        late: accepted rows that were known long after their time.
+        duplicates: rows that were accepted before.
+        quarantined: rows set aside, by reason.
+        gaps: hours without any row between the first and the last.
+        notes: what else was found, in words.
+    """
+
+    table: str
+    read: int
+    accepted: int
+    late: int
+    duplicates: int
+    quarantined: Mapping[str, int]
+    gaps: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class IngestResult(Result):
+    """Rows read into the store.
+
+    Attributes:
+        folder: the project.
+        counts: by event table; files that the store held already count nothing.
+        unchanged: sources that the store held already.
+        experiments: measured effects found beside the events.
+    """
+
+    folder: Path
+    counts: tuple[TableCounts, ...]
+    unchanged: int = 0
+    experiments: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        rows = tuple(
+            (
+                item.table,
+                f"{item.read:,}",
+                f"{item.accepted:,}",
+                f"{item.late:,}",
+                f"{sum(item.quarantined.values()) + item.duplicates:,}",
+            )
+            for item in self.counts
+        )
+        note = f"{self.experiments} experiments"
+        if self.unchanged:
+            note += f"; {self.unchanged} files were in the store already"
+        columns = ("table", "read", "accepted", "of these late", "set aside")
+        tables = [ResultTable("Events in the store", columns, rows, note)]
+        aside = [
+            (item.table, reason, f"{count:,}")
+            for item in self.counts
+            for reason, count in (
+                *item.quarantined.items(),
+                *((("duplicate", item.duplicates),) if item.duplicates else ()),
+            )
+        ]
+        if aside:
+            tables.append(ResultTable("Set aside", ("table", "reason", "rows"), tuple(aside)))
+        notes = [(item.table, note) for item in self.counts for note in item.notes]
+        if notes:
+            tables.append(ResultTable("Findings", ("table", "finding"), tuple(notes)))
+        return tuple(tables)
+
+    def next_command(self) -> str:
+        return f"dagcast check --project {self.folder}"
+
+
+def ingest(
+    project: Project, *, source: Path | None = None, progress: Progress = silent
+) -> IngestResult:
+    """Read event files into the store; files read before change nothing.
+
+    Args:
+        project: whose store is filled.
+        source: a folder of event files; every folder below the project's events/ by default.
+        progress: told what is going on.
+
+    Raises:
+        ProjectError: there are no event files.
+        SourceError: a file is not Parquet or CSV, or lacks a column; nothing was ingested of it.
+    """
+    from dagcast.ingest import ingest_marketplace
+
+    folders = [source] if source is not None else _event_folders(project.events)
+    if source is not None and not source.is_dir():
+        raise ProjectError(
+            f"a folder of event files at {source}",
+            "a file" if source.exists() else "nothing",
+            "Name the folder that holds sessions.parquet, shifts.parquet and the others.",
+        )
+    if not folders:
+        raise ProjectError(
+            f"event files in {project.events}",
+            "none",
+            f"Put them there and run `dagcast ingest --project {project.folder}` again, or make "
+            f"some with `dagcast simulate --project {project.folder}`.",
+        )
+    reports = []
+    for folder in folders:
+        progress(f"reading {folder.name}", None)
+        reports.extend(ingest_marketplace(project.store, folder))
+    counts = _by_table([report for report in reports if not report.unchanged])
+    unchanged = sum(report.unchanged for report in reports)
+    from dagcast.workflow._check import experiments
+
+    found = len(experiments(project))
+    if counts:
+        details = {item.table: [item.read, item.accepted] for item in counts}
+        project.record("ingested", details={"rows": details})
+    return IngestResult(project.folder, counts, unchanged, found)
+
+
+def _event_folders(events: Path) -> list[Path]:
+    folders = [events, *sorted(path for path in events.iterdir() if path.is_dir())]
+    return [
+        folder for folder in folders if any(folder.glob("*.parquet")) or any(folder.glob("*.csv"))
+    ]
+
+
+def _by_table(reports: list) -> tuple[TableCounts, ...]:  # type: ignore[type-arg]
+    tables: dict[str, TableCounts] = {}
+    for report in reports:
+        before = tables.get(report.table, TableCounts(report.table, 0, 0, 0, 0, {}))
+        reasons = dict(before.quarantined)
+        for reason, count in report.quarantined.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+        tables[report.table] = TableCounts(
+            report.table,
+            before.read + report.read,
+            before.accepted + report.accepted,
+            before.late + report.late,
+            before.duplicates + report.duplicates,
+            reasons,
+            before.gaps + report.gaps,
+            (*before.notes, *report.notes),
+        )
+    return tuple(tables.values())

@@ -1,0 +1,134 @@
+"""Inputs that a model's contract says it must cope with, drawn at random and repeatable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from dagcast_core.contract import Dim, Input, Quantity
+from dagcast_core.model import Model
+from dagcast_core.tensor import IndexTensor, Panel
+
+Labels = Mapping[str, tuple[object, ...]]
+Ranges = Mapping[str, tuple[float, float]]
+
+START = pd.Timestamp("2026-01-05T00:00:00Z")  # a Monday
+DEFAULT_LABELS: Labels = {
+    "region": ("north", "south", "west"),
+    "incentive": ("guarantee", "streak"),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model and what it is tried on.
+
+    Attributes:
+        model: under test.
+        labels: by dim; dims of time come from ``hours``.
+        hours: steps of the time dim.
+        ranges: ordinary values by quantity, where the contract's are not to be used.
+    """
+
+    model: Model
+    labels: Labels
+    hours: int = 72
+    ranges: Ranges = field(default_factory=dict)
+
+    def panel(self, seed: int) -> Panel:
+        """Draw every declared input, in ordinary ranges and with labels in common."""
+        rng = np.random.default_rng(seed)
+        return Panel({i.name: self.draw(i.quantity, rng) for i in self.model.contract.inputs})
+
+    def draw(self, quantity: Quantity, rng: np.random.Generator) -> IndexTensor:
+        """Draw one quantity."""
+        indexes = {dim.name: self.index(dim) for dim in quantity.dims}
+        shape = tuple(len(index) for index in indexes.values())
+        values = _values(quantity, shape, rng, self.ranges.get(quantity.name, quantity.typical))
+        dtype = getattr(torch, quantity.dtype)
+        return IndexTensor(torch.as_tensor(values).to(dtype), indexes, quantity.name)
+
+    def index(self, dim: Dim) -> pd.Index:
+        """Labels of ``dim`` in this setting."""
+        if dim.kind == "time":
+            return pd.date_range(START, periods=self.hours, freq=dim.frequency, unit="us")
+        if dim.name in self.labels:
+            return pd.Index(list(self.labels[dim.name]))
+        if dim.kind == "int":
+            return pd.RangeIndex(3)
+        return pd.Index([f"{dim.name} {letter}" for letter in "abc"])
+
+    def with_hours(self, hours: int) -> "Setting":
+        """Return the same setting over another number of steps."""
+        return replace(self, hours=hours)
+
+    def with_labels(self, **labels: tuple[object, ...]) -> "Setting":
+        """Return the same setting with other labels along some dims."""
+        return replace(self, labels={**self.labels, **labels})
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The declared inputs."""
+        return self.model.contract.inputs
+
+    @property
+    def reach(self) -> int:
+        """Steps that an input may reach forward or back, and the test has to leave room for."""
+        lags = max((item.lag for item in self.inputs), default=0)
+        return int(self.model.contract.look_ahead + self.model.memory + lags)
+
+
+def labels_of(model: Model) -> Labels:
+    """Return the labels that the model has parameters for, else ordinary ones."""
+    labels = dict(DEFAULT_LABELS)
+    for _, parameter in model.labelled_parameters():
+        for dim in parameter.dims:
+            labels[dim] = tuple(parameter.indexes[dim])
+    return labels
+
+
+def _values(
+    quantity: Quantity,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    typical: tuple[float, float] | None,
+) -> npt.NDArray[np.generic]:
+    low, high = quantity.bounds
+    if quantity.dtype == "bool":
+        return rng.random(shape) < 0.5
+    if quantity.dtype == "int64":
+        return _cycle(quantity, shape, rng, typical)
+    if typical is not None:
+        least, greatest = typical
+        if least > 0 and greatest > 20 * least:
+            return np.exp(rng.uniform(np.log(least), np.log(greatest), shape))
+        return rng.uniform(least, greatest, shape)
+    if low is not None and high is not None:
+        return rng.uniform(low, high, shape)
+    if low is not None:
+        return low + 10 * rng.lognormal(0.0, 0.7, shape)
+    if high is not None:
+        return high - 10 * rng.lognormal(0.0, 0.7, shape)
+    return rng.normal(10.0, 10.0, shape)
+
+
+def _cycle(
+    quantity: Quantity,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    typical: tuple[float, float] | None,
+) -> npt.NDArray[np.generic]:
+    # Whole numbers over time are calendars: they count up and start again, elsewhere per cell.
+    low, high = typical or quantity.bounds
+    least, greatest = int(low or 0), int(100 if high is None else high)
+    time = quantity.time_dim
+    if time is None:
+        return rng.integers(least, greatest + 1, shape)
+    axis = quantity.dim_names.index(time.name)
+    phases = tuple(1 if i == axis else size for i, size in enumerate(shape))
+    steps = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    phase = rng.integers(0, greatest - least + 1, phases)
+    return least + (steps + phase) % (greatest - least + 1)

@@ -23,6 +23,7 @@ HOLIDAY = Quantity(
     dims=(REGION, HOUR),
     unit="1",
     bounds=(0, 1),
+    typical=(0, 1),
     description="1 on a public holiday of the region",
 )
 INCREMENTAL_DRIVER_HOURS = Quantity(
@@ -30,6 +31,7 @@ INCREMENTAL_DRIVER_HOURS = Quantity(
     dims=(REGION, HOUR),
     unit="driver-hour/h",
     aggregation=_SUM,
+    typical=(0, 20),
     description="driver hours that bonuses add, net of hours moved; never observed",
 )
 ORGANIC_DRIVER_HOURS = Quantity(

@@ -19,6 +19,7 @@ SESSIONS = Quantity(
     unit="session/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(20, 100),
     description="app openings that saw a quote",
 )
 DRIVER_HOURS = Quantity(
@@ -27,6 +28,7 @@ DRIVER_HOURS = Quantity(
     unit="driver-hour/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(50, 200),
     description="hours that drivers are online: idle, on the way to a pickup or carrying",
 )
 ETA = Quantity(

@@ -20,6 +20,7 @@ INCENTIVE_SPEND = Quantity(
     unit="USD/h",
     aggregation={"incentive": "sum", "region": "sum", "hour": "sum"},
     bounds=(0, None),
+    typical=(0, 100),
     description="driver bonuses paid for the hour, by type",
 )
 INCREMENTAL_DRIVER_HOURS = Quantity(

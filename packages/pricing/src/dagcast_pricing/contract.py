@@ -23,6 +23,7 @@ SESSIONS = Quantity(
     unit="session/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(20, 100),
     description="app openings that saw a quote",
 )
 DRIVER_HOURS = Quantity(
@@ -31,6 +32,7 @@ DRIVER_HOURS = Quantity(
     unit="driver-hour/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(10, 60),
     description="hours that drivers are online: idle, on the way to a pickup or carrying",
 )
 ETA = Quantity(
@@ -39,6 +41,7 @@ ETA = Quantity(
     unit="min",
     aggregation=_BY_SESSIONS,
     bounds=(0, None),
+    typical=(2, 12),
     description="mean quoted pickup time",
 )
 BASE_FARE = Quantity(
@@ -46,6 +49,7 @@ BASE_FARE = Quantity(
     dims=(REGION, HOUR),
     unit="USD/ride",
     bounds=(0, None),
+    typical=(10, 20),
     description="mean fare of a ride before prime time",
 )
 INCENTIVE_SPEND = Quantity(
@@ -54,6 +58,7 @@ INCENTIVE_SPEND = Quantity(
     unit="USD/h",
     aggregation={"incentive": "sum", "region": "sum", "hour": "sum"},
     bounds=(0, None),
+    typical=(0, 100),
     description="driver bonuses paid for the hour, by type",
 )
 COUPON_SPEND = Quantity(
@@ -62,6 +67,7 @@ COUPON_SPEND = Quantity(
     unit="USD/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(0, 100),
     description="rider coupons redeemable in the hour",
 )
 
@@ -71,6 +77,7 @@ PRIME_TIME = Quantity(
     unit="1",
     aggregation=_BY_SESSIONS,
     bounds=(0, None),
+    typical=(0, 1),
     description="mean surcharge as a share of the base fare; 0.25 is +25 %",
 )
 QUOTE_APPEAL = Quantity(
@@ -78,6 +85,7 @@ QUOTE_APPEAL = Quantity(
     dims=(REGION, HOUR),
     unit="log odds",
     aggregation=_BY_SESSIONS,
+    typical=(-1, 1),
     description="what price and ETA add to the log odds of riding; 0 if usual; never observed",
 )
 CONVERSION = Quantity(
@@ -86,6 +94,7 @@ CONVERSION = Quantity(
     unit="1",
     aggregation=_BY_SESSIONS,
     bounds=(0, 1),
+    typical=(0.3, 0.8),
     description="rides wanted per session at the quoted price and ETA; never observed",
 )
 RIDES = Quantity(
@@ -94,6 +103,7 @@ RIDES = Quantity(
     unit="ride/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(10, 60),
     description="completed rides",
 )
 REVENUE = Quantity(

@@ -23,6 +23,7 @@ HOLIDAY = Quantity(
     dims=(REGION, HOUR),
     unit="1",
     bounds=(0, 1),
+    typical=(0, 1),
     description="1 on a public holiday of the region",
 )
 LOCAL_EVENT = Quantity(
@@ -30,16 +31,18 @@ LOCAL_EVENT = Quantity(
     dims=(REGION, HOUR),
     unit="10000 people",
     bounds=(0, None),
+    typical=(0, 5),
     description="expected attendance of local events near this hour",
 )
 TEMPERATURE = Quantity(
-    "temperature", dims=(REGION, HOUR), unit="degC", description="air temperature"
+    "temperature", dims=(REGION, HOUR), unit="degC", typical=(-5, 35), description="air temperature"
 )
 PRECIPITATION = Quantity(
     "precipitation",
     dims=(REGION, HOUR),
     unit="mm/h",
     bounds=(0, None),
+    typical=(0, 10),
     description="rain or melted snow",
 )
 COUPON_SPEND = Quantity(
@@ -48,6 +51,7 @@ COUPON_SPEND = Quantity(
     unit="USD/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(0, 100),
     description="rider coupons redeemable in the hour",
 )
 
@@ -57,6 +61,7 @@ ORGANIC_SESSIONS = Quantity(
     unit="session/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(20, 200),
     description="sessions in usual weather and without coupons; never observed",
 )
 WEATHER_SESSIONS = Quantity(
@@ -64,6 +69,7 @@ WEATHER_SESSIONS = Quantity(
     dims=(REGION, HOUR),
     unit="session/h",
     aggregation=_SUM,
+    typical=(-10, 20),
     description="sessions that the weather adds or takes away; never observed",
 )
 COUPON_SESSIONS = Quantity(
@@ -72,6 +78,7 @@ COUPON_SESSIONS = Quantity(
     unit="session/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(0, 20),
     description="sessions that coupons add; never observed",
 )
 SESSIONS = Quantity(
@@ -80,6 +87,7 @@ SESSIONS = Quantity(
     unit="session/h",
     aggregation=_SUM,
     bounds=(0, None),
+    typical=(20, 200),
     description="app openings that saw a quote",
 )
 

@@ -1,0 +1,94 @@
+"""Organic and total driver hours against closed forms."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast_core import IndexTensor, Panel
+from dagcast_driver_hours import DriverHours
+
+REGIONS = ("SFO", "LAX", "CHI")
+Constant = Callable[[str, float], IndexTensor]
+
+
+@pytest.fixture
+def model(hours: pd.DatetimeIndex) -> DriverHours:
+    model = DriverHours(REGIONS)
+    model.anchor.fill_((hours[-1] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(hours=1))
+    model.level.assign([2.0, 3.0, 4.0])
+    return model
+
+
+def test_incremental_hours_add_one_to_one(
+    model: DriverHours, hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    holiday = constant("holiday", 0.0)
+    some = model(hour_of_week, holiday, constant("incremental_driver_hours", 5.0))
+    none = model(hour_of_week, holiday, constant("incremental_driver_hours", 0.0))
+    added = some["driver_hours"].tensor - none["driver_hours"].tensor
+    assert torch.allclose(added, torch.full_like(added, 5.0), atol=2e-3)
+    organic = some["organic_driver_hours"].sel(region="LAX").tensor
+    assert torch.allclose(organic, torch.full_like(organic, math.exp(3.0)))
+
+
+def test_hours_moved_away_never_make_driver_hours_negative(
+    model: DriverHours, hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    out = model(
+        hour_of_week,
+        constant("holiday", 0.0),
+        constant("incremental_driver_hours", -1000.0),
+    )
+    assert (out["driver_hours"].tensor > 0).all()
+    assert out["driver_hours"].tensor.max() < 0.05
+
+
+def test_incremental_hours_may_be_absent(
+    model: DriverHours, hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    out = model.predict(Panel({"hour_of_week": hour_of_week, "holiday": constant("holiday", 0.0)}))
+    organic = out["organic_driver_hours"].tensor
+    assert torch.allclose(out["driver_hours"].tensor, organic, rtol=2e-4)
+
+
+def test_holiday_shifts_hours_in_logs(
+    model: DriverHours, hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model.holiday_shift.assign(-0.3)
+    nothing = constant("incremental_driver_hours", 0.0)
+    on = model(hour_of_week, constant("holiday", 1.0), nothing)["organic_driver_hours"]
+    off = model(hour_of_week, constant("holiday", 0.0), nothing)["organic_driver_hours"]
+    assert torch.allclose((on / off).log().tensor, torch.tensor(-0.3, dtype=torch.float64))
+
+
+def test_warm_start_takes_bought_hours_out_of_the_level(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model = DriverHours(REGIONS)
+    model.warm_start(
+        Panel(
+            {
+                "hour_of_week": hour_of_week,
+                "driver_hours": constant("driver_hours", 50.0),
+                "incremental_driver_hours": constant("incremental_driver_hours", 10.0),
+            }
+        )
+    )
+    assert np.allclose(model.level.value().tensor.detach(), math.log(40.0), atol=0.02)
+
+
+def test_labels_are_matched_not_positions(
+    model: DriverHours, hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    bought = constant("incremental_driver_hours", 0.0)
+    bought = bought.with_tensor(torch.arange(bought.numel()).reshape(bought.shape).double())
+    order = np.random.default_rng(0).permutation(len(bought.index("hour")))
+    holiday = constant("holiday", 0.0)
+    plain = model(hour_of_week, holiday, bought)["driver_hours"]
+    shuffled = bought.isel(hour=order, region=[1, 2, 0]).transpose("hour", "region")
+    again = model(hour_of_week, holiday, shuffled)["driver_hours"]
+    assert torch.equal(plain.tensor, again.tensor)

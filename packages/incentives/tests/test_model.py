@@ -1,0 +1,157 @@
+"""The bonus response against its closed form."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast_core import IndexTensor, Panel
+from dagcast_incentives import IncentiveResponse
+from dagcast_incentives.model import hour_classes
+
+REGIONS = ("SFO", "LAX", "CHI")
+TYPES = ("guarantee", "boost")
+LAGS = 8
+
+
+@pytest.fixture
+def model() -> IncentiveResponse:
+    model = IncentiveResponse(TYPES, REGIONS)
+    model.reply.assign([[0.2] * 3, [0.4] * 3])
+    model.ceiling.assign(0.5)
+    model.stint.assign(2.0)
+    model.rest.assign(0.1)
+    model.size.copy_(torch.tensor([100.0, 50.0, 20.0]))
+    return model
+
+
+@pytest.fixture
+def spend(hours: pd.DatetimeIndex) -> IndexTensor:
+    indexes = {"incentive": TYPES, "region": REGIONS, "hour": hours[:200]}
+    return IndexTensor(np.zeros((2, 3, 200)), indexes, "incentive_spend")
+
+
+@pytest.fixture
+def calendar(hour_of_week: IndexTensor, spend: IndexTensor) -> IndexTensor:
+    return hour_of_week.sel(hour=spend.index("hour"))
+
+
+def _kernel(stint: float = 2.0, rest: float = 0.1) -> np.ndarray:
+    stay = np.exp(-np.arange(LAGS + 1) / stint)
+    return stay / stay.sum() - np.array([0.0] + [rest / LAGS] * LAGS)
+
+
+def test_no_spend_adds_nothing(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    assert (model(spend, calendar).tensor == 0).all()
+
+
+def test_one_bonus_saturates_and_spreads_over_the_hours_after_it(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    usd = spend.tensor.clone()
+    usd[1, 0, 50] = 300.0
+    out = model(spend.with_tensor(usd), calendar).sel(region="SFO").numpy()
+    pull, room = 0.4 * 300.0, 100.0 * 0.5
+    raw = room * pull / (room + pull)
+    assert np.allclose(out[50 : 50 + LAGS + 1], raw * _kernel(), rtol=1e-12)
+    assert (out[:50] == 0).all()
+    assert (out[50 + LAGS + 1 :] == 0).all()
+    # What is moved is taken from the total: 10 % of the hours bought.
+    assert out.sum() == pytest.approx(0.9 * raw)
+
+
+def test_the_first_dollar_of_each_type_adds_its_reply(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    usd = spend.tensor.clone().requires_grad_()
+    total = model(spend.with_tensor(usd), calendar).tensor.sum()
+    (slope,) = torch.autograd.grad(total, usd)
+    assert slope[0, 1, 20].item() == pytest.approx(0.2 * 0.9, rel=1e-12)
+    assert slope[1, 1, 20].item() == pytest.approx(0.4 * 0.9, rel=1e-12)
+
+
+def test_types_substitute_for_one_another_within_the_hour(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    def added(first: float, second: float) -> float:
+        usd = spend.tensor.clone()
+        usd[0, 2, 10], usd[1, 2, 10] = first, second
+        return model(spend.with_tensor(usd), calendar).tensor.sum().item()
+
+    assert added(50.0, 50.0) < added(50.0, 0.0) + added(0.0, 50.0)
+
+
+def test_response_is_concave_in_spend_at_every_cell(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    usd = (spend.tensor + 5.0).requires_grad_()
+    total = model(spend.with_tensor(usd), calendar).tensor.sum()
+    (slope,) = torch.autograd.grad(total, usd, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.sum(), usd)
+    assert (slope > 0).all()
+    assert (bend < 0).all()
+
+
+def test_hours_are_matched_by_label_and_gaps_count_as_hours(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    usd = torch.rand(spend.shape, generator=torch.Generator().manual_seed(3)).double() * 50
+    whole = model(spend.with_tensor(usd), calendar)
+    order = np.random.default_rng(0).permutation(200)
+    shuffled = spend.with_tensor(usd).isel(hour=order, region=[2, 0, 1])
+    again = model(shuffled.transpose("hour", "region", "incentive"), calendar)
+    expected = whole.reindex(hour=again.index("hour"), region=again.index("region"))
+    assert torch.allclose(again.values("region", "hour"), expected.values("region", "hour"))
+
+    kept = [h for h in range(200) if h != 100]
+    gapped = model(spend.with_tensor(usd).isel(hour=kept), calendar.isel(hour=kept))
+    without = usd.clone()
+    without[:, :, 100] = 0.0
+    reference = model(spend.with_tensor(without), calendar).isel(hour=kept)
+    assert torch.allclose(gapped.tensor, reference.tensor)
+
+
+def test_second_derivatives_match_finite_differences(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    few = spend.isel(hour=list(range(12)), region=[0])
+
+    def total(usd: torch.Tensor) -> torch.Tensor:
+        return model(few.with_tensor(usd), calendar.isel(hour=list(range(12)), region=[0])).tensor
+
+    usd = (torch.rand(few.shape, generator=torch.Generator().manual_seed(5)) * 40).double()
+    assert torch.autograd.gradcheck(total, usd.requires_grad_())
+    assert torch.autograd.gradgradcheck(total, usd)
+
+
+def test_hour_classes_follow_the_local_week() -> None:
+    hours = IndexTensor([8, 12, 3, 4 * 24 + 20, 5 * 24 + 8], {"n": [0, 1, 2, 3, 4]})
+    assert hour_classes(hours).tolist() == [2, 0, 1, 2, 0]
+
+
+def test_warm_start_takes_typical_hours_and_gives_new_regions_the_mean(
+    hours: pd.DatetimeIndex,
+) -> None:
+    model = IncentiveResponse(TYPES, (*REGIONS, "SEA"))
+    observed = np.broadcast_to(np.array([[10.0], [20.0], [60.0]]), (3, len(hours))).copy()
+    observed[0, 5] = np.nan
+    history = IndexTensor(observed, {"region": REGIONS, "hour": hours}, "driver_hours")
+    model.warm_start(Panel({"driver_hours": history}))
+    assert model.size.tolist() == pytest.approx([10.0, 20.0, 60.0, 30.0])
+
+
+def test_unseen_region_gets_the_pooled_response(
+    model: IncentiveResponse, hours: pd.DatetimeIndex
+) -> None:
+    indexes = {"incentive": TYPES, "region": ["NEW"], "hour": hours[:3]}
+    spend = IndexTensor(np.full((2, 1, 3), 10.0), indexes, "incentive_spend")
+    noon = IndexTensor(np.full((1, 3), 12), {"region": ["NEW"], "hour": hours[:3]}, "hour_of_week")
+    size = (100 + 50 + 20) / 3
+    pull, room = (0.2 + 0.4) * 10.0, size * 0.5
+    first = model(spend, noon).tensor[0, 0].item()
+    assert first == pytest.approx(room * pull / (room + pull) * _kernel()[0], rel=1e-12)
+    assert math.isfinite(first)

@@ -1,0 +1,156 @@
+"""Prime time, appeal, conversion, rides and money against closed forms."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from dagcast_core import IndexTensor, Panel
+from dagcast_pricing import Conversion, Money, PrimeTime, QuoteAppeal, Rides
+
+REGIONS = ("SFO", "LAX", "CHI")
+Constant = Callable[[str, float], IndexTensor]
+
+
+def test_prime_time_vanishes_in_slack_hours_and_rises_with_log_load(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model = PrimeTime(REGIONS)
+    model.rise.assign(0.5)
+    model.threshold.assign(1.0)
+    model.bend.assign(0.1)
+    slack = model(constant("sessions", 20.0), constant("driver_hours", 40.0), hour_of_week)
+    assert slack.tensor.min() >= 0
+    assert slack.tensor.max() < 1e-6
+    load = 3.0
+    tight = model(
+        constant("sessions", 40.0 * math.exp(load)), constant("driver_hours", 40.0), hour_of_week
+    )
+    assert tight.tensor[0, 0].item() == pytest.approx(0.5 * (load - 1.0), abs=1e-3)
+
+
+def test_elasticity_of_conversion_to_price_is_minus_price_times_one_less_conversion(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    appeal, conversion = QuoteAppeal(REGIONS), Conversion(REGIONS)
+    appeal.price.assign(1.35)
+    conversion.base.assign(0.3)
+
+    def rides_per_session(fare: float) -> float:
+        log_odds = appeal(
+            constant("prime_time", 0.2), constant("eta", 5.0), constant("base_fare", fare)
+        )
+        return conversion(log_odds, hour_of_week).tensor[0, 0].item()
+
+    step = 1e-5
+    slope = math.log(rides_per_session(15 * (1 + step)) / rides_per_session(15 * (1 - step)))
+    share = rides_per_session(15.0)
+    assert slope / (2 * step) == pytest.approx(-1.35 * (1 - share), rel=1e-6)
+
+
+def test_usual_quote_has_no_appeal_of_its_own(constant: Constant) -> None:
+    model = QuoteAppeal(REGIONS)
+    model.warm_start(
+        Panel(
+            {
+                "base_fare": constant("base_fare", 12.0),
+                "prime_time": constant("prime_time", 0.25),
+                "eta": constant("eta", 4.0),
+            }
+        )
+    )
+    usual = model(constant("prime_time", 0.25), constant("eta", 4.0), constant("base_fare", 12.0))
+    assert usual.tensor.abs().max() < 1e-12
+    slower = model(constant("prime_time", 0.25), constant("eta", 6.0), constant("base_fare", 12.0))
+    assert slower.tensor[0, 0].item() == pytest.approx(-2 * 0.06)
+
+
+def test_rides_never_exceed_sessions_wanted_or_what_drivers_serve() -> None:
+    model = Rides(REGIONS)
+    model.turns.assign(2.0)
+    rng = np.random.default_rng(0)
+    indexes = {"region": REGIONS, "hour": range(500)}
+    sessions = IndexTensor(rng.gamma(0.5, 80.0, (3, 500)), indexes)
+    share = IndexTensor(rng.uniform(0, 1, (3, 500)), indexes)
+    drivers = IndexTensor(rng.gamma(0.5, 40.0, (3, 500)), indexes)
+    rides = model(sessions, share, drivers).tensor
+    assert (rides >= 0).all()
+    assert (rides <= sessions.tensor).all()
+    assert (rides <= (sessions * share).tensor).all()
+    assert (rides <= 2.0 * drivers.tensor + 1e-6).all()
+
+
+def test_rides_are_those_wanted_where_drivers_abound(constant: Constant) -> None:
+    rides = Rides(REGIONS)(
+        constant("sessions", 30.0), constant("conversion", 0.6), constant("driver_hours", 100.0)
+    )
+    assert rides.tensor[0, 0].item() == pytest.approx(18.0, rel=1e-4)
+
+
+def test_no_sessions_and_no_drivers_give_no_rides_and_finite_gradients(constant: Constant) -> None:
+    like = constant("x", 0.0)
+    sessions = torch.zeros_like(like.tensor).requires_grad_()
+    drivers = torch.zeros_like(like.tensor).requires_grad_()
+    rides = Rides(REGIONS)(
+        like.with_tensor(sessions), constant("conversion", 0.6), like.with_tensor(drivers)
+    )
+    assert (rides.tensor == 0).all()
+    for gradient in torch.autograd.grad(rides.tensor.sum(), (sessions, drivers)):
+        assert torch.isfinite(gradient).all()
+
+
+def test_profit_is_what_is_left_of_revenue(constant: Constant) -> None:
+    model = Money(REGIONS)
+    model.fare.assign(0.98)
+    model.share.assign(0.6)
+    model.prime_share.assign(0.5)
+    hours = constant("x", 0.0).index("hour")
+    spend = IndexTensor(
+        np.full((2, 3, len(hours)), 7.0),
+        {"incentive": ("guarantee", "boost"), "region": REGIONS, "hour": hours},
+        "incentive_spend",
+    )
+    out = model(
+        constant("rides", 10.0),
+        constant("prime_time", 0.2),
+        constant("base_fare", 15.0),
+        spend,
+        constant("coupon_spend", 3.0),
+    )
+    cell = {name: tensor.tensor[1, 5].item() for name, tensor in out.items()}
+    assert cell["revenue"] == pytest.approx(10 * 15 * 1.2 * 0.98)
+    assert cell["driver_pay"] == pytest.approx(10 * 15 * (0.6 + 0.5 * 0.2))
+    assert cell["profit"] == pytest.approx(cell["revenue"] - cell["driver_pay"] - 14.0 - 3.0)
+
+
+def test_money_needs_no_spend(constant: Constant) -> None:
+    out = Money(REGIONS).predict(
+        Panel({q: constant(q, 1.0) for q in ("rides", "prime_time", "base_fare")})
+    )
+    left = out["revenue"].tensor - out["driver_pay"].tensor
+    assert torch.equal(out["profit"].tensor, left)
+
+
+def test_gradients_of_the_chain_match_finite_differences(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    few = {"hour": list(range(4)), "region": [0, 1]}
+    prime, appeal = PrimeTime(REGIONS), QuoteAppeal(REGIONS)
+    conversion, rides = Conversion(REGIONS), Rides(REGIONS)
+    like, calendar = constant("x", 0.0).isel(few), hour_of_week.isel(few)
+
+    def chain(sessions: torch.Tensor, drivers: torch.Tensor, eta: torch.Tensor) -> torch.Tensor:
+        riders, supply, minutes = (like.with_tensor(t) for t in (sessions, drivers, eta))
+        surcharge = prime(riders, supply, calendar)
+        share = conversion(appeal(surcharge, minutes, like + 15.0), calendar)
+        return rides(riders, share, supply).tensor
+
+    generator = torch.Generator().manual_seed(0)
+    arguments = tuple(
+        (low + high * torch.rand(like.shape, generator=generator).double()).requires_grad_()
+        for low, high in ((20, 60), (5, 20), (2, 8))
+    )
+    assert torch.autograd.gradcheck(chain, arguments)
+    assert torch.autograd.gradgradcheck(chain, arguments, atol=1e-4)

@@ -130,7 +130,7 @@ def _header(page: Page) -> str:
 def _card(card: Card) -> str:
     rows = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th>'
-        f'<td class="{tone}">{html.escape(value)}</td></tr>'
+        f'<td class="{tone}">{_two_lines(value)}</td></tr>'
         for name, value, tone in card.comparisons
     )
     interval = f'<p class="interval">{html.escape(card.interval)}</p>' if card.interval else ""
@@ -139,6 +139,11 @@ def _card(card: Card) -> str:
         f'<article class="card"><h2>{html.escape(card.label)}</h2>'
         f'<p class="figure">{html.escape(card.value)}</p>{interval}{table}</article>'
     )
+
+
+def _two_lines(value: str) -> str:
+    first, _, second = value.partition("\n")
+    return html.escape(first) + (f"<small>{html.escape(second)}</small>" if second else "")
 
 
 def _section(section: Section) -> str:

@@ -38,19 +38,23 @@ function layout(extra) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, color: color("ink"), size: 13 },
     margin: { l: 44, r: 8, t: 10, b: 30 }, showlegend: true,
-    legend: { orientation: "h", x: 0, y: -0.16, yanchor: "top", font: { color: color("muted"), size: 12 }, bgcolor: "rgba(0,0,0,0)" },
+    legend: { orientation: "h", traceorder: "normal", x: 0, y: -0.16, yanchor: "top", font: { color: color("muted"), size: 12 }, bgcolor: "rgba(0,0,0,0)" },
     hoverlabel: { bgcolor: color("surface"), bordercolor: color("rule"), font: { color: color("ink"), size: 13 } },
   }, extra);
 }
 
 // Days are the unit in which people read a week.
 const days = data.hours.filter((hour) => hour.endsWith("T00:00"));
-const dayAxis = () => axis({ type: "date", tickvals: days, tickformat: "%a %-d %b", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
+const narrow = () => window.innerWidth < 620;
+const dayAxis = () => axis({ type: "date", tickvals: days, tickangle: 0, tickformat: narrow() ? "%a" : "%a %-d %b", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
 const format = (digits) => `,.${digits}f`;
 
 function lines(figure, chart, region) {
   const traces = [];
-  for (const line of chart.lines) {
+  // The plan is drawn last, on top of what it is compared with, but named first.
+  const last = (line) => (line.role === "plan" || line.role === "actual" ? 1 : 0);
+  const ordered = [...chart.lines].sort((a, b) => last(a) - last(b));
+  for (const line of ordered) {
     const stroke = color(roleColor[line.role]);
     if (line.low) {
       const common = { x: data.hours, type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
@@ -59,6 +63,7 @@ function lines(figure, chart, region) {
     }
     traces.push({
       x: data.hours, y: rows(line.values)[region], name: line.name, type: "scatter", mode: "lines",
+      legendrank: 1000 + chart.lines.indexOf(line),
       line: { color: stroke, width: line.role === "plan" || line.role === "actual" ? 2 : 1.4, dash: roleDash[line.role] || "solid" },
       hovertemplate: `%{y:${format(chart.digits)}}`,
     });

@@ -1,0 +1,145 @@
+"""A page holds its data and reaches for nothing outside itself."""
+
+import base64
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from dagcast.review import (
+    Bar,
+    Card,
+    Chart,
+    Column,
+    Forest,
+    Heatmap,
+    Interval,
+    Line,
+    Page,
+    Section,
+    Table,
+    Text,
+    render,
+)
+
+HOURS = tuple(datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour) for hour in range(48))
+SPEND = np.arange(96.0).reshape(2, 48)
+PATH = np.vstack([SPEND.sum(axis=0), SPEND])
+
+
+@pytest.fixture(scope="module")
+def html():
+    page = Page(
+        title="Plan <1>",
+        kicker="a & b",
+        headline="Spend $1,000",
+        status="Optimal",
+        tone="good",
+        cards=(Card("Profit", "$9", "8 to 10", (("vs no spend", "+$1\n0 to 2", "good"),)),),
+        sections=(
+            Section("spend", "Spend", "", (Heatmap("heat", "Spend", "USD/h", {"All": SPEND}),)),
+            Section(
+                "forecast",
+                "Forecast",
+                "lead",
+                (
+                    (Chart("rides", "Rides", "ride/h", (Line("plan", "plan", PATH, PATH, PATH),)),),
+                    Text("a paragraph"),
+                    (Bar("Budget", 5.0, 10.0, "USD", True, "in words"),),
+                    Table(
+                        (Column("name", False), Column("n")),
+                        tuple((f"r{i}", str(i)) for i in range(20)),
+                    ),
+                    Forest((Interval("effect", 1.0, 0.5, 1.5, 1.2, 1.1, 1.3, True),)),
+                ),
+            ),
+        ),
+        regions=("</script>", "SFO"),
+        hours=HOURS,
+        zone="America/New_York",
+    )
+    return render(page)
+
+
+class _Elements(HTMLParser):
+    """Every element with its attributes, and how often it was opened and closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = []
+        self.balance = {}
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.balance[tag] = self.balance.get(tag, 0) + 1
+
+    def handle_endtag(self, tag):
+        self.balance[tag] = self.balance.get(tag, 0) - 1
+
+
+@pytest.fixture(scope="module")
+def parsed(html):
+    parser = _Elements()
+    parser.feed(html)
+    return parser
+
+
+def payload(html):
+    text = re.search(r'<script id="data" type="application/json">(.*?)</script>', html, re.S)
+    return json.loads(text.group(1))
+
+
+def test_numbers_on_the_page_are_the_numbers_given(html):
+    data = payload(html)
+    encoded = data["charts"]["heat"]["layers"][0]["values"]
+    values = np.frombuffer(base64.b64decode(encoded["f4"]), "<f4").reshape(encoded["shape"])
+    np.testing.assert_array_equal(values, SPEND)
+    line = data["charts"]["rides"]["lines"][0]
+    assert line["low"]["shape"] == [3, 48]
+
+
+def test_hours_are_shown_in_the_zone_of_the_page(html):
+    assert payload(html)["hours"][0] == "2026-03-01T19:00"
+
+
+def test_nothing_is_fetched(parsed):
+    for _tag, attributes in parsed.elements:
+        for name in ("src", "href", "action", "data", "poster", "srcset"):
+            value = attributes.get(name) or "#"
+            assert value.startswith("#"), (name, value)
+    policies = [a["content"] for _, a in parsed.elements if "http-equiv" in a]
+    assert len(policies) == 1
+    assert policies[0].startswith("default-src 'none'")
+    assert "http" not in policies[0]
+
+
+def test_script_and_style_hold_no_import(html):
+    own = html.replace(html[html.index("<script>") : html.rindex("<script>")], "")
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|https?://", own)
+
+
+def test_labels_cannot_break_out_of_the_page(html, parsed):
+    assert "Plan &lt;1&gt;" in html
+    assert payload(html)["regions"][0] == "</script>"
+    assert html.count("<script") == 3
+    unbalanced = {tag for tag, count in parsed.balance.items() if count and tag not in VOID}
+    assert unbalanced == set()
+
+
+# HTML has no closing tag for these; SVG shapes close themselves.
+VOID = {"meta", "line", "circle"}
+
+
+def test_figures_and_controls_have_names_for_screen_readers(parsed):
+    roles = [a for _, a in parsed.elements if a.get("role") in ("img", "meter")]
+    assert len(roles) == 4
+    assert all(a.get("aria-label") for a in roles)
+    assert any(a.get("lang") == "en" for tag, a in parsed.elements if tag == "html")
+
+
+def test_long_tables_are_folded_not_cut(html):
+    assert "8 more rows" in html
+    assert "<td class=text>r19</td>" in html

@@ -23,6 +23,7 @@ from dagcast_core.data._errors import (
     StoreError,
     UnknownMetricError,
 )
+from dagcast_core.data._ingest import Ingestion
 from dagcast_core.data._manifest import Coverage
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._store import MetricStore, Span, ledger_sql
@@ -36,6 +37,7 @@ __all__ = [
     "DeclarationError",
     "EventTable",
     "IngestReport",
+    "Ingestion",
     "LinearMetric",
     "LocalTimes",
     "MetricSpec",

@@ -9,8 +9,8 @@ import pandas as pd
 
 from dagcast_core.data._declare import Column, EventTable
 from dagcast_core.data._errors import SourceError
-from dagcast_core.data._ingest import already_held, batch_id, commit
-from dagcast_core.data._manifest import Coverage
+from dagcast_core.data._ingest import Ingestion, batch_id, declared, make_batch
+from dagcast_core.data._manifest import Coverage, locked, read_manifest, write_manifest
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import connect, open_source
 from dagcast_core.data._sql import AMOUNT, ceil_hour, quoted, staged
@@ -24,10 +24,10 @@ def append(
     dims = ", ".join(quoted(dim) for dim in spec.dims)
     with connect() as connection:
         opened = open_source(connection, layout, rows)
-        key = batch_id(layout, opened, {}, coverage)
-        held = already_held(folder, spec, key)
+        key = batch_id(layout, opened, {}, Ingestion(spec, rows, coverage=coverage))
+        held = read_manifest(folder).batches.get(key)
         if held is not None:
-            return held
+            return replace(held.report, unchanged=True)
         connection.execute(
             f"CREATE TEMP TABLE staged AS "
             f"{staged(layout, opened.found, dict.fromkeys(spec.dims, False))}"
@@ -54,7 +54,14 @@ def append(
             f"SELECT {dims}, hour, {ceil_hour('known_at')} AS known_at, "
             f"{revised}n, {sums} FROM staged"
         )
-        return commit(connection, folder, spec, layout, opened, key, coverage, ledger)
+        with locked(folder):
+            manifest = read_manifest(folder)
+            tables = declared(manifest, spec)
+            batch = make_batch(connection, folder, spec, layout, opened, key, ledger)
+            batch = replace(batch, coverage=coverage or batch.coverage)
+            batches = {**manifest.batches, key: batch}
+            write_manifest(folder, replace(manifest, tables=tables, batches=batches))
+        return batch.report
 
 
 def _components(spec: EventTable) -> EventTable:

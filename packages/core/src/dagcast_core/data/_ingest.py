@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from dagcast_core.data._declare import EventTable
+from dagcast_core.data._declare import EventTable, LinearMetric
 from dagcast_core.data._errors import DeclarationError, SourceError
 from dagcast_core.data._manifest import (
     Batch,
@@ -20,6 +21,7 @@ from dagcast_core.data._manifest import (
     Manifest,
     StoredFile,
     adopt,
+    find_metric,
     locked,
     read_manifest,
     write_manifest,
@@ -31,87 +33,176 @@ from dagcast_core.data._sql import KNOWN, aggregate, quoted, staged, text
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
 
 
-def ingest(
-    folder: Path,
-    table: EventTable,
-    source: Source,
-    *,
-    labels: Mapping[str, Sequence[str]] | None = None,
-    coverage: Coverage | None = None,
-) -> IngestReport:
-    """Adds a source to the store in ``folder``; see :meth:`MetricStore.ingest`."""
-    allowed = _checked_labels(table, labels)
-    with connect() as connection:
-        opened = open_source(connection, table, source)
-        key = batch_id(table, opened, allowed, coverage)
-        held = already_held(folder, table, key)
-        if held is not None:
-            return held
-        for dim, entries in allowed.items():
-            names = pa.table({"label": pa.array(list(entries), pa.string())})
-            connection.register(f"allowed_{dim}", names)
-        restricted = {dim: dim in allowed for dim in table.dims}
-        statement = f"CREATE TEMP TABLE staged AS {staged(table, opened.found, restricted)}"
-        _execute(connection, statement, opened, table)
-        ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
-        return commit(connection, folder, table, table, opened, key, coverage, ledger)
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """One source on its way into a store.
+
+    Attributes:
+        spec: what the source holds.
+        source: a Parquet or CSV file, a DataFrame or an Arrow table.
+        labels: dim -> labels that exist; rows with another one are quarantined. A dim left out
+            accepts every label.
+        coverage: range in which the absence of rows means zero; by default the hours of the
+            accepted rows and the labels allowed, or else found.
+        like: table whose hours are covered instead, out of the same call: coupons given in a few
+            hours say that none were given in the other hours with sessions.
+        since: region -> first hour covered, for regions that opened later.
+    """
+
+    spec: EventTable
+    source: Source
+    labels: Mapping[str, Sequence[str]] | None = None
+    coverage: Coverage | None = None
+    like: str | None = None
+    since: Mapping[str, str] = field(default_factory=dict)
 
 
-def already_held(folder: Path, table: EventTable, key: str) -> IngestReport | None:
-    """The report of a batch that the store holds, with the table's metrics brought up to date."""
-    manifest = read_manifest(folder)
-    tables = declared(manifest, table)
-    held = manifest.batches.get(key)
-    if held is None:
-        return None
-    if tables != manifest.tables:
-        # Metrics are read from the components, so that new ones need no new ledger.
+def ingest_all(
+    folder: Path, items: Sequence[Ingestion], derived: Sequence[LinearMetric] = ()
+) -> tuple[IngestReport, ...]:
+    """Adds sources to the store in ``folder``; see :meth:`MetricStore.ingest_all`."""
+    with ExitStack() as stack:
+        work: list[_Work] = []
+        for item in items:
+            # All sources are opened before anything is locked or written: the wrong file in the
+            # last place must not leave the others half in.
+            connection = stack.enter_context(connect())
+            allowed = _checked_labels(item.spec, item.labels)
+            opened = open_source(connection, item.spec, item.source)
+            key = batch_id(item.spec, opened, allowed, item)
+            work.append(_Work(item, connection, opened, allowed, key))
+        before = read_manifest(folder)
+        after = _declare(before, [item.spec for item in items], derived)
+        if after == before and all(entry.key in before.batches for entry in work):
+            return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
-            manifest = read_manifest(folder)
-            write_manifest(folder, replace(manifest, tables=declared(manifest, table)))
-    return replace(held.report, unchanged=True)
+            manifest = _declare(read_manifest(folder), [item.spec for item in items], derived)
+            reports = []
+            for entry in work:
+                held = manifest.batches.get(entry.key)
+                if held is not None:
+                    reports.append(replace(held.report, unchanged=True))
+                    continue
+                batch = _ingest_one(folder, manifest, entry)
+                reports.append(batch.report)
+                manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
+            write_manifest(folder, manifest)
+    return tuple(reports)
 
 
-def commit(
+@dataclass(frozen=True, slots=True)
+class _Work:
+    item: Ingestion
+    connection: duckdb.DuckDBPyConnection
+    opened: OpenSource
+    allowed: Mapping[str, tuple[str, ...]]
+    key: str
+
+
+def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
+    table, connection = entry.item.spec, entry.connection
+    for dim, names in entry.allowed.items():
+        connection.register(f"allowed_{dim}", pa.table({"label": pa.array(names, pa.string())}))
+    restricted = {dim: dim in entry.allowed for dim in table.dims}
+    statement = f"CREATE TEMP TABLE staged AS {staged(table, entry.opened.found, restricted)}"
+    _execute(connection, statement, entry.opened, table)
+    _mark_duplicates(connection, folder, manifest, table)
+    ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
+    batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
+    # The rows are on the disk now; several tables need not be held at once.
+    connection.execute("DROP TABLE staged; DROP TABLE ledger")
+    return replace(batch, coverage=_stated_coverage(manifest, entry, batch))
+
+
+def _stated_coverage(manifest: Manifest, entry: _Work, batch: Batch) -> Coverage | None:
+    item = entry.item
+    if item.coverage is not None:
+        return item.coverage
+    hours = batch.coverage
+    if item.like is not None:
+        others = [b.coverage for b in manifest.of_table(item.like) if b.coverage is not None]
+        hours = (
+            Coverage(min(c.start for c in others), max(c.end for c in others)) if others else None
+        )
+    if hours is None:
+        return None
+    found = {} if batch.coverage is None else batch.coverage.labels
+    return Coverage(hours.start, hours.end, {**found, **entry.allowed}, item.since)
+
+
+def make_batch(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
     table: EventTable,
     layout: EventTable,
     opened: OpenSource,
     key: str,
-    coverage: Coverage | None,
     ledger: str,
-) -> IngestReport:
-    """Aggregates the staged rows and makes them part of the store in one step.
+) -> Batch:
+    """Aggregates the staged rows and writes the files of a batch, which no manifest names yet.
 
     Args:
         connection: holds the judged rows as the table ``staged``.
-        folder: of the store.
+        folder: of the store; the caller holds its lock.
         table: the declaration that the store keeps.
         layout: the declaration that the staged rows follow; differs for components.
         opened: the source.
         key: id of the batch.
-        coverage: range in which absence means zero; by default that of the rows.
         ledger: SELECT over ``staged`` that yields the ledger.
     """
-    with locked(folder):
-        manifest = read_manifest(folder)
-        tables = declared(manifest, table)
-        _mark_duplicates(connection, folder, manifest, layout)
-        _execute(connection, f"CREATE TEMP TABLE ledger AS {ledger}", opened, table)
-        files = _write(connection, folder, layout)
-        batch = Batch(
-            id=key,
-            table=table.name,
-            ledger=files[0],
-            keys=files[1],
-            quarantine=files[2],
-            coverage=coverage or _coverage(connection, table),
-            report=_report(connection, layout, opened),
-        )
-        batches = {**manifest.batches, key: batch}
-        write_manifest(folder, replace(manifest, tables=tables, batches=batches))
-    return batch.report
+    _execute(connection, f"CREATE TEMP TABLE ledger AS {ledger}", opened, table)
+    files = _write(connection, folder, layout)
+    return Batch(
+        id=key,
+        table=table.name,
+        ledger=files[0],
+        keys=files[1],
+        quarantine=files[2],
+        coverage=_coverage(connection, table),
+        report=_report(connection, layout, opened),
+    )
+
+
+def _declare(
+    manifest: Manifest, tables: Sequence[EventTable], derived: Sequence[LinearMetric]
+) -> Manifest:
+    for table in tables:
+        manifest = replace(manifest, tables=declared(manifest, table))
+    return define(manifest, derived)
+
+
+def define(manifest: Manifest, derived: Sequence[LinearMetric]) -> Manifest:
+    """The manifest with derived metrics added.
+
+    Raises:
+        DeclarationError: a term is unknown or derived itself, or the name is taken.
+    """
+    for metric in derived:
+        for table in manifest.tables.values():
+            if any(spec.name == metric.name for spec in table.metrics):
+                raise DeclarationError(
+                    f"cannot define {metric.name!r}: expected a name of its own; found it in "
+                    f"table {table.name!r} already. Rename one of them."
+                )
+        _check_terms(manifest, metric)
+        manifest = replace(manifest, derived={**manifest.derived, metric.name: metric})
+    return manifest
+
+
+def _check_terms(manifest: Manifest, metric: LinearMetric) -> None:
+    for name in metric.terms:
+        if name in manifest.derived:
+            raise DeclarationError(
+                f"cannot define {metric.name!r}: expected terms that are read from an event "
+                f"table; found {name!r}, which is derived itself. Write its terms out."
+            )
+        spec = find_metric(manifest, name)[1]
+        lost = [dim for dim in metric.dims if dim not in spec.dims]
+        if lost:
+            raise DeclarationError(
+                f"cannot define {metric.name!r} with dims {metric.dims}: expected terms that have "
+                f"them all; found {name!r} with {spec.dims}. Remove {', '.join(lost)}."
+            )
 
 
 def declared(manifest: Manifest, table: EventTable) -> dict[str, EventTable]:
@@ -161,13 +252,16 @@ def batch_id(
     table: EventTable,
     opened: OpenSource,
     allowed: Mapping[str, Sequence[str]],
-    coverage: Coverage | None,
+    item: Ingestion,
 ) -> str:
+    """sha256 of everything that decides what a source contributes."""
     document = {
         "layout": table.layout(),
         "source": opened.sha256,
         "labels": {dim: list(entries) for dim, entries in allowed.items()},
-        "coverage": None if coverage is None else coverage.to_json(),
+        "coverage": None if item.coverage is None else item.coverage.to_json(),
+        "like": item.like,
+        "since": dict(item.since),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 

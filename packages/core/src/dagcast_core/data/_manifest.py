@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dagcast_core.data._declare import EventTable, LinearMetric
-from dagcast_core.data._errors import StoreError
+from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
+from dagcast_core.data._errors import StoreError, UnknownMetricError
 from dagcast_core.data._report import IngestReport
 
 FORMAT = 1
@@ -183,6 +183,25 @@ class Manifest:
     def id(self) -> str:
         """sha256 of the manifest's content; equal ids mean equal stores."""
         return hashlib.sha256(self.encoded()).hexdigest()
+
+
+def find_metric(manifest: Manifest, name: str) -> tuple[EventTable, MetricSpec]:
+    """The table and the declaration of a metric.
+
+    Raises:
+        UnknownMetricError: the store holds no such metric.
+    """
+    for table in manifest.tables.values():
+        for spec in table.metrics:
+            if spec.name == name:
+                return table, spec
+    raise UnknownMetricError(name, metric_names(manifest))
+
+
+def metric_names(manifest: Manifest) -> tuple[str, ...]:
+    """Every metric of a store, sorted."""
+    plain = [spec.name for table in manifest.tables.values() for spec in table.metrics]
+    return tuple(sorted([*plain, *manifest.derived]))
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
-from dagcast_core.data._errors import MissingCellsError, StoreError, UnknownMetricError
-from dagcast_core.data._manifest import Coverage, Manifest
+from dagcast_core.data._errors import MissingCellsError, StoreError
+from dagcast_core.data._manifest import Coverage, Manifest, find_metric
 from dagcast_core.data._source import connect
 from dagcast_core.data._sql import quoted, text
 from dagcast_core.data._window import Groups, Window
@@ -223,25 +223,6 @@ class Reader:
         if table.empty == "zero unless gap":
             covered &= present.any(axis=tuple(range(present.ndim - 1)))
         return covered
-
-
-def find_metric(manifest: Manifest, name: str) -> tuple[EventTable, MetricSpec]:
-    """The table and the declaration of a metric.
-
-    Raises:
-        UnknownMetricError: the store holds no such metric.
-    """
-    for table in manifest.tables.values():
-        for spec in table.metrics:
-            if spec.name == name:
-                return table, spec
-    raise UnknownMetricError(name, metric_names(manifest))
-
-
-def metric_names(manifest: Manifest) -> tuple[str, ...]:
-    """Every metric of a store, sorted."""
-    plain = [spec.name for table in manifest.tables.values() for spec in table.metrics]
-    return tuple(sorted([*plain, *manifest.derived]))
 
 
 def _micros(moment: pd.Timestamp) -> int:

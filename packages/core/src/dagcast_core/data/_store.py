@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -15,15 +15,17 @@ from dagcast_core.data._append import append
 from dagcast_core.data._cache import Cube, cache_key, cube, recall, remember
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._errors import DataError, DeclarationError, StoreError, UnknownMetricError
-from dagcast_core.data._ingest import ingest
+from dagcast_core.data._ingest import Ingestion, define, ingest_all
 from dagcast_core.data._manifest import (
     Coverage,
     Manifest,
+    find_metric,
     locked,
+    metric_names,
     read_manifest,
     write_manifest,
 )
-from dagcast_core.data._read import Reader, find_metric, metric_names
+from dagcast_core.data._read import Reader
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import Source, connect
 from dagcast_core.data._sql import quoted, text, warehouse
@@ -117,7 +119,21 @@ class MetricStore:
             DeclarationError: ``spec`` contradicts what the store holds.
             StoreError: the store is damaged.
         """
-        return ingest(self._folder, spec, source, labels=labels, coverage=coverage)
+        return self.ingest_all([Ingestion(spec, source, labels, coverage)])[0]
+
+    def ingest_all(
+        self, items: Sequence[Ingestion], *, derived: Sequence[LinearMetric] = ()
+    ) -> tuple[IngestReport, ...]:
+        """Adds several sources in one step: all of them, or none where one is wrong.
+
+        Args:
+            items: the sources, in order; a source may cover the hours of an earlier one.
+            derived: metrics to define in the same step.
+
+        Returns:
+            One report per source. Errors as in :meth:`ingest` and :meth:`define`.
+        """
+        return ingest_all(self._folder, items, derived)
 
     def define(self, *metrics: LinearMetric) -> None:
         """Adds metrics computed from others, such as a profit.
@@ -126,17 +142,7 @@ class MetricStore:
             DeclarationError: a term is unknown, or the name is taken by an event table.
         """
         with locked(self._folder):
-            manifest = self._manifest()
-            for metric in metrics:
-                for table in manifest.tables.values():
-                    if any(spec.name == metric.name for spec in table.metrics):
-                        raise DeclarationError(
-                            f"cannot define {metric.name!r}: expected a name of its own; found it "
-                            f"in table {table.name!r} already. Rename one of them."
-                        )
-                _check_terms(manifest, metric)
-                manifest = replace(manifest, derived={**manifest.derived, metric.name: metric})
-            write_manifest(self._folder, manifest)
+            write_manifest(self._folder, define(self._manifest(), metrics))
 
     def read(
         self,
@@ -442,22 +448,6 @@ def _labels(manifest: Manifest) -> dict[str, tuple[str, ...]]:
             for dim, names in batch.coverage.labels.items():
                 found.setdefault(dim, set()).update(names)
     return {dim: tuple(sorted(found[dim])) for dim in sorted(found)}
-
-
-def _check_terms(manifest: Manifest, metric: LinearMetric) -> None:
-    for name in metric.terms:
-        if name in manifest.derived:
-            raise DeclarationError(
-                f"cannot define {metric.name!r}: expected terms that are read from an event "
-                f"table; found {name!r}, which is derived itself. Write its terms out."
-            )
-        spec = find_metric(manifest, name)[1]
-        lost = [dim for dim in metric.dims if dim not in spec.dims]
-        if lost:
-            raise DeclarationError(
-                f"cannot define {metric.name!r} with dims {metric.dims}: expected terms that have "
-                f"them all; found {name!r} with {spec.dims}. Remove {', '.join(lost)}."
-            )
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,473 @@
+"""Selecting by label and by position."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dagcast_core.tensor._align import broadcast_to
+from dagcast_core.tensor._base import Labelled, call_name, wrap
+from dagcast_core.tensor._errors import AlignmentError, LabelError, show_label, show_sides
+from dagcast_core.tensor._gather import gather
+from dagcast_core.tensor._index import (
+    Axis,
+    DimLike,
+    Positions,
+    check_unique,
+    dim_name,
+    intern_axis,
+    match,
+)
+from dagcast_core.tensor._join import TakeOrFill, take_step
+from dagcast_core.tensor._layout import Layout
+from dagcast_core.tensor._settings import COVERING
+
+
+class Select(Labelled):
+    """How an `IndexTensor` is selected from."""
+
+    __slots__ = ()
+
+    def sel(self, by: Mapping[Any, Any] | None = None, /, **labels: Any) -> Self:
+        """Select by label.
+
+        A single label drops its dim; a slice includes both ends; a list keeps its own order; a
+        boolean (an IndexTensor over the dim, or one value per label) keeps what is true. An
+        IndexTensor of integers gathers: every value is a label, looked up where it stands, and
+        the dims it shares with this tensor are matched.
+
+        Args:
+            by: labels by dim or `Dim`, where a keyword will not do.
+            labels: labels by name of dim.
+
+        Returns:
+            The selection, under the same name.
+
+        Raises:
+            LabelError: a label or a dim does not exist.
+            AlignmentError: labels are ambiguous or of another kind.
+
+        Example:
+            >>> from dagcast_core.tensor import IndexTensor
+            >>> a = IndexTensor([1.0, 2.0, 3.0], {"hour": [0, 1, 2]}, "rides")
+            >>> a.sel(hour=1).item(), a.sel(hour=slice(1, 2)).tolist()
+            (2.0, [2.0, 3.0])
+            >>> a.sel(hour=[2, 0]).tolist(), a.sel(hour=a > 1.5).tolist()
+            ([3.0, 1.0], [2.0, 3.0])
+            >>> when = IndexTensor([2, 2, 0], {"region": ["SFO", "LAX", "SEA"]})
+            >>> a.sel(hour=when).tolist()
+            [3.0, 3.0, 1.0]
+        """
+        layout = self._layout
+        if by is None and len(labels) == 1:
+            for dim, label in labels.items():
+                try:
+                    found = layout.memo.get((dim, label, label.__class__))
+                except TypeError:  # an unhashable selection, such as a list
+                    break
+                if found is not None:
+                    return wrap(self, found[0](self._tensor), found[1], self._name)
+        out = self
+        for dim, label in named_items(by, labels):
+            out = _select(out, dim, label)
+        return out
+
+    def isel(self, by: Mapping[Any, Any] | None = None, /, **positions: Any) -> Self:
+        """Select by position: a number drops its dim, a slice excludes its end, a list keeps order.
+
+        Args:
+            by: positions by dim or `Dim`.
+            positions: positions by name of dim.
+
+        Raises:
+            LabelError: a position or a dim does not exist.
+
+        Example:
+            >>> from dagcast_core.tensor import IndexTensor
+            >>> a = IndexTensor([1.0, 2.0, 3.0], {"hour": [0, 1, 2]})
+            >>> a.isel(hour=-1).item(), a.isel(hour=slice(0, 2)).tolist()
+            (3.0, [1.0, 2.0])
+        """
+        out = self
+        for dim, position in named_items(by, positions):
+            out = _select_positions(out, dim, position)
+        return out
+
+    def reindex(
+        self,
+        by: Mapping[Any, Any] | None = None,
+        /,
+        fill: float | None = None,
+        tolerance: float | None = None,
+        **labels: Any,
+    ) -> Self:
+        """The same values under exactly the labels given, in their order.
+
+        Args:
+            by: labels by dim or `Dim`.
+            fill: value of labels that are new; without it a new label raises.
+            tolerance: largest distance of equal float labels.
+            labels: labels by name of dim.
+
+        Raises:
+            LabelError: a label is missing and there is no fill.
+
+        Example:
+            >>> from dagcast_core.tensor import IndexTensor
+            >>> a = IndexTensor([1.0, 2.0], {"region": ["SFO", "LAX"]})
+            >>> a.reindex(region=["LAX", "SEA"], fill=0.0).tolist()
+            [2.0, 0.0]
+        """
+        out = self
+        for dim, wanted in named_items(by, labels):
+            out = _reindex(out, dim, wanted, fill, 0.0 if tolerance is None else tolerance)
+        return out
+
+    def reindex_like(self, other: Labelled, fill: float | None = None) -> Self:
+        """The same values under another tensor's labels along the dims they share.
+
+        Args:
+            other: whose labels to take.
+            fill: value of labels that are new; without it a new label raises.
+
+        Raises:
+            LabelError: a label is missing and there is no fill.
+
+        Example:
+            >>> from dagcast_core.tensor import IndexTensor
+            >>> a = IndexTensor([1.0, 2.0], {"region": ["SFO", "LAX"]})
+            >>> a.reindex_like(a.isel(region=[1])).tolist()
+            [2.0]
+        """
+        shared = {a.dim: a for a in other._layout.axes if a.dim in self._layout.where}
+        return self.reindex(shared, fill=fill)
+
+    def head(self, count: int, dim: DimLike) -> Self:
+        """The first labels along a dim.
+
+        Example:
+            >>> from dagcast_core.tensor import IndexTensor
+            >>> IndexTensor([1.0, 2.0], {"hour": [0, 1]}).head(1, "hour").tolist()
+            [1.0]
+        """
+        return self.isel({dim: slice(0, count)})
+
+
+def named_items(by: Mapping[Any, Any] | None, named: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    items = [] if by is None else [(dim_name(dim), value) for dim, value in by.items()]
+    return items + list(named.items())
+
+
+def pick(value: Any, dim: int, positions: Positions, axis: Axis | None = None) -> Any:
+    """Keep positions along a dim, with their labels.
+
+    Example:
+        >>> import numpy as np
+        >>> from dagcast_core.tensor import IndexTensor
+        >>> pick(IndexTensor([1.0, 2.0], {"n": [1, 2]}), 0, np.array([1])).tolist()
+        [2.0]
+    """
+    old = value._layout.axes[dim]
+    axis = intern_axis(old.dim, old.index.take(positions)) if axis is None else axis
+    step = take_step(dim, positions, old.size)
+    tensor = value._tensor if step is None else step(value._tensor)
+    return wrap(value, tensor, value._layout.replaced(dim, axis), value._name)
+
+
+def _select(value: Any, dim: str, label: Any) -> Any:
+    attempt = f"cannot select {dim}={_shown(label)} from {call_name(value)}"
+    position = value._layout.position(dim, attempt)
+    axis = value._layout.axes[position]
+    if isinstance(label, Labelled):
+        if label._tensor.dtype == torch.bool:
+            return _select_where(value, position, label, attempt)
+        return gather(value, position, label, attempt)
+    if isinstance(label, slice):
+        span = _label_slice(axis, label, attempt)
+        return _keep_run(value, position, span, (dim, label))
+    if _is_scalar(axis, label):
+        found = _locate(axis, label, attempt)
+        layout = value._layout.without((position,))
+        step = Drop(position, found)
+        _remember(value._layout, (dim, label, label.__class__), (step, layout))
+        return wrap(value, step(value._tensor), layout, value._name)
+    return _select_list(value, position, axis, label, attempt)
+
+
+class Drop:
+    """Pick one position along a dim and drop the dim."""
+
+    __slots__ = ("dim", "position")
+
+    def __init__(self, dim: int, position: int) -> None:
+        self.dim = dim
+        self.position = position
+
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.select(self.dim, self.position)
+
+
+def _remember(layout: Layout, key: tuple[Any, ...], found: Any) -> None:
+    try:
+        layout.remember(key, found)
+    except TypeError:
+        return  # an unhashable label is looked up again each time
+
+
+def _keep_run(value: Any, position: int, span: tuple[int, int], key: tuple[Any, ...]) -> Any:
+    start, length = span
+    old = value._layout.axes[position]
+    step = take_step(position, np.arange(start, start + length), old.size)
+    if step is None:
+        return value
+    layout = value._layout.replaced(
+        position, intern_axis(old.dim, old.index[start : start + length])
+    )
+    _remember(value._layout, (*key, key[-1].__class__), (step, layout))
+    return wrap(value, step(value._tensor), layout, value._name)
+
+
+def _is_scalar(axis: Axis, label: Any) -> bool:
+    if isinstance(axis.index, pd.MultiIndex):
+        return isinstance(label, tuple)
+    if isinstance(label, torch.Tensor):
+        return label.dim() == 0
+    if isinstance(label, np.ndarray):
+        return label.ndim == 0
+    return isinstance(label, (str, bytes)) or not hasattr(label, "__len__")
+
+
+def as_label(axis: Axis, label: Any, attempt: str) -> Any:
+    """A label in the axis's own terms: times parsed, numpy and torch scalars unwrapped.
+
+    Raises:
+        AlignmentError: a time without a zone for an axis with one, or the reverse.
+
+    Example:
+        >>> as_label(intern_axis("n", [1, 2]), np.int64(2), "select")
+        2
+    """
+    if axis.kind in ("aware time", "naive time"):
+        try:
+            stamp = pd.Timestamp(label)
+        except (TypeError, ValueError) as error:
+            raise LabelError(
+                f"{attempt}: labels along {axis.dim!r} are times, and {_shown(label)} is none.",
+                dim=axis.dim,
+            ) from error
+        if (stamp.tzinfo is None) != (axis.kind == "naive time"):
+            raise AlignmentError(
+                f"{attempt}: labels along {axis.dim!r} are {axis.kind}s, and "
+                f"{_shown(label)} is {'naive' if stamp.tzinfo is None else 'aware'}. "
+                + (
+                    "Say which instant is meant, as in '2024-03-10T08:00Z'."
+                    if stamp.tzinfo is None
+                    else "Leave out its zone."
+                ),
+                dim=axis.dim,
+            )
+        return stamp
+    if axis.kind == "timedelta":
+        return pd.Timedelta(label)
+    if axis.kind.startswith("period") and not isinstance(label, pd.Period):
+        return pd.Period(label, freq=axis.index.freq)  # type: ignore[attr-defined]
+    return label.item() if isinstance(label, (np.generic, np.ndarray, torch.Tensor)) else label
+
+
+def _locate(axis: Axis, label: Any, attempt: str) -> int:
+    wanted = as_label(axis, label, attempt)
+    if isinstance(wanted, bool) != (axis.kind == "bool"):
+        raise _no_such_label(axis, label, attempt)
+    key = wanted.as_unit("ns").value if isinstance(wanted, (pd.Timestamp, pd.Timedelta)) else wanted
+    key = key.ordinal if isinstance(key, pd.Period) else key
+    lookup = axis.lookup()
+    found = lookup.get(key) if isinstance(key, Hashable) else None
+    if found is None:
+        raise _no_such_label(axis, label, attempt)
+    check_unique(axis, "the tensor", attempt)
+    return found
+
+
+def _no_such_label(axis: Axis, label: Any, attempt: str) -> LabelError:
+    who = attempt.rsplit(" from ", 1)[-1].rsplit(" of ", 1)[-1]
+    near = ""
+    if isinstance(label, str) and axis.kind == "str":
+        close = difflib.get_close_matches(label, axis.index.tolist(), n=3, cutoff=0.5)
+        near = f"\nNear: {', '.join(map(repr, close))}." if close else ""
+    return LabelError(
+        f"{attempt}: no such label.\n{show_sides((who, axis.index))}{near}",
+        dim=axis.dim,
+        left=axis.index,
+    )
+
+
+def _label_slice(axis: Axis, label: slice, attempt: str) -> tuple[int, int]:
+    """Start and length of a slice by label, both ends included."""
+    if label.step is not None:
+        raise AlignmentError(
+            f"{attempt}: a slice of labels has no step. Use isel() for every n-th position.",
+            dim=axis.dim,
+        )
+    ends = [
+        None if end is None else as_label(axis, end, attempt) for end in (label.start, label.stop)
+    ]
+    check_unique(axis, "the tensor", attempt)
+    index = axis.index
+    if index.is_monotonic_increasing and axis.kind != "str":
+        # Between ordered labels an end need not be a label itself.
+        try:
+            start = 0 if ends[0] is None else int(index.searchsorted(ends[0], side="left"))
+            stop = axis.size if ends[1] is None else int(index.searchsorted(ends[1], side="right"))
+        except TypeError as error:
+            raise AlignmentError(
+                f"{attempt}: labels along {axis.dim!r} are {axis.kind} and cannot be compared "
+                "with the ends of the slice.",
+                dim=axis.dim,
+                left=index,
+            ) from error
+    else:
+        start = 0 if ends[0] is None else _locate(axis, ends[0], attempt)
+        stop = axis.size if ends[1] is None else _locate(axis, ends[1], attempt) + 1
+    return start, max(stop - start, 0)
+
+
+def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: str) -> Any:
+    if isinstance(labels, torch.Tensor):
+        labels = labels.detach().cpu().numpy()
+    key = None
+    if type(labels) in (list, tuple):
+        try:
+            key = (axis.dim, tuple(labels), tuple(map(type, labels)))
+            found = value._layout.memo.get(key)
+        except TypeError:
+            key = found = None
+        if found is not None:
+            return wrap(value, found[0](value._tensor), found[1], value._name)
+    if isinstance(labels, pd.Series) and labels.dtype == bool:
+        mask = labels.reindex(axis.index)
+        if mask.isna().any():
+            raise AlignmentError(f"{attempt}: the mask does not cover every label.", dim=axis.dim)
+        labels = mask.to_numpy(dtype=bool)
+    wanted = labels if isinstance(labels, pd.Index) else None
+    if wanted is None:
+        listed = list(labels) if not isinstance(labels, (np.ndarray, pd.Series)) else labels
+        if len(listed) and axis.kind != "bool" and np.asarray(listed).dtype == bool:
+            mask = np.asarray(listed, dtype=bool)
+            if mask.size != axis.size:
+                raise AlignmentError(
+                    f"{attempt}: {mask.size} booleans for {axis.size} labels.", dim=axis.dim
+                )
+            return pick(value, position, np.flatnonzero(mask))
+        if axis.kind.endswith(" time"):
+            listed = [as_label(axis, label, attempt) for label in listed]
+        wanted = pd.Index(listed, dtype=axis.index.dtype if len(listed) == 0 else None)
+    target = intern_axis(axis.dim, wanted)
+    positions = locate_all(axis, target, attempt)
+    taken = intern_axis(axis.dim, axis.index.take(positions))
+    layout = value._layout.replaced(position, taken)
+    step = take_step(position, positions, axis.size) or (lambda tensor: tensor)
+    if key is not None:
+        _remember(value._layout, key, (step, layout))
+    return wrap(value, step(value._tensor), layout, value._name)
+
+
+def locate_all(axis: Axis, target: Axis, attempt: str, tolerance: float = 0.0) -> Positions:
+    """Positions of all labels of a target axis, each of which must exist.
+
+    Raises:
+        LabelError: a label does not exist.
+
+    Example:
+        >>> locate_all(intern_axis("n", [1, 2]), intern_axis("n", [2]), "select").tolist()
+        [1]
+    """
+    if target.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    expression = attempt.removeprefix("cannot ")
+    positions = match(target, axis, expression, ("wanted", "given"), tolerance)
+    if (positions < 0).any():
+        missing = target.index[positions < 0]
+        raise LabelError(
+            f"{attempt}: {len(missing)} of {target.size} labels do not exist.\n"
+            f"{show_sides(('missing', missing), ('given', axis.index))}",
+            dim=axis.dim,
+            left=missing,
+            right=axis.index,
+        )
+    return positions
+
+
+def _select_where(value: Any, position: int, mask: Labelled, attempt: str) -> Any:
+    axis = value._layout.axes[position]
+    if mask.dims != (axis.dim,):
+        raise AlignmentError(
+            f"{attempt}: a boolean selection has the dim {axis.dim!r} alone; this one has "
+            f"{mask.dims}. Use where() to mask single cells.",
+            dim=axis.dim,
+        )
+    target = value._layout.without(i for i in range(value.ndim) if i != position)
+    covering = broadcast_to(mask, target, COVERING, "select")
+    return pick(value, position, np.flatnonzero(covering.cpu().numpy()))
+
+
+def _select_positions(value: Any, dim: str, chosen: Any) -> Any:
+    attempt = f"cannot select position {dim}={_shown(chosen)} from {call_name(value)}"
+    position = value._layout.position(dim, attempt)
+    axis = value._layout.axes[position]
+    if isinstance(chosen, slice):
+        return pick(value, position, np.arange(axis.size, dtype=np.int64)[chosen])
+    if isinstance(chosen, Labelled):
+        chosen = chosen.values(dim).cpu().numpy()
+    array = np.asarray(chosen)
+    if array.dtype == bool:
+        if array.shape != (axis.size,):
+            raise AlignmentError(f"{attempt}: one boolean per label is needed ({axis.size}).")
+        return pick(value, position, np.flatnonzero(array))
+    if array.size == 0:
+        return pick(value, position, np.zeros(0, dtype=np.int64))
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{attempt}: positions are whole numbers.")
+    if (array < -axis.size).any() or (array >= axis.size).any():
+        raise LabelError(f"{attempt}: {dim!r} has {axis.size} labels.", dim=dim)
+    array = np.where(array < 0, array + axis.size, array).astype(np.int64)
+    if array.ndim == 0:
+        layout = value._layout.without((position,))
+        return wrap(value, value._tensor.select(position, int(array)), layout, value._name)
+    return pick(value, position, array)
+
+
+def _reindex(value: Any, dim: str, labels: Any, fill: float | None, tolerance: float) -> Any:
+    attempt = f"cannot reindex {dim} of {call_name(value)}"
+    position = value._layout.position(dim, attempt)
+    axis = value._layout.axes[position]
+    target = intern_axis(dim, labels)
+    if target is axis:
+        return value
+    if fill is None:
+        positions = locate_all(axis, target, attempt, tolerance)
+        return pick(value, position, positions, target)
+    positions = match(
+        target, axis, attempt.removeprefix("cannot "), ("wanted", "given"), tolerance
+    )
+    layout = value._layout.replaced(position, target)
+    if (positions < 0).any():
+        step = TakeOrFill(position, positions, axis.size, fill)
+        return wrap(value, step(value._tensor), layout, value._name)
+    return pick(value, position, positions, target)
+
+
+def _shown(label: Any) -> str:
+    if isinstance(label, Labelled):
+        return call_name(label)
+    if isinstance(label, slice):
+        ends = ("" if e is None else show_label(e) for e in (label.start, label.stop))
+        return "slice(" + ", ".join(ends) + ")"
+    if hasattr(label, "__len__") and not isinstance(label, (str, bytes)):
+        first = ", ".join(show_label(part) for part in list(label)[:3])
+        return f"[{first}{', ...' if len(label) > 3 else ''}]"
+    return show_label(label)

@@ -75,8 +75,8 @@ def check_at_bounds(setting: Setting, seed: int) -> None:
         for gradient in torch.autograd.grad(total, wrt, allow_unused=True):
             assert gradient is None or bool(torch.isfinite(gradient).all()), (
                 f"{_who(setting)}: expected finite gradients; found infinite or undefined ones"
-                f"{at}. fix: clamp before a logarithm, a root or a division, as 0 has no finite slope "
-                "there"
+                f"{at}. fix: clamp before a logarithm, a root or a division, which have no finite "
+                "slope at 0"
             )
 
 

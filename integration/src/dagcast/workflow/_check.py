@@ -1,7 +1,7 @@
 """Stage 3: do the installed packages fit together?"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -14,7 +14,7 @@ from dagcast.workflow._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
-    from dagcast_core.contract import Assembly, Experiment
+    from dagcast_core.contract import Assembly, Experiment, ExperimentSet
 
 EXPERIMENTS = "experiments.json"
 
@@ -113,7 +113,7 @@ def check(
 
 def assembled(
     config: Config,
-    measured: "tuple[Experiment, ...]",
+    measured: "Iterable[Experiment]",
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
@@ -149,25 +149,33 @@ def demands(config: Config) -> dict[str, Any]:
     }
 
 
-def experiments(project: Project) -> "tuple[Experiment, ...]":
+def experiments(project: Project) -> "ExperimentSet":
     """Experiments that came with the events, read from every ``experiments.json``.
 
+    An experiment that a later file names again replaces the earlier one.
+
     Raises:
-        UsageError: a file is not a list of experiments.
+        UsageError: a file is not a list or a set of experiments.
     """
-    from dagcast_core.contract import ContractError, Experiment
+    from dagcast_core.contract import ContractError, Experiment, ExperimentSet
 
     found: dict[str, Experiment] = {}
+    covariances: dict[str, Any] = {}
     for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
         try:
-            for item in json.loads(path.read_text(encoding="utf-8")):
-                experiment = Experiment.from_json(item)
-                found[experiment.name] = experiment
-        except (ValueError, TypeError, KeyError, ContractError) as error:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(content, list):
+                members = tuple(Experiment.from_json(item) for item in content)
+            else:
+                read = ExperimentSet.from_json(content)
+                members = tuple(read)
+                covariances.update(read.covariances)
+        except (ValueError, TypeError, KeyError, AttributeError, ContractError) as error:
             raise UsageError(
                 f"a list of experiments in {path}", f"{error}", "Correct the file."
             ) from error
-    return tuple(found.values())
+        found.update({experiment.name: experiment for experiment in members})
+    return ExperimentSet(tuple(found.values()), covariances)
 
 
 def _evolution(manifest: Path, plugins: "Plugins") -> tuple[str, ...]:

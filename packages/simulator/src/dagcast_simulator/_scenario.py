@@ -65,7 +65,7 @@ class Scenario:
     coupon_effect: float = _p(0.16, "1", "share of sessions added at 1 USD of coupons per typical "
                               "session", low=0, high=2)
     coupon_exponent: float = _p(0.65, "1", "exponent of that power law", low=0.1, high=1)
-    coupon_payback: float = _p(0.20, "1", "share of coupon sessions borrowed from the next 24 h",
+    coupon_payback: float = _p(0.10, "1", "share of coupon sessions borrowed from the next 24 h",
                                low=0, high=1)
     unforeseen_demand: float = _p(1.7, "1", "factor on sessions in the unforeseen event",
                                   low=0.05, high=10)

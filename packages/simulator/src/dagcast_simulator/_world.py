@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from dagcast_simulator._engine import Engine, Run, State
 from dagcast_simulator._environment import make_environment
 from dagcast_simulator._events import EventLog, Planted, known_by, write_table
+from dagcast_simulator._experiments import Measured, measure, measure_scheduled, scheduled_trials
 from dagcast_simulator._hourly import hourly, hourly_frame
 from dagcast_simulator._levers import INCENTIVES, Levers
 from dagcast_simulator._operator import operator_levers
 from dagcast_simulator._random import EXECUTION_STREAM, stream_key, uniforms
 from dagcast_simulator._regions import Region, make_regions
 from dagcast_simulator._scenario import Scenario
+from dagcast_simulator._trials import Trial, apply_trial
+from dagcast_simulator._truth import true_effect
 
 Array = NDArray[np.float64]
 
@@ -56,6 +59,12 @@ class MarketWorld:
         self._engine = Engine(scenario, self.environment, seed)
         self._log = EventLog(scenario, self.environment, seed)
         self._operator = operator_levers(scenario, self.environment, seed)
+        self.trials: tuple[Trial, ...] = (
+            scheduled_trials(self.environment, weeks, seed) if scenario.experiments else ()
+        )
+        self._levers = self._operator
+        for trial in self.trials:
+            self._levers = apply_trial(self._levers, trial)
         self._states: list[State] = [self._engine.initial_state()]
         self._past: list[Run] = []
         self._sessions_before = 0
@@ -87,7 +96,7 @@ class MarketWorld:
     @property
     def levers(self) -> Levers:
         """What was decided in the history, and what the operator's habit would be afterwards."""
-        return self._operator
+        return self._levers
 
     # History
 
@@ -96,11 +105,54 @@ class MarketWorld:
 
         Columns as ``outcome``; no reporting fault touches them.
         """
-        parts = [hourly(run, self.levers) for run in self._history_runs()]
-        joined = {
-            name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]
-        }
-        return hourly_frame(joined, self.region_names, self.history_hours)
+        return hourly_frame(self._quantities(), self.region_names, self.history_hours)
+
+    def experiments(self) -> tuple[Measured, ...]:
+        """The operator's experiments in this history: what ``experiments.json`` holds.
+
+        Each with its raw cells. Estimates come from the randomised cells alone.
+        """
+        if not self.trials:
+            return ()
+        splits = [trial for trial in self.trials if trial.design == "user_split"]
+        arms = pd.concat([self._split_arms(trial) for trial in splits]) if splits else None
+        return measure_scheduled(self.environment, self.trials, self._quantities(), arms)
+
+    def run(
+        self, trial: Trial, outcome: str, *, name: str | None = None, scale: str = "absolute",
+        local_hours: tuple[int, ...] = (),
+    ) -> Measured:
+        """Run another switchback or geo trial as a replay of this history.
+
+        The history is replayed with the trial's arms in its cells; the trial is measured there.
+
+        Args:
+            trial: from ``switchback`` or ``geo``, within the history.
+            outcome: quantity to measure.
+            name: of the experiment; the trial's if not given.
+            scale: ``absolute`` or ``ratio``.
+            local_hours: hours of day that count; all if empty.
+
+        Raises:
+            WorldError: the trial reaches beyond the history, or is a user split.
+        """
+        end = trial.start + trial.hours
+        if end > 168 * self.weeks or trial.design == "user_split":
+            raise WorldError(
+                f"trial {trial.name!r} ({trial.design}, hours {trial.start} to {end}) cannot be "
+                f"replayed: expected a switchback or geo trial within {168 * self.weeks} hours."
+            )
+        levers = apply_trial(self.levers, trial)
+        first = max(0, trial.start - (trial.hours if trial.design == "geo" else 0)) // 168 * 168
+        part = self._replay(levers, first, end - first)
+        shape = (len(self.regions), 168 * self.weeks)
+        whole = {key: np.full(shape, np.nan) for key in part}
+        for key, values in part.items():
+            whole[key][:, first:end] = values
+        return measure(
+            self.environment, (trial,), whole, name or trial.name, outcome, scale=scale,
+            local_hours=local_hours,
+        )
 
     def write_events(self, folder: str | Path) -> dict[str, int]:
         """Write the event files of the history as known at ``now``.
@@ -137,6 +189,8 @@ class MarketWorld:
                 pending[name] = later
                 write_table(later, target / _TRUTH / f"pending_{name}.parquet")
         self._pending = pending
+        measured = [item.experiment.to_json() for item in self.experiments()]
+        rows["experiments.json"] = _write_json(target / "experiments.json", measured)
         rows["regions.json"] = _write_json(target / "regions.json", self._region_rows())
         self._save_states(target / _TRUTH / "state.npz")
         _write_json(target / "world.json", self._manifest(planted))
@@ -235,10 +289,49 @@ class MarketWorld:
         return pd.DataFrame({"usd": spend.ravel()}, index=index).reset_index()
 
     def true_effect(self, experiment: Experiment) -> float:
-        """The effect that ``experiment`` estimates, by replaying both arms everywhere."""
-        raise WorldError(f"no truth yet for {experiment.name!r}")
+        """The effect that ``experiment`` estimates, by replaying both arms in all its cells.
+
+        Levers: incentive_spend, coupon_spend, base_fare, prime_time, driver_hours (by scaling
+        drivers' starts) and sessions (scale). Outcomes: the columns of ``outcome``,
+        incremental_driver_hours and coupon_sessions.
+
+        Raises:
+            TruthError: this market does not know the lever, the outcome or the cells.
+        """
+        return true_effect(experiment, self.environment, self.levers, self._replay)
 
     # Inside
+
+    def _quantities(self) -> dict[str, Array]:
+        parts = [hourly(run, self.levers) for run in self._history_runs()]
+        return {
+            name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]
+        }
+
+    def _replay(self, levers: Levers, first: int, hours: int) -> dict[str, Array]:
+        week = min(first // 168, self.weeks)
+        skip = first - 168 * week
+        run = self._engine.run(levers, self._state_at(week), skip + hours)
+        return {name: values[:, skip:] for name, values in hourly(run, levers).items()}
+
+    def _split_arms(self, trial: Trial) -> pd.DataFrame:
+        parts = []
+        for run in self._history_runs():
+            s = run.sessions
+            hour = (s[0] // 60).astype(np.int64)
+            inside = (hour >= trial.start) & (hour < trial.start + trial.hours)
+            inside &= np.isin(s[1].astype(np.int64), trial.regions)
+            if not inside.any():
+                continue
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "region": s[1, inside].astype(np.int64), "hour": hour[inside],
+                        "treated": s[8, inside], "sessions": 1.0, "rides": s[5, inside],
+                    }
+                ).groupby(["region", "hour", "treated"], as_index=False).sum()
+            )
+        return pd.concat(parts, ignore_index=True)
 
     def _history_runs(self) -> list[Run]:
         while len(self._past) < self.weeks:

@@ -1,0 +1,350 @@
+"""From trials to measured effects: raw cells, estimates, standard errors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from dagcast_core.contract import Arm, Cells, Change, Experiment
+from numpy.typing import NDArray
+
+from dagcast_simulator._environment import Environment
+from dagcast_simulator._estimators import (
+    Effect,
+    difference_in_differences,
+    fixed_effects_difference,
+    split_ratio,
+    wald_elasticity,
+)
+from dagcast_simulator._levers import INCENTIVES
+from dagcast_simulator._trials import Trial, fare_split, hour_label, switchback
+
+Array = NDArray[np.float64]
+
+TIGHT_HOURS = (7, 8, 9, 16, 17, 18, 19)
+SLACK_HOURS = (10, 11, 12, 13, 14, 15, 20, 21, 22)
+# Latent quantities are measured by the observed quantity that the lever moves them through.
+MEASURED_AS = {"incremental_driver_hours": "driver_hours", "coupon_sessions": "sessions"}
+_COVARIATES = ("precipitation", "cold", "local_event", "holiday")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An experiment and the cells from which its estimate was computed.
+
+    Args:
+        experiment: as the models see it.
+        cells: one row per region and hour (and arm, for user splits): arm, whether the analysis
+            used the hour, and the outcome.
+        clusters: number of units of randomisation behind the standard error.
+    """
+
+    experiment: Experiment
+    cells: pd.DataFrame
+    clusters: int
+
+
+def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ...]:
+    """The operator's trials within a history of ``weeks`` weeks; none below four weeks.
+
+    The first week and the last two are left to habit. From seven weeks on, one bonus is tried
+    after the other, then all together; shorter histories try the three at once.
+    """
+    free = weeks - 3
+    regions = [i for i in range(len(env.regions)) if env.open[i, 0] > 0]
+    if free < 1:
+        return ()
+    scale = float(np.median(env.supply_reference[regions]))
+    dose = {"guarantee": 0.45, "streak": 0.45, "boost": 0.40}
+    usd = {kind: float(round(max(1.0, share * scale))) for kind, share in dose.items()}
+    lengths = [free // 4 + (i < free % 4) for i in range(4)] if free >= 4 else [free] * 3
+    trials, begin = [], 1
+    for kind, length in zip(INCENTIVES, lengths, strict=False):
+        control, treatment = _bonus({kind: 0.0}), _bonus({kind: usd[kind]})
+        trials.append(
+            switchback(
+                f"{kind}-switchback", env, regions=regions, start=168 * begin, hours=168 * length,
+                control=control, treatment=treatment, seed=seed, border_clusters=kind == "boost",
+            )
+        )
+        begin += length if free >= 4 else 0
+    if free >= 4:
+        trials.append(
+            switchback(
+                "bonus-pause", env, regions=regions, start=168 * begin, hours=168 * lengths[3],
+                control=_bonus(dict.fromkeys(INCENTIVES, 0.0)), treatment=_bonus(usd), seed=seed,
+                border_clusters=True,
+            )
+        )
+    half = max(1, free // 2)
+    size = float(np.median([env.regions[i].size for i in regions]))
+    trials.append(
+        switchback(
+            "coupon-switchback", env, regions=regions, start=168, hours=168 * half, seed=seed,
+            control=(Change("coupon_spend", "set", 0.0),),
+            treatment=(Change("coupon_spend", "set", float(round(0.7 * size))),),
+        )
+    )
+    late = 1 + half if free >= 2 else 1
+    trials.append(
+        fare_split(
+            "fare-split", env, regions=regions, start=168 * late,
+            hours=168 * max(1, min(3, free - half)), factor=1.15,
+        )
+    )
+    return tuple(trials)
+
+
+def measure_scheduled(
+    env: Environment, trials: tuple[Trial, ...], quantities: dict[str, Array], arms: pd.DataFrame
+) -> tuple[Measured, ...]:
+    """The default set: what every trial of the schedule says, from the history's own cells.
+
+    Args:
+        env: the world's environment.
+        trials: of ``scheduled_trials``.
+        quantities: hourly history, (region, hour) by name.
+        arms: sessions and rides of the fare split by region, hour and arm.
+    """
+    by_name = {trial.name: trial for trial in trials}
+    results = []
+    for kind in INCENTIVES:
+        trial = by_name.get(f"{kind}-switchback")
+        if trial is not None:
+            results.append(
+                measure(env, (trial,), quantities, f"{kind}-hours", "incremental_driver_hours")
+            )
+    pause = by_name.get("bonus-pause")
+    if pause is not None:
+        results.append(measure(env, (pause,), quantities, "bonus-pause-hours", "driver_hours"))
+        results.append(measure(env, (pause,), quantities, "bonus-pause-rides", "rides"))
+    supply = [by_name[f"{kind}-switchback"] for kind in ("guarantee", "streak")
+              if f"{kind}-switchback" in by_name]
+    if supply and len({t.start for t in supply}) == len(supply):
+        for label, hours in (("tight", TIGHT_HOURS), ("slack", SLACK_HOURS)):
+            results.append(
+                measure_elasticity(
+                    env, tuple(supply), quantities, f"supply-eta-{label}", "driver_hours", "eta",
+                    local_hours=hours,
+                )
+            )
+    if "coupon-switchback" in by_name:
+        trial = by_name["coupon-switchback"]
+        results.append(measure(env, (trial,), quantities, "coupon-sessions", "sessions"))
+    if "fare-split" in by_name:
+        results.append(measure_split(env, by_name["fare-split"], arms, "fare-conversion"))
+    return tuple(results)
+
+
+def measure(
+    env: Environment,
+    trials: tuple[Trial, ...],
+    quantities: dict[str, Array],
+    name: str,
+    outcome: str,
+    *,
+    scale: str = "absolute",
+    local_hours: tuple[int, ...] = (),
+) -> Measured:
+    """The effect of a switchback or geo trial on one outcome.
+
+    Args:
+        env: the world's environment.
+        trials: one trial.
+        quantities: hourly values (region, hour) over the history, as observed.
+        name: of the experiment.
+        outcome: quantity.
+        scale: ``absolute`` or ``ratio``.
+        local_hours: hours of day that count; all if empty.
+    """
+    (trial,) = trials
+    effect, cells = _effect(env, trials, quantities, outcome, local_hours)
+    estimate, error = effect.estimate, effect.standard_error
+    if scale == "ratio":
+        estimate = effect.treatment / effect.control - 1
+        error *= (1 / effect.control + estimate / effect.control) if effect.control else np.nan
+    method = (
+        "switchback, region and date effects, CR2 by unit of randomisation"
+        if trial.design == "switchback" else "geo test, difference in differences, Neyman variance"
+    )
+    experiment = Experiment(
+        name=name,
+        levers=tuple(dict.fromkeys(change.quantity for change in trial.treatment)),
+        outcome=outcome,
+        design=trial.design,
+        cells=_span(env, trials, local_hours),
+        control=Arm("control", trial.control),
+        treatment=Arm("treatment", trial.treatment),
+        estimate=estimate,
+        standard_error=error,
+        scale=scale,  # type: ignore[arg-type]
+        provenance=f"simulated trial {trial.name}: {method}, {effect.clusters} clusters",
+    )
+    return Measured(experiment, cells, effect.clusters)
+
+
+def measure_elasticity(
+    env: Environment,
+    trials: tuple[Trial, ...],
+    quantities: dict[str, Array],
+    name: str,
+    lever: str,
+    outcome: str,
+    *,
+    local_hours: tuple[int, ...] = (),
+) -> Measured:
+    """Elasticity of an outcome to a quantity that the trials' own lever moved (Wald).
+
+    Valid where the trial's lever reaches the outcome through ``lever`` alone, as bonuses reach
+    ETA through driver hours.
+    """
+    moved, _ = _effect(env, trials, quantities, lever, local_hours)
+    followed, cells = _effect(env, trials, quantities, outcome, local_hours)
+    estimate, error = wald_elasticity(followed, moved)
+    # Recorded cells are a mixture of both arms: the arms lie on either side of the record.
+    half = float(np.sqrt(moved.treatment / moved.control))
+    experiment = Experiment(
+        name=name,
+        levers=(lever,),
+        outcome=outcome,
+        design="switchback",
+        cells=_span(env, trials, local_hours),
+        control=Arm("control", (Change(lever, "scale", 1 / half),)),
+        treatment=Arm("treatment", (Change(lever, "scale", half),)),
+        estimate=estimate,
+        standard_error=error,
+        scale="elasticity",
+        provenance=(
+            f"simulated trials {', '.join(t.name for t in trials)}: Wald ratio of two switchback "
+            f"effects, delta method over {followed.clusters} clusters"
+        ),
+    )
+    return Measured(experiment, cells, followed.clusters)
+
+
+def measure_split(env: Environment, trial: Trial, arms: pd.DataFrame, name: str) -> Measured:
+    """Elasticity of conversion to the fare from a user split.
+
+    Args:
+        env: the world's environment.
+        trial: of design ``user_split``.
+        arms: columns region, hour, treated, sessions, rides.
+        name: of the experiment.
+    """
+    day = (arms["hour"].to_numpy() - trial.start) // 24
+    cluster = arms["region"].to_numpy() * 10_000 + day
+    log_ratio, error = split_ratio(arms["rides"], arms["sessions"], arms["treated"], cluster)
+    step = np.log(trial.treatment[0].value / trial.control[0].value)
+    frame = arms.assign(
+        region=np.array([r.name for r in env.regions])[arms["region"]],
+        hour=env.hours[arms["hour"]],
+        used=True,
+    )
+    clusters = len(np.unique(cluster))
+    experiment = Experiment(
+        name=name,
+        levers=("base_fare",),
+        outcome="conversion",
+        design="user_split",
+        cells=_span(env, (trial,), ()),
+        control=Arm("control", trial.control),
+        treatment=Arm("treatment", trial.treatment),
+        estimate=log_ratio / step,
+        standard_error=error / abs(step),
+        scale="elasticity",
+        provenance=(
+            f"simulated trial {trial.name}: log ratio of the arms' conversion, linearised, "
+            f"{clusters} region-days; riders of both arms share the drivers"
+        ),
+    )
+    return Measured(experiment, frame, clusters)
+
+
+def _bonus(usd: dict[str, float]) -> tuple[Change, ...]:
+    return tuple(
+        Change("incentive_spend", "set", value, {"incentive": (kind,)})
+        for kind, value in usd.items()
+    )
+
+
+def _effect(
+    env: Environment, trials: tuple[Trial, ...], quantities: dict[str, Array], outcome: str,
+    local_hours: tuple[int, ...],
+) -> tuple[Effect, pd.DataFrame]:
+    values = quantities[MEASURED_AS.get(outcome, outcome)]
+    if trials[0].design == "geo":
+        return _geo_effect(env, trials[0], values, outcome, local_hours)
+    cells = pd.concat(
+        [_cells(env, trial, values, outcome, local_hours) for trial in trials], ignore_index=True
+    )
+    used = cells[cells["used"] & cells[outcome].notna()]
+    keys = ["trial", "region", "window"]
+    windows = used.groupby(keys, sort=True).agg(
+        {outcome: "mean", "treated": "first", "cluster": "first",
+         **dict.fromkeys(_COVARIATES, "mean")}
+    ).reset_index()
+    date = windows["trial"] + windows["window"].astype(str)
+    covariates = windows[list(_COVARIATES)].to_numpy()
+    spread = covariates.std(axis=0)
+    effect = fixed_effects_difference(
+        windows[outcome], windows["treated"].astype(float),
+        groups=(windows["trial"] + windows["region"], date),
+        covariates=covariates[:, spread > 0] / spread[spread > 0],
+        clusters=windows["cluster"].astype(str) + windows["trial"]
+        + (windows["window"] // 2).astype(str),
+    )
+    return effect, cells
+
+
+def _cells(
+    env: Environment, trial: Trial, values: Array, outcome: str, local_hours: tuple[int, ...]
+) -> pd.DataFrame:
+    regions, span = np.asarray(trial.regions), np.arange(trial.start, trial.start + trial.hours)
+    row, column = np.divmod(np.arange(len(regions) * len(span)), len(span))
+    at = (regions[row], span[column])
+    clock = env.hour_of_week[at] % 24
+    counted = np.isin(clock, local_hours) if local_hours else np.ones(len(row), dtype=bool)
+    return pd.DataFrame(
+        {
+            "trial": trial.name,
+            "region": np.array([region.name for region in env.regions])[at[0]],
+            "hour": env.hours[at[1]],
+            "window": column // trial.window,
+            "cluster": np.asarray(trial.cluster)[row],
+            "treated": trial.arm_by_hour()[row, column],
+            "used": counted & trial.used_hours()[column],
+            "precipitation": np.log1p(env.precipitation[at]),
+            "cold": np.maximum(14 - env.temperature[at], 0),
+            "local_event": env.local_event[at],
+            "holiday": env.holiday[at],
+            outcome: values[at],
+        }
+    )
+
+
+def _geo_effect(
+    env: Environment, trial: Trial, values: Array, outcome: str, local_hours: tuple[int, ...]
+) -> tuple[Effect, pd.DataFrame]:
+    cells = _cells(env, trial, values, outcome, local_hours)
+    regions = np.asarray(trial.regions)
+    before = values[regions, trial.start - trial.hours : trial.start]
+    clock = env.hour_of_week[regions, trial.start - trial.hours : trial.start] % 24
+    if local_hours:
+        before = np.where(np.isin(clock, local_hours), before, np.nan)
+    used = cells[cells["used"]]
+    after = used.groupby("region")[outcome].mean()
+    names = [env.regions[r].name for r in trial.regions]
+    effect = difference_in_differences(
+        np.nanmean(before, axis=1), after.loc[names].to_numpy(), trial.treated[:, 0]
+    )
+    return effect, cells
+
+
+def _span(env: Environment, trials: tuple[Trial, ...], local_hours: tuple[int, ...]) -> Cells:
+    first = min(trial.start for trial in trials)
+    last = max(trial.start + trial.hours for trial in trials) - 1
+    return Cells(
+        regions=tuple(env.regions[r].name for r in trials[0].regions),
+        start=hour_label(env.hours, first),
+        end=hour_label(env.hours, last),
+        local_hours=local_hours,
+    )

@@ -1,9 +1,9 @@
 """The driver-hours identity against closed forms and independent computations."""
 
+import numpy as np
 import pytest
 import torch
-
-from dagcast_eta._identity import guarded_room, idle_hours
+from dagcast_eta._identity import idle_hours, most_rides, served_rides
 
 torch.set_num_threads(1)
 
@@ -14,8 +14,6 @@ def _tensor(*values: float) -> torch.Tensor:
 
 def test_idle_hours_solve_the_cubic_at_exponent_one_half() -> None:
     """With exponent 1/2 the identity is a cubic in sqrt(idle); its largest root is the answer."""
-    import numpy as np
-
     rides, scale = 100.0, 0.6
     for room in (35.0, 60.0, 200.0, 5000.0):
         # y^3 - room * y + rides * scale = 0 with y = sqrt(idle)
@@ -33,22 +31,41 @@ def test_idle_hours_solve_the_quadratic_at_exponent_one() -> None:
     assert idle.item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_most_rides_solve_the_quadratic_at_exponent_one() -> None:
+    """With exponent 1 the fold is at idle^2 = rides * scale, so 2 idle + trip idle^2/scale = L."""
+    supply, trip, scale = 30.0, 0.25, 0.6
+    idle = (-2 + (4 + 4 * trip / scale * supply) ** 0.5) / (2 * trip / scale)
+    most = most_rides(_tensor(supply), _tensor(trip), _tensor(scale), _tensor(1.0))
+    assert most.item() == pytest.approx(idle**2 / scale, rel=1e-12)
+
+
 @pytest.mark.parametrize("exponent", [0.1, 0.3, 0.5, 1.0, 2.0])
-def test_identity_holds_to_rounding_even_at_the_fold(exponent: float) -> None:
-    """Every guarded room, from deep shortage to plenty, is met to 1e-10."""
+def test_identity_holds_to_rounding_in_plenty_and_in_shortage(exponent: float) -> None:
+    """The rides served, from a thousandth to a thousand times the most, balance the hours."""
     generator = torch.Generator().manual_seed(4)
-    rides = 10 ** (4 * torch.rand(2000, generator=generator, dtype=torch.float64) - 1)
-    scale = 10 ** (2 * torch.rand(2000, generator=generator, dtype=torch.float64) - 1.5)
-    power = torch.full_like(rides, exponent)
-    room = rides * (6 * torch.rand(2000, generator=generator, dtype=torch.float64) - 2)
-    guarded, shortfall = guarded_room(room, rides, scale, power)
-    idle = idle_hours(guarded, rides, scale, power)
-    back = idle + rides * scale * idle**-power
-    assert torch.isfinite(idle).all()
-    assert ((back - guarded).abs() / guarded).max() < 1e-10
-    assert (shortfall > 0).all()
+    draw = torch.rand(4, 2000, generator=generator, dtype=torch.float64)
+    supply, scale = 10 ** (4 * draw[0] - 1), 10 ** (2 * draw[1] - 1.5)
+    trip, power = 0.1 + draw[2], torch.full_like(draw[0], exponent)
+    most = most_rides(supply, trip, scale, power)
+    rides = served_rides(most * 10 ** (6 * draw[3] - 3), most)
+    idle = idle_hours(supply - rides * trip, rides, scale, power)
+    back = idle + rides * (scale * idle**-power + trip)
+    assert ((back - supply).abs() / supply).max() < 1e-10
     fold = (power * rides * scale) ** (1 / (1 + power))
     assert (idle > fold).all(), "the wild-goose branch was returned"
+
+
+def test_one_ride_more_than_the_most_has_no_solution() -> None:
+    """``most_rides`` is the largest number for which the convex side dips to the room."""
+    supply, trip, scale, power = (_tensor(x) for x in (40.0, 0.25, 0.6, 0.5))
+    most = most_rides(supply, trip, scale, power)
+    idle = torch.linspace(0.01, 40, 400_000, dtype=torch.float64)
+
+    def dips(rides: torch.Tensor) -> bool:
+        return bool((idle + rides * (scale * idle**-power + trip) <= supply).any())
+
+    assert dips(most * 0.9999)
+    assert not dips(most * 1.0001)
 
 
 def test_elasticity_matches_the_closed_form() -> None:
@@ -64,13 +81,16 @@ def test_elasticity_matches_the_closed_form() -> None:
         assert elasticity.item() == pytest.approx(expected.item(), rel=1e-10)
 
 
+def _pickup(
+    supply: torch.Tensor, rides: torch.Tensor, scale: torch.Tensor, power: torch.Tensor
+) -> torch.Tensor:
+    trip = _tensor(0.25)
+    served = served_rides(rides, most_rides(supply, trip, scale, power))
+    return scale * idle_hours(supply - served * trip, served, scale, power) ** -power
+
+
 def test_derivatives_of_first_and_second_order_match_finite_differences() -> None:
     """Decisions use gradients and Hessian-vector products of the whole map."""
-
-    def eta(supply: torch.Tensor, rides: torch.Tensor, scale: torch.Tensor, power: torch.Tensor):
-        room, shortfall = guarded_room(supply - 0.25 * rides, rides, scale, power)
-        return scale * idle_hours(room, rides, scale, power) ** -power * (1 + shortfall)
-
     arguments = tuple(
         tensor.requires_grad_()
         for tensor in (
@@ -80,26 +100,21 @@ def test_derivatives_of_first_and_second_order_match_finite_differences() -> Non
             _tensor(0.5, 0.4, 0.6, 0.5),
         )
     )
-    assert torch.autograd.gradcheck(eta, arguments, eps=1e-5, atol=1e-6, rtol=1e-6)
-    assert torch.autograd.gradgradcheck(eta, arguments, eps=1e-5, atol=1e-5, rtol=1e-4)
+    assert torch.autograd.gradcheck(_pickup, arguments, eps=1e-5, atol=1e-6, rtol=1e-6)
+    assert torch.autograd.gradgradcheck(_pickup, arguments, eps=1e-5, atol=1e-5, rtol=1e-4)
 
 
-def test_shortfall_counts_smallest_rooms_missing() -> None:
-    """Beyond the fold the shortfall grows by one per smallest room; in slack hours it vanishes."""
-    rides, scale, exponent = _tensor(100.0), _tensor(0.6), _tensor(0.5)
-    smallest = 1.02 * 3 * (0.5 * 60.0) ** (2 / 3)
-    _, plenty = guarded_room(_tensor(20 * smallest), rides, scale, exponent)
-    _, none = guarded_room(_tensor(0.0), rides, scale, exponent)
-    _, debt = guarded_room(_tensor(-smallest), rides, scale, exponent)
-    assert plenty.item() < 1e-3
-    assert (debt - none).item() == pytest.approx(1.0, abs=0.01)
+def test_pickup_falls_with_supply_and_rises_with_rides() -> None:
+    """Signs hold through the bend; far beyond it rides matter through the queue alone."""
+    supply = torch.linspace(10, 500, 400, dtype=torch.float64).requires_grad_()
+    rides = torch.full_like(supply, 100.0).detach().requires_grad_()
+    pickup = _pickup(supply, rides, _tensor(0.6), _tensor(0.5))
+    by_supply, by_rides = torch.autograd.grad(pickup.sum(), (supply, rides))
+    assert (by_supply < 0).all()
+    assert (by_rides > 0).all()
 
 
-def test_pickup_falls_with_supply_everywhere() -> None:
-    """No cell is left without a gradient, however short of drivers."""
-    supply = torch.linspace(-50, 500, 400, dtype=torch.float64).requires_grad_()
-    rides, scale, exponent = _tensor(100.0), _tensor(0.6), _tensor(0.5)
-    room, shortfall = guarded_room(supply - 25.0, rides, scale, exponent)
-    pickup = scale * idle_hours(room, rides, scale, exponent) ** -exponent * (1 + shortfall)
-    (slope,) = torch.autograd.grad(pickup.sum(), supply)
-    assert (slope < 0).all()
+def test_rides_far_below_the_most_are_all_served() -> None:
+    """The bend takes nothing from slack hours."""
+    assert served_rides(_tensor(50.0), _tensor(100.0)).item() == pytest.approx(50.0, rel=1e-3)
+    assert served_rides(_tensor(1e6), _tensor(100.0)).item() == pytest.approx(97.0, rel=1e-6)

@@ -28,7 +28,7 @@ def test_rate_is_the_exponential_of_level_and_centred_profile(
     model: OrganicSessions, hour_of_week: IndexTensor, constant: Constant
 ) -> None:
     profile = 5.0 + np.sin(np.arange(168) * 2 * np.pi / 168)
-    model.profile.assign(np.broadcast_to(profile, (3, 168)))
+    model.profile.assign(np.tile(profile, (3, 1)))
     out = model(
         hour_of_week=hour_of_week,
         holiday=constant("holiday", 0.0),
@@ -46,7 +46,7 @@ def test_holiday_moves_the_profile_to_the_same_hour_of_a_sunday(
     rng = np.random.default_rng(1)
     profile = rng.normal(size=168)
     profile -= profile.mean()
-    model.profile.assign(np.broadcast_to(profile, (3, 168)))
+    model.profile.assign(np.tile(profile, (3, 1)))
     model.holiday_shift.assign(-0.2)
     model.holiday_sunday.assign(0.25)
     out = model(
@@ -65,7 +65,7 @@ def test_event_adds_its_share_of_a_typical_hour_whatever_the_hour(
     model: OrganicSessions, hour_of_week: IndexTensor, constant: Constant
 ) -> None:
     profile = np.random.default_rng(2).normal(size=168)
-    model.profile.assign(np.broadcast_to(profile, (3, 168)))
+    model.profile.assign(np.tile(profile, (3, 1)))
     model.event.assign(0.3)
     holiday = constant("holiday", 0.0)
     some = model(hour_of_week, holiday, constant("local_event", 2.0))

@@ -1,16 +1,17 @@
-"""Idle driver hours from the driver-hours identity, kept on its stable branch.
+"""The driver-hours identity, kept on its stable branch.
 
 Every online driver hour is spent idle, on the way to a pickup, or carrying a rider:
 
     supply = idle + rides * pickup(idle) + rides * trip
     pickup(idle) = scale * idle ** -exponent
 
-With ``room = supply - rides * trip`` this is one equation in ``idle``. Its left-over side,
-``idle + rides * pickup(idle)``, is convex with its minimum at
-``fold = (exponent * rides * scale) ** (1 / (1 + exponent))``. Above the minimum there are two
+Given rides, ``idle + rides * pickup(idle)`` is convex in ``idle``. Above its minimum there are two
 solutions: a stable one with many idle drivers, and the wild-goose chase, in which pickups eat the
-supply. Below it there is none. We return the stable one and keep ``room`` away from the minimum
-smoothly, so that values and derivatives stay finite wherever an optimiser looks.
+supply. Below it there is none: so many rides cannot be served. The minimum, the fold, lies at
+``idle ** (1 + exponent) = exponent * rides * scale``; put into the identity it gives the most rides
+that a supply can serve. We let rides bend smoothly below that number and return the stable
+solution, so that values and derivatives stay finite wherever an optimiser looks: more riders always
+mean a longer pickup, more drivers a shorter one.
 
 Source: Castillo, Knoepfle & Weyl, "Matching in ride hailing: wild goose chases and how to solve
 them" (2024); the power law of pickup time follows from the nearest of uniformly spread drivers.
@@ -18,36 +19,52 @@ them" (2024); the power law of pickup time follows from the nearest of uniformly
 
 import torch
 
-# Distance kept from the fold, as a share of the smallest room that has a solution. At 2 % the slope
-# of the convex side is still 0.2-0.3, so Newton converges quickly and derivatives stay moderate.
-_MARGIN = 0.02
-# Half-width of the smooth bend that keeps the distance, as a share of the same room.
-_BEND = 0.15
-# Newton from the right converges monotonically on a convex function; at the margin, where it is
-# slowest, nine steps reach 1e-12 relative for exponents between 0.1 and 2 (tests/test_identity.py).
+# Rides stay this far below the fold, where the pickup has an infinite slope.
+_MARGIN = 0.97
+# Sharpness of the bend: at 70 % of the most rides it takes away 0.7 %, at 50 % nothing to speak of.
+_SHARPNESS = 8
+# Newton from the right converges monotonically on a convex function; next to the fold, where it is
+# slowest, ten steps reach 1e-12 relative for exponents between 0.1 and 2 (tests/test_identity.py).
 _STEPS = 12
 
 
-def guarded_room(
-    room: torch.Tensor, rides: torch.Tensor, scale: torch.Tensor, exponent: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Keep ``room`` above the smallest value that has a solution.
+def most_rides(
+    supply: torch.Tensor, trip: torch.Tensor, scale: torch.Tensor, exponent: torch.Tensor
+) -> torch.Tensor:
+    """The most rides per hour that a supply can serve.
 
     Args:
-        room: driver hours per hour left after carrying riders; any sign.
-        rides: rides per hour, > 0.
+        supply: driver hours per hour, > 0.
+        trip: hours that a ride takes besides the part of the pickup that idle drivers shorten, > 0.
         scale: pickup hours at one idle driver, > 0.
         exponent: of idle drivers in pickup time, > 0.
 
     Returns:
-        The guarded room, and the shortfall: how much was added, as a share of the smallest room;
-        near 0 in slack hours, rising by 1 per smallest room missing in hours beyond the fold.
+        Rides per hour, with exact derivatives up to the third.
     """
-    smallest = (1 + _MARGIN) * _fold(rides, scale, exponent) * (1 + 1 / exponent)
-    excess = (room - smallest) / smallest
-    # A hyperbola, not softplus: its tail keeps a usable derivative far beyond the fold.
-    bent = 0.5 * (excess + (excess * excess + _BEND * _BEND).sqrt())
-    return smallest * (1 + bent), bent - excess
+    # At the fold, with rides = idle ** (1 + exponent) / (exponent * scale), the identity reads
+    # (1 + 1 / exponent) * idle + trip * rides = supply: convex and increasing in idle.
+    share = 1 + 1 / exponent
+    weight = trip / (exponent * scale)
+    with torch.no_grad():
+        alone = (supply / weight) ** (1 / (1 + exponent))
+        idle = torch.minimum(supply / share, alone)
+        for _ in range(_STEPS):
+            idle = _fold_step(idle, supply, share, weight, exponent)
+    for _ in range(2):
+        idle = _fold_step(idle, supply, share, weight, exponent)
+    return idle ** (1 + exponent) / (exponent * scale)
+
+
+def served_rides(rides: torch.Tensor, most: torch.Tensor) -> torch.Tensor:
+    """Rides wanted, bent smoothly below the most that can be served.
+
+    Args:
+        rides: wanted per hour, > 0.
+        most: as returned by ``most_rides``.
+    """
+    strain = (rides / (_MARGIN * most)) ** _SHARPNESS
+    return rides * (1 + strain) ** (-1 / _SHARPNESS)
 
 
 def idle_hours(
@@ -56,8 +73,8 @@ def idle_hours(
     """Solve ``idle + rides * scale * idle ** -exponent = room`` on the stable branch.
 
     Args:
-        room: as returned by ``guarded_room``.
-        rides: rides per hour, > 0.
+        room: driver hours per hour left after trips, supply - rides * trip.
+        rides: rides per hour, > 0, fewer than the most that can be served.
         scale: pickup hours at one idle driver, > 0.
         exponent: of idle drivers in pickup time, > 0.
 
@@ -71,18 +88,25 @@ def idle_hours(
         # On the stable branch the solution lies between the fold and the whole room.
         idle = room + torch.zeros_like(load)
         for _ in range(_STEPS):
-            idle = _newton(idle, room, load, exponent)
+            idle = _idle_step(idle, room, load, exponent)
     for _ in range(2):
-        idle = _newton(idle, room, load, exponent)
+        idle = _idle_step(idle, room, load, exponent)
     return idle
 
 
-def _newton(
+def _fold_step(
+    idle: torch.Tensor,
+    supply: torch.Tensor,
+    share: torch.Tensor,
+    weight: torch.Tensor,
+    exponent: torch.Tensor,
+) -> torch.Tensor:
+    busy = weight * idle ** (1 + exponent)
+    return idle - (share * idle + busy - supply) / (share + (1 + exponent) * busy / idle)
+
+
+def _idle_step(
     idle: torch.Tensor, room: torch.Tensor, load: torch.Tensor, exponent: torch.Tensor
 ) -> torch.Tensor:
     chase = load * idle**-exponent
     return idle - (idle + chase - room) / (1 - exponent * chase / idle)
-
-
-def _fold(rides: torch.Tensor, scale: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
-    return (exponent * rides * scale) ** (1 / (1 + exponent))

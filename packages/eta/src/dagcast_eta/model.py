@@ -1,17 +1,18 @@
 """Pickup ETA from idle drivers, idle drivers from the driver-hours identity.
 
-    driver_hours = idle + rides * (pickup + trip)                 every hour is spent somewhere
+    driver_hours = idle + served * (pickup + trip)                every hour is spent somewhere
     pickup       = access + slow * scale * idle ** -exponent      the nearest idle driver
-    eta          = pickup * (1 + queue * shortfall)
+    eta          = pickup * (1 + queue * (rides / served - 1))
     rides        = usual * sessions,  trip = slow * trip_time,  slow = exp(traffic[hour_of_week])
 
 ``usual[region]`` is the share of sessions that ride at the usual price and ETA; rides themselves
-depend on ETA, and a loop within the hour is no DAG. ``shortfall`` is the share of driver hours by
-which the identity has no solution: 0 in slack hours; there the queue of riders lengthens the ETA.
+depend on ETA, and a loop within the hour is no DAG. ``served`` is ``rides``, bent smoothly below
+the most that the driver hours can serve, where the identity loses its solution (the wild-goose
+chase); the riders beyond it queue, which lengthens the ETA.
 
 The elasticity of the pickup to driver hours is not a constant: it is
-``-exponent * (room / idle) / (1 - exponent * rides * pickup / idle)`` with
-``room = driver_hours - rides * trip``, and steepens as idle hours run out.
+``-exponent * (driver_hours / idle) / (1 - exponent * served * pickup / idle)`` in slack hours, and
+steepens as idle hours run out.
 
 Evidence: the identity is bookkeeping; an exponent near 1/2 follows from geometry (the distance to
 the nearest of n uniform points falls as n ** -1/2) and is moved by experiments on driver hours.
@@ -38,11 +39,11 @@ from dagcast_core import (
     align,
 )
 from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_eta._identity import guarded_room, idle_hours
+from dagcast_eta._identity import idle_hours, most_rides, served_rides
 from dagcast_eta.contract import ETA, ETA_CONTRACT
 
 _MINUTES = 60.0
-# Rides per hour below which an hour is treated as asleep; keeps the identity defined at 0 sessions.
+# Rides and driver hours per hour of a region asleep; they keep the identity defined at 0.
 _ASLEEP = 0.05
 
 
@@ -97,7 +98,7 @@ class EtaFromIdleHours(Model):
         self.trip_time = self.parameter(
             REGION, labels=regions, start=hyperparameters.trip_time, transform="exp"
         )
-        # Rides per session; share by which eta lengthens per shortfall; logs.
+        # Rides per session; share by which eta lengthens per queueing rider; logs.
         self.usual = self.parameter(REGION, labels=regions, start=0.6, transform="sigmoid")
         self.queue = self.parameter(start=0.3, transform="exp")
         self.traffic = self.parameter(HOUR_OF_WEEK, labels=range(168), start=0.0)
@@ -110,12 +111,12 @@ class EtaFromIdleHours(Model):
         slow = torch.exp((traffic - traffic.mean()).sel(hour_of_week=hour_of_week))
         rides = self.usual.at(sessions) * sessions.clamp(min=0.0) + _ASLEEP
         access = self.access.at(rides)
-        busy = rides * ((access + slow * self.trip_time.at(rides)) / _MINUTES)
-        room = driver_hours - busy
+        trip = (slow * self.trip_time.at(rides) + access) / _MINUTES
         approach = slow * self.scale.at(rides) / _MINUTES
-        room, rides, approach = align(room, rides, approach)
-        pickup, shortfall = _solve(room, rides, approach, self.exponent.at(room))
-        return (access + _MINUTES * pickup) * (1.0 + self.queue.value() * shortfall)
+        supply = driver_hours.clamp(min=0.0) + _ASLEEP
+        supply, rides, trip, approach = align(supply, rides, trip, approach)
+        pickup, queued = _solve(supply, rides, trip, approach, self.exponent.at(supply))
+        return (access + _MINUTES * pickup) * (1.0 + self.queue.value() * queued)
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Errors of log ETA, weighted by sessions: at night an ETA is a few noisy quotes."""
@@ -170,16 +171,19 @@ class EtaFromIdleHours(Model):
 
 
 def _solve(
-    room: IndexTensor, rides: IndexTensor, scale: IndexTensor, exponent: IndexTensor
+    supply: IndexTensor,
+    rides: IndexTensor,
+    trip: IndexTensor,
+    scale: IndexTensor,
+    exponent: IndexTensor,
 ) -> tuple[IndexTensor, IndexTensor]:
-    """Pickup in hours and the shortfall, dims as ``room``; raw tensors take the solver's steps."""
-    order = room.dims
-    power = exponent.values("region")
-    power = power.unsqueeze(1 if order == ("region", "hour") else 0)
-    q, hours = rides.values(*order), scale.values(*order)
-    guarded, shortfall = guarded_room(room.tensor, q, hours, power)
-    pickup = hours * idle_hours(guarded, q, hours, power) ** -power
-    return room.with_tensor(pickup), room.with_tensor(shortfall)
+    """Pickup in hours, and riders queueing per ride served; the solver steps on raw tensors."""
+    order = supply.dims
+    power = exponent.values("region").unsqueeze(order.index("hour"))
+    wanted, around, near = (tensor.values(*order) for tensor in (rides, trip, scale))
+    served = served_rides(wanted, most_rides(supply.tensor, around, near, power))
+    idle = idle_hours(supply.tensor - served * around, served, near, power)
+    return supply.with_tensor(near * idle**-power), supply.with_tensor(wanted / served - 1)
 
 
 __all__ = ["EtaFromIdleHours", "EtaHyperparameters"]

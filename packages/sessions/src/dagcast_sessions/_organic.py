@@ -126,7 +126,7 @@ class OrganicSessions(Model):
 
     def _weeks(self, like: IndexTensor) -> IndexTensor:
         index = like.index("hour")
-        hours = torch.as_tensor(((index - _EPOCH) / _HOUR).to_numpy(dtype="float64"))
+        hours = torch.tensor(((index - _EPOCH) / _HOUR).to_numpy(dtype="float64"))
         weeks = (hours - self.anchor) / _WEEK
         horizon = self.hyperparameters.trend_horizon
         after = weeks.clamp(min=0.0)

@@ -82,5 +82,6 @@ def _components(spec: EventTable) -> EventTable:
         key=(),
         foreseeable=True,
         checks=(),
+        remarks=(),
         zone="UTC",
     )

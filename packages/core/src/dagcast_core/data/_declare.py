@@ -47,10 +47,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A rule that every row must obey.
+    """A rule that rows must obey.
 
     Attributes:
-        reason: what the quarantine says of a row that breaks it, e.g. "off shift before on".
+        reason: what is said of a row that breaks it, e.g. "off shift before on".
         fails: SQL predicate over the columns, true for a bad row.
     """
 
@@ -141,7 +141,8 @@ class EventTable:
             row for any label, which look like an outage of the source and stay missing.
         foreseeable: whether a row may be known before its time (a forecast, a calendar).
         late_after_hours: an accepted row known longer than this after its time is counted as late.
-        checks: further rules.
+        checks: further rules; a row that breaks one is quarantined.
+        remarks: rules that are only counted; a row that breaks one is accepted and reported.
         null_text: texts that mean "no value" in a CSV file. Nothing else does: "NA" is a label.
     """
 
@@ -162,6 +163,7 @@ class EventTable:
     foreseeable: bool = False
     late_after_hours: float = 24.0
     checks: tuple[Check, ...] = ()
+    remarks: tuple[Check, ...] = ()
     null_text: tuple[str, ...] = ("",)
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
@@ -191,7 +193,7 @@ class EventTable:
             if item.name.startswith("_"):
                 continue
             value = getattr(self, item.name)
-            if item.name in ("columns", "checks", "sums", "metrics"):
+            if item.name in ("columns", "checks", "remarks", "sums", "metrics"):
                 value = [_plain(asdict(entry)) for entry in value]
             document[item.name] = _plain(value)
         return document
@@ -202,6 +204,7 @@ class EventTable:
         values = dict(document)
         values["columns"] = tuple(Column(**entry) for entry in values["columns"])
         values["checks"] = tuple(Check(**entry) for entry in values["checks"])
+        values["remarks"] = tuple(Check(**entry) for entry in values["remarks"])
         values["sums"] = tuple(Sum(**entry) for entry in values["sums"])
         values["metrics"] = tuple(
             MetricSpec(**{**entry, "dims": tuple(entry["dims"])}) for entry in values["metrics"]

@@ -392,6 +392,12 @@ def _report(
     reasons = connection.execute(
         "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     ).fetchall()
+    remarks = {}
+    for remark in table.remarks:
+        row = connection.execute(
+            f"SELECT COUNT(*) FROM staged WHERE reason IS NULL AND ({remark.fails})"
+        ).fetchone()
+        remarks[remark.reason] = int(row[0]) if row else 0
     refused = {str(why): int(count) for why, count in reasons}
     gaps = connection.execute(
         "SELECT COALESCE(date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour), 0) "
@@ -407,5 +413,6 @@ def _report(
         gaps=int(gaps[0]) if gaps else 0,
         ambiguous=int(counted[3]),
         nonexistent=int(counted[4]),
+        remarks={why: count for why, count in remarks.items() if count},
         source_sha256=opened.sha256,
     )

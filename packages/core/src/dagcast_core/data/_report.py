@@ -23,6 +23,7 @@ class IngestReport:
         ambiguous: accepted rows whose local time occurs twice; the first occurrence was taken.
         nonexistent: accepted rows whose local time does not exist; read with the offset in force
             before the change.
+        remarks: rule -> accepted rows that break it; see ``EventTable.remarks``.
         unchanged: whether the store held this very source already, so that nothing was done.
         source_sha256: of the source's content.
         notes: findings in words, one sentence each.
@@ -37,13 +38,19 @@ class IngestReport:
     gaps: int = 0
     ambiguous: int = 0
     nonexistent: int = 0
+    remarks: Mapping[str, int] = field(default_factory=dict)
     unchanged: bool = False
     source_sha256: str = ""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        return {**asdict(self), "quarantined": dict(self.quarantined), "notes": list(self.notes)}
+        return {
+            **asdict(self),
+            "quarantined": dict(self.quarantined),
+            "remarks": dict(self.remarks),
+            "notes": list(self.notes),
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> IngestReport:

@@ -1,0 +1,61 @@
+"""Models, collections of them, their fit and their uncertainty."""
+
+from dagcast_core.model._collection import ModelCollection
+from dagcast_core.model._effect import ExperimentalEffect, effect_of
+from dagcast_core.model._errors import ExperimentError, ModelError, NonFiniteError
+from dagcast_core.model._evidence import Conflict, Evidence, conflicts_among
+from dagcast_core.model._fit import fit
+from dagcast_core.model._loss import (
+    ExperimentAgreement,
+    FitnessTerm,
+    LossTerm,
+    NegativeBinomial,
+    Poisson,
+    SquaredError,
+)
+from dagcast_core.model._model import Model
+from dagcast_core.model._optimizer import Minimum, OptimizerSpec
+from dagcast_core.model._parameter import LabelledParameter
+from dagcast_core.model._regularisation import PartialPooling, Ridge, Smoothness
+from dagcast_core.model._report import ExperimentFit, FitReport, MemberFit, Movement
+from dagcast_core.model._residual import Residual, Residuals
+from dagcast_core.model._transform import Interval, Transform
+from dagcast_core.model._widening import Widening, WideningFactors
+from dagcast_core.model._wiring import Wiring
+
+__all__ = [
+    "Conflict",
+    "Evidence",
+    "ExperimentAgreement",
+    "ExperimentError",
+    "ExperimentFit",
+    "ExperimentalEffect",
+    "FitReport",
+    "FitnessTerm",
+    "Interval",
+    "LabelledParameter",
+    "LossTerm",
+    "MemberFit",
+    "Minimum",
+    "Model",
+    "ModelCollection",
+    "ModelError",
+    "Movement",
+    "NegativeBinomial",
+    "NonFiniteError",
+    "OptimizerSpec",
+    "PartialPooling",
+    "Poisson",
+    "Residual",
+    "Residuals",
+    "Ridge",
+    "Smoothness",
+    "SquaredError",
+    "Transform",
+    "Widening",
+    "WideningFactors",
+    "Wiring",
+    "conflicts_among",
+    "effect_of",
+    "fit",
+]

@@ -1,0 +1,292 @@
+"""The effect that a model ascribes to an experiment, on the experiment's own cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import final
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dagcast_core.contract import Arm, Experiment, nearest
+from dagcast_core.dims import HOUR, REGION
+from dagcast_core.model._collection import ModelCollection, as_collection
+from dagcast_core.model._errors import ExperimentError
+from dagcast_core.model._model import Model
+from dagcast_core.model._residual import filled
+from dagcast_core.tensor import IndexTensor, Panel
+
+_HOUR_OF_WEEK = "hour_of_week"
+
+
+def effect_of(model: Model, panel: Panel, experiment: Experiment) -> torch.Tensor:
+    """The effect of an experiment according to a model, in the form of ``experiment.scale``.
+
+    The models that join the levers to the outcome run under both arms on the experiment's own
+    cells; everything else there is as it was observed.
+
+    Args:
+        model: a model or a collection.
+        panel: history that covers the cells.
+        experiment: says which effect.
+
+    Returns:
+        0-d, differentiable in the parameters of the models on the path.
+
+    Raises:
+        ExperimentError: a quantity is unknown, no path joins lever and outcome, or the cells lie
+            outside the panel.
+    """
+    return ExperimentalEffect(as_collection(model), panel, experiment)()
+
+
+@final
+class ExperimentalEffect:
+    """`effect_of` with everything that does not depend on the path's parameters done once.
+
+    Args:
+        collection: the models.
+        panel: history that covers the cells.
+        experiment: says which effect.
+
+    Attributes:
+        path: names of the innermost models that join the levers to the outcome, in order.
+
+    Raises:
+        ExperimentError: see `effect_of`.
+    """
+
+    def __init__(self, collection: ModelCollection, panel: Panel, experiment: Experiment) -> None:
+        self.collection = collection
+        self.experiment = experiment
+        self.path = path_of(collection, experiment)
+        hours = self._hours(panel)
+        regions = list(experiment.cells.regions)
+        given = _cut(panel, regions, hours, experiment)
+        base = self._base(given)
+        region_hours = self._cells(given, regions, hours)
+        self._cells_of = region_hours
+        self._known = tuple(
+            {**base, **self._under(arm, base)} for arm in (experiment.control, experiment.treatment)
+        )
+
+    def __call__(self) -> torch.Tensor:
+        """The effect at the present parameters; 0-d."""
+        experiment = self.experiment
+        control, treatment = (self._outcome(known) for known in self._known)
+        if experiment.scale == "absolute":
+            return treatment - control
+        if experiment.scale == "ratio":
+            return treatment / control - 1
+        lever = experiment.levers[0]
+        doses = [self._reduced(known[lever]) for known in self._known]
+        moved = float(torch.log(doses[1] / doses[0])) if float(doses[0]) > 0 else float("nan")
+        if not np.isfinite(moved) or moved == 0:
+            raise ExperimentError(
+                experiment.name,
+                f"an elasticity needs {lever!r} to be positive and to differ between the arms; "
+                f"its mean is {float(doses[0]):g} under control and {float(doses[1]):g} under "
+                "treatment.",
+            )
+        return torch.log(treatment / control) / moved
+
+    def dose(self) -> tuple[float, float]:
+        """Mean of the first lever over the cells, under control and under treatment."""
+        lever = self.experiment.levers[0]
+        control, treatment = (float(self._reduced(known[lever])) for known in self._known)
+        return control, treatment
+
+    def refresh(self, values: Mapping[str, IndexTensor]) -> None:
+        """Replace what was computed off the path, after the models there have been fitted."""
+        self._known = tuple(
+            {**known, **{q: x for q, x in values.items() if q in known}} for known in self._known
+        )
+
+    # What is fixed
+
+    def _hours(self, panel: Panel) -> pd.DatetimeIndex:
+        cells = self.experiment.cells
+        known = next((panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims), None)
+        if known is None:
+            raise ExperimentError(self.experiment.name, "the panel has no quantity by hour.")
+        start, end = pd.Timestamp(cells.start), pd.Timestamp(cells.end)
+        if start < known[0] or end > known[-1]:
+            raise ExperimentError(
+                self.experiment.name,
+                f"its cells {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC lie outside the "
+                f"history, which covers {known[0]:%Y-%m-%d %H:%M} to {known[-1]:%Y-%m-%d %H:%M} "
+                "UTC. Read a longer history, or leave the experiment out.",
+            )
+        leaves = [self.collection.leaves[name] for name in self.path]
+        back = sum(
+            leaf.memory + max((item.lag for item in leaf.contract.inputs), default=0)
+            for leaf in leaves
+        )
+        ahead = sum(leaf.contract.look_ahead for leaf in leaves)
+        step = pd.Timedelta(hours=1)
+        return known[(known >= start - back * step) & (known <= end + ahead * step)]
+
+    def _base(self, given: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
+        """What the path reads from outside: observed where possible, otherwise predicted."""
+        wiring, name = self.collection.wiring, self.experiment.name
+        made = {q for leaf in self.path for q in wiring.contracts[leaf].output_names}
+        items = {
+            item.name: item
+            for leaf in self.path
+            for item in wiring.contracts[leaf].inputs
+            if item.name not in made or item.lag
+        }
+        latent = [q for q in items if not _complete(given.get(q)) and q in wiring.producer]
+        predicted: dict[str, IndexTensor] = {}
+        if latent:
+            upstream = [leaf for leaf in wiring.upstream(latent) if leaf not in self.path]
+            with torch.no_grad():
+                predicted = self.collection.propagate(given, only=upstream, replaced=given)
+        base: dict[str, IndexTensor] = {}
+        for quantity, item in items.items():
+            if quantity in given and quantity in predicted:
+                base[quantity] = filled(given[quantity], predicted[quantity])
+            elif quantity in given or quantity in predicted:
+                base[quantity] = given.get(quantity, predicted.get(quantity))  # type: ignore[assignment]
+            elif item.required and quantity not in made:
+                raise ExperimentError(name, f"the panel lacks {quantity!r}, which its path reads.")
+            if quantity in base and not bool(torch.isfinite(base[quantity].tensor).all()):
+                raise ExperimentError(
+                    name,
+                    f"{quantity!r} has missing values on its cells, and no model predicts them.",
+                )
+        return base
+
+    def _cells(
+        self, given: Mapping[str, IndexTensor], regions: list[str], hours: pd.DatetimeIndex
+    ) -> IndexTensor:
+        """1 on the cells of the experiment, 0 on the hours of context around them."""
+        cells = self.experiment.cells
+        inside = (hours >= pd.Timestamp(cells.start)) & (hours <= pd.Timestamp(cells.end))
+        mask = torch.as_tensor(np.asarray(inside)).expand(len(regions), len(hours)).clone()
+        if cells.local_hours:
+            if _HOUR_OF_WEEK not in given:
+                raise ExperimentError(
+                    self.experiment.name,
+                    f"its cells are hours of the local day, which need {_HOUR_OF_WEEK!r} in the "
+                    "panel.",
+                )
+            local = given[_HOUR_OF_WEEK].values(REGION, HOUR).long() % 24
+            mask &= torch.isin(local, torch.tensor(cells.local_hours))
+        if not mask.any():
+            raise ExperimentError(self.experiment.name, "no hour of the panel is in its cells.")
+        return IndexTensor(
+            mask.to(torch.float64), {REGION.name: regions, HOUR.name: hours}, "cells"
+        )
+
+    def _under(self, arm: Arm, base: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
+        changed: dict[str, IndexTensor] = {}
+        for change in arm.changes:
+            now = changed.get(change.quantity, base[change.quantity])
+            mask = self._mask(now)
+            for dim, labels in change.where.items():
+                if dim not in now.dims:
+                    raise ExperimentError(
+                        self.experiment.name,
+                        f"arm {arm.name!r} restricts {change.quantity!r} along {dim!r}, which is "
+                        f"none of its dims ({', '.join(now.dims)}).",
+                    )
+                index = now.index(dim)
+                absent = [label for label in labels if label not in index]
+                if absent:
+                    raise ExperimentError(
+                        self.experiment.name,
+                        f"arm {arm.name!r} changes {change.quantity!r} at {dim} {absent[0]!r}, "
+                        f"which is not among {', '.join(map(str, index[:3]))}, ...",
+                    )
+                shape = [1] * len(now.dims)
+                shape[now.dims.index(dim)] = len(index)
+                mask = mask * torch.as_tensor(index.isin(list(labels))).reshape(shape)
+            value = torch.full_like(now.tensor, change.value)
+            if change.how == "add":
+                value = now.tensor + change.value
+            elif change.how == "scale":
+                value = now.tensor * change.value
+            changed[change.quantity] = now.with_tensor(torch.where(mask > 0, value, now.tensor))
+        return changed
+
+    def _mask(self, like: IndexTensor) -> torch.Tensor:
+        """The cells in the layout of a quantity; dims that it lacks are left out."""
+        mask = self._cells_of
+        for dim in (REGION.name, HOUR.name):
+            if dim not in like.dims:
+                mask = mask.max(dim)
+        shared = [dim for dim in like.dims if dim in mask.dims]
+        shape = [like.sizes[dim] if dim in shared else 1 for dim in like.dims]
+        return mask.values(*shared).reshape(shape).expand(tuple(like.tensor.shape))
+
+    # What depends on the parameters
+
+    def _outcome(self, known: Mapping[str, IndexTensor]) -> torch.Tensor:
+        outcome = self.collection.propagate(known, only=self.path)[self.experiment.outcome]
+        return self._reduced(outcome)
+
+    def _reduced(self, quantity: IndexTensor) -> torch.Tensor:
+        mask = self._mask(quantity)
+        total = (quantity.tensor * mask).sum()
+        return total if self.experiment.reduce == "sum" else total / mask.sum()
+
+
+def path_of(collection: ModelCollection, experiment: Experiment) -> tuple[str, ...]:
+    """Names of the innermost models that join an experiment's levers to its outcome.
+
+    Raises:
+        ExperimentError: a quantity is unknown, or no path joins them.
+    """
+    wiring = collection.wiring
+    for kind, quantity in (
+        *(("lever", lever) for lever in experiment.levers),
+        ("outcome", experiment.outcome),
+    ):
+        if quantity not in wiring.quantities:
+            near = nearest(quantity, wiring.quantities)
+            hint = f" Near: {near!r}." if near else ""
+            raise ExperimentError(
+                experiment.name, f"no model reads or produces its {kind} {quantity!r}.{hint}"
+            )
+    path = wiring.between(experiment.levers, [experiment.outcome])
+    for lever in experiment.levers:
+        if not wiring.between([lever], [experiment.outcome]):
+            raise ExperimentError(
+                experiment.name,
+                f"no chain of models leads from {lever!r} to {experiment.outcome!r}. "
+                "The model says that there is no effect; add the missing path or leave the "
+                "experiment out.",
+            )
+    return path
+
+
+def _cut(
+    panel: Panel, regions: Iterable[str], hours: pd.DatetimeIndex, experiment: Experiment
+) -> dict[str, IndexTensor]:
+    wanted = list(regions)
+    cut: dict[str, IndexTensor] = {}
+    for quantity in panel:
+        given = panel[quantity]
+        if REGION.name in given.dims:
+            index = given.index(REGION)
+            absent = [region for region in wanted if region not in index]
+            if absent:
+                raise ExperimentError(
+                    experiment.name,
+                    f"its region {absent[0]!r} is not in the history, which has "
+                    f"{len(index)} regions: {', '.join(map(str, index[:3]))}, ...",
+                )
+            given = given.sel(region=wanted)
+        if HOUR.name in given.dims:
+            index = given.index(HOUR)
+            if not hours.isin(index).all():
+                continue
+            given = given.sel(hour=hours)
+        cut[quantity] = given
+    return cut
+
+
+def _complete(given: IndexTensor | None) -> bool:
+    return given is not None and bool(torch.isfinite(given.tensor).all())

@@ -1,0 +1,427 @@
+"""Fitting: each model on its own data, then all of them jointly with the experiments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import torch
+
+from dagcast_core.contract import Experiment, ExperimentSet
+from dagcast_core.model._collection import ModelCollection, as_collection
+from dagcast_core.model._complete import complete_inputs
+from dagcast_core.model._evidence import (
+    Evidence,
+    as_experiment_set,
+    conflicts_among,
+    weights_of,
+)
+from dagcast_core.model._flat import FlatParameters
+from dagcast_core.model._joint import Anchor, fit_jointly
+from dagcast_core.model._model import Model
+from dagcast_core.model._optimizer import Minimum, OptimizerSpec, minimise
+from dagcast_core.model._precision import Precision, precision_of
+from dagcast_core.model._report import ExperimentFit, FitReport, MemberFit, Movement
+from dagcast_core.model._residual import filled
+from dagcast_core.model._unit import Unit, build_unit, group_into_units
+from dagcast_core.model._warm import Warm, copy_values
+from dagcast_core.model._widening import Widening
+from dagcast_core.tensor import Panel
+
+Progress: TypeAlias = Callable[[str, int, float], None]
+
+# Own fits that read a latent quantity are repeated after the joint fit has moved it.
+_ROUNDS = 2
+
+
+def fit(
+    model: Model,
+    history: Panel,
+    experiments: ExperimentSet | Iterable[Experiment] = (),
+    *,
+    warm: Warm | None = None,
+    draws: int | None = None,
+    progress: Progress | None = None,
+    joint: bool = True,
+    widening: Widening | None = None,
+    only: Iterable[str] | None = None,
+) -> FitReport:
+    """Fit a model in place.
+
+    First each model is fitted to its own data, producers first: observed inputs are the true ones,
+    latent inputs are what the models upstream predict, without their gradient. Experiments whose
+    whole path lies in one model take part in its own fit. Then models on a path of an experiment
+    that crosses models move jointly, anchored at their own fits.
+
+    Args:
+        model: a model or a collection; parameters that do not require a gradient are held.
+        history: observed quantities; NaN marks a missing cell.
+        experiments: measured effects, each with weight 1 unless a model says otherwise.
+        warm: a fitted model of the same form, or its state, to start from; models are then not
+            given their closed-form start.
+        draws: number of Laplace draws of the parameters to add to the report.
+        progress: called with model name, iteration and loss.
+        joint: whether to take the joint step.
+        widening: how experiments lose information with age, dose and brevity.
+        only: names of members to fit; others keep their parameters but predict.
+
+    Returns:
+        What was reached; look at ``status``, or call ``raise_unconverged()``.
+
+    Raises:
+        ModelError: a quantity that a model reads or is compared with is missing.
+        ExperimentError: an experiment does not fit the models or the history.
+        NonFiniteError: a loss or gradient is not finite; it names the model and the cells.
+    """
+    began = time.monotonic()
+    collection = as_collection(model)
+    measured = as_experiment_set(experiments)
+    fitting = _Fitting(
+        collection, history, measured, widening or Widening(), progress, _chosen(collection, only)
+    )
+    if warm is not None:
+        copy_values(collection, warm)
+    fitting.fit_own(start=warm is None)
+    moved = fitting.fit_together() if joint else None
+    report = fitting.report(moved, time.monotonic() - began)
+    if draws is None:
+        return report
+    from dagcast_core.model._draws import laplace_draws
+
+    sample = laplace_draws(collection, history, measured, draws, widening=widening)
+    return FitReport(
+        report.members,
+        report.experiments,
+        report.conflicts,
+        report.joint_converged,
+        time.monotonic() - began,
+        report.notes,
+        sample,
+    )
+
+
+@final
+@dataclass
+class _Own:
+    """One unit after its own fit."""
+
+    unit: Unit
+    evidence: Evidence
+    before: dict[str, float]
+    after: dict[str, float]
+    minimum: Minimum
+    trainable: bool
+
+
+@final
+@dataclass(frozen=True)
+class _Moved:
+    """The joint fit: which units moved, by how much, and whether that settled."""
+
+    names: tuple[str, ...]
+    own_effects: Mapping[str, float]
+    movement: Mapping[str, Mapping[str, Movement]]
+    converged: bool
+
+
+@final
+class _Fitting:
+    """The steps of one fit over shared state: completed inputs and fitted units."""
+
+    def __init__(
+        self,
+        collection: ModelCollection,
+        history: Panel,
+        measured: ExperimentSet,
+        widening: Widening,
+        progress: Progress | None,
+        chosen: frozenset[str],
+    ) -> None:
+        self.collection, self.history, self.widening = collection, history, widening
+        self.progress, self.chosen = progress, chosen
+        self.weights = weights_of(collection)
+        unused = [e.name for e in measured if self.weights.get(e.name, 1.0) == 0]
+        self.measured = measured.without(*unused)
+        # Everything that is wrong with an experiment is said before anything is fitted.
+        self.paths = {
+            e.name: effect.path
+            for e, effect in zip(self.measured, self._evidence(self.measured).effects, strict=True)
+        }
+        self.notes = [f"experiment {name} has weight 0 and was left out" for name in unused]
+        known = {e.name for e in measured}
+        self.notes += [
+            f"a model asks for the experiment {name}, which was not given"
+            for name in self.weights
+            if name not in known
+        ]
+        self.groups = group_into_units(collection)
+        self.values, self.hidden = complete_inputs(collection, history)
+        self.own: dict[tuple[str, ...], _Own] = {}
+
+    def _evidence(self, measured: ExperimentSet) -> Evidence:
+        return Evidence(self.collection, self.history, measured, self.widening, self.weights)
+
+    # Own fits
+
+    def fit_own(self, start: bool) -> None:
+        """Fit every unit to its own data, producers first."""
+        for group in self.groups:
+            trainable = self._trainable(group)
+            if trainable and start:
+                self._warm_start(group)
+            unit = build_unit(self.collection, group, self.history, self.values, self.hidden)
+            evidence = self._evidence(self._inside(group))
+            self.own[group] = self._fit_unit(unit, evidence, trainable)
+            self._publish(unit)
+
+    def _trainable(self, group: Sequence[str]) -> bool:
+        leaves = self.collection.leaves
+        return bool(self.chosen.intersection(group)) and any(
+            parameter.requires_grad for name in group for parameter in leaves[name].parameters()
+        )
+
+    def _fit_unit(self, unit: Unit, evidence: Evidence, trainable: bool) -> _Own:
+        before = unit.losses()
+        name = unit.name
+        spec = self._spec(unit)
+
+        def objective() -> torch.Tensor:
+            return unit.loss() + evidence.misfit()
+
+        def report(iteration: int, loss: float) -> None:
+            if self.progress is not None:
+                self.progress(name, iteration, loss)
+
+        try:
+            if trainable:
+                minimum = minimise(objective, unit.flat, spec, report)
+            else:
+                minimum = minimise(objective, FlatParameters([]), spec)
+        except FloatingPointError:
+            unit.raise_non_finite()
+            raise
+        return _Own(unit, evidence, before, unit.losses(), minimum, trainable)
+
+    def _spec(self, unit: Unit) -> OptimizerSpec:
+        specs = [part.model.optimizer() for part in unit.parts]
+        # Models fitted together need the patience of the most patient of them.
+        return max(specs, key=lambda spec: spec.max_iterations)
+
+    def _warm_start(self, group: Sequence[str]) -> None:
+        leaves = self.collection.leaves
+        known = dict(self.values)
+        for name in group:
+            leaf = leaves[name]
+            seen = {**known, **{q: self.history[q] for q in self.history if q not in self.hidden}}
+            if any(parameter.requires_grad for parameter in leaf.parameters()):
+                leaf.warm_start(Panel(seen))
+            with torch.no_grad():
+                for quantity, output in leaf.run(leaf.inputs_from(known)).items():
+                    if quantity not in self.history:
+                        known[quantity] = output
+
+    def _publish(self, unit: Unit) -> None:
+        """Make a unit's predictions available to the models downstream."""
+        for quantity, output in unit.outputs().items():
+            if quantity in self.history:
+                self.values[quantity] = filled(self.history[quantity], output)
+            else:
+                self.values[quantity] = output.detach()
+
+    def _inside(self, group: Sequence[str]) -> ExperimentSet:
+        """Experiments that concern one unit only, correlated with no other unit's."""
+        crossing = self._crossing()
+        return self.measured.without(
+            *(
+                e.name
+                for e in self.measured
+                if e.name in crossing or not set(self.paths[e.name]) <= set(group)
+            )
+        )
+
+    def _crossing(self) -> set[str]:
+        """Experiments that join several units, or are correlated with one that does."""
+        crossing = {
+            e.name
+            for e in self.measured
+            if not any(set(self.paths[e.name]) <= set(group) for group in self.groups)
+        }
+        shared = {
+            e.group for e in self.measured if e.name in crossing and e.group is not None
+        } & set(self.measured.covariances)
+        return crossing | {e.name for e in self.measured if e.group in shared}
+
+    # The joint fit
+
+    def fit_together(self) -> _Moved | None:
+        """Move all models on paths of experiments that cross models; None if there are none."""
+        crossing = self._crossing()
+        on_path = {name for e in crossing for name in self.paths[e]}
+        moving = [
+            group for group in self.groups if on_path & set(group) and self.own[group].trainable
+        ]
+        if not crossing or not moving:
+            return None
+        touched = {name for group in moving for name in group}
+        used = self.measured.without(
+            *(e.name for e in self.measured if not touched & set(self.paths[e.name]))
+        )
+        precisions = {group: precision_of(self.own[group].unit) for group in moving}
+        own_effects = self._effects()
+        homes = {group: self.own[group].unit.flat.read() for group in moving}
+        moves: list[torch.Tensor] | None = None
+        for round_ in range(_ROUNDS):
+            if round_:
+                moves = self._settle_downstream(moving, homes)
+            evidence = self._evidence(used)
+            anchors = [
+                _anchor(self.own[group].unit, homes[group], precisions[group]) for group in moving
+            ]
+            result = fit_jointly(anchors, evidence, moves)
+            moves = list(result.moves)
+        with torch.no_grad():
+            for group in moving:
+                self._publish(self.own[group].unit)
+        movement = _movements(
+            [self.own[group].unit for group in moving],
+            [precisions[group] for group in moving],
+            [self.own[group].evidence for group in moving],
+            result.moves,
+        )
+        return _Moved(tuple(touched), own_effects, movement, result.converged)
+
+    def _settle_downstream(
+        self, moving: Sequence[tuple[str, ...]], homes: dict[tuple[str, ...], torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Refit units whose latent inputs the joint fit has moved; update their anchors."""
+        stale: set[str] = set()
+        for group in self.groups:
+            own = self.own[group]
+            reads = {item.name for part in own.unit.parts for item in part.model.contract.inputs}
+            if group in moving or reads & stale:
+                if reads & stale and own.trainable:
+                    joint = own.unit.flat.read()
+                    unit = build_unit(
+                        self.collection, group, self.history, self.values, self.hidden
+                    )
+                    if group in homes:
+                        unit.flat.write(homes[group])
+                    fresh = self._fit_unit(unit, self._evidence(self._inside(group)), True)
+                    fresh.before = own.before
+                    self.own[group] = fresh
+                    if group in homes:
+                        homes[group] = unit.flat.read()
+                        unit.flat.write(joint)
+                self._publish(self.own[group].unit)
+                stale.update(
+                    q
+                    for part in own.unit.parts
+                    for q in part.model.contract.output_names
+                    if q not in self.history
+                )
+        return [self.own[group].unit.flat.read() - homes[group] for group in moving]
+
+    def _effects(self) -> dict[str, float]:
+        with torch.no_grad():
+            evidence = self._evidence(self.measured)
+            return {
+                e.name: float(effect())
+                for e, effect in zip(evidence.experiments, evidence.effects, strict=True)
+            }
+
+    # The report
+
+    def report(self, moved: _Moved | None, seconds: float) -> FitReport:
+        """Put together what was reached."""
+        members: dict[str, MemberFit] = {}
+        for group in self.groups:
+            own = self.own[group]
+            now = own.unit.losses()
+            for part in own.unit.parts:
+                frozen = not own.trainable or not any(
+                    parameter.requires_grad for parameter in part.model.parameters()
+                )
+                members[part.name] = MemberFit(
+                    name=part.name,
+                    fitted_with=own.unit.names,
+                    loss_start=own.before[part.name],
+                    loss=own.after[part.name],
+                    loss_joint=now[part.name],
+                    converged=own.minimum.converged or not own.trainable,
+                    iterations=own.minimum.iterations,
+                    gradient_norm=own.minimum.gradient_norm,
+                    expected_gain=own.minimum.expected_gain,
+                    movement=moved.movement.get(part.name, {}) if moved else {},
+                    frozen=frozen,
+                )
+        evidence = self._evidence(self.measured)
+        effects = self._effects()
+        experiments = tuple(
+            ExperimentFit(
+                name=e.name,
+                path=effect.path,
+                estimate=e.estimate,
+                standard_error=e.standard_error,
+                widened_error=e.standard_error * factors.total**0.5,
+                factors=factors,
+                own=(moved.own_effects if moved else effects)[e.name],
+                joint=effects[e.name],
+            )
+            for e, effect, factors in zip(
+                evidence.experiments, evidence.effects, evidence.factors, strict=True
+            )
+        )
+        return FitReport(
+            members,
+            experiments,
+            conflicts_among(self.measured),
+            moved.converged if moved else True,
+            seconds,
+            tuple(self.notes),
+        )
+
+
+def _chosen(collection: ModelCollection, only: Iterable[str] | None) -> frozenset[str]:
+    if only is None:
+        return frozenset(collection.order)
+    return frozenset(leaf for name in only for leaf in collection.leaves_within(name))
+
+
+def _anchor(unit: Unit, home: torch.Tensor, precision: Precision) -> Anchor:
+    _, gradient = unit.flat.value_and_gradient(unit.loss, home)
+    return Anchor(unit.flat, home, gradient, precision)
+
+
+def _movements(
+    units: Sequence[Unit],
+    precisions: Sequence[Precision],
+    evidences: Sequence[Evidence],
+    moves: Sequence[torch.Tensor],
+) -> dict[str, dict[str, Movement]]:
+    """Moves in posterior standard deviations of the own fit, by model and parameter."""
+    movement: dict[str, dict[str, Movement]] = {}
+    for unit, precision, evidence, move in zip(units, precisions, evidences, moves, strict=True):
+        variance = precision.variances()
+        if len(evidence):
+            _, (slope,) = evidence.linearised([unit.flat])
+            gain = precision.solve(slope.mT)
+            known = torch.linalg.solve(evidence.covariance + slope @ gain, gain.mT)
+            variance = variance - (gain * known.mT).sum(dim=1)
+        scaled = move / variance.clamp(min=1e-300).sqrt()
+        pieces = dict(
+            zip(map(id, unit.flat.parameters), scaled.split(unit.flat.sizes), strict=True)
+        )
+        for part in unit.parts:
+            named = {
+                name.removesuffix(".raw"): pieces[id(parameter)]
+                for name, parameter in part.model.named_parameters()
+                if id(parameter) in pieces
+            }
+            movement[part.name] = {
+                name: Movement(float(piece.abs().max()), float(piece.square().mean().sqrt()))
+                for name, piece in named.items()
+                if piece.numel()
+            }
+    return movement

@@ -1,0 +1,94 @@
+"""How much less an experiment says about today than its standard error claims."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import pandas as pd
+
+from dagcast_core.contract import Experiment
+from dagcast_core.model._errors import ModelError
+
+
+@final
+@dataclass(frozen=True)
+class WideningFactors:
+    """Factors on an experiment's variance, each at least 1.
+
+    Attributes:
+        recency: for its age at the end of the history.
+        dose: for arms far from what is done today.
+        duration: for a run too short to show weekly rhythm and habits.
+    """
+
+    recency: float = 1.0
+    dose: float = 1.0
+    duration: float = 1.0
+
+    @property
+    def total(self) -> float:
+        """Product of the factors."""
+        return self.recency * self.dose * self.duration
+
+
+@final
+@dataclass(frozen=True)
+class Widening:
+    """How the variance of an experiment grows with age, distance of dose and brevity.
+
+    Attributes:
+        half_life: weeks in which the information halves: ``2^(age / half_life)``.
+        dose: growth per squared log distance between the treated dose and today's:
+            ``1 + dose * ln(treated / today)^2``.
+        duration: growth per log shortfall of ``full_duration``:
+            ``1 + duration * ln(full_duration / hours)``.
+        full_duration: hours that an experiment needs to show a whole weekly rhythm.
+
+    Source: the idea, to widen what an experiment says by how it differs from what is asked, from
+    Google Meridian, "ROI priors and calibration"; the forms are ours, see
+    docs/design/calibration.md.
+    """
+
+    half_life: float = 104.0
+    dose: float = 0.05
+    duration: float = 0.1
+    full_duration: float = 168.0
+
+    def __post_init__(self) -> None:
+        if not self.half_life > 0 or self.dose < 0 or self.duration < 0 or self.full_duration <= 0:
+            raise ModelError(
+                f"{self} must have a positive half_life and full_duration and no negative factor."
+            )
+
+    @classmethod
+    def none(cls) -> Widening:
+        """Take every standard error at its word."""
+        return cls(half_life=math.inf, dose=0.0, duration=0.0)
+
+    def factors(
+        self, experiment: Experiment, now: pd.Timestamp, treated: float, today: float
+    ) -> WideningFactors:
+        """The factors for one experiment.
+
+        Args:
+            experiment: says when it ran.
+            now: end of the history.
+            treated: mean of the lever under treatment.
+            today: mean of the lever in recent weeks; 0 or NaN if unknown.
+        """
+        if experiment.design == "prior":
+            # A belief from the literature has neither a date nor a length.
+            return WideningFactors()
+        start, end = pd.Timestamp(experiment.cells.start), pd.Timestamp(experiment.cells.end)
+        age = max((now - end) / pd.Timedelta(weeks=1), 0.0)
+        hours = (end - start) / pd.Timedelta(hours=1) + 1
+        dose = 1.0
+        if treated > 0 and today > 0:
+            dose += self.dose * math.log(treated / today) ** 2
+        return WideningFactors(
+            recency=2.0 ** (age / self.half_life),
+            dose=dose,
+            duration=1 + self.duration * max(math.log(self.full_duration / hours), 0.0),
+        )

@@ -103,7 +103,9 @@ def check_gradient_values(setting: Setting, seed: int) -> None:
         slope = _finite_difference(setting, effect, panel, cell)
         found = float(gradient.reshape(-1)[cell])
         scale = max(
-            abs(slope), abs(found), 1e-6 * float(outputs[effect.outcome].tensor.abs().sum())
+            abs(slope),
+            abs(found),
+            1e-6 * float(outputs[effect.outcome].tensor.detach().abs().sum()),
         )
         assert abs(slope - found) <= 1e-3 * scale, (
             f"{_who(setting)}: expected the gradient along {effect} to equal the finite "

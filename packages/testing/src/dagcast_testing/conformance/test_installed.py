@@ -1,0 +1,23 @@
+"""Every model of every installed package obeys the model contract."""
+
+import pytest
+
+from dagcast_core.model import Model
+from dagcast_testing import ModelContract
+from dagcast_testing._installed import InstalledModel, selected_models
+from dagcast_testing._setting import DEFAULT_LABELS, Labels
+
+
+class TestInstalledModels(ModelContract):
+    """Whatever the packages declare is what their models do."""
+
+    @pytest.fixture(params=selected_models(), ids=str)
+    def model(self, request: pytest.FixtureRequest) -> Model:
+        """Build one installed model afresh for each test."""
+        installed: InstalledModel = request.param
+        return installed.build()
+
+    @pytest.fixture
+    def labels(self) -> Labels:
+        """Labels that the models were built for."""
+        return DEFAULT_LABELS

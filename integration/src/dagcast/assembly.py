@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dagcast.plugins import Plugins
+from dagcast.plugins import Plugin, Plugins
 from dagcast_core.contract import (
     Aggregation,
     Assembly,
@@ -142,32 +142,53 @@ def build_models(
     """
     assembly.raise_problems()
     frozen = {dim: tuple(values) for dim, values in labels.items()}
-    built: dict[str, Model] = {}
-    problems = []
-    active = {item.entry_point for item in assembly.registrations}
+    active = set(assembly.order)
+    taking_part = {item.entry_point for item in assembly.registrations}
+    built: list[Model] = []
+    problems: list[Problem] = []
     for plugin in plugins.plugins:
-        if plugin.name not in active:
+        if plugin.name not in taking_part:
             continue
-        caller = plugins.manager.subset_hook_caller(
-            "dagcast_models", [p.module for p in plugins.plugins if p is not plugin]
-        )
-        try:
-            models = [model for result in caller(labels=frozen) for model in result]
-        except Exception as error:
-            problem = Problem.of(
-                "DC205",
-                "dagcast_models",
-                producer=str(plugin),
-                expected=f"models for {', '.join(f'{len(v)} {d}' for d, v in frozen.items())}",
-                found=f"{type(error).__name__}: {error}",
-                fix=f"correct {plugin.distribution}, or disable {plugin.name!r}",
-            )
-            raise AssemblyError([problem], len(active)) from error
+        models = _built(plugins, plugin, frozen)
         problems += _differences(str(plugin), plugin.contracts, models)
-        built.update({model.contract.model: model for model in models})
+        built += [part for model in models for part in _active_parts(model, active)]
     if problems:
         raise AssemblyError(problems, len(assembly.registrations))
-    return [built[name] for name in assembly.order]
+    places = {name: place for place, name in enumerate(assembly.order)}
+    return sorted(built, key=lambda model: min(places[name] for name in _leaves(model)))
+
+
+def _built(plugins: Plugins, plugin: Plugin, labels: Mapping[str, Sequence[Any]]) -> "list[Model]":
+    others = [other.module for other in plugins.plugins if other is not plugin]
+    caller = plugins.manager.subset_hook_caller("dagcast_models", others)
+    try:
+        return [model for result in caller(labels=labels) for model in result]
+    except Exception as error:
+        problem = Problem.of(
+            "DC205",
+            "dagcast_models",
+            producer=str(plugin),
+            expected=f"models for {', '.join(f'{len(v)} {d} labels' for d, v in labels.items())}",
+            found=f"{type(error).__name__}: {error}",
+            fix=f"correct {plugin.distribution}, or disable {plugin.name!r}",
+        )
+        raise AssemblyError([problem], len(plugins.plugins)) from error
+
+
+def _leaves(model: "Model") -> "dict[str, Model]":
+    from dagcast_core.model import ModelCollection
+
+    # A package may hand over a collection; what it declared are the contracts of the parts.
+    if isinstance(model, ModelCollection):
+        return dict(model.leaves)
+    return {model.contract.model: model}
+
+
+def _active_parts(model: "Model", active: set[str]) -> "list[Model]":
+    leaves = _leaves(model)
+    if all(name in active for name in leaves):
+        return [model]
+    return [leaf for name, leaf in leaves.items() if name in active]
 
 
 def build_collection(
@@ -201,7 +222,7 @@ def _differences(
     origin: str, contracts: Sequence[Contract], models: "Sequence[Model]"
 ) -> list[Problem]:
     declared = {contract.model: contract for contract in contracts}
-    carried = {model.contract.model: model.contract for model in models}
+    carried = {name: leaf.contract for model in models for name, leaf in _leaves(model).items()}
     problems = []
     for name in dict.fromkeys((*declared, *carried)):
         if declared.get(name) == carried.get(name):

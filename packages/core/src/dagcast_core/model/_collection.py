@@ -187,7 +187,7 @@ class ModelCollection(Model):
         found: dict[str, Residual] = {}
         values = dict(panel)
         with torch.no_grad():
-            for name, leaf in self._leaves:
+            for _name, leaf in self._leaves:
                 for quantity, output in leaf.run(leaf.inputs_from(values)).items():
                     values[quantity] = output
                     if quantity in panel:

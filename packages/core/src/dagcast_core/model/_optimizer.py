@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from scipy import optimize
 
 from dagcast_core.model._errors import ModelError
 from dagcast_core.model._flat import FlatParameters, Objective
+from dagcast_core.model._lbfgs import Iterate, lbfgs
 
 # Iterations over which the loss must have stopped falling.
 _LOOK = 10
@@ -104,7 +102,7 @@ def minimise(
         _lbfgs(run, spec, progress)
     flat.write(run.best_at)
     gain = run.expected_gain(run.best_gradient)
-    converged = run.converged or gain <= spec.tolerance
+    converged = run.converged or gain <= spec.tolerance / 10
     message = "converged" if converged else f"stopped after {run.iterations} iterations"
     return Minimum(
         converged,
@@ -152,43 +150,23 @@ class _Run:
 
 
 def _lbfgs(run: _Run, spec: OptimizerSpec, progress: Callable[[int, float], None] | None) -> None:
-    path = [run.best]
-
-    def evaluate(moved: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        loss, gradient = run.evaluate(torch.from_numpy(moved.copy()))
-        return loss, gradient.numpy()
-
-    def look(intermediate_result: optimize.OptimizeResult) -> None:
+    losses = [run.best]
+    start = Iterate(torch.zeros_like(run.start), run.best, run.best_gradient * run.scale)
+    for point in lbfgs(run.evaluate, start, spec.memory):
         run.iterations += 1
-        path.append(run.best)
+        losses.append(point.value)
         if progress is not None and run.iterations % _LOOK == 0:
-            progress(run.iterations, run.best)
-        fell = path[-min(_LOOK, len(path))] - run.best
-        gain = run.expected_gain(run.best_gradient)
+            progress(run.iterations, point.value)
+        gain = 0.5 * float(point.gradient @ point.gradient)
+        fell = losses[-min(_LOOK, len(losses))] - point.value
         # The gain neglects correlations between parameters; the fall of many steps does not.
         if run.iterations >= _LOOK and gain <= spec.tolerance and fell <= 10 * spec.tolerance:
             run.converged = True
-            raise StopIteration
-
-    # scipy rather than torch.optim, whose import of the compiler costs seconds per process; the
-    # line search is Moré and Thuente's, for the strong Wolfe conditions.
-    result = optimize.minimize(
-        evaluate,
-        np.zeros(run.start.numel()),
-        jac=True,
-        method="L-BFGS-B",
-        callback=look,
-        options={
-            "maxcor": spec.memory,
-            "maxiter": spec.max_iterations,
-            "maxfun": 4 * spec.max_iterations,
-            "ftol": 0.0,
-            "gtol": 0.0,
-        },
-    )
-    if not run.converged and result.nit < spec.max_iterations:
-        # The line search finds nothing better: converged to rounding, or truly stuck.
-        run.converged = run.expected_gain(run.best_gradient) <= 10 * spec.tolerance
+            return
+        if run.iterations >= spec.max_iterations:
+            return
+    # The line search finds nothing better: converged to rounding, or truly stuck.
+    run.converged = run.expected_gain(run.best_gradient) <= 10 * spec.tolerance
 
 
 def _scale(objective: Objective, flat: FlatParameters, at: torch.Tensor) -> torch.Tensor:

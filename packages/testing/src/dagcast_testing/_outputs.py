@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from dagcast_core.contract import Quantity
@@ -150,19 +151,43 @@ def check_determinism(setting: Setting, seed: int) -> None:
 
 
 def check_state_dict(setting: Setting, seed: int) -> None:
-    """A model's state, loaded into a fresh copy, predicts the same: nothing is kept elsewhere."""
+    """A model's state, loaded into a fresh copy, predicts the same: nothing is kept elsewhere.
+
+    The model first sees other inputs, and its start is taken from data, as before a fit.
+    """
     panel = setting.panel(seed)
-    twin = copy.deepcopy(setting.model)
-    with jittered(setting.model, seed) as model:
-        state = {name: value.clone() for name, value in model.state_dict().items()}
-        expected = predicted(model, panel)
-    twin.load_state_dict(state)
-    found = predicted(twin, panel)
-    for name, values in expected.items():
-        assert same(values.tensor, found[name].tensor), (
-            f"{_who(setting)}: expected {name!r} to survive state_dict and load_state_dict; found "
-            "another prediction. fix: register what was learned as a parameter or a buffer"
-        )
+    fresh = copy.deepcopy(setting.model)
+    for what, learner in (
+        ("earlier predictions", _after_other_inputs(setting, seed)),
+        ("warm_start", _after_warm_start(setting, seed)),
+    ):
+        with jittered(learner, seed):
+            state = {name: value.clone() for name, value in learner.state_dict().items()}
+            expected = predicted(learner, panel)
+        twin = copy.deepcopy(fresh)
+        twin.load_state_dict(state)
+        found = predicted(twin, panel)
+        for name, values in expected.items():
+            assert same(values.tensor, found[name].tensor), (
+                f"{_who(setting)}: expected {name!r} to survive state_dict and load_state_dict; "
+                f"found that {what} left something outside. fix: register what is learned as a "
+                "parameter or a buffer"
+            )
+
+
+def _after_other_inputs(setting: Setting, seed: int) -> Model:
+    model = copy.deepcopy(setting.model)
+    predicted(model, setting.panel(seed + 1))
+    return model
+
+
+def _after_warm_start(setting: Setting, seed: int) -> Model:
+    model = copy.deepcopy(setting.model)
+    inputs = setting.panel(seed + 1)
+    rng = np.random.default_rng(seed + 2)
+    outputs = {q.name: setting.draw(q, rng) for q in model.contract.outputs}
+    model.warm_start(Panel({**inputs, **outputs}))
+    return model
 
 
 def predicted(model: Model, panel: Panel) -> Panel:

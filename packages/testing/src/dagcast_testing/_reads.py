@@ -126,7 +126,13 @@ def check_horizons(setting: Setting, seed: int) -> None:
     """A horizon of one hour works, and an empty one gives empty outputs."""
     for hours in (1, 0):
         short = setting.with_hours(hours)
-        outputs = predicted(setting.model, short.panel(seed))
+        try:
+            outputs = predicted(setting.model, short.panel(seed))
+        except Exception as error:
+            raise AssertionError(
+                f"{_who(setting)}: expected a prediction over a horizon of {hours} steps; found "
+                f"{type(error).__name__}: {error}. fix: handle windows longer than the horizon"
+            ) from error
         for quantity in setting.model.contract.outputs:
             if quantity.time_dim is None:
                 continue

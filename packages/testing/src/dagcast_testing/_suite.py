@@ -92,7 +92,7 @@ class ModelContract:
         _outputs.check_determinism(setting, seed=0)
 
     def test_state_dict_round_trip(self, setting: Setting) -> None:
-        """Everything learned is in the state dict."""
+        """Everything learned is in the state dict, also what a warm start learned."""
         _outputs.check_state_dict(setting, seed=0)
 
     def test_reads_only_declared_quantities(self, setting: Setting) -> None:

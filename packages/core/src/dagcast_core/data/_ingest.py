@@ -104,7 +104,8 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     for dim, names in entry.allowed.items():
         connection.register(f"allowed_{dim}", pa.table({"label": pa.array(names, pa.string())}))
     restricted = {dim: dim in entry.allowed for dim in table.dims}
-    statement = f"CREATE TEMP TABLE staged AS {staged(table, entry.opened.found, restricted)}"
+    judged = staged(table, entry.opened.found, restricted, entry.opened.years)
+    statement = f"CREATE TEMP TABLE staged AS {judged}"
     _execute(connection, statement, entry.opened, table)
     _mark_duplicates(connection, folder, manifest, table)
     ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
@@ -308,8 +309,7 @@ def _mark_duplicates(
         f"CREATE TEMP TABLE doubled AS SELECT {key} FROM staged WHERE reason IS NULL "
         f"GROUP BY {key} HAVING COUNT(*) > 1"
     )
-    found = connection.execute("SELECT COUNT(*) FROM doubled").fetchone()
-    if not found or not found[0]:
+    if not connection.execute("SELECT COUNT(*) FROM doubled").fetchall()[0][0]:
         return
     # Of several rows with one key the one known first counts; equal moments are decided by content,
     # never by the order of the rows in the file.
@@ -348,8 +348,8 @@ def _copy(
     connection: duckdb.DuckDBPyConnection, folder: Path, kind: str, table: str, query: str
 ) -> StoredFile | None:
     temporary = folder / f".tmp-{os.getpid()}-{kind}.parquet"
-    written = connection.execute(f"COPY ({query}) TO {text(str(temporary))} {_PARQUET}").fetchone()
-    rows = int(written[0]) if written else 0
+    statement = f"COPY ({query}) TO {text(str(temporary))} {_PARQUET}"
+    rows = int(connection.execute(statement).fetchall()[0][0])
     if not rows:
         temporary.unlink()
         return None
@@ -361,8 +361,8 @@ def _coverage(connection: duckdb.DuckDBPyConnection, table: EventTable) -> Cover
     limits = connection.execute(
         "SELECT strftime(min(hour), '%Y-%m-%dT%H:00:00Z'), "
         "strftime(max(hour), '%Y-%m-%dT%H:00:00Z') FROM ledger"
-    ).fetchone()
-    if limits is None or limits[0] is None:
+    ).fetchall()[0]
+    if limits[0] is None:
         return None
     labels = {
         dim: tuple(
@@ -387,8 +387,7 @@ def _report(
         f"COUNT(*) FILTER (reason IS NULL AND {late}), "
         f"COUNT(*) FILTER (reason IS NULL AND _ambiguous), "
         f"COUNT(*) FILTER (reason IS NULL AND _nonexistent) FROM staged"
-    ).fetchone()
-    assert counted is not None
+    ).fetchall()[0]
     reasons = connection.execute(
         "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     ).fetchall()
@@ -396,13 +395,13 @@ def _report(
     for remark in table.remarks:
         row = connection.execute(
             f"SELECT COUNT(*) FROM staged WHERE reason IS NULL AND ({remark.fails})"
-        ).fetchone()
-        remarks[remark.reason] = int(row[0]) if row else 0
+        ).fetchall()[0]
+        remarks[remark.reason] = int(row[0])
     refused = {str(why): int(count) for why, count in reasons}
     gaps = connection.execute(
         "SELECT COALESCE(date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour), 0) "
         "FROM ledger"
-    ).fetchone()
+    ).fetchall()[0]
     return IngestReport(
         table=table.name,
         read=int(counted[0]),
@@ -410,7 +409,7 @@ def _report(
         duplicates=refused.pop("duplicate", 0),
         late=int(counted[2]),
         quarantined=refused,
-        gaps=int(gaps[0]) if gaps else 0,
+        gaps=int(gaps[0]),
         ambiguous=int(counted[3]),
         nonexistent=int(counted[4]),
         remarks={why: count for why, count in remarks.items() if count},

@@ -50,10 +50,8 @@ class Reader:
         if spec.dtype == "int64":
             missing = np.argwhere(np.isnan(values))
             if len(missing):
-                names = (
-                    *(self._groups.labels[dim] for dim in spec.dims[:-1]),
-                    self._groups.buckets,
-                )
+                names: list[Sequence[object]] = [self._groups.labels[d] for d in spec.dims[:-1]]
+                names.append(list(self._groups.buckets))
                 where = ", ".join(str(names[axis][place]) for axis, place in enumerate(missing[0]))
                 raise MissingCellsError(name, len(missing), values.size, where)
             values = values.astype(np.int64)

@@ -15,7 +15,8 @@ import pyarrow.ipc
 
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
-from dagcast_core.data._sql import accepts, text
+from dagcast_core.data._sql import Years, accepts, given, text
+from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
 
@@ -36,11 +37,13 @@ class OpenSource:
         label: how messages name it.
         sha256: of its content.
         found: column -> DuckDB type.
+        years: first year of its local times and the year after the last, with a year's margin.
     """
 
     label: str
     sha256: str
     found: dict[str, str]
+    years: Years
 
 
 def connect(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -89,7 +92,33 @@ def open_source(
             "; ".join(wrong),
             "Convert those columns before writing the file.",
         )
-    return OpenSource(label, digest, found)
+    return OpenSource(label, digest, found, _years(connection, table, found))
+
+
+def _years(
+    connection: duckdb.DuckDBPyConnection, table: EventTable, found: dict[str, str]
+) -> Years:
+    """Bounds the changes of offset to look through: a century of them makes a slow statement."""
+    if table.zone == "UTC":
+        return FIRST_YEAR, LAST_YEAR
+    local = [
+        f"TRY_CAST({given(column.name, found[column.name], table)} AS TIMESTAMP)"
+        for column in table.columns
+        if column.kind == "instant" and found[column.name] != "TIMESTAMP WITH TIME ZONE"
+    ]
+    if not local:
+        return FIRST_YEAR, LAST_YEAR
+    least, most = f"least({', '.join(local)})", f"greatest({', '.join(local)})"
+    try:
+        limits = connection.execute(
+            f"SELECT year(min({least})), year(max({most})) FROM source"
+        ).fetchall()[0]
+    except duckdb.Error:
+        # A damaged row group; the statement that reads every row reports it.
+        limits = (None, None)
+    if limits[0] is None:
+        return FIRST_YEAR, LAST_YEAR
+    return max(FIRST_YEAR, int(limits[0]) - 1), min(LAST_YEAR, int(limits[1]) + 2)
 
 
 def _register_frame(
@@ -146,11 +175,11 @@ def _register_file(
         # Everything is read as text: types are the declaration's business, not a guess from the
         # first rows, and a borough called "NA" stays one.
         else f"read_csv({text(str(path))}, header = true, all_varchar = true, delim = ',', "
-        f"quote = '\"', escape = '\"', nullstr = [], strict_mode = true)"
+        f"quote = '\"', escape = '\"', strict_mode = true)"
     )
     try:
         connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {reader}")
-        connection.execute("SELECT COUNT(*) FROM (SELECT * FROM source LIMIT 1)").fetchone()
+        connection.execute("SELECT COUNT(*) FROM (SELECT * FROM source LIMIT 1)").fetchall()
     except duckdb.Error as error:
         summary = str(error).strip().splitlines()[0]
         kind = "a damaged Parquet file" if parquet else "text that is not a CSV table"

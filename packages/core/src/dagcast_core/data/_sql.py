@@ -8,6 +8,7 @@ correction cancels what it corrects exactly. Nine decimals is what BigQuery's NU
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeAlias
 
 from dagcast_core.data._declare import Column, EventTable
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR, first_offset, transitions
@@ -16,7 +17,10 @@ AMOUNT = "DECIMAL(38, 9)"
 LARGEST = 1e15
 """Numbers beyond this are quarantined: a thousand million of them still fit the sum."""
 
-TIME, UNTIL, KNOWN, LOCAL = "_time", "_until", "_known", "_local"
+KNOWN = "_known"
+
+Years: TypeAlias = tuple[int, int]
+"""First year and the year after the last: of the changes of offset that a statement lists."""
 
 _NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
@@ -56,12 +60,12 @@ def accepts(kind: str, found: str) -> bool:
     return found == "DATE" or found.startswith("TIMESTAMP")
 
 
-def typed(column: Column, found: str, table: EventTable) -> str:
+def typed(column: Column, found: str, table: EventTable, years: Years) -> str:
     """Expression that reads one source column; NULL where it cannot be read.
 
     Instants become naive UTC timestamps.
     """
-    raw = _raw(column.name, found, table)
+    raw = given(column.name, found, table)
     match column.kind:
         case "text":
             return f"CAST({raw} AS VARCHAR)"
@@ -75,47 +79,51 @@ def typed(column: Column, found: str, table: EventTable) -> str:
         case "flag":
             return f"TRY_CAST({raw} AS BOOLEAN)"
         case "instant":
-            return instant(raw, found, table.zone)
+            return instant(raw, found, table.zone, years)
 
 
-def _raw(name: str, found: str, table: EventTable) -> str:
-    if found != "VARCHAR" or not table.null_text:
+def given(name: str, found: str, table: EventTable) -> str:
+    """Expression for a source column as it stands; NULL where a text says that there is none."""
+    if found != "VARCHAR":
         return quoted(name)
-    blank = ", ".join(text(entry) for entry in table.null_text)
+    # Trimming also keeps the optimiser from moving a TRY_CAST of the bare column into the CSV
+    # reader, which then fails on the first text that is no number instead of yielding NULL.
     trimmed = f"trim({quoted(name)})"
+    if not table.null_text:
+        return trimmed
+    blank = ", ".join(text(entry) for entry in table.null_text)
     return f"CASE WHEN {trimmed} IN ({blank}) THEN NULL ELSE {trimmed} END"
 
 
-def instant(raw: str, found: str, zone: str) -> str:
+def instant(raw: str, found: str, zone: str, years: Years) -> str:
     """Expression for the UTC time of a source column; the connection's zone must be UTC."""
     if found == "TIMESTAMP WITH TIME ZONE":
         return f"CAST({raw} AS TIMESTAMP)"
     if found == "VARCHAR":
         with_zone = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
-        plain = utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone)
+        plain = utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
         return f"CASE WHEN regexp_matches({raw}, {text(_OFFSET)}) THEN {with_zone} ELSE {plain} END"
-    return utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone)
+    return utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
 
 
-def utc_of_local(local: str, zone: str) -> str:
+def utc_of_local(local: str, zone: str, years: Years) -> str:
     """Expression that shifts a naive local time to UTC, by the same table as ``local_to_utc``."""
-    offsets = f"{first_offset(zone)}"
-    table = transitions(zone)
-    if not table and offsets == "0":
+    before, table = first_offset(zone, years[0]), transitions(zone, *years)
+    if not table and before == 0:
         return local
     arms = "".join(
         f" WHEN {local} < {moment(change.closes)} THEN {change.before}" for change in table
     )
-    last = table[-1].after if table else int(offsets)
+    last = table[-1].after if table else before
     seconds = f"CASE{arms} ELSE {last} END" if arms else str(last)
     return f"({local} - to_seconds({seconds}))"
 
 
-def doubtful(local: str, zone: str, *, repeats: bool) -> str:
+def doubtful(local: str, zone: str, years: Years, *, repeats: bool) -> str:
     """Predicate: the naive local time occurs twice (``repeats``) or never."""
     arms = [
         f"({local} >= {moment(change.opens)} AND {local} < {moment(change.closes)})"
-        for change in transitions(zone)
+        for change in transitions(zone, *years)
         if change.repeats == repeats
     ]
     return "(" + " OR ".join(arms) + ")" if arms else "FALSE"
@@ -193,24 +201,21 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
     return f"CASE {arms} END"
 
 
-def staged(table: EventTable, found: dict[str, str], labels: dict[str, bool]) -> str:
+def staged(table: EventTable, found: dict[str, str], labels: dict[str, bool], years: Years) -> str:
     """SELECT that reads, types and judges every row of the view ``source``."""
     columns, unread, outside = [], [], []
     for column in table.columns:
-        expression = typed(column, found[column.name], table)
+        expression = typed(column, found[column.name], table, years)
         columns.append(f"{expression} AS {quoted(column.name)}")
         outside.append(quoted(column.name))
         if column.kind != "text":
-            given = _raw(column.name, found[column.name], table)
-            unread.append(
-                f"({expression} IS NULL AND {given} IS NOT NULL) AS _unread_{column.name}"
-            )
+            some = f"{given(column.name, found[column.name], table)} IS NOT NULL"
+            unread.append(f"({expression} IS NULL AND {some}) AS _unread_{column.name}")
     flags = []
-    raw_time = quoted(table.time)
-    local = f"TRY_CAST({raw_time} AS TIMESTAMP)"
-    naive = found[table.time] not in ("TIMESTAMP WITH TIME ZONE",)
+    local = f"TRY_CAST({given(table.time, found[table.time], table)} AS TIMESTAMP)"
+    naive = found[table.time] != "TIMESTAMP WITH TIME ZONE"
     for name, repeats in (("_ambiguous", True), ("_nonexistent", False)):
-        doubt = doubtful(local, table.zone, repeats=repeats) if naive else "FALSE"
+        doubt = doubtful(local, table.zone, years, repeats=repeats) if naive else "FALSE"
         flags.append(f"COALESCE({doubt}, FALSE) AS {name}")
     inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source"
     return (

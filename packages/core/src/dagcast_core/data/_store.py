@@ -290,8 +290,7 @@ class MetricStore:
                     connection,
                     f"SELECT epoch_us(min(hour)), epoch_us(max(hour)), epoch_us(max(known_at)) "
                     f"FROM read_parquet([{listed}])",
-                ).fetchone()
-                assert row is not None
+                ).fetchall()[0]
                 start, end, known = (
                     pd.Timestamp(value, unit="us", tz="UTC").as_unit("us") for value in row
                 )

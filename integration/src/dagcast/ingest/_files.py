@@ -1,0 +1,88 @@
+"""Reads files of public data, with errors that name what is wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from dagcast_core.data import SourceError
+
+
+def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Reads a Parquet file; an index with a name becomes a column.
+
+    Raises:
+        SourceError: no such file, not Parquet, or without the columns.
+    """
+    wanted = f"a Parquet file with columns {', '.join(columns)}"
+    _require(path, wanted)
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            path.name, wanted, f"other content ({_first_line(error)})", "Give another file."
+        ) from error
+    if frame.index.name is not None:
+        frame = frame.reset_index()
+    return _checked(frame, path, columns, wanted)
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Reads a CSV file as text: "NA" is a label here, and what a number is the caller decides.
+
+    Raises:
+        SourceError: no such file, not a table, or without the columns.
+    """
+    wanted = f"a CSV file with columns {', '.join(columns)}"
+    _require(path, wanted)
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            path.name, wanted, f"other content ({_first_line(error)})", "Give another file."
+        ) from error
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    return _checked(frame, path, columns, wanted)
+
+
+def numbers(texts: pd.Series, none: Sequence[str] = ("", "-", "NULL", "NA")) -> pd.Series:
+    """Reads numbers written for people: "1,234", " 75% " (0.75), "-" for none.
+
+    Raises:
+        DataError: a text is none of these.
+    """
+    from dagcast_core.data import DataError
+
+    plain = texts.str.strip().str.replace(",", "")
+    share = plain.str.endswith("%")
+    blank = plain.isin(none)
+    values = pd.to_numeric(plain.str.rstrip("%").mask(blank), errors="coerce")
+    bad = values.isna() & ~blank
+    if bad.any():
+        raise DataError(
+            f"cannot read column {texts.name!r}: expected numbers, or one of {', '.join(none)} for "
+            f"none; found {texts[bad].iloc[0]!r} and {int(bad.sum()) - 1} more like it. Correct "
+            f"the file."
+        )
+    return values.astype("float64").where(~share, values / 100)
+
+
+def _require(path: Path, wanted: str) -> None:
+    if not path.is_file():
+        raise SourceError(path.name, wanted, f"no such file at {path}", "Correct the path.")
+
+
+def _checked(frame: pd.DataFrame, path: Path, columns: Sequence[str], wanted: str) -> pd.DataFrame:
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise SourceError(
+            path.name,
+            wanted,
+            f"columns {', '.join(map(str, frame.columns[:12]))}, without {', '.join(missing)}",
+            "Give the file they are in.",
+        )
+    return frame
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

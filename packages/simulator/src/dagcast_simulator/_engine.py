@@ -7,7 +7,8 @@ assigned, drive to the rider and carry in whole minutes.
 Space is the finite-n law of the nearest of n drivers placed uniformly on a disc,
 ``P(distance > d) = (1 - d^2)^n``, so the pickup time has its own spread and falls as n^-1/2 only
 where idle drivers are many. Where they are few it does not, long pickups absorb drivers, and the
-market slides into the wild-goose chase (Castillo, Knoepfle & Weyl 2017, doi:10.1145/3033274.3085098).
+market slides into the wild-goose chase (Castillo, Knoepfle & Weyl 2017,
+doi:10.1145/3033274.3085098).
 
 Every draw is a hash of who and when (see ``_random``): a plan changes who is there, never what a
 rider or driver would draw.
@@ -32,7 +33,14 @@ _RING = 512  # minutes ahead for which pickups and drop-offs can be booked
 _STEP = 5  # minutes between two decisions of a driver
 
 SESSION_FIELDS = (
-    "minute", "region", "eta_min", "prime_time", "requested", "completed", "fare", "driver_pay",
+    "minute",
+    "region",
+    "eta_min",
+    "prime_time",
+    "requested",
+    "completed",
+    "fare",
+    "driver_pay",
     "treated",
 )
 SHIFT_FIELDS = ("driver", "region", "on", "off")
@@ -127,8 +135,14 @@ class Engine:
             capacity *= 2
 
     def _advance(
-        self, levers: Levers, rates: Pressure, state: State, first: int, hours: int,
-        replication: int, capacity: int,
+        self,
+        levers: Levers,
+        rates: Pressure,
+        state: State,
+        first: int,
+        hours: int,
+        replication: int,
+        capacity: int,
     ) -> Run | None:
         sessions = np.empty((len(SESSION_FIELDS), capacity))
         spells = 40 * hours * len(self.env.regions) + 40 * state.driver.shape[1] + capacity
@@ -138,9 +152,14 @@ class Engine:
         control = np.ascontiguousarray(
             np.stack(
                 [
-                    rates.sessions[:, now], rates.start_rate[:, now], rates.quit_factor[:, now],
-                    rates.pull[:, now], levers.base_fare[:, now], levers.fare_split[:, now],
-                    levers.prime_scale[:, now], levers.prime_add[:, now],
+                    rates.sessions[:, now],
+                    rates.start_rate[:, now],
+                    rates.quit_factor[:, now],
+                    rates.pull[:, now],
+                    levers.base_fare[:, now],
+                    levers.fare_split[:, now],
+                    levers.prime_scale[:, now],
+                    levers.prime_add[:, now],
                     self.env.slowdown[:, now],
                 ]
             )
@@ -153,8 +172,19 @@ class Engine:
             dtype=np.uint64,
         )
         counts = _loop(
-            keys, self._fixed, self._neighbours, self._extent, control, state.minute, hours,
-            state.driver, state.tired, state.region, sessions, shifts, minutes,
+            keys,
+            self._fixed,
+            self._neighbours,
+            self._extent,
+            control,
+            state.minute,
+            hours,
+            state.driver,
+            state.tired,
+            state.region,
+            sessions,
+            shifts,
+            minutes,
         )
         if counts[0] < 0:
             return None
@@ -177,11 +207,30 @@ def _neighbour_table(env: Environment) -> Ints:
 
 
 _FIXED = (
-    "value_of_waiting", "value_of_waiting_sd", "willingness", "willingness_sd", "patience",
-    "patience_shape", "cancel_rate", "access_time", "trip_time", "trip_sd", "border_reach",
-    "border_trips", "eta_limit", "stint", "fatigue", "earnings_elasticity", "reference_wage",
-    "prime_target", "prime_slope", "prime_limit", "driver_share", "price_memory",
-    "price_memory_half_life", "base_fare",
+    "value_of_waiting",
+    "value_of_waiting_sd",
+    "willingness",
+    "willingness_sd",
+    "patience",
+    "patience_shape",
+    "cancel_rate",
+    "access_time",
+    "trip_time",
+    "trip_sd",
+    "border_reach",
+    "border_trips",
+    "eta_limit",
+    "stint",
+    "fatigue",
+    "earnings_elasticity",
+    "reference_wage",
+    "prime_target",
+    "prime_slope",
+    "prime_limit",
+    "driver_share",
+    "price_memory",
+    "price_memory_half_life",
+    "base_fare",
 )
 
 
@@ -191,18 +240,59 @@ def _parameters(scenario: Scenario) -> Array:
 
 @njit(cache=True, error_model="numpy")
 def _loop(
-    keys, fixed, neighbours, extent, control, start_minute, hours,
-    driver, tired, market, sessions, shifts, minutes,
-):  # type: ignore[no-untyped-def]  # numba infers; annotations would only repeat the caller's
-    (vot, vot_sd, wtp, wtp_sd, patience, patience_shape, cancel_rate, access, trip_time, trip_sd,
-     reach, border_trips, eta_limit, stint, fatigue, elasticity, wage, target, slope, limit,
-     share, memory, memory_half_life, fare_norm) = fixed
+    keys: NDArray[np.uint64],
+    fixed: Array,
+    neighbours: Ints,
+    extent: Array,
+    control: Array,
+    start_minute: int,
+    hours: int,
+    driver: Ints,
+    tired: Array,
+    market: Array,
+    sessions: Array,
+    shifts: Ints,
+    minutes: Array,
+) -> tuple[int, int]:
+    """Advance the market in place; returns the sessions and shifts written, -1 if out of room."""
+    (
+        vot,
+        vot_sd,
+        wtp,
+        wtp_sd,
+        patience,
+        patience_shape,
+        cancel_rate,
+        access,
+        trip_time,
+        trip_sd,
+        reach,
+        border_trips,
+        eta_limit,
+        stint,
+        fatigue,
+        elasticity,
+        wage,
+        target,
+        slope,
+        limit,
+        share,
+        memory,
+        memory_half_life,
+        fare_norm,
+    ) = fixed
     regions = control.shape[1]
     drivers = driver.shape[1]
     status, place, home = driver[0], driver[1], driver[2]
     due, heading, since = driver[3], driver[4], driver[5]
     worked, online = tired[0], tired[1]
-    prime, coming, recent, price_memory, earned = market[0], market[1], market[2], market[3], market[4]
+    prime, coming, recent, price_memory, earned = (
+        market[0],
+        market[1],
+        market[2],
+        market[3],
+        market[4],
+    )
 
     # Idle drivers of a region as a list with positions, for removal in constant time; the lists
     # are rebuilt in order of driver, so a state needs no more than the drivers' own fields.
@@ -399,7 +489,8 @@ def _loop(
                 length = np.exp(trip_sd * spread * np.cos(angle) - 0.5 * trip_sd * trip_sd)
                 worth = np.exp(wtp + wtp_sd * spread * np.sin(angle))
                 hurry = np.exp(
-                    vot_sd * np.sqrt(-2.0 * np.log(uniform(word, 4)))
+                    vot_sd
+                    * np.sqrt(-2.0 * np.log(uniform(word, 4)))
                     * np.cos(2.0 * np.pi * uniform(word, 5))
                 )
                 scale = 0.35 + 0.65 * length

@@ -198,7 +198,7 @@ def _events(
             if not stadium or here > (0.26 if day.weekday() >= 4 else 0.12):
                 continue
             for position in np.flatnonzero(days == day):
-                share = profile.get(int(local[i][position].hour), 0.0)
+                share = profile.get(int(local[i][int(position)].hour), 0.0)
                 expected[i, position] = round(crowd * share, 2)
                 came[i, position] = crowd * share * np.exp(0.15 * turnout)
     return expected, came
@@ -248,9 +248,7 @@ def _weather_effect(scenario: Scenario, temperature: Array, precipitation: Array
     )
 
 
-def _unforeseen(
-    scenario: Scenario, regions: tuple[Region, ...], weeks: int, count: int
-) -> Array:
+def _unforeseen(scenario: Scenario, regions: tuple[Region, ...], weeks: int, count: int) -> Array:
     """A strike of public transport: a working day, in the first region and its neighbours."""
     cells = np.zeros((len(regions), count))
     if scenario.unforeseen_hours and weeks >= 2:
@@ -277,12 +275,14 @@ def _demand_shape(seed: int, region: int) -> Array:
     night = np.isin(night_of, (4, 5)).astype(float) + 0.35 * (night_of == 3)
     shape = (
         0.22
-        + working * (mix[0] * 0.95 * _bump(clock, 8.3, 1.4) + mix[1] * 1.0 * _bump(clock, 17.8, 2.2))
+        + working
+        * (mix[0] * 0.95 * _bump(clock, 8.3, 1.4) + mix[1] * 1.0 * _bump(clock, 17.8, 2.2))
         + mix[2] * (0.5 + 0.2 * (day >= 5)) * _bump(clock, 13.5, 3.5)
         + mix[3] * 0.45 * _bump(clock, 20.5, 2.5)
         + mix[4] * 1.15 * night * _bump(clock, 23.7, 2.3)
     )
-    return shape / shape.mean()
+    scaled: Array = shape / shape.mean()
+    return scaled
 
 
 def _supply(

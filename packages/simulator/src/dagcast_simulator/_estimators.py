@@ -152,7 +152,11 @@ def difference_in_differences(before: ArrayLike, after: ArrayLike, treated: Arra
     estimate = float(means[1] - means[0])
     base = float(first[d == 1].mean() + means[0])
     return Effect(
-        estimate, float(np.sqrt(influence @ influence)), base, base + estimate, influence,
+        estimate,
+        float(np.sqrt(influence @ influence)),
+        base,
+        base + estimate,
+        influence,
         len(change),
     )
 
@@ -204,7 +208,8 @@ def _adjustment(rows: Array) -> Array:
     """(I - H_g)^(-1/2) of a cluster, by its eigenvalues."""
     values, vectors = np.linalg.eigh(np.eye(len(rows)) - rows @ rows.T)
     scale = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
-    return (vectors * scale) @ vectors.T
+    root: Array = (vectors * scale) @ vectors.T
+    return root
 
 
 def _log_ratio(effect: Effect) -> tuple[float, Array]:

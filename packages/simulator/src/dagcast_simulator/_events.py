@@ -34,22 +34,36 @@ _CORRUPT_IDS = 1 << 50
 SCHEMAS = {
     "sessions": pa.schema(
         [
-            ("session_id", pa.int64()), ("region", pa.string()), ("opened_at", _TIME),
-            ("known_at", _TIME), ("eta_min", pa.float64()), ("prime_time", pa.float64()),
-            ("requested", pa.bool_()), ("completed", pa.bool_()), ("fare", pa.float64()),
-            ("driver_pay", pa.float64()), ("coupon", pa.float64()),
+            ("session_id", pa.int64()),
+            ("region", pa.string()),
+            ("opened_at", _TIME),
+            ("known_at", _TIME),
+            ("eta_min", pa.float64()),
+            ("prime_time", pa.float64()),
+            ("requested", pa.bool_()),
+            ("completed", pa.bool_()),
+            ("fare", pa.float64()),
+            ("driver_pay", pa.float64()),
+            ("coupon", pa.float64()),
         ]
     ),
     "shifts": pa.schema(
         [
-            ("shift_id", pa.int64()), ("driver_id", pa.int64()), ("region", pa.string()),
-            ("on_at", _TIME), ("off_at", _TIME), ("known_at", _TIME),
+            ("shift_id", pa.int64()),
+            ("driver_id", pa.int64()),
+            ("region", pa.string()),
+            ("on_at", _TIME),
+            ("off_at", _TIME),
+            ("known_at", _TIME),
         ]
     ),
     "spend": pa.schema(
         [
-            ("region", pa.string()), ("hour", _TIME), ("incentive", pa.string()),
-            ("usd", pa.float64()), ("known_at", _TIME),
+            ("region", pa.string()),
+            ("hour", _TIME),
+            ("incentive", pa.string()),
+            ("usd", pa.float64()),
+            ("known_at", _TIME),
         ]
     ),
     "coupons": pa.schema(
@@ -57,20 +71,30 @@ SCHEMAS = {
     ),
     "fares": pa.schema(
         [
-            ("region", pa.string()), ("hour", _TIME), ("base_fare", pa.float64()),
+            ("region", pa.string()),
+            ("hour", _TIME),
+            ("base_fare", pa.float64()),
             ("known_at", _TIME),
         ]
     ),
     "weather": pa.schema(
         [
-            ("region", pa.string()), ("hour", _TIME), ("temperature", pa.float64()),
-            ("precipitation", pa.float64()), ("known_at", _TIME), ("is_forecast", pa.bool_()),
+            ("region", pa.string()),
+            ("hour", _TIME),
+            ("temperature", pa.float64()),
+            ("precipitation", pa.float64()),
+            ("known_at", _TIME),
+            ("is_forecast", pa.bool_()),
         ]
     ),
     "calendar": pa.schema(
         [
-            ("region", pa.string()), ("hour", _TIME), ("hour_of_week", pa.int64()),
-            ("holiday", pa.bool_()), ("local_event", pa.float64()), ("known_at", _TIME),
+            ("region", pa.string()),
+            ("hour", _TIME),
+            ("hour_of_week", pa.int64()),
+            ("holiday", pa.bool_()),
+            ("local_event", pa.float64()),
+            ("known_at", _TIME),
         ]
     ),
 }
@@ -126,8 +150,17 @@ class EventLog:
         known = opened + (delay * 60).astype(np.int64) * 1_000_000 + self._late(ids, 1)
         table = pa.table(
             [
-                ids, self._region(s[1]), _time(opened), _time(known), s[2], s[3], s[4] > 0,
-                completed, s[6], s[7], coupon,
+                ids,
+                self._region(s[1]),
+                _time(opened),
+                _time(known),
+                s[2],
+                s[3],
+                s[4] > 0,
+                completed,
+                s[6],
+                s[7],
+                coupon,
             ],
             schema=SCHEMAS["sessions"],
         )
@@ -182,16 +215,22 @@ class EventLog:
         kinds = pa.array(list(INCENTIVES))
         first_rows = pa.table(
             [
-                self._region(region), _time(moment), kinds.take(pa.array(kind)),
-                np.round(value - off, 2), _time(moment + _HOUR),
+                self._region(region),
+                _time(moment),
+                kinds.take(pa.array(kind)),
+                np.round(value - off, 2),
+                _time(moment + _HOUR),
             ],
             schema=SCHEMAS["spend"],
         )
         at = np.flatnonzero(revised)
         corrections = pa.table(
             [
-                self._region(region[at]), _time(moment[at]), kinds.take(pa.array(kind[at])),
-                off[at], _time(moment[at] + _HOUR + days[at].astype(np.int64)),
+                self._region(region[at]),
+                _time(moment[at]),
+                kinds.take(pa.array(kind[at])),
+                off[at],
+                _time(moment[at] + _HOUR + days[at].astype(np.int64)),
             ],
             schema=SCHEMAS["spend"],
         )
@@ -202,7 +241,9 @@ class EventLog:
         region, hour = self._open(first, hours)
         return pa.table(
             [
-                self._region(region), _time(self._hour(hour)), levers.coupon_spend[region, hour],
+                self._region(region),
+                _time(self._hour(hour)),
+                levers.coupon_spend[region, hour],
                 _time(self._hour(hour - 168)),
             ],
             schema=SCHEMAS["coupons"],
@@ -214,7 +255,9 @@ class EventLog:
         mean_fare = levers.base_fare * (1 + levers.fare_split) / 2
         return pa.table(
             [
-                self._region(region), _time(self._hour(hour)), mean_fare[region, hour],
+                self._region(region),
+                _time(self._hour(hour)),
+                mean_fare[region, hour],
                 _time(self._hour(hour - 168)),
             ],
             schema=SCHEMAS["fares"],
@@ -227,8 +270,11 @@ class EventLog:
         env = self._env
         return pa.table(
             [
-                self._region(region), _time(self._hour(hour)), env.temperature[region, hour],
-                env.precipitation[region, hour], _time(self._hour(hour) + _HOUR),
+                self._region(region),
+                _time(self._hour(hour)),
+                env.temperature[region, hour],
+                env.precipitation[region, hour],
+                _time(self._hour(hour) + _HOUR),
                 np.zeros(len(hour), dtype=bool),
             ],
             schema=SCHEMAS["weather"],
@@ -242,9 +288,12 @@ class EventLog:
         issued = np.full(len(hour), self._origin + first * _HOUR - 6 * _HOUR)
         return pa.table(
             [
-                self._region(region), _time(self._hour(hour)),
-                env.temperature_forecast[region, hour], env.precipitation_forecast[region, hour],
-                _time(issued), np.ones(len(hour), dtype=bool),
+                self._region(region),
+                _time(self._hour(hour)),
+                env.temperature_forecast[region, hour],
+                env.precipitation_forecast[region, hour],
+                _time(issued),
+                np.ones(len(hour), dtype=bool),
             ],
             schema=SCHEMAS["weather"],
         )
@@ -256,8 +305,11 @@ class EventLog:
         env = self._env
         return pa.table(
             [
-                self._region(region), _time(self._hour(hour)), env.hour_of_week[region, hour],
-                env.holiday[region, hour] > 0, env.local_event[region, hour],
+                self._region(region),
+                _time(self._hour(hour)),
+                env.hour_of_week[region, hour],
+                env.holiday[region, hour] > 0,
+                env.local_event[region, hour],
                 _time(self._hour(hour) - 60 * _DAY),
             ],
             schema=SCHEMAS["calendar"],

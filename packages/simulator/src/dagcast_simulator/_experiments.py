@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from dagcast_core.contract import Arm, Cells, Change, Experiment
 from numpy.typing import NDArray
 
+from dagcast_core.contract import Arm, Cells, Change, Experiment
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._estimators import (
     Effect,
@@ -62,16 +62,29 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
         control, treatment = _bonus({kind: 0.0}), _bonus({kind: usd[kind]})
         trials.append(
             switchback(
-                f"{kind}-switchback", env, regions=regions, start=168 * begin, hours=168 * length,
-                control=control, treatment=treatment, seed=seed, border_clusters=kind == "boost",
+                f"{kind}-switchback",
+                env,
+                regions=regions,
+                start=168 * begin,
+                hours=168 * length,
+                control=control,
+                treatment=treatment,
+                seed=seed,
+                border_clusters=kind == "boost",
             )
         )
         begin += length if free >= 4 else 0
     if free >= 4:
         trials.append(
             switchback(
-                "bonus-pause", env, regions=regions, start=168 * begin, hours=168 * lengths[3],
-                control=_bonus(dict.fromkeys(INCENTIVES, 0.0)), treatment=_bonus(usd), seed=seed,
+                "bonus-pause",
+                env,
+                regions=regions,
+                start=168 * begin,
+                hours=168 * lengths[3],
+                control=_bonus(dict.fromkeys(INCENTIVES, 0.0)),
+                treatment=_bonus(usd),
+                seed=seed,
                 border_clusters=True,
             )
         )
@@ -79,7 +92,12 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
     size = float(np.median([env.regions[i].size for i in regions]))
     trials.append(
         switchback(
-            "coupon-switchback", env, regions=regions, start=168, hours=168 * half, seed=seed,
+            "coupon-switchback",
+            env,
+            regions=regions,
+            start=168,
+            hours=168 * half,
+            seed=seed,
             control=(Change("coupon_spend", "set", 0.0),),
             treatment=(Change("coupon_spend", "set", float(round(0.7 * size))),),
         )
@@ -87,15 +105,19 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
     late = 1 + half if free >= 2 else 1
     trials.append(
         fare_split(
-            "fare-split", env, regions=regions, start=168 * late,
-            hours=168 * max(1, min(3, free - half)), factor=1.15,
+            "fare-split",
+            env,
+            regions=regions,
+            start=168 * late,
+            hours=168 * max(1, min(3, free - half)),
+            factor=1.15,
         )
     )
     return tuple(trials)
 
 
 def measure_scheduled(
-    env: Environment, trials: tuple[Trial, ...], quantities: dict[str, Array], arms: pd.DataFrame
+    env: Environment, trials: tuple[Trial, ...], quantities: dict[str, Array], arms: pd.DataFrame | None
 ) -> tuple[Measured, ...]:
     """The default set: what every trial of the schedule says, from the history's own cells.
 
@@ -103,7 +125,7 @@ def measure_scheduled(
         env: the world's environment.
         trials: of ``scheduled_trials``.
         quantities: hourly history, (region, hour) by name.
-        arms: sessions and rides of the fare split by region, hour and arm.
+        arms: sessions and rides of the fare split by region, hour and arm, if there was one.
     """
     by_name = {trial.name: trial for trial in trials}
     results = []
@@ -117,20 +139,28 @@ def measure_scheduled(
     if pause is not None:
         results.append(measure(env, (pause,), quantities, "bonus-pause-hours", "driver_hours"))
         results.append(measure(env, (pause,), quantities, "bonus-pause-rides", "rides"))
-    supply = [by_name[f"{kind}-switchback"] for kind in ("guarantee", "streak")
-              if f"{kind}-switchback" in by_name]
+    supply = [
+        by_name[f"{kind}-switchback"]
+        for kind in ("guarantee", "streak")
+        if f"{kind}-switchback" in by_name
+    ]
     if supply and len({t.start for t in supply}) == len(supply):
         for label, hours in (("tight", TIGHT_HOURS), ("slack", SLACK_HOURS)):
             results.append(
                 measure_elasticity(
-                    env, tuple(supply), quantities, f"supply-eta-{label}", "driver_hours", "eta",
+                    env,
+                    tuple(supply),
+                    quantities,
+                    f"supply-eta-{label}",
+                    "driver_hours",
+                    "eta",
                     local_hours=hours,
                 )
             )
     if "coupon-switchback" in by_name:
         trial = by_name["coupon-switchback"]
         results.append(measure(env, (trial,), quantities, "coupon-sessions", "sessions"))
-    if "fare-split" in by_name:
+    if "fare-split" in by_name and arms is not None:
         results.append(measure_split(env, by_name["fare-split"], arms, "fare-conversion"))
     return tuple(results)
 
@@ -164,7 +194,8 @@ def measure(
         error *= (1 / effect.control + estimate / effect.control) if effect.control else np.nan
     method = (
         "switchback, region and date effects, CR2 by unit of randomisation"
-        if trial.design == "switchback" else "geo test, difference in differences, Neyman variance"
+        if trial.design == "switchback"
+        else "geo test, difference in differences, Neyman variance"
     )
     experiment = Experiment(
         name=name,
@@ -267,7 +298,10 @@ def _bonus(usd: dict[str, float]) -> tuple[Change, ...]:
 
 
 def _effect(
-    env: Environment, trials: tuple[Trial, ...], quantities: dict[str, Array], outcome: str,
+    env: Environment,
+    trials: tuple[Trial, ...],
+    quantities: dict[str, Array],
+    outcome: str,
     local_hours: tuple[int, ...],
 ) -> tuple[Effect, pd.DataFrame]:
     values = quantities[MEASURED_AS.get(outcome, outcome)]
@@ -278,18 +312,28 @@ def _effect(
     )
     used = cells[cells["used"] & cells[outcome].notna()]
     keys = ["trial", "region", "window"]
-    windows = used.groupby(keys, sort=True).agg(
-        {outcome: "mean", "treated": "first", "cluster": "first",
-         **dict.fromkeys(_COVARIATES, "mean")}
-    ).reset_index()
+    windows = (
+        used.groupby(keys, sort=True)
+        .agg(
+            {
+                outcome: "mean",
+                "treated": "first",
+                "cluster": "first",
+                **dict.fromkeys(_COVARIATES, "mean"),
+            }
+        )
+        .reset_index()
+    )
     date = windows["trial"] + windows["window"].astype(str)
     covariates = windows[list(_COVARIATES)].to_numpy()
     spread = covariates.std(axis=0)
     effect = fixed_effects_difference(
-        windows[outcome], windows["treated"].astype(float),
+        windows[outcome],
+        windows["treated"].astype(float),
         groups=(windows["trial"] + windows["region"], date),
         covariates=covariates[:, spread > 0] / spread[spread > 0],
-        clusters=windows["cluster"].astype(str) + windows["trial"]
+        clusters=windows["cluster"].astype(str)
+        + windows["trial"]
         + (windows["window"] // 2).astype(str),
     )
     return effect, cells

@@ -16,7 +16,8 @@ CURRENCY = ("revenue", "driver_pay", "incentive_spend", "coupon_spend", "profit"
 def session_cells(run: Run, regions: int) -> NDArray[np.int64]:
     """Position of every session's region-hour in a flattened (region, hour) array of the run."""
     hour = (run.sessions[0] // 60).astype(np.int64) - run.first
-    return run.sessions[1].astype(np.int64) * run.hours + hour
+    cell: NDArray[np.int64] = run.sessions[1].astype(np.int64) * run.hours + hour
+    return cell
 
 
 def hourly(run: Run, levers: Levers) -> dict[str, Array]:
@@ -31,9 +32,10 @@ def hourly(run: Run, levers: Levers) -> dict[str, Array]:
 
     def total(name: str) -> Array:
         weights = run.sessions[_COLUMN[name]]
-        return np.bincount(cell, weights, minlength=shape[0] * shape[1]).reshape(shape)
+        counted = np.bincount(cell, weights, minlength=shape[0] * shape[1])
+        return counted.astype(np.float64).reshape(shape)
 
-    sessions = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    sessions = np.bincount(cell, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
     per = np.where(sessions > 0, sessions, np.nan)
     now = levers.slice(run.first, run.first + run.hours)
     spend, coupons = now.incentive_spend.sum(axis=0), now.coupon_spend

@@ -76,7 +76,8 @@ def coupon_lift(scenario: Scenario, env: Environment, coupon_spend: Array) -> Ar
     total = np.cumsum(lift, axis=1)
     before = np.concatenate([np.zeros((len(size), 1)), total[:, :-1]], axis=1)
     day_before = np.concatenate([np.zeros((len(size), 24)), before[:, :-24]], axis=1)
-    return lift - scenario.coupon_payback * (before - day_before[:, : before.shape[1]]) / 24
+    net: Array = lift - scenario.coupon_payback * (before - day_before) / 24
+    return net
 
 
 def pressure(scenario: Scenario, env: Environment, levers: Levers) -> Pressure:

@@ -8,10 +8,18 @@ from dagcast_simulator._random import generator
 from dagcast_simulator._scenario import Scenario
 
 _CITIES = (
-    ("SFO", "America/Los_Angeles"), ("OAK", "America/Los_Angeles"), ("NYC", "America/New_York"),
-    ("EWR", "America/New_York"), ("CHI", "America/Chicago"), ("DEN", "America/Denver"),
-    ("LAX", "America/Los_Angeles"), ("PHX", "America/Phoenix"), ("DFW", "America/Chicago"),
-    ("SEA", "America/Los_Angeles"), ("BOS", "America/New_York"), ("AUS", "America/Chicago"),
+    ("SFO", "America/Los_Angeles"),
+    ("OAK", "America/Los_Angeles"),
+    ("NYC", "America/New_York"),
+    ("EWR", "America/New_York"),
+    ("CHI", "America/Chicago"),
+    ("DEN", "America/Denver"),
+    ("LAX", "America/Los_Angeles"),
+    ("PHX", "America/Phoenix"),
+    ("DFW", "America/Chicago"),
+    ("SEA", "America/Los_Angeles"),
+    ("BOS", "America/New_York"),
+    ("AUS", "America/Chicago"),
 )
 _ZONES = ("America/Los_Angeles", "America/New_York", "America/Chicago", "America/Denver")
 # Neighbouring pairs by position; worlds above twelve regions repeat the pattern.

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from dagcast_core.contract import Change
 from numpy.typing import NDArray
 
+from dagcast_core.contract import Change
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._levers import INCENTIVES, Levers
 from dagcast_simulator._random import generator
@@ -118,8 +118,17 @@ def switchback(
         pairs = np.stack([first, ~first], axis=1).ravel()
         treated[row] = pairs[:count]
     return Trial(
-        name, "switchback", tuple(regions), start, hours, window, washout, control, treatment,
-        treated, cluster,
+        name,
+        "switchback",
+        tuple(regions),
+        start,
+        hours,
+        window,
+        washout,
+        control,
+        treatment,
+        treated,
+        cluster,
     )
 
 
@@ -151,7 +160,16 @@ def geo(
     for position, i in enumerate(order):
         treated[i, 0] = heads[position // 2] == (position % 2 == 0)
     return Trial(
-        name, "geo", tuple(regions), start, hours, hours, washout, control, treatment, treated,
+        name,
+        "geo",
+        tuple(regions),
+        start,
+        hours,
+        hours,
+        washout,
+        control,
+        treatment,
+        treated,
         tuple(regions),
     )
 
@@ -173,10 +191,17 @@ def fare_split(
     # The recorded fare is the mean over riders, half way between the arms.
     middle = (1 + factor) / 2
     return Trial(
-        name, "user_split", tuple(regions), start, hours, hours, 0,
+        name,
+        "user_split",
+        tuple(regions),
+        start,
+        hours,
+        hours,
+        0,
         (Change("base_fare", "scale", 1 / middle),),
         (Change("base_fare", "scale", factor / middle),),
-        np.zeros((len(regions), 1), dtype=bool), tuple(regions),
+        np.zeros((len(regions), 1), dtype=bool),
+        tuple(regions),
     )
 
 

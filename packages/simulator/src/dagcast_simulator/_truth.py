@@ -9,9 +9,10 @@ compares the outcome as the experiment's scale says.
 from collections.abc import Callable
 
 import numpy as np
-from dagcast_core.contract import Arm, Change, Experiment
+import pandas as pd
 from numpy.typing import NDArray
 
+from dagcast_core.contract import Arm, Change, Experiment
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._experiments import MEASURED_AS
 from dagcast_simulator._levers import Levers
@@ -25,9 +26,7 @@ class TruthError(ValueError):
     """The market cannot answer for this experiment."""
 
 
-def true_effect(
-    experiment: Experiment, env: Environment, levers: Levers, replay: Replay
-) -> float:
+def true_effect(experiment: Experiment, env: Environment, levers: Levers, replay: Replay) -> float:
     """The effect that ``experiment`` estimates, on its own scale.
 
     Args:
@@ -56,8 +55,11 @@ def true_effect(
         total = np.nansum(counted) if experiment.reduce == "sum" else np.nanmean(counted)
         return float(total)
 
+    # An elasticity divides by the move that came about, which need not be the one asked for.
+    exact = experiment.scale != "elasticity"
+
     def run(arm: Arm) -> tuple[float, float]:
-        changed = _apply(arm, levers, cells, env, replay, (begin, last), seen)
+        changed = _apply(arm, levers, cells, env, replay, (begin, last), seen, exact)
         result = replay(changed, begin, last + 1 - begin)
         if outcome not in result:
             raise TruthError(
@@ -100,7 +102,7 @@ def _cells(experiment: Experiment, env: Environment) -> tuple[NDArray[np.bool_],
             f"experiment {experiment.name!r} names the region {unknown[0]!r}; this world has "
             f"{', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."
         )
-    span = env.hours.get_indexer([experiment.cells.start, experiment.cells.end])
+    span = env.hours.get_indexer(pd.DatetimeIndex([experiment.cells.start, experiment.cells.end]))
     if (span < 0).any():
         raise TruthError(
             f"experiment {experiment.name!r} runs from {experiment.cells.start} to "
@@ -114,10 +116,19 @@ def _cells(experiment: Experiment, env: Environment) -> tuple[NDArray[np.bool_],
 
 
 def _apply(
-    arm: Arm, levers: Levers, cells: NDArray[np.bool_], env: Environment, replay: Replay,
-    span: tuple[int, int], seen: NDArray[np.bool_],
+    arm: Arm,
+    levers: Levers,
+    cells: NDArray[np.bool_],
+    env: Environment,
+    replay: Replay,
+    span: tuple[int, int],
+    seen: NDArray[np.bool_],
+    exact: bool,
 ) -> Levers:
     for change in arm.changes:
+        if change.quantity == "driver_hours" and change.how == "scale" and not exact:
+            levers = _more_starts(levers, cells, change.value)
+            continue
         if change.quantity == "driver_hours":
             levers = _with_driver_hours(change, levers, cells, replay, span, seen)
             continue
@@ -128,19 +139,22 @@ def _apply(
     return levers
 
 
-def _restricted(
-    cells: NDArray[np.bool_], change: Change, env: Environment
-) -> NDArray[np.bool_]:
+def _restricted(cells: NDArray[np.bool_], change: Change, env: Environment) -> NDArray[np.bool_]:
     allowed = change.where.get("region")
     if allowed is None:
         return cells
     rows = np.array([region.name in allowed for region in env.regions])
-    return cells & rows[:, None]
+    kept: NDArray[np.bool_] = cells & rows[:, None]
+    return kept
 
 
 def _with_driver_hours(
-    change: Change, levers: Levers, cells: NDArray[np.bool_], replay: Replay,
-    span: tuple[int, int], seen: NDArray[np.bool_],
+    change: Change,
+    levers: Levers,
+    cells: NDArray[np.bool_],
+    replay: Replay,
+    span: tuple[int, int],
+    seen: NDArray[np.bool_],
 ) -> Levers:
     """Driver hours are no lever: starts are scaled until their mean is what the arm asks."""
     begin, last = span
@@ -151,7 +165,9 @@ def _with_driver_hours(
 
     base = hours(1.0)
     goal = {
-        "set": change.value, "add": base + change.value, "scale": base * change.value,
+        "set": change.value,
+        "add": base + change.value,
+        "scale": base * change.value,
     }[change.how]
     if goal <= 0:
         raise TruthError(f"driver hours cannot be brought to {goal:g} driver-hour/h")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dagcast_core.contract import Experiment
 from numpy.typing import NDArray
 
+from dagcast_core.contract import Experiment
 from dagcast_simulator._engine import Engine, Run, State
 from dagcast_simulator._environment import make_environment
 from dagcast_simulator._events import EventLog, Planted, known_by, write_table
@@ -119,7 +119,12 @@ class MarketWorld:
         return measure_scheduled(self.environment, self.trials, self._quantities(), arms)
 
     def run(
-        self, trial: Trial, outcome: str, *, name: str | None = None, scale: str = "absolute",
+        self,
+        trial: Trial,
+        outcome: str,
+        *,
+        name: str | None = None,
+        scale: str = "absolute",
         local_hours: tuple[int, ...] = (),
     ) -> Measured:
         """Run another switchback or geo trial as a replay of this history.
@@ -150,7 +155,12 @@ class MarketWorld:
         for key, values in part.items():
             whole[key][:, first:end] = values
         return measure(
-            self.environment, (trial,), whole, name or trial.name, outcome, scale=scale,
+            self.environment,
+            (trial,),
+            whole,
+            name or trial.name,
+            outcome,
+            scale=scale,
             local_hours=local_hours,
         )
 
@@ -178,7 +188,9 @@ class MarketWorld:
             "spend": spend,
             "coupons": self._log.coupons(self.levers, 0, ahead),
             "fares": self._log.fares(self.levers, 0, ahead),
-            "weather": pa.concat_tables([self._log.weather(0, past), self._log.forecast(past, 168)]),
+            "weather": pa.concat_tables(
+                [self._log.weather(0, past), self._log.forecast(past, 168)]
+            ),
             "calendar": self._log.calendar(0, ahead),
         }
         rows, pending = {}, {}
@@ -278,10 +290,24 @@ class MarketWorld:
         start = 168 * self.weeks
         return hourly_frame(mean, self.region_names, self.environment.hours[start : start + hours])
 
+    def objective(self, name: str, spend: Array, replications: int = 1) -> float:
+        """Weekly sum of one outcome under ``spend`` (incentive, region, hour); for searches."""
+        levers = self._with_spend(spend)
+        state = self._state_at(self.weeks)
+        values = [
+            float(hourly(self._engine.run(levers, state, 168, i), levers)[name].sum())
+            for i in range(replications)
+        ]
+        return sum(values) / len(values)
+
+    def operator_spend(self) -> Array:
+        """(incentive, region, hour) of the planning week: the operator's rule, USD/h."""
+        start = 168 * self.weeks
+        return self._operator.incentive_spend[:, :, start : start + 168].copy()
+
     def operator_decisions(self) -> pd.DataFrame:
         """What the operator's rule would spend in the planning week; the plan to beat."""
-        start = 168 * self.weeks
-        spend = self._operator.incentive_spend[:, :, start : start + 168]
+        spend = self.operator_spend()
         index = pd.MultiIndex.from_product(
             [INCENTIVES, self.region_names, self.planning_hours],
             names=["incentive", "region", "hour"],
@@ -304,9 +330,7 @@ class MarketWorld:
 
     def _quantities(self) -> dict[str, Array]:
         parts = [hourly(run, self.levers) for run in self._history_runs()]
-        return {
-            name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]
-        }
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
     def _replay(self, levers: Levers, first: int, hours: int) -> dict[str, Array]:
         week = min(first // 168, self.weeks)
@@ -326,10 +350,15 @@ class MarketWorld:
             parts.append(
                 pd.DataFrame(
                     {
-                        "region": s[1, inside].astype(np.int64), "hour": hour[inside],
-                        "treated": s[8, inside], "sessions": 1.0, "rides": s[5, inside],
+                        "region": s[1, inside].astype(np.int64),
+                        "hour": hour[inside],
+                        "treated": s[8, inside],
+                        "sessions": 1.0,
+                        "rides": s[5, inside],
                     }
-                ).groupby(["region", "hour", "treated"], as_index=False).sum()
+                )
+                .groupby(["region", "hour", "treated"], as_index=False)
+                .sum()
             )
         return pd.concat(parts, ignore_index=True)
 
@@ -373,9 +402,14 @@ class MarketWorld:
         return self._pending
 
     def _planned(self, decisions: pd.DataFrame) -> Levers:
-        spend = self._operator.incentive_spend.copy()
+        return self._with_spend(self._decided(decisions))
+
+    def _with_spend(self, planned: Array) -> Levers:
+        spend = self.levers.incentive_spend.copy()
         start = 168 * self.weeks
-        spend[:, :, start:] = self._decided(decisions) * self._execution()
+        spend[:, :, start:] = 0.0
+        ahead = slice(start, start + planned.shape[2])
+        spend[:, :, ahead] = planned * self._execution()[:, :, : planned.shape[2]]
         return self.levers.replace(incentive_spend=spend)
 
     def _execution(self) -> Array:
@@ -386,7 +420,8 @@ class MarketWorld:
         normal = np.sqrt(-2 * np.log(uniforms(key, cells, 0))) * np.cos(
             2 * np.pi * uniforms(key, cells, 1)
         )
-        return np.exp(self.scenario.execution_noise * normal.reshape(shape))
+        factor: Array = np.exp(self.scenario.execution_noise * normal.reshape(shape))
+        return factor
 
     def _decided(self, decisions: pd.DataFrame) -> Array:
         ahead = self.environment.hours[168 * self.weeks :]
@@ -477,15 +512,19 @@ class MarketWorld:
     def restore(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Take over states and pending rows that ``write_events`` left, instead of recomputing."""
         path = folder / _TRUTH / "state.npz"
-        files = {name: folder / _TRUTH / f"pending_{name}.parquet"
-                 for name in ("sessions", "shifts", "spend")}
+        files = {
+            name: folder / _TRUTH / f"pending_{name}.parquet"
+            for name in ("sessions", "shifts", "spend")
+        }
         if not path.is_file() or not all(file.is_file() for file in files.values()):
             return  # Everything follows from the seed; it only takes longer.
         with np.load(path, allow_pickle=False) as saved:
             self._states = [
                 State(
-                    saved["driver"][week].astype(np.int64), saved["tired"][week].copy(),
-                    saved["region"][week].copy(), 168 * 60 * week,
+                    saved["driver"][week].astype(np.int64),
+                    saved["tired"][week].copy(),
+                    saved["region"][week].copy(),
+                    168 * 60 * week,
                 )
                 for week in range(len(saved["driver"]))
             ]
@@ -500,7 +539,10 @@ class MarketWorlds:
     name = "market"
 
     def create(
-        self, regions: int = 12, weeks: int = 16, seed: int = 0,
+        self,
+        regions: int = 12,
+        weeks: int = 16,
+        seed: int = 0,
         scenario: Mapping[str, Any] | Scenario | None = None,
     ) -> MarketWorld:
         """A new world; equal arguments give equal worlds.

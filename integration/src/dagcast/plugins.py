@@ -254,8 +254,9 @@ def _failed_import(claim: _Claim, error: BaseException) -> Problem:
 
 def _described(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    # Frames of the import machinery say nothing about the package.
-    own = [frame for frame in frames if not frame.filename.startswith("<frozen")]
+    # The line to correct is the package's own: not one of the import machinery or of core, which
+    # only says why.
+    own = [f for f in frames if not re.match(r"<|.*/(dagcast_core|pluggy|dagcast)/", f.filename)]
     place = f" at {own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else ""
     return f"{type(error).__name__}: {error}{place}"
 
@@ -337,7 +338,8 @@ def _results(
                 fix=f"correct {claim.distribution}, or disable {claim.name!r}",
             )
         ]
-    items = returned[0] if returned else []
+    # pluggy leaves out None, which is what a forgotten return gives.
+    items = returned[0] if returned else None
     if isinstance(items, (list, tuple)):
         wrong = [item for item in items if not isinstance(item, kind)]
         if not wrong:

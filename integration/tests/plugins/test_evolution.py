@@ -1,0 +1,83 @@
+"""Installed contracts against released ones, and the snapshots that packages commit."""
+
+import json
+
+import pytest
+
+from dagcast.errors import UsageError
+from dagcast.evolution import check_evolution, check_snapshots, released_contracts, write_snapshots
+from dagcast.plugins import Plugin, Plugins, load_plugins
+from dagcast_core.contract import Contract, Quantity, snapshot
+from dagcast_core.dims import HOUR, REGION
+
+ETA = Quantity("eta", (REGION, HOUR), "min")
+RELEASED = Contract("eta", outputs=(ETA,))
+CHANGED = Contract("eta", outputs=(Quantity("eta", (REGION, HOUR), "h"),))
+RAISED = Contract("eta", version="2.0.0", outputs=CHANGED.outputs)
+
+
+def installed(*contracts):
+    plugin = Plugin("eta", "dagcast-eta", "0.4.1", None, contracts)
+    return Plugins(load_plugins(path=[]).manager, (plugin,), ())
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    package = tmp_path / "packages" / "eta"
+    package.mkdir(parents=True)
+    (package / "pyproject.toml").write_text('[project]\nname = "dagcast-eta"\n')
+    return tmp_path
+
+
+def test_breaking_change_without_a_new_version_is_caught_and_with_one_is_not(tmp_path):
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(snapshot("dagcast-eta", [RELEASED])))
+    assert check_evolution(installed(RELEASED), file) == ()
+    (problem,) = check_evolution(installed(CHANGED), file)
+    assert problem.code == "DC301"
+    assert problem.producer == "dagcast-eta 0.4.1"
+    assert check_evolution(installed(RAISED), file) == ()
+
+
+def test_manifest_and_folder_of_snapshots_serve_as_well(tmp_path, workspace):
+    manifest = tmp_path / "release.json"
+    package = {"distribution": "dagcast-eta", "contracts": [RELEASED.to_json()]}
+    manifest.write_text(json.dumps({"schema": "dagcast.release/1", "packages": [package]}))
+    assert released_contracts(manifest) == {"dagcast-eta": (RELEASED,)}
+    write_snapshots(installed(RELEASED), workspace)
+    assert released_contracts(workspace / "packages") == {"dagcast-eta": (RELEASED,)}
+
+
+def test_package_that_is_not_installed_is_not_compared(tmp_path):
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(snapshot("dagcast-other", [RELEASED])))
+    assert check_evolution(installed(CHANGED), file) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["no json", "[1]", '{"schema": "else"}', '{"schema": "dagcast.release/1"}']
+)
+def test_file_of_another_kind_is_refused(tmp_path, text):
+    file = tmp_path / "contract.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=r"expected a release manifest or a contract\.json; found"):
+        check_evolution(installed(RELEASED), file)
+
+
+def test_missing_file_and_empty_folder_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="found no file"):
+        check_evolution(installed(RELEASED), tmp_path / "none.json")
+    with pytest.raises(UsageError, match="without any"):
+        check_evolution(installed(RELEASED), tmp_path)
+
+
+def test_snapshot_has_to_be_there_and_current(workspace):
+    (missing,) = check_snapshots(installed(RELEASED), workspace)
+    assert str(missing).startswith("DC209 [- <- dagcast-eta] snapshot 'packages/eta/contract.json'")
+    assert write_snapshots(installed(RELEASED), workspace) == (
+        workspace / "packages" / "eta" / "contract.json",
+    )
+    assert check_snapshots(installed(RELEASED), workspace) == ()
+    assert write_snapshots(installed(RELEASED), workspace) == ()
+    (stale,) = check_snapshots(installed(CHANGED), workspace)
+    assert "found a file that differs from the declared contracts" in str(stale)

@@ -140,9 +140,11 @@ class LabelledParameter(torch.nn.Module):
         return f"{sizes}, transform={self.transform.name}"
 
     def _start(self, start: Any) -> torch.Tensor:
-        given = torch.as_tensor(
-            start if isinstance(start, torch.Tensor) else np.asarray(start, dtype=np.float64),
-            dtype=torch.float64,
+        # A copy: torch warns about arrays that it may not write to.
+        given = (
+            start.to(torch.float64)
+            if isinstance(start, torch.Tensor)
+            else torch.from_numpy(np.array(start, dtype=np.float64))
         )
         try:
             value = given.detach().broadcast_to(self.shape).clone()

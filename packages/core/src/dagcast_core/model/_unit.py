@@ -230,33 +230,45 @@ def _ordered(
     merge: Callable[[str, str], None],
 ) -> tuple[tuple[str, ...], ...]:
     wiring = collection.wiring
-    while True:
-        units = list({id(members): members for members in group.values()}.values())
-        needs = [
-            {
-                other
-                for other, others in enumerate(units)
-                if others is not members
-                and any(
-                    wiring.producer.get(q) in others
-                    for name in members
-                    for q in _instant_inputs(wiring.contracts[name])
-                )
-            }
-            for members in units
-        ]
-        order: list[int] = []
-        while len(order) < len(units):
-            ready = [i for i in range(len(units)) if i not in order and needs[i] <= set(order)]
-            if not ready:
-                break
-            order.append(min(ready, key=lambda i: min(map(wiring.order.index, units[i]))))
-        if len(order) == len(units):
-            return tuple(tuple(name for name in wiring.order if name in units[i]) for i in order)
-        # Units that wait for one another can only be fitted together.
-        stuck = [i for i in range(len(units)) if i not in order]
-        for i in stuck[1:]:
-            merge(next(iter(units[stuck[0]])), next(iter(units[i])))
+    needs = {
+        name: {
+            wiring.producer[q]
+            for q in _instant_inputs(wiring.contracts[name])
+            if q in wiring.producer
+        }
+        for name in wiring.order
+    }
+
+    def upstream(start: str) -> set[str]:
+        """Every model that the unit of ``start`` waits for, by whole units."""
+        seen: set[str] = set()
+        waiting = list(group[start])
+        while waiting:
+            for needed in needs[waiting.pop()]:
+                fresh = group[needed] - seen
+                seen |= fresh
+                waiting.extend(fresh)
+        return seen
+
+    before = {name: upstream(name) for name in wiring.order}
+    for name in wiring.order:
+        for other in before[name]:
+            # Two units that wait for each other can only be fitted together.
+            if name in before[other] and group[other] is not group[name]:
+                merge(name, other)
+    units: list[tuple[str, ...]] = []
+    done: set[str] = set()
+    while len(done) < len(wiring.order):
+        ready = next(
+            members
+            for name in wiring.order
+            if name not in done
+            for members in [group[name]]
+            if all(needs[member] <= done | members for member in members)
+        )
+        units.append(tuple(name for name in wiring.order if name in ready))
+        done |= ready
+    return tuple(units)
 
 
 def _instant_inputs(contract: Contract) -> tuple[str, ...]:

@@ -1,0 +1,184 @@
+"""A new team package, complete and passing its tests, in one step."""
+
+import importlib.metadata
+import importlib.util
+import json
+import keyword
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagcast.errors import UsageError
+from dagcast_core.contract import Contract, snapshot
+from dagcast_core.hooks import ENTRY_POINT_GROUP
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class NewPackage:
+    """What was made.
+
+    Attributes:
+        folder: of the package.
+        distribution: its name in the registry.
+        module: its import name.
+        files: made, relative to the workspace; the workspace's own file is not among them.
+        next_commands: to run now.
+    """
+
+    folder: Path
+    distribution: str
+    module: str
+    files: tuple[str, ...]
+    next_commands: tuple[str, ...]
+
+
+def new_package(name: str, workspace: Path) -> NewPackage:
+    """Make a team package from the template and add it to the workspace.
+
+    Args:
+        name: lower-case words joined by hyphens; the distribution is ``dagcast-<name>``.
+        workspace: folder whose ``pyproject.toml`` is the root of a uv workspace.
+
+    Raises:
+        UsageError: the name is not usable or taken, or ``workspace`` is none. Nothing was
+            written then.
+    """
+    from dagcast_testing.template import render
+
+    root = workspace / "pyproject.toml"
+    _check_name(name)
+    before = _root_text(root)
+    folder = workspace / "packages" / name
+    distribution = f"dagcast-{name}"
+    _check_free(name, folder, distribution)
+    after = _with_member(before, distribution, root)
+    files = render(name)
+    folder.parent.mkdir(exist_ok=True)
+    # Made beside its place and moved there whole: a half-written package would break every check.
+    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    try:
+        for path, text in files.items():
+            (draft / path).parent.mkdir(parents=True, exist_ok=True)
+            (draft / path).write_text(text)
+        module = f"dagcast_{name.replace('-', '_')}"
+        contract = _declared(draft / "src" / module / "contract.py")
+        shown = json.dumps(snapshot(distribution, [contract]), indent=1) + "\n"
+        (draft / "contract.json").write_text(shown)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _replace(root, after)
+    made = sorted([*files, "contract.json"])
+    return NewPackage(
+        folder,
+        distribution,
+        module,
+        tuple(f"packages/{name}/{path}" for path in made),
+        ("uv sync --all-packages", f"pytest packages/{name}", "dagcast check"),
+    )
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(
+            "lower-case words joined by hyphens, such as weather-sessions",
+            f"the package name {name!r}",
+            "Choose another name.",
+        )
+
+
+def _check_free(name: str, folder: Path, distribution: str) -> None:
+    if folder.exists():
+        raise UsageError(
+            "a name that is not in the workspace yet",
+            f"the folder {folder}",
+            "Choose another name, or remove the folder.",
+        )
+    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        owner = point.dist.metadata["Name"] if point.dist is not None else "another package"
+        if point.name == name or owner == distribution:
+            raise UsageError(
+                "a name that no installed package has",
+                f"{name!r}, the entry point of {owner}",
+                "Choose another name, or uninstall that package.",
+            )
+
+
+def _root_text(root: Path) -> str:
+    try:
+        text = root.read_text()
+        members = tomllib.loads(text)["tool"]["uv"]["workspace"]["members"]
+    except (FileNotFoundError, KeyError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            "the root of a uv workspace, a pyproject.toml with [tool.uv.workspace]",
+            f"{root}, which is none ({type(error).__name__}: {error})",
+            "Run the command in the workspace's root, or name it with --workspace.",
+        ) from error
+    if "packages/*" not in members:
+        raise UsageError(
+            "a workspace with the members packages/*",
+            f"{members} in {root}",
+            "Add 'packages/*' to the members.",
+        )
+    return text
+
+
+def _with_member(text: str, distribution: str, root: Path) -> str:
+    """Add ``distribution`` to the root's dependencies and sources, keeping all comments."""
+    lines = text.splitlines()
+    start = _line(lines, r"dependencies = \[", root)
+    end = next(i for i in range(start, len(lines)) if lines[i].startswith("]"))
+    lines.insert(end, f'    "{distribution}",')
+    sources = _line(lines, r"\[tool\.uv\.sources\]", root)
+    end = next(
+        (i for i in range(sources + 1, len(lines)) if not re.match(r"[\w.-]+ = ", lines[i])),
+        len(lines),
+    )
+    lines.insert(end, f"{distribution} = {{ workspace = true }}")
+    after = "\n".join(lines) + "\n"
+    data = tomllib.loads(after)
+    added = distribution in data["project"]["dependencies"]
+    if not added or distribution not in data["tool"]["uv"]["sources"]:
+        raise UsageError(
+            "a root with the lists project.dependencies and tool.uv.sources",
+            f"{root}, to which {distribution} could not be added",
+            "Add it to both by hand, after the package is made elsewhere.",
+        )
+    return after
+
+
+def _line(lines: list[str], pattern: str, root: Path) -> int:
+    for number, line in enumerate(lines):
+        if re.match(pattern, line):
+            return number
+    raise UsageError(
+        f"a line {pattern.replace(chr(92), '')!r} in the workspace's root",
+        f"{root} without one",
+        "Add it; the new package is to be listed there.",
+    )
+
+
+def _declared(file: Path) -> Contract:
+    spec = importlib.util.spec_from_file_location("dagcast_new_contract", file)
+    if spec is None or spec.loader is None:
+        raise RuntimeError(f"cannot load {file}, which the template has just made")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    contract = module.CONTRACT
+    if not isinstance(contract, Contract):
+        raise TypeError(f"CONTRACT of the template is a {type(contract).__name__}")
+    return contract
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(text)
+    os.replace(draft, path)

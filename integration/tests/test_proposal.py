@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dagcast.errors import UsageError
-from dagcast.workflow._proposal import read_proposal
+from dagcast.plans import read_proposal
 
 HOURS = pd.date_range("2026-03-02", periods=3, freq="h", tz="UTC", unit="us")
 LABELS = {"incentive": ("bonus", "streak"), "region": ("NA", "SFO"), "hour": HOURS}

@@ -19,6 +19,7 @@ from dagcast.review._content import (
     Text,
 )
 from dagcast.review._page import render
+from dagcast.review._plan_page import PlanEvidence, plan_page
 
 __all__ = [
     "Bar",
@@ -31,8 +32,10 @@ __all__ = [
     "Interval",
     "Line",
     "Page",
+    "PlanEvidence",
     "Section",
     "Table",
     "Text",
+    "plan_page",
     "render",
 ]

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 import pandas as pd
 
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
 
 if TYPE_CHECKING:
+    from dagcast_core.contract import Quantity
     from dagcast_core.data import MetricStore
     from dagcast_core.tensor import Panel
 
@@ -110,11 +112,42 @@ def require_metrics(store: "MetricStore", names: Sequence[str], *, what: str) ->
             raise UsageError(f"{what} that the store holds ({', '.join(held)})", repr(name), advice)
 
 
-def read_history(store: "MetricStore", times: Moments, names: Sequence[str]) -> "Panel":
-    """Metrics over the history as known at the data moment."""
-    return store.read(
+def read_history(
+    store: "MetricStore", times: Moments, names: Sequence[str], external: "Sequence[Quantity]"
+) -> "Panel":
+    """Metrics over the history as known at the data moment.
+
+    Args:
+        store: to read from.
+        times: of the round.
+        names: quantities; those the store does not hold are left out.
+        external: those that no model makes. A model cannot leave out a cell of its inputs, so
+            their missing cells, such as spend before a region opened, are filled; the outcomes
+            of those cells stay missing and weigh nothing.
+    """
+    from dagcast_core.tensor import Panel
+
+    panel = store.read(
         known_metrics(store, names), start=times.first, end=times.last, as_of=times.as_of
     )
+    kept = {quantity.name for quantity in external}
+    filled = {q.name: _filled(panel[q.name], q) for q in external if q.name in panel}
+    return Panel([filled[name] if name in kept else panel[name] for name in panel])
+
+
+def _filled(tensor: Any, quantity: "Quantity") -> Any:
+    """Missing sums become 0; missing means the nearest known hour of the same region."""
+    if not tensor.tensor.is_floating_point() or not bool(tensor.tensor.isnan().any()):
+        return tensor
+    if quantity.aggregated("hour") == "sum":
+        return tensor.where(~tensor.isnan(), 0.0).named(tensor.name)
+    import torch
+
+    values = tensor.values(*tensor.dims).numpy()
+    position = tensor.dims.index("hour")
+    moved = pd.DataFrame(np.moveaxis(values, position, 0).reshape(values.shape[position], -1))
+    known = moved.bfill().ffill().to_numpy().reshape(np.moveaxis(values, position, 0).shape)
+    return tensor.with_tensor(torch.from_numpy(np.moveaxis(known, 0, position).copy()))
 
 
 def read_context(

@@ -10,9 +10,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
-MINUS = "\N{MINUS SIGN}"
-DASH = "\N{EN DASH}"
-
 Progress: TypeAlias = Callable[[str, float | None], None]
 
 
@@ -90,24 +87,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list | Set):
         return [plain(item) for item in value]
     return str(value)
-
-
-def money(value: float) -> str:
-    """Dollars without cents, with a true minus sign."""
-    sign = MINUS if round(value) < 0 else ""
-    return f"{sign}${abs(value):,.0f}"
-
-
-def signed_money(value: float) -> str:
-    """Dollars with their sign."""
-    return f"+{money(value)}" if round(value) > 0 else money(value)
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A figure with so many significant digits, or a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    if value != 0 and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.{digits - 1}e}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:,.{decimals}f}"

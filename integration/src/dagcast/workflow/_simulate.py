@@ -112,7 +112,6 @@ def simulate(
         ProjectError: the folder holds other things, or events already.
         UsageError: no simulated marketplace is installed, or none of that name.
     """
-    factory = _factory(world)
     folder = Path(folder).absolute()
     exists = folder.exists() and any(folder.iterdir())
     if exists:
@@ -123,6 +122,7 @@ def simulate(
                 ", ".join(sorted(path.name for path in project.events.iterdir())),
                 "Choose another project with --project; events are never overwritten.",
             )
+    factory = _factory(world)
     progress(f"simulating {regions} regions for {weeks} weeks", None)
     made = factory.create(regions, weeks, seed, dict(scenario or {}))
     if not exists:

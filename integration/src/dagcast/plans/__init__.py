@@ -1,0 +1,19 @@
+"""What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
+
+from dagcast.plans._outlook import Estimate, Outlook, Path3, make_outlook, overall, together
+from dagcast.plans._proposal import COLUMNS, read_proposal
+from dagcast.plans._summary import LimitRow, PlanSummary, Sensitivity
+
+__all__ = [
+    "COLUMNS",
+    "Estimate",
+    "LimitRow",
+    "Outlook",
+    "Path3",
+    "PlanSummary",
+    "Sensitivity",
+    "make_outlook",
+    "overall",
+    "read_proposal",
+    "together",
+]

@@ -1,0 +1,146 @@
+"""What people read of a plan, in plain figures and words; kept beside the plan as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+from dagcast.errors import ProjectError
+from dagcast.figures import money, number
+
+_FILE = "summary.json"
+
+
+@final
+@dataclass(frozen=True)
+class LimitRow:
+    """One limit and how the plan stands to it.
+
+    Attributes:
+        name: what is limited, such as ``incentive_spend`` or ``eta``.
+        label: for which labels, such as ``SFO``; empty for all together.
+        sense: ``<=`` or ``>=``.
+        used: value under the plan.
+        limit: the limit.
+        unit: of both.
+        price: change of the objective for one more unit of limit; 0 where it does not bind.
+        words: the price in words.
+        binding: whether the plan stands at the limit.
+    """
+
+    name: str
+    label: str
+    sense: str
+    used: float
+    limit: float
+    unit: str
+    price: float
+    words: str
+    binding: bool
+
+
+@final
+@dataclass(frozen=True)
+class Sensitivity:
+    """How the objective moves with something that nobody decides.
+
+    Attributes:
+        name: the quantity, such as ``organic_sessions``.
+        effect: change of the objective if it is 1 % higher, in the objective's unit.
+        words: the same in words.
+    """
+
+    name: str
+    effect: float
+    words: str
+
+
+@final
+@dataclass(frozen=True)
+class PlanSummary:
+    """The figures of a plan.
+
+    Attributes:
+        plan: its name.
+        kind: ``optimised``, ``edited`` or ``proposal``.
+        status: what the solver says.
+        message: why it stopped, or what is wrong.
+        kkt_residual: of the certificate, relative.
+        worst_violation: largest relative violation of a limit.
+        gap_bound: proved upper bound on what a better plan could add, objective unit.
+        objective: name of what is maximised.
+        objective_unit: its unit.
+        spend: incentive -> (plan, operator's current plan), USD over the horizon.
+        budgets: limits on the levers.
+        guardrails: limits on outcomes.
+        sensitivities: to what nobody decides.
+        flagged: cells to look at, with the reason.
+        repeated: quantities for which last week stands in, as nothing was known.
+        provenance: data moment, packages, seeds, fit.
+        seconds: of the solver.
+    """
+
+    plan: str
+    kind: str
+    status: str
+    message: str
+    kkt_residual: float
+    worst_violation: float
+    gap_bound: float | None
+    objective: str
+    objective_unit: str
+    spend: Mapping[str, tuple[float, float]]
+    budgets: tuple[LimitRow, ...]
+    guardrails: tuple[LimitRow, ...]
+    sensitivities: tuple[Sensitivity, ...]
+    flagged: tuple[tuple[str, str], ...]
+    repeated: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def total(self) -> float:
+        """Spend over all incentives, USD."""
+        return sum(plan for plan, _ in self.spend.values())
+
+    @property
+    def current_total(self) -> float:
+        """Spend of the operator's current plan, USD."""
+        return sum(current for _, current in self.spend.values())
+
+    @property
+    def certificate(self) -> str:
+        """The certificate in one line."""
+        text = (
+            f"{self.status}, KKT residual {number(self.kkt_residual, 2)}, "
+            f"worst violation {number(self.worst_violation, 2)}"
+        )
+        if self.gap_bound is not None:
+            text += f", at most {money(self.gap_bound)} from the best plan"
+        return text
+
+    def save(self, folder: Path) -> None:
+        """Write the summary into an existing folder."""
+        (folder / _FILE).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "PlanSummary":
+        """Read what ``save`` wrote.
+
+        Raises:
+            ProjectError: the file is missing or damaged.
+        """
+        try:
+            values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            values["spend"] = {name: tuple(item) for name, item in values["spend"].items()}
+            for name in ("budgets", "guardrails"):
+                values[name] = tuple(LimitRow(**item) for item in values[name])
+            values["sensitivities"] = tuple(Sensitivity(**i) for i in values["sensitivities"])
+            values["flagged"] = tuple(tuple(item) for item in values["flagged"])
+            values["repeated"] = tuple(values["repeated"])
+            return cls(**values)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ProjectError(
+                f"a whole plan in {folder}", f"{error}", "Make the plan again with `dagcast plan`."
+            ) from error

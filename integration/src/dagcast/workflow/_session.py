@@ -1,0 +1,123 @@
+"""A project's models: assembled, built, fitted, read back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, final
+
+from dagcast.project import Project
+from dagcast.workflow._check import assembled, demands, experiments
+from dagcast.workflow._horizon import Moments, moments, open_store, read_history
+
+if TYPE_CHECKING:
+    from dagcast.plugins import Plugins
+    from dagcast_core.contract import Assembly, ExperimentSet, Quantity
+    from dagcast_core.data import MetricStore
+    from dagcast_core.model import ModelCollection
+    from dagcast_core.tensor import Panel
+
+
+@final
+@dataclass(frozen=True)
+class Session:
+    """What the stages after ingestion share.
+
+    Attributes:
+        project: the project.
+        store: its metrics.
+        times: of the planning round.
+        plugins: the installed packages.
+        assembly: their contracts, joined and without problems.
+        experiments: of the events and of the packages.
+        serving: which distribution serves a quantity.
+    """
+
+    project: Project
+    store: "MetricStore"
+    times: Moments
+    plugins: "Plugins"
+    assembly: "Assembly"
+    experiments: "ExperimentSet"
+    serving: Mapping[str, str]
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels that the models make parameters for."""
+        return self.store.labels()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every quantity that a model reads or makes, externals first."""
+        made = [name for item in self.assembly.registrations for name in item.contract.output_names]
+        return tuple(dict.fromkeys((*self.external_names, *made)))
+
+    @property
+    def external_names(self) -> tuple[str, ...]:
+        """Quantities that come from outside, levers included."""
+        return tuple(item.name for item in self.assembly.externals)
+
+    @property
+    def externals(self) -> "tuple[Quantity, ...]":
+        """Quantities that come from outside, levers included."""
+        return tuple(item.quantity for item in self.assembly.externals)
+
+    def history(self, times: Moments | None = None) -> "Panel":
+        """All quantities of the models over the history, as known at the data moment."""
+        return read_history(self.store, times or self.times, self.names, self.externals)
+
+    @property
+    def exogenous_names(self) -> tuple[str, ...]:
+        """Quantities that come from outside and are not decided."""
+        levers = self.project.config.levers
+        return tuple(name for name in self.external_names if name not in levers)
+
+    def build(self, labels: Mapping[str, Any] | None = None) -> "ModelCollection":
+        """A new, unfitted collection."""
+        from dagcast.assembly import build_collection
+
+        return build_collection(
+            self.plugins,
+            dict(labels or self.labels),
+            self.serving,
+            experiments=self.experiments,
+            **demands(self.project.config),
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Data moment, data identity, package versions and seeds."""
+        packages = {item.distribution: item.version for item in self.assembly.registrations}
+        for name in ("dagcast", "dagcast-core", "torch"):
+            packages[name] = version(name)
+        return {
+            "data_moment": self.times.as_of.isoformat(),
+            "data_id": self.store.manifest_id,
+            "history": [self.times.first.isoformat(), self.times.last.isoformat()],
+            "packages": dict(sorted(packages.items())),
+            "contracts": {
+                item.model: item.contract.version for item in self.assembly.registrations
+            },
+            "seeds": self.project.config.seeds.model_dump(),
+        }
+
+
+def open_session(project: Project, *, serving: Mapping[str, str] | None = None) -> Session:
+    """Everything that fitting, planning and looking back need.
+
+    Args:
+        project: the project.
+        serving: choices that win over the settings, as ``compare`` makes them.
+
+    Raises:
+        ProjectError: nothing was ingested.
+        AssemblyError: the installed packages do not fit together.
+    """
+    from dagcast_core.contract import ExperimentSet
+
+    store = open_store(project)
+    measured = experiments(project)
+    chosen = {**project.config.serving, **(serving or {})}
+    assembly, plugins = assembled(project.config, measured, serving=chosen)
+    assembly.raise_problems()
+    shipped = [item for item in plugins.experiments if item.name not in {e.name for e in measured}]
+    together = ExperimentSet((*shipped, *measured), measured.covariances)
+    return Session(project, store, moments(project, store), plugins, assembly, together, chosen)

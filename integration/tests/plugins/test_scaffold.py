@@ -1,0 +1,150 @@
+"""A new team package is complete, passes its tests unedited, and nothing is half-made."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from dagcast.assembly import check_assembly
+from dagcast.errors import UsageError
+from dagcast.plugins import load_plugins
+from dagcast.scaffold import new_package
+
+ROOT = """\
+# The workspace.
+[project]
+name = "workspace"
+dependencies = [
+    "dagcast-core",
+]
+
+[tool.uv.workspace]
+members = ["packages/*", "integration"]
+
+[tool.uv.sources]
+dagcast-core = { workspace = true } # kept
+
+[tool.ruff]
+line-length = 100
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(ROOT)
+    return tmp_path
+
+
+def run_tests(package, *options):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "tests"],
+        cwd=package.folder,
+        env={**os.environ, "PYTHONPATH": str(package.folder / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_new_package_passes_the_model_contract_unedited(workspace):
+    package = new_package("wet-sessions", workspace)
+    ran = run_tests(package, "-W", "error")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "18 passed" in ran.stdout
+
+
+def test_deleting_an_inherited_test_fails_with_the_reason(workspace):
+    package = new_package("wet-sessions", workspace)
+    file = package.folder / "tests" / "test_model.py"
+    file.write_text(file.read_text() + "\n    test_state_dict_round_trip = None\n")
+    ran = run_tests(package)
+    assert ran.returncode != 0
+    reason = "TestWetSessionsContract deletes the inherited test 'test_state_dict_round_trip'"
+    assert reason in ran.stdout
+
+
+def test_new_package_is_listed_in_the_workspace_and_comments_are_kept(workspace):
+    new_package("wet-sessions", workspace)
+    text = (workspace / "pyproject.toml").read_text()
+    data = tomllib.loads(text)
+    assert data["project"]["dependencies"] == ["dagcast-core", "dagcast-wet-sessions"]
+    assert data["tool"]["uv"]["sources"]["dagcast-wet-sessions"] == {"workspace": True}
+    assert data["tool"]["ruff"]["line-length"] == 100
+    assert "# The workspace." in text
+    assert "# kept" in text
+
+
+def test_snapshot_of_a_new_package_is_current(workspace):
+    package = new_package("wet-sessions", workspace)
+    held = json.loads((package.folder / "contract.json").read_text())
+    assert held["distribution"] == "dagcast-wet-sessions"
+    assert held["contracts"][0]["outputs"][0]["name"] == "wet_sessions_draft"
+    assert all((workspace / name).is_file() for name in package.files)
+
+
+def test_several_new_packages_disturb_nobody(workspace, tmp_path, monkeypatch):
+    path = []
+    for name in ("wet-sessions", "night-fares"):
+        package = new_package(name, workspace)
+        info = tmp_path / "site" / f"{package.module}-0.1.0.dist-info"
+        info.mkdir(parents=True)
+        info.joinpath("METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {package.distribution}\nVersion: 0.1.0\n"
+        )
+        info.joinpath("entry_points.txt").write_text(
+            f"[dagcast.models]\n{name} = {package.module}.plugin\n"
+        )
+        monkeypatch.syspath_prepend(package.folder / "src")
+        path = [str(info.parent)]
+    plugins = load_plugins(path=path)
+    assembly = check_assembly(plugins, required=(), levers=())
+    assert assembly.problems == ()
+    assert set(assembly.order) == {"wet-sessions", "night-fares"}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Weather", "weather_sessions", "-x", "2nd", "a b", "../up", "class"]
+)
+def test_unusable_name_is_refused_and_nothing_is_written(workspace, name):
+    with pytest.raises(UsageError, match="expected lower-case words joined by hyphens"):
+        new_package(name, workspace)
+    assert list(workspace.iterdir()) == [workspace / "pyproject.toml"]
+
+
+def test_second_package_of_a_name_is_refused(workspace):
+    new_package("wet-sessions", workspace)
+    before = (workspace / "pyproject.toml").read_text()
+    with pytest.raises(UsageError, match="expected a name that is not in the workspace yet"):
+        new_package("wet-sessions", workspace)
+    assert (workspace / "pyproject.toml").read_text() == before
+
+
+def test_folder_that_is_no_workspace_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="expected the root of a uv workspace"):
+        new_package("wet-sessions", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    with pytest.raises(UsageError, match="expected the root of a uv workspace"):
+        new_package("wet-sessions", tmp_path)
+    assert not (tmp_path / "packages").exists()
+
+
+def test_root_without_a_list_of_sources_is_refused_before_anything_is_made(workspace):
+    root = workspace / "pyproject.toml"
+    root.write_text(ROOT.replace("[tool.uv.sources]", "[tool.uv.other]"))
+    with pytest.raises(UsageError, match="expected a line"):
+        new_package("wet-sessions", workspace)
+    assert not (workspace / "packages").exists()
+
+
+def test_package_that_cannot_be_finished_leaves_nothing(workspace, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("dagcast.scaffold._declared", fail)
+    with pytest.raises(OSError, match="disk full"):
+        new_package("wet-sessions", workspace)
+    assert list((workspace / "packages").iterdir()) == []
+    assert (workspace / "pyproject.toml").read_text() == ROOT

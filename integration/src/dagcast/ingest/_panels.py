@@ -123,17 +123,22 @@ def read_congestion_panel(data_folder: Path | str) -> tuple[pd.DataFrame, dict[s
 
 def _m4(path: Path) -> dict[str, Values]:
     """Series by name; the first column names them, and short ones end in blanks."""
-    frame = read_csv(path, ("V1", "V2"))
-    names = frame["V1"].tolist()
-    cells = frame.drop(columns="V1").to_numpy(dtype=str)
+    wanted = "a CSV table whose first column names series of numbers"
+    try:
+        frame = pd.read_csv(path, dtype={0: str}, index_col=0)
+        cells = frame.to_numpy(dtype=np.float64)
+    except (OSError, ValueError) as error:
+        found = "no such file" if isinstance(error, OSError) else f"other content ({error})"
+        raise SourceError(
+            path.name, wanted, found, "Take the file from the competition's own release."
+        ) from error
     series: dict[str, Values] = {}
-    for name, row in zip(names, cells, strict=True):
-        filled = np.isin(np.char.strip(row), ("", "NA"), invert=True)
-        length = int(filled.sum())
-        if not filled[:length].all():
+    for name, row in zip(frame.index.astype(str), cells, strict=True):
+        length = int(np.isfinite(row).sum())
+        if not np.isfinite(row[:length]).all():
             raise DataError(
                 f"cannot read series {name!r} of {path.name}: expected values up to its end; found "
                 f"a hole. Take the file from the competition's own release."
             )
-        series[name] = numbers(pd.Series(row[:length], name=name, dtype=str)).to_numpy()
+        series[name] = row[:length].copy()
     return series

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -46,14 +48,20 @@ class OpenSource:
     years: Years
 
 
-def connect(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """Opens an in-memory DuckDB whose zone is UTC."""
-    connection = duckdb.connect()
+def connect() -> duckdb.DuckDBPyConnection:
+    """A connection of its own, with its own temporary tables, whose zone is UTC."""
+    connection = _database(os.getpid()).cursor()
     connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@lru_cache(maxsize=1)
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    # Starting a database costs fifty times as much as connecting to one. It lives in memory and
+    # holds nothing between calls; a forked process must not use its parent's, whose threads are
+    # not there.
+    connection = duckdb.connect()
     connection.execute("SET enable_progress_bar = false")
-    if folder is not None:
-        # What does not fit in memory spills beside the store, not into the working directory.
-        connection.execute(f"SET temp_directory = {text(str(folder))}")
     return connection
 
 

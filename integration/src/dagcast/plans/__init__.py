@@ -1,19 +1,33 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
+from dagcast.plans._limits import (
+    BudgetLimit,
+    LeverBounds,
+    Limits,
+    OutcomeBound,
+    Ramp,
+    resolve_limits,
+)
 from dagcast.plans._outlook import Estimate, Outlook, Path3, make_outlook, overall, together
 from dagcast.plans._proposal import COLUMNS, read_proposal
 from dagcast.plans._summary import LimitRow, PlanSummary, Sensitivity
 
 __all__ = [
     "COLUMNS",
+    "BudgetLimit",
     "Estimate",
+    "LeverBounds",
     "LimitRow",
+    "Limits",
+    "OutcomeBound",
     "Outlook",
     "Path3",
     "PlanSummary",
+    "Ramp",
     "Sensitivity",
     "make_outlook",
     "overall",
     "read_proposal",
+    "resolve_limits",
     "together",
 ]

@@ -1,0 +1,128 @@
+"""Limits are amounts, or multiples of recent weeks worked out by label."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast.config import Budget, Config, Guardrail, Lever, RampLimit
+from dagcast.errors import ConfigError, UsageError
+from dagcast.plans import resolve_limits
+from dagcast_core.contract import Quantity
+from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.tensor import IndexTensor, Panel
+
+HOURS = pd.date_range("2026-03-02", periods=336, freq="h", tz="UTC", unit="us")
+REGIONS = pd.Index(["LAX", "SFO"])
+SPEND = Quantity("spend", dims=(INCENTIVE, REGION, HOUR), unit="USD/h")
+ETA = Quantity("eta", dims=(REGION, HOUR), unit="min")
+SESSIONS = Quantity("sessions", dims=(REGION, HOUR), unit="session/h")
+PROFIT = Quantity("profit", dims=(REGION, HOUR), unit="USD/h")
+QUANTITIES = {item.name: item for item in (SPEND, ETA, SESSIONS, PROFIT)}
+
+
+def tensor(values, name, **labels):
+    indexes = {**{dim: pd.Index(found) for dim, found in labels.items()}, "hour": HOURS}
+    return IndexTensor(torch.from_numpy(np.ascontiguousarray(values)), indexes, name)
+
+
+@pytest.fixture
+def recent():
+    spend = np.zeros((2, 2, 336))
+    spend[0, 0], spend[0, 1], spend[1, 1] = 1.0, 2.0, 4.0
+    eta = np.broadcast_to([[5.0], [3.0]], (2, 336)).copy()
+    sessions = np.ones((2, 336))
+    eta[0, 0], sessions[0, 0] = 100.0, 3.0
+    # The first week of SFO is missing: it opened later.
+    eta[1, :168] = sessions[1, :168] = np.nan
+    return Panel(
+        [
+            tensor(spend, "spend", incentive=["bonus", "streak"], region=REGIONS),
+            tensor(eta, "eta", region=REGIONS),
+            tensor(sessions, "sessions", region=REGIONS),
+            tensor(np.full((2, 336), 10.0), "profit", region=REGIONS),
+        ]
+    )
+
+
+def resolved(recent, **settings):
+    settings.setdefault("levers", {"spend": Lever(upper=9.0)})
+    return resolve_limits(Config(**settings), recent, 168, QUANTITIES)
+
+
+def test_budget_is_a_multiple_of_a_recent_week(recent):
+    limits = resolved(
+        recent,
+        budgets=(
+            Budget(lever="spend", of_recent=1.5),
+            Budget(lever="spend", of_recent=1.0, by=("region",)),
+            Budget(lever="spend", of_recent=1.0, by=("region",), where={"incentive": ("bonus",)}),
+            Budget(lever="spend", limit=7.0, by=("incentive",)),
+        ),
+    )
+    found = [item.limits for item in limits.budgets]
+    assert found[0] == {"": pytest.approx(1.5 * 7 * 168)}
+    assert found[1] == {"LAX": pytest.approx(168.0), "SFO": pytest.approx(6 * 168.0)}
+    assert found[2] == {"LAX": pytest.approx(168.0), "SFO": pytest.approx(2 * 168.0)}
+    assert found[3] == {"bonus": 7.0, "streak": 7.0}
+
+
+def test_guardrail_weighs_and_leaves_out_missing_hours(recent):
+    limits = resolved(
+        recent,
+        guardrails=(
+            Guardrail(quantity="eta", of_recent=1.1, by=("region",), weight="sessions"),
+            Guardrail(quantity="profit", sense=">=", of_recent=0.9, reduce="sum"),
+            Guardrail(quantity="eta", limit=6.0),
+        ),
+    )
+    eta, profit, fixed = limits.outcomes
+    assert eta.limits["LAX"] == pytest.approx(1.1 * (3 * 100 + 335 * 5) / 338)
+    assert eta.limits["SFO"] == pytest.approx(3.3)
+    assert profit.limits == {"": pytest.approx(0.9 * 10 * 2 * 168)}
+    assert profit.unit == "USD"
+    assert fixed.limits == {"": 6.0}
+
+
+def test_bounds_and_ramps_follow_the_largest_recent_cell(recent):
+    limits = resolved(
+        recent,
+        levers={"spend": Lever(upper_of_recent=2.0)},
+        ramps=(
+            RampLimit(lever="spend", of_upper=0.25),
+            RampLimit(lever="spend", step=1, limit=3.0),
+        ),
+    )
+    assert limits.bounds[0].upper == 8.0
+    assert [(ramp.step, ramp.limit) for ramp in limits.ramps] == [(24, 2.0), (1, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"budgets": (Budget(lever="spent", limit=1.0),)}, UsageError, "Did you mean 'spend'"),
+        ({"guardrails": (Guardrail(quantity="etaa", limit=1.0),)}, UsageError, "'etaa'"),
+        ({"levers": {"spned": Lever(upper=1.0)}}, UsageError, "Did you mean 'spend'"),
+        (
+            {"budgets": (Budget(lever="spend", limit=1.0, by=("city",)),)},
+            ConfigError,
+            "a dim of incentive, region",
+        ),
+        (
+            {"budgets": (Budget(lever="spend", limit=1.0, where={"region": ("SFo",)}),)},
+            UsageError,
+            "Did you mean 'SFO'",
+        ),
+    ],
+)
+def test_misspelt_names_are_refused_with_the_nearest(recent, settings, error, message):
+    with pytest.raises(error, match=message):
+        resolved(recent, **settings)
+
+
+def test_multiple_of_nothing_is_refused(recent):
+    nothing = recent.assign(spend=recent["spend"] * 0.0, eta=recent["eta"] * float("nan"))
+    with pytest.raises(ConfigError, match="upper_of_recent multiplies"):
+        resolved(nothing, levers={"spend": Lever(upper_of_recent=2.0)})
+    with pytest.raises(ConfigError, match="recent values of 'eta'"):
+        resolved(nothing, guardrails=(Guardrail(quantity="eta", of_recent=1.0),))

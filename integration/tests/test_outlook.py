@@ -1,0 +1,95 @@
+"""An outlook pairs its arms by draw and combines regions as the contracts say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast.errors import ProjectError
+from dagcast.plans import Outlook, make_outlook
+from dagcast_core.contract import Quantity, Weighted
+from dagcast_core.dims import HOUR, REGION
+from dagcast_core.tensor import IndexTensor, Panel
+
+HOURS = pd.date_range("2026-03-02", periods=3, freq="h", tz="UTC", unit="us")
+REGIONS = pd.Index(["LAX", "SFO"])
+RIDES = Quantity(
+    "rides", dims=(REGION, HOUR), unit="ride/h", aggregation={"region": "sum", "hour": "sum"}
+)
+ETA = Quantity(
+    "eta",
+    dims=(REGION, HOUR),
+    unit="min",
+    aggregation={"region": Weighted("rides"), "hour": Weighted("rides")},
+)
+NOISE = np.random.default_rng(0).normal(size=40)
+
+
+def tensor(values, name):
+    return IndexTensor(
+        torch.tensor(values, dtype=torch.float64), {"region": REGIONS, "hour": HOURS}, name
+    )
+
+
+def predict(inputs, draw):
+    """Rides follow spend with an uncertain level that all arms share."""
+    level = 100.0 if draw is None else 100.0 + 50.0 * NOISE[draw]
+    rides = inputs["spend"] + level
+    eta = inputs["spend"] * 0.0 + tensor([[4.0] * 3, [8.0] * 3], "eta")
+    return Panel([rides.named("rides"), eta.named("eta")])
+
+
+@pytest.fixture
+def outlook():
+    spend = tensor([[0.0, 0.0, 0.0], [200.0, 200.0, 200.0]], "spend")
+    return make_outlook(
+        {"plan": Panel([spend]), "none": Panel([spend * 0.0])},
+        predict,
+        draws=40,
+        level=0.9,
+        quantities=(RIDES, ETA),
+        combined={"objective": {"rides": 2.0, "eta": -1.0}},
+    )
+
+
+def test_first_row_is_all_regions_together(outlook):
+    rides, eta = outlook.paths["plan"]["rides"], outlook.paths["plan"]["eta"]
+    np.testing.assert_allclose(rides.mid, [[400.0] * 3, [100.0] * 3, [300.0] * 3])
+    np.testing.assert_allclose(eta.mid[0], 4.0 * 0.25 + 8.0 * 0.75)
+
+
+def test_totals_sum_or_weigh_over_regions_and_hours(outlook):
+    assert outlook.totals["plan"]["rides"].mid == pytest.approx(1200.0)
+    assert outlook.totals["plan"]["eta"].mid == pytest.approx(7.0)
+    assert outlook.totals["plan"]["objective"].mid == pytest.approx(2400.0 - 7.0)
+
+
+def test_difference_between_arms_is_surer_than_either_arm(outlook):
+    total = outlook.totals["plan"]["rides"]
+    difference = outlook.differences["none"]["rides"]
+    assert difference.mid == pytest.approx(600.0)
+    assert difference.high - difference.low < 1e-9
+    assert total.high - total.low > 500
+
+
+def test_interval_holds_its_share_of_the_draws(outlook):
+    path = outlook.paths["none"]["rides"]
+    levels = 100.0 + 50.0 * NOISE
+    assert path.low[1, 0] == pytest.approx(np.quantile(levels, 0.05))
+    assert path.high[1, 0] == pytest.approx(np.quantile(levels, 0.95))
+
+
+def test_saved_outlook_reads_back_the_same(outlook, tmp_path):
+    outlook.save(tmp_path)
+    read = Outlook.load(tmp_path)
+    assert (read.regions, read.hours, read.units) == (outlook.regions, outlook.hours, outlook.units)
+    assert read.totals == outlook.totals
+    assert read.differences == outlook.differences
+    np.testing.assert_array_equal(read.paths["plan"]["eta"].high, outlook.paths["plan"]["eta"].high)
+
+
+def test_damaged_outlook_is_refused(outlook, tmp_path):
+    outlook.save(tmp_path)
+    (tmp_path / "outlook.safetensors").write_bytes(b"cut")
+    with pytest.raises(ProjectError, match="Make the plan again"):
+        Outlook.load(tmp_path)

@@ -1,0 +1,56 @@
+"""Integration releases: a set of packages that passed every gate together."""
+
+from dagcast.release._environment import installed_packages
+from dagcast.release._gates import (
+    REQUIRED_GATES,
+    AssemblyGate,
+    ConformanceGate,
+    EvolutionGate,
+    Gate,
+    MetricsGate,
+    affected,
+    changed,
+    default_gates,
+)
+from dagcast.release._manifest import GateResult, Manifest, Metric, Package
+from dagcast.release._registry import (
+    ReleaseError,
+    Shown,
+    Turn,
+    current,
+    history,
+    promote,
+    propose,
+    rollback,
+    show,
+    summary,
+    verify,
+)
+
+__all__ = [
+    "REQUIRED_GATES",
+    "AssemblyGate",
+    "ConformanceGate",
+    "EvolutionGate",
+    "Gate",
+    "GateResult",
+    "Manifest",
+    "Metric",
+    "MetricsGate",
+    "Package",
+    "ReleaseError",
+    "Shown",
+    "Turn",
+    "affected",
+    "changed",
+    "current",
+    "default_gates",
+    "history",
+    "installed_packages",
+    "promote",
+    "propose",
+    "rollback",
+    "show",
+    "summary",
+    "verify",
+]

@@ -1,0 +1,88 @@
+"""What is installed: versions, contents and contracts of the packages of a set."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from dagcast.errors import UsageError
+from dagcast.plugins import Plugins
+from dagcast.release._manifest import Package
+
+FRAMEWORK = ("dagcast", "dagcast-core", "dagcast-testing")
+
+
+def installed_packages(plugins: Plugins) -> tuple[Package, ...]:
+    """Describe the framework and every package that registers a plugin.
+
+    Raises:
+        UsageError: a package's files cannot be found.
+    """
+    names = {*FRAMEWORK, *(plugin.distribution for plugin in plugins.plugins)}
+    found = []
+    for name in sorted(names):
+        contracts = tuple(c for plugin in plugins.of(name) for c in plugin.contracts)
+        roots = {plugin.module.__name__.partition(".")[0] for plugin in plugins.of(name)}
+        module = roots.pop() if roots else name.replace("-", "_")
+        version = importlib.metadata.version(name)
+        found.append(Package(name, version, content_hash(module), contracts))
+    return tuple(found)
+
+
+def content_hash(module: str) -> str:
+    """Return the sha256 over path and bytes of every file of an importable package.
+
+    Raises:
+        UsageError: no such package can be found.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            f"an importable package {module!r}",
+            "none",
+            "Install it, then propose the release again.",
+        )
+    total = hashlib.sha256()
+    for root in map(Path, sorted(spec.submodule_search_locations)):
+        for file in sorted(_files(root)):
+            total.update(f"{file.relative_to(root).as_posix()}\0".encode())
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _files(root: Path) -> Iterable[Path]:
+    # Caches are made by running, not by releasing.
+    return (
+        path
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    )
+
+
+def installed_environment() -> tuple[str, ...]:
+    """List every installed distribution as ``name==version``."""
+    found = {
+        f"{name.lower()}=={item.version}"
+        for item in importlib.metadata.distributions()
+        if (name := item.metadata["Name"])
+    }
+    return tuple(sorted(found))
+
+
+def source_commit(folder: Path) -> str:
+    """Return the commit that ``folder`` is at, with ``+changes`` if files differ; else nothing."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit + ("+changes" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    ran = subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return ran.stdout.strip()

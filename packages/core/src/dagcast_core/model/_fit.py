@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
 import torch
@@ -18,8 +18,7 @@ from dagcast_core.model._evidence import (
     conflicts_among,
     weights_of,
 )
-from dagcast_core.model._flat import FlatParameters
-from dagcast_core.model._joint import Anchor, fit_jointly
+from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec, minimise
 from dagcast_core.model._precision import Precision, precision_of
@@ -32,7 +31,7 @@ from dagcast_core.tensor import Panel
 
 Progress: TypeAlias = Callable[[str, int, float], None]
 
-# Own fits that read a latent quantity are repeated after the joint fit has moved it.
+# Latent inputs follow what the joint fit has moved, and the joint fit follows them once more.
 _ROUNDS = 2
 
 
@@ -47,6 +46,7 @@ def fit(
     joint: bool = True,
     widening: Widening | None = None,
     only: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> FitReport:
     """Fit a model in place.
 
@@ -66,6 +66,7 @@ def fit(
         joint: whether to take the joint step.
         widening: how experiments lose information with age, dose and brevity.
         only: names of members to fit; others keep their parameters but predict.
+        seed: of the draws.
 
     Returns:
         What was reached; look at ``status``, or call ``raise_unconverged()``.
@@ -88,18 +89,8 @@ def fit(
     report = fitting.report(moved, time.monotonic() - began)
     if draws is None:
         return report
-    from dagcast_core.model._draws import laplace_draws
-
-    sample = laplace_draws(collection, history, measured, draws, widening=widening)
-    return FitReport(
-        report.members,
-        report.experiments,
-        report.conflicts,
-        report.joint_converged,
-        time.monotonic() - began,
-        report.notes,
-        sample,
-    )
+    sample = fitting.draws(draws, seed)
+    return replace(report, draws=sample, seconds=time.monotonic() - began)
 
 
 @final
@@ -113,14 +104,14 @@ class _Own:
     after: dict[str, float]
     minimum: Minimum
     trainable: bool
+    precision: Precision | None
 
 
 @final
 @dataclass(frozen=True)
 class _Moved:
-    """The joint fit: which units moved, by how much, and whether that settled."""
+    """The joint fit: how far parameters moved, and whether that settled."""
 
-    names: tuple[str, ...]
     own_effects: Mapping[str, float]
     movement: Mapping[str, Mapping[str, Movement]]
     converged: bool
@@ -184,25 +175,38 @@ class _Fitting:
 
     def _fit_unit(self, unit: Unit, evidence: Evidence, trainable: bool) -> _Own:
         before = unit.losses()
+        if not trainable or not unit.flat.size:
+            return _Own(unit, evidence, before, before, _nothing(unit), False, None)
         name = unit.name
-        spec = self._spec(unit)
-
-        def objective() -> torch.Tensor:
-            return unit.loss() + evidence.misfit()
 
         def report(iteration: int, loss: float) -> None:
             if self.progress is not None:
                 self.progress(name, iteration, loss)
 
         try:
-            if trainable:
-                minimum = minimise(objective, unit.flat, spec, report)
-            else:
-                minimum = minimise(objective, FlatParameters([]), spec)
-        except FloatingPointError:
+            certain = precision_of(unit)
+            minimum = minimise(
+                unit.loss,
+                unit.flat,
+                self._spec(unit),
+                lambda vector: certain.solve(vector.unsqueeze(-1)).squeeze(-1),
+                report,
+            )
+        except (FloatingPointError, torch.linalg.LinAlgError):
             unit.raise_non_finite()
             raise
-        return _Own(unit, evidence, before, unit.losses(), minimum, trainable)
+        precision: Precision | None = None
+        if len(evidence):
+            precision = precision_of(unit)
+            agreed = fit_jointly([unit], [precision], evidence)
+            minimum = replace(
+                minimum,
+                converged=minimum.converged and agreed.converged,
+                iterations=minimum.iterations + agreed.iterations,
+                gradient_norm=agreed.gradient_norm,
+                expected_gain=agreed.expected_gain,
+            )
+        return _Own(unit, evidence, before, unit.losses(), minimum, True, precision)
 
     def _spec(self, unit: Unit) -> OptimizerSpec:
         specs = [part.model.optimizer() for part in unit.parts]
@@ -268,60 +272,52 @@ class _Fitting:
         used = self.measured.without(
             *(e.name for e in self.measured if not touched & set(self.paths[e.name]))
         )
-        precisions = {group: precision_of(self.own[group].unit) for group in moving}
         own_effects = self._effects()
         homes = {group: self.own[group].unit.flat.read() for group in moving}
-        moves: list[torch.Tensor] | None = None
+        precisions = {group: self._precision(group) for group in moving}
+        converged = False
         for round_ in range(_ROUNDS):
             if round_:
-                moves = self._settle_downstream(moving, homes)
+                self._refresh_inputs(moving)
             evidence = self._evidence(used)
-            anchors = [
-                _anchor(self.own[group].unit, homes[group], precisions[group]) for group in moving
-            ]
-            result = fit_jointly(anchors, evidence, moves)
-            moves = list(result.moves)
-        with torch.no_grad():
-            for group in moving:
-                self._publish(self.own[group].unit)
+            result = fit_jointly(
+                [self.own[group].unit for group in moving],
+                [precisions[group] for group in moving],
+                evidence,
+            )
+            converged = result.converged
+        for group in self.groups:
+            self._publish(self.own[group].unit)
         movement = _movements(
             [self.own[group].unit for group in moving],
             [precisions[group] for group in moving],
             [self.own[group].evidence for group in moving],
-            result.moves,
+            [self.own[group].unit.flat.read() - homes[group] for group in moving],
         )
-        return _Moved(tuple(touched), own_effects, movement, result.converged)
+        return _Moved(own_effects, movement, converged)
 
-    def _settle_downstream(
-        self, moving: Sequence[tuple[str, ...]], homes: dict[tuple[str, ...], torch.Tensor]
-    ) -> list[torch.Tensor]:
-        """Refit units whose latent inputs the joint fit has moved; update their anchors."""
+    def _precision(self, group: tuple[str, ...]) -> Precision:
+        own = self.own[group]
+        return own.precision or precision_of(own.unit)
+
+    def _refresh_inputs(self, moving: Sequence[tuple[str, ...]]) -> None:
+        """Give every unit the latent inputs that the joint fit has moved; refit bystanders."""
         stale: set[str] = set()
         for group in self.groups:
             own = self.own[group]
-            reads = {item.name for part in own.unit.parts for item in part.model.contract.inputs}
-            if group in moving or reads & stale:
-                if reads & stale and own.trainable:
-                    joint = own.unit.flat.read()
-                    unit = build_unit(
-                        self.collection, group, self.history, self.values, self.hidden
-                    )
-                    if group in homes:
-                        unit.flat.write(homes[group])
+            contracts = [part.model.contract for part in own.unit.parts]
+            reads = {name for contract in contracts for name in contract.input_names}
+            if reads & stale:
+                unit = build_unit(self.collection, group, self.history, self.values, self.hidden)
+                if group in moving or not own.trainable:
+                    self.own[group] = replace(own, unit=unit)
+                else:
                     fresh = self._fit_unit(unit, self._evidence(self._inside(group)), True)
-                    fresh.before = own.before
-                    self.own[group] = fresh
-                    if group in homes:
-                        homes[group] = unit.flat.read()
-                        unit.flat.write(joint)
+                    self.own[group] = replace(fresh, before=own.before)
+            if group in moving or reads & stale:
                 self._publish(self.own[group].unit)
-                stale.update(
-                    q
-                    for part in own.unit.parts
-                    for q in part.model.contract.output_names
-                    if q not in self.history
-                )
-        return [self.own[group].unit.flat.read() - homes[group] for group in moving]
+                made = {name for contract in contracts for name in contract.output_names}
+                stale |= made - set(self.history)
 
     def _effects(self) -> dict[str, float]:
         with torch.no_grad():
@@ -389,9 +385,10 @@ def _chosen(collection: ModelCollection, only: Iterable[str] | None) -> frozense
     return frozenset(leaf for name in only for leaf in collection.leaves_within(name))
 
 
-def _anchor(unit: Unit, home: torch.Tensor, precision: Precision) -> Anchor:
-    _, gradient = unit.flat.value_and_gradient(unit.loss, home)
-    return Anchor(unit.flat, home, gradient, precision)
+def _nothing(unit: Unit) -> Minimum:
+    """What is reported of a unit whose parameters are held."""
+    loss = sum(unit.losses().values())
+    return Minimum(True, loss, loss, 0, 0.0, 0.0, "nothing to fit")
 
 
 def _movements(

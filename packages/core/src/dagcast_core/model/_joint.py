@@ -1,131 +1,140 @@
-"""Joint agreement with experiments, anchored at each model's own fit.
+"""Agreement with experiments, anchored at each model's own fit.
 
-The own loss of each unit is replaced by its second-order expansion around the own fit,
-``g' d + d' H d / 2``, in which latent inputs are held (a *cut* posterior, as in Jacob et al.
-(2017), arXiv:1708.08719): confounded data of one team cannot move another team's causal
-parameters. To that the experiments are added, and the sum is minimised by Gauss-Newton steps in
-the space of the experiments, which are few. Where an experiment crosses teams, the model that is
-least certain moves most.
+Minimised is the sum of the units' own losses and the experiments' misfit. Latent inputs of the own
+losses are held (a *cut* posterior, as in Jacob et al. (2017), arXiv:1708.08719): confounded data
+of one team cannot move another team's causal parameters, only an experiment can. Each step is a
+Gauss-Newton step: own losses enter with their gradient and the precision of the own fit, the
+experiments, which are few, with their derivatives, so that a step is solved in the space of the
+experiments. Where an experiment crosses teams, the model that is least certain moves most.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import torch
 
+from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._evidence import Evidence
-from dagcast_core.model._flat import FlatParameters
 from dagcast_core.model._precision import Precision
+from dagcast_core.model._unit import Unit
 
-_STEPS = 25
-_TOLERANCE = 1e-4
-
-
-@final
-@dataclass(frozen=True)
-class Anchor:
-    """The own fit of one unit, to second order.
-
-    Attributes:
-        flat: its parameters.
-        center: their values at the own fit.
-        gradient: of the own loss without experiments, at the center.
-        precision: its Hessian there.
-    """
-
-    flat: FlatParameters
-    center: torch.Tensor
-    gradient: torch.Tensor
-    precision: Precision
+_STEPS = 40
+_TOLERANCE = 0.01
 
 
 @final
 @dataclass(frozen=True)
 class JointResult:
-    """Where the joint fit ended.
+    """Where the fit with experiments ended.
 
     Attributes:
-        moves: displacement from the center, by unit.
-        misfit: of the experiments, nats.
         converged: whether the last step was negligible.
         iterations: Gauss-Newton steps taken.
+        expected_gain: how much further the sum could fall, to second order, nats.
+        gradient_norm: of the sum, nats per unit of raw parameter.
     """
 
-    moves: tuple[torch.Tensor, ...]
-    misfit: float
     converged: bool
     iterations: int
+    expected_gain: float
+    gradient_norm: float
 
 
 def fit_jointly(
-    anchors: Sequence[Anchor], evidence: Evidence, start: Sequence[torch.Tensor] | None = None
+    units: Sequence[Unit], precisions: Sequence[Precision], evidence: Evidence
 ) -> JointResult:
-    """Minimise anchored own losses plus the experiments' misfit; parameters are left there.
+    """Minimise own losses plus the experiments' misfit; parameters are left at the minimum.
 
     Args:
-        anchors: own fits of all units on a path.
+        units: all units on a path, at their own fits.
+        precisions: of their own fits.
         evidence: all experiments whose paths touch them.
-        start: displacements to begin with; 0 by default.
     """
-    free = [
-        -anchor.precision.solve(anchor.gradient.unsqueeze(-1)).squeeze(-1) for anchor in anchors
-    ]
-    moves = [torch.zeros_like(anchor.center) for anchor in anchors]
-    if start is not None:
-        moves = [move.clone() for move in start]
-    _write(anchors, moves)
-    merit = _merit(anchors, moves, evidence)
-    converged, steps = False, 0
+    at = [unit.flat.read() for unit in units]
+    merit = _merit(units, at, evidence)
+    gain, norm, steps = math.inf, math.inf, 0
+    converged = False
     while not converged and steps < _STEPS:
         steps += 1
-        residuals, slopes = evidence.linearised([anchor.flat for anchor in anchors])
-        gains = [a.precision.solve(g.mT) for a, g in zip(anchors, slopes, strict=True)]
-        innovation = evidence.covariance.clone()
-        expected = residuals.clone()
-        for gain, slope, move, home in zip(gains, slopes, moves, free, strict=True):
-            innovation += slope @ gain
-            expected += slope @ (home - move)
-        pull = torch.linalg.solve(innovation, expected)
-        goals = [home - gain @ pull for home, gain in zip(free, gains, strict=True)]
-        moves, fell, merit = _search(anchors, moves, goals, merit, evidence)
-        converged = fell <= _TOLERANCE
-    with torch.no_grad():
-        misfit = float(evidence.misfit())
-    return JointResult(tuple(moves), misfit, converged, steps)
+        _write(units, at)
+        residuals, slopes = evidence.linearised([unit.flat for unit in units])
+        pulls = [
+            unit.flat.value_and_gradient(unit.loss, here)[1]
+            for unit, here in zip(units, at, strict=True)
+        ]
+        move, gain = _gauss_newton(precisions, evidence.covariance, residuals, slopes, pulls)
+        whitened = torch.linalg.solve(evidence.covariance, residuals)
+        norm = math.sqrt(
+            sum(
+                float((g + s.mT @ whitened).square().sum())
+                for g, s in zip(pulls, slopes, strict=True)
+            )
+        )
+        at, fell, merit = _search(units, at, move, merit, evidence)
+        converged = gain <= _TOLERANCE or (fell <= _TOLERANCE and gain <= 10 * _TOLERANCE)
+    _write(units, at)
+    return JointResult(converged, steps, gain, norm)
+
+
+def _gauss_newton(
+    precisions: Sequence[Precision],
+    covariance: torch.Tensor,
+    residuals: torch.Tensor,
+    slopes: Sequence[torch.Tensor],
+    pulls: Sequence[torch.Tensor],
+) -> tuple[list[torch.Tensor], float]:
+    """Minimum of the second-order model, and the fall to it that the model expects."""
+    free = [
+        -precision.solve(pull.unsqueeze(-1)).squeeze(-1)
+        for precision, pull in zip(precisions, pulls, strict=True)
+    ]
+    gains = [p.solve(slope.mT) for p, slope in zip(precisions, slopes, strict=True)]
+    innovation, expected = covariance.clone(), residuals.clone()
+    for gain, slope, home in zip(gains, slopes, free, strict=True):
+        innovation += slope @ gain
+        expected += slope @ home
+    weights = torch.linalg.solve(innovation, expected)
+    moves = [home - gain @ weights for home, gain in zip(free, gains, strict=True)]
+    after = residuals + sum(slope @ move for slope, move in zip(slopes, moves, strict=True))
+    fall = 0.5 * float(residuals @ torch.linalg.solve(covariance, residuals))
+    fall -= 0.5 * float(after @ torch.linalg.solve(covariance, after))
+    for precision, pull, move in zip(precisions, pulls, moves, strict=True):
+        fall -= float(pull @ move) + 0.5 * float(move @ precision.times(move))
+    return moves, max(fall, 0.0)
 
 
 def _search(
-    anchors: Sequence[Anchor],
-    moves: list[torch.Tensor],
-    goals: list[torch.Tensor],
+    units: Sequence[Unit],
+    at: list[torch.Tensor],
+    moves: Sequence[torch.Tensor],
     merit: float,
     evidence: Evidence,
 ) -> tuple[list[torch.Tensor], float, float]:
-    """Step towards the goal, halving while the true merit does not fall."""
+    """Take the step, halved while the sum does not fall."""
     length = 1.0
     while length > 1e-3:
-        trial = [m + length * (goal - m) for m, goal in zip(moves, goals, strict=True)]
-        _write(anchors, trial)
-        found = _merit(anchors, trial, evidence)
-        if found <= merit:
+        trial = [here + length * move for here, move in zip(at, moves, strict=True)]
+        found = _merit(units, trial, evidence)
+        if found <= merit and math.isfinite(found):
             return trial, merit - found, found
         length /= 2
-    _write(anchors, moves)
-    return moves, 0.0, merit
+    return at, 0.0, merit
 
 
-def _merit(anchors: Sequence[Anchor], moves: Sequence[torch.Tensor], evidence: Evidence) -> float:
-    with torch.no_grad():
-        total = float(evidence.misfit())
-    for anchor, move in zip(anchors, moves, strict=True):
-        total += float(anchor.gradient @ move)
-        total += 0.5 * float(move @ anchor.precision.times(move))
-    return total
+def _merit(units: Sequence[Unit], at: Sequence[torch.Tensor], evidence: Evidence) -> float:
+    _write(units, at)
+    try:
+        with torch.no_grad():
+            return float(evidence.misfit()) + sum(float(unit.loss()) for unit in units)
+    except ExperimentError:
+        # A step so long that an effect is no number any more is a step too long.
+        return math.inf
 
 
-def _write(anchors: Sequence[Anchor], moves: Sequence[torch.Tensor]) -> None:
-    for anchor, move in zip(anchors, moves, strict=True):
-        anchor.flat.write(anchor.center + move)
+def _write(units: Sequence[Unit], at: Sequence[torch.Tensor]) -> None:
+    for unit, here in zip(units, at, strict=True):
+        unit.flat.write(here)

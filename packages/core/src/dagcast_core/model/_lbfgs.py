@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 Evaluate = Callable[[torch.Tensor], tuple[float, torch.Tensor]]
+Precondition = Callable[[torch.Tensor], torch.Tensor]
 
 _DECREASE = 1e-4
 _CURVATURE = 0.9
@@ -31,13 +32,16 @@ class Iterate:
     gradient: torch.Tensor
 
 
-def lbfgs(evaluate: Evaluate, start: Iterate, memory: int) -> Iterator[Iterate]:
+def lbfgs(
+    evaluate: Evaluate, start: Iterate, memory: int, precondition: Precondition
+) -> Iterator[Iterate]:
     """Improve a point for as long as the caller asks and the line search finds anything better.
 
     Args:
         evaluate: value and gradient at a point.
         start: the first point.
         memory: number of past steps kept.
+        precondition: a first guess of the inverse Hessian, times a vector.
 
     Yields:
         Points of falling value.
@@ -45,15 +49,14 @@ def lbfgs(evaluate: Evaluate, start: Iterate, memory: int) -> Iterator[Iterate]:
     now = start
     steps: list[tuple[torch.Tensor, torch.Tensor, float]] = []
     while True:
-        direction = -_inverse_hessian_times(now.gradient, steps)
+        direction = -_inverse_hessian_times(now.gradient, steps, precondition)
         slope = float(direction @ now.gradient)
         if not slope < 0:
             if not steps:
                 return
             steps.clear()
             continue
-        first = 1.0 if steps else min(1.0, 1.0 / float(now.gradient.norm()))
-        found = _line_search(evaluate, now, direction, slope, first)
+        found = _line_search(evaluate, now, direction, slope)
         if found is None:
             if not steps:
                 return
@@ -69,7 +72,9 @@ def lbfgs(evaluate: Evaluate, start: Iterate, memory: int) -> Iterator[Iterate]:
 
 
 def _inverse_hessian_times(
-    vector: torch.Tensor, steps: list[tuple[torch.Tensor, torch.Tensor, float]]
+    vector: torch.Tensor,
+    steps: list[tuple[torch.Tensor, torch.Tensor, float]],
+    precondition: Precondition,
 ) -> torch.Tensor:
     result = vector.clone()
     weights = []
@@ -77,20 +82,19 @@ def _inverse_hessian_times(
         weight = rho * float(step @ result)
         result -= weight * change
         weights.append(weight)
-    if steps:
-        step, change, rho = steps[-1]
-        result /= rho * float(change @ change)
+    result = precondition(result)
     for (step, change, rho), weight in zip(steps, reversed(weights), strict=True):
         result += step * (weight - rho * float(change @ result))
     return result
 
 
 def _line_search(
-    evaluate: Evaluate, now: Iterate, direction: torch.Tensor, slope: float, first: float
+    evaluate: Evaluate, now: Iterate, direction: torch.Tensor, slope: float
 ) -> Iterate | None:
     """A point that meets the strong Wolfe conditions, or the best that decreases enough."""
     before, before_value, before_slope = 0.0, now.value, slope
-    length, best = first, None
+    length: float = 1.0
+    best: Iterate | None = None
     for trial in range(_TRIALS):
         point = _at(evaluate, now, direction, length)
         point_slope = float(point.gradient @ direction)

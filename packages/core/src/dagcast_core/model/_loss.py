@@ -88,6 +88,10 @@ class FitnessTerm(LossTerm):
     def nats(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
         """The unweighted term on raw tensors of one layout."""
 
+    @abstractmethod
+    def information(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
+        """Fisher information of each cell about its prediction, unweighted; 0 where hidden."""
+
 
 @final
 @dataclass(frozen=True)
@@ -107,24 +111,36 @@ class SquaredError(FitnessTerm):
 
     def nats(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
         """The unweighted term on raw tensors of one layout."""
-        actual, weight = target.actual, target.weight
-        if self.log:
-            weight = torch.where(actual > 0, weight, torch.zeros_like(weight))
-            actual = actual.clamp(min=_TINY).log()
-            predicted = predicted.clamp(min=_TINY).log()
-        observed = weight > 0
-        # `where` before squaring: a hidden cell then has gradient 0 even if its error is huge.
-        error = torch.where(observed, predicted - actual, torch.zeros_like(actual))
-        squares = (weight * error * error).sum()
+        squares, count, _ = self._squares(predicted, target)
         if self.sigma is not None:
             return 0.5 * squares / self.sigma**2
-        count = target.count if not self.log else (target.decay * observed).sum()
         if not float(count):
             return squares * 0.0
-        spread = torch.where(observed, actual, torch.zeros_like(actual))
+        return 0.5 * count * torch.log(squares / count)
+
+    def information(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
+        """Fisher information of each cell about its prediction, unweighted; 0 where hidden."""
+        squares, count, weight = self._squares(predicted, target)
+        variance = self.sigma**2 if self.sigma is not None else squares / count.clamp(min=1.0)
+        return weight / variance / (predicted.clamp(min=_TINY) ** 2 if self.log else 1.0)
+
+    def _squares(
+        self, predicted: torch.Tensor, target: Target
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Weighted sum of squared errors, effective number of cells, and their weights."""
+        actual, weight, count = target.actual, target.weight, target.count
+        if self.log:
+            weight = torch.where(actual > 0, weight, torch.zeros_like(weight))
+            count = (target.decay * (weight > 0)).sum()
+            actual = actual.clamp(min=_TINY).log()
+            predicted = predicted.clamp(min=_TINY).log()
+        hidden = torch.zeros_like(actual)
+        # `where` before squaring: a hidden cell then has gradient 0 even if its error is huge.
+        error = torch.where(weight > 0, predicted - actual, hidden)
+        spread = torch.where(weight > 0, actual, hidden)
         # A perfect fit must not send the logarithm to minus infinity.
         floor = 1e-12 * (weight * spread * spread).sum().clamp(min=_TINY)
-        return 0.5 * count * torch.log((squares + floor) / count)
+        return (weight * error * error).sum() + floor, count, weight
 
 
 @final
@@ -145,6 +161,10 @@ class Poisson(FitnessTerm):
         hidden = torch.zeros_like(loss)
         return torch.where(target.weight > 0, target.weight * loss, hidden).sum() / self.dispersion
 
+    def information(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
+        """Fisher information of each cell about its prediction, unweighted; 0 where hidden."""
+        return target.weight / predicted.clamp(min=1e-8) / self.dispersion
+
 
 @final
 @dataclass(frozen=True)
@@ -159,17 +179,8 @@ class NegativeBinomial(FitnessTerm):
 
     def nats(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
         """The unweighted term on raw tensors of one layout."""
-        actual = target.actual
+        actual, size = target.actual, self._size()
         mean = predicted.clamp(min=1e-8)
-        if isinstance(self.concentration, LabelledParameter):
-            size = self.concentration.value().tensor
-            if size.ndim:
-                raise ModelError(
-                    f"the concentration of NegativeBinomial({self.name!r}) has dims "
-                    f"{self.concentration.dims}; expected a scalar parameter."
-                )
-        else:
-            size = torch.tensor(self.concentration, dtype=mean.dtype)
         loss = (
             torch.lgamma(size)
             + torch.lgamma(actual + 1)
@@ -178,6 +189,22 @@ class NegativeBinomial(FitnessTerm):
             + actual * (torch.log(mean + size) - mean.log())
         )
         return torch.where(target.weight > 0, target.weight * loss, torch.zeros_like(loss)).sum()
+
+    def information(self, predicted: torch.Tensor, target: Target) -> torch.Tensor:
+        """Fisher information of each cell about its prediction, unweighted; 0 where hidden."""
+        mean = predicted.clamp(min=1e-8)
+        return target.weight / (mean + mean * mean / self._size().detach())
+
+    def _size(self) -> torch.Tensor:
+        if not isinstance(self.concentration, LabelledParameter):
+            return torch.tensor(self.concentration, dtype=torch.float64)
+        size = self.concentration.value().tensor
+        if size.ndim:
+            raise ModelError(
+                f"the concentration of NegativeBinomial({self.name!r}) has dims "
+                f"{self.concentration.dims}; expected a scalar parameter."
+            )
+        return size
 
 
 @final

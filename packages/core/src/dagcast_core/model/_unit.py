@@ -44,9 +44,20 @@ class Part:
     data: list[tuple[FitnessTerm, Target]] = field(default_factory=list)
     priors: list[ParameterTerm] = field(default_factory=list)
 
-    def inputs(self, outputs: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
-        """All inputs, given what the models before it in the unit produced."""
-        live = {q: outputs[q] if q in self.through else outputs[q].detach() for q in self.live}
+    def inputs(
+        self,
+        outputs: Mapping[str, IndexTensor],
+        held: Mapping[str, IndexTensor] | None = None,
+    ) -> dict[str, IndexTensor]:
+        """All inputs, given what the models before it in the unit produced.
+
+        Args:
+            outputs: of the models before it.
+            held: where inputs that no term reaches through are taken from; from ``outputs`` by
+                default.
+        """
+        cut = outputs if held is None else held
+        live = {q: outputs[q] if q in self.through else cut[q].detach() for q in self.live}
         return {**self.fixed, **live}
 
 
@@ -117,11 +128,15 @@ class Unit:
         }
 
     @torch.no_grad()
-    def outputs(self) -> dict[str, IndexTensor]:
-        """What the models predict from the inputs of the fit, detached."""
+    def outputs(self, held: Mapping[str, IndexTensor] | None = None) -> dict[str, IndexTensor]:
+        """What the models predict from the inputs of the fit, detached.
+
+        Args:
+            held: latent inputs that no term reaches through, kept at these values.
+        """
         outputs: dict[str, IndexTensor] = {}
         for part in self.parts:
-            outputs.update(part.model.run(part.inputs(outputs)))
+            outputs.update(part.model.run(part.inputs(outputs, held)))
         return outputs
 
     def raise_non_finite(self) -> None:

@@ -31,21 +31,10 @@ nox.options.sessions = [
 
 ROOT = Path(__file__).parent
 PYTHON = "3.11"
-TEAMS = ("sessions", "driver-hours", "eta", "pricing", "incentives")
+# Distribution name -> folder, relative to the root; a package that `dagcast new` adds is found too.
 PACKAGES = {
-    "dagcast-core": Path("packages/core"),
-    "dagcast-testing": Path("packages/testing"),
-    **{f"dagcast-{team}": Path(f"packages/{team}") for team in TEAMS},
-    "dagcast-simulator": Path("packages/simulator"),
-    "dagcast": Path("integration"),
-}
-# A change in a package affects itself and these (DESIGN section 1: who may import whom).
-DEPENDENTS = {
-    "dagcast-core": tuple(PACKAGES),
-    "dagcast-testing": (*(f"dagcast-{team}" for team in TEAMS), "dagcast"),
-    **{f"dagcast-{team}": ("dagcast",) for team in TEAMS},
-    "dagcast-simulator": ("dagcast",),
-    "dagcast": (),
+    nox.project.load_toml(file)["project"]["name"]: file.parent.relative_to(ROOT)
+    for file in sorted([*ROOT.glob("packages/*/pyproject.toml"), ROOT / "integration/pyproject.toml"])
 }
 
 # uv does not read pip's settings: without this it would ignore a local folder of wheels that
@@ -199,8 +188,10 @@ def affected(session: nox.Session) -> None:
         ["git", "diff", "--name-only", base], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.splitlines()
     direct = {n for n, folder in PACKAGES.items() for c in changed if c.startswith(f"{folder}/")}
-    reached = direct.union(*(DEPENDENTS[name] for name in direct))
-    print("\n".join(name for name in PACKAGES if name in reached) or "no package is affected")
+    reached = [n for n in PACKAGES if direct.intersection(_workspace_needs(n))]
+    # Integration declares no team, yet runs them all: any change reaches it.
+    reached += ["dagcast"] if direct and "dagcast" not in reached else []
+    print("\n".join(reached) or "no package is affected")
 
 
 def _pytest(session: nox.Session, *paths: str) -> None:

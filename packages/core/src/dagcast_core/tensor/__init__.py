@@ -6,7 +6,6 @@ from dagcast_core.tensor._combine import concat, dot, stack
 from dagcast_core.tensor._elementwise import where
 from dagcast_core.tensor._errors import AlignmentError, LabelError
 from dagcast_core.tensor._functional import (
-    compile,
     grad,
     hessian,
     hvp,
@@ -48,7 +47,6 @@ __all__ = [
     "align",
     "audit",
     "clamp",
-    "compile",
     "concat",
     "cos",
     "dot",

@@ -54,7 +54,11 @@ def find_plan(
         >>> find_plan(a, b, settings(), "+", ("a", "b")).layout.shape
         (1,)
     """
-    plan = how.plans.get((left, right))
+    partner, under, plan = left.recent
+    if partner is not right or under is not how:
+        plan = how.plans.get((left, right))
+        if plan is not None:
+            left.recent = (right, how, plan)
     if plan is None:
         attempt, sides = expression(symbol, *names)
         plan = plan_join(left, right, how, attempt, sides)
@@ -86,33 +90,38 @@ def binary(function: Callable[..., Any], symbol: str, left: T, right: Any) -> T:
         [3.0]
     """
     if right.__class__ is left.__class__:
-        layout, other = left._layout, right._layout
         x, y = left._tensor, right._tensor
+        layout, other = left._layout, right._layout
         if layout is not other:
-            how = SETTINGS.get()
-            plan = how.plans.get((layout, other))
-            if plan is None or plan.drops:
-                plan = find_plan(layout, other, how, symbol, (left._name, right._name))
-            for step in plan.left:
-                x = step(x)
-            for step in plan.right:
-                y = step(y)
-            result_layout = plan.layout
-            name = left._name
-            if name != right._name and other is not SCALAR:
-                name = right._name if layout is SCALAR else None
-        else:
-            result_layout = layout
-            name = left._name if left._name == right._name else None
-        out: T = object.__new__(left.__class__)
-        out._tensor = function(x, y)
-        out._layout = result_layout
-        out._name = name
-        return out
+            names = (left._name, right._name)
+            plan = find_plan(layout, other, SETTINGS.get(), symbol, names)
+            if plan.left is not None:
+                x = plan.left(x)
+            if plan.right is not None:
+                y = plan.right(y)
+            return wrap(left, function(x, y), plan.layout, joint_name(left, right))
+        return wrap(left, function(x, y), layout, joint_name(left, right))
     scalar = as_scalar(right, symbol, left)
     if scalar is NotImplemented:
         return scalar  # type: ignore[no-any-return]
     return wrap(left, function(left._tensor, scalar), left._layout, left._name)
+
+
+def joint_name(left: Labelled, right: Labelled) -> str | None:
+    """The name on which two sides agree; a scalar side has no say.
+
+    Example:
+        >>> from dagcast_core.tensor import IndexTensor
+        >>> joint_name(IndexTensor(1.0, {}, "a"), IndexTensor([1.0], {"n": [1]}, "b"))
+        'b'
+    """
+    if left._name == right._name:
+        return left._name
+    if left._layout is right._layout:
+        return None
+    if right._layout is SCALAR:
+        return left._name
+    return right._name if left._layout is SCALAR else None
 
 
 def reflected(function: Callable[..., Any], symbol: str, right: T, left: Any) -> T:
@@ -142,7 +151,7 @@ def as_scalar(value: Any, symbol: str, labelled: Labelled) -> Any:
         >>> as_scalar(np.int64(2), "+", IndexTensor(1.0, {}))
         2
     """
-    if isinstance(value, (float, int)):
+    if isinstance(value, float | int):
         return value
     if isinstance(value, torch.Tensor):
         if value.dim() == 0:
@@ -202,8 +211,8 @@ def broadcast_to(operand: Labelled, layout: Layout, how: Settings, symbol: str) 
     if operand._layout is not layout:
         names = (None, operand._name)
         plan = find_plan(layout, operand._layout, how, symbol, names, audited=False)
-        for step in plan.right:
-            tensor = step(tensor)
+        if plan.right is not None:
+            tensor = plan.right(tensor)
     return tensor
 
 

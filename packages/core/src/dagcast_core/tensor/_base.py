@@ -25,7 +25,7 @@ new = object.__new__
 class Labelled:
     """Storage and plain attributes of an `IndexTensor`; operations are mixed in by subject."""
 
-    __slots__ = ("__weakref__", "_layout", "_name", "_tensor")
+    __slots__ = ("_layout", "_name", "_tensor")
 
     _tensor: torch.Tensor
     _layout: Layout

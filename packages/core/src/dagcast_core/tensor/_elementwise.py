@@ -16,7 +16,7 @@ from dagcast_core.tensor._align import (
     common_name,
     reflected,
 )
-from dagcast_core.tensor._base import Labelled, new, wrap
+from dagcast_core.tensor._base import Labelled, wrap
 from dagcast_core.tensor._settings import Join, OnEmpty, settings, using
 
 
@@ -25,53 +25,14 @@ class Elementwise(Labelled):
 
     __slots__ = ()
 
-    # The four operators of the innermost loop: where the layouts are identical, nothing is called
-    # between the operator and torch.
-
-    def __add__(self, other: Operand) -> Self:
-        if other.__class__ is self.__class__ and other._layout is self._layout:  # type: ignore[union-attr]
-            out = new(self.__class__)
-            out._tensor = self._tensor + other._tensor  # type: ignore[union-attr]
-            out._layout = self._layout
-            out._name = self._name if self._name == other._name else None  # type: ignore[union-attr]
-            return out
-        return binary(operator.add, "+", self, other)
-
     def __radd__(self, other: Operand) -> Self:
         return reflected(operator.add, "+", self, other)
-
-    def __sub__(self, other: Operand) -> Self:
-        if other.__class__ is self.__class__ and other._layout is self._layout:  # type: ignore[union-attr]
-            out = new(self.__class__)
-            out._tensor = self._tensor - other._tensor  # type: ignore[union-attr]
-            out._layout = self._layout
-            out._name = self._name if self._name == other._name else None  # type: ignore[union-attr]
-            return out
-        return binary(operator.sub, "-", self, other)
 
     def __rsub__(self, other: Operand) -> Self:
         return reflected(operator.sub, "-", self, other)
 
-    def __mul__(self, other: Operand) -> Self:
-        if other.__class__ is self.__class__ and other._layout is self._layout:  # type: ignore[union-attr]
-            out = new(self.__class__)
-            out._tensor = self._tensor * other._tensor  # type: ignore[union-attr]
-            out._layout = self._layout
-            out._name = self._name if self._name == other._name else None  # type: ignore[union-attr]
-            return out
-        return binary(operator.mul, "*", self, other)
-
     def __rmul__(self, other: Operand) -> Self:
         return reflected(operator.mul, "*", self, other)
-
-    def __truediv__(self, other: Operand) -> Self:
-        if other.__class__ is self.__class__ and other._layout is self._layout:  # type: ignore[union-attr]
-            out = new(self.__class__)
-            out._tensor = self._tensor / other._tensor  # type: ignore[union-attr]
-            out._layout = self._layout
-            out._name = self._name if self._name == other._name else None  # type: ignore[union-attr]
-            return out
-        return binary(operator.truediv, "/", self, other)
 
     def __rtruediv__(self, other: Operand) -> Self:
         return reflected(operator.truediv, "/", self, other)

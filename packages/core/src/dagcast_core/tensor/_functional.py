@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -14,8 +14,6 @@ from dagcast_core.tensor._base import Labelled, call_name, wrap
 from dagcast_core.tensor._errors import AlignmentError
 from dagcast_core.tensor._index import Axis, DimLike, dim_name, intern_axis
 from dagcast_core.tensor._layout import Layout, intern_layout
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def grad(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
@@ -278,27 +276,6 @@ def vmap(function: Callable[..., Any], dim: DimLike) -> Callable[..., Any]:
         return wrap(like, out, intern_layout((axis, *like._layout.axes)), like._name)
 
     return mapped
-
-
-def compile(function: F, **options: Any) -> F:
-    """``torch.compile`` without graph breaks, for functions of aligned tensors.
-
-    Args:
-        function: of labelled tensors.
-        options: passed on to `torch.compile`.
-
-    Returns:
-        The compiled function.
-
-    Example:
-        >>> doubled = compile(lambda a: a + a, backend="eager")
-        >>> from dagcast_core.tensor import IndexTensor
-        >>> doubled(IndexTensor([1.0], {"region": ["SFO"]})).tolist()
-        [2.0]
-    """
-    options.setdefault("fullgraph", True)
-    compiled: F = torch.compile(function, **options)
-    return compiled
 
 
 @lru_cache(maxsize=1)

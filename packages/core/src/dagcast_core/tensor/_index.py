@@ -8,7 +8,7 @@ weakly: label sets that nobody uses any more leave no trace.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, final
 
 import numpy as np
@@ -46,29 +46,42 @@ class Axis:
 
     Attributes:
         dim: name of the dimension.
-        index: the labels, named after the dimension.
         size: number of labels.
         kind: what the labels are; only labels of like kinds can be compared.
-        key: what makes two axes the same.
+        key: what makes two axes the same: kind of storage, and content.
     """
 
-    __slots__ = ("__weakref__", "_lookup", "_unique", "dim", "index", "key", "kind", "size")
+    __slots__ = ("__weakref__", "_index", "_lookup", "_make", "dim", "key", "kind", "size")
 
-    def __init__(self, dim: str, index: pd.Index, kind: str, key: Hashable) -> None:
+    def __init__(
+        self, dim: str, kind: str, key: tuple[Any, ...], size: int, make: Callable[[], pd.Index]
+    ) -> None:
         self.dim = dim
-        self.index = index
         self.kind = kind
         self.key = key
-        self.size = len(index)
+        self.size = size
+        self._make: Callable[[], pd.Index] | None = make
+        self._index: pd.Index | None = None
         self._lookup: dict[Any, int] | None = None
-        self._unique: bool | None = None
+
+    @property
+    def index(self) -> pd.Index:
+        """The labels, named after the dimension.
+
+        pandas needs longer to make an index than a small join takes altogether, so it is made
+        when somebody first looks.
+        """
+        if self._index is None:
+            assert self._make is not None
+            self._index = self._make()
+            self._make = None
+            _remember(self.dim, self._index, self)
+        return self._index
 
     @property
     def unique(self) -> bool:
         """Whether no label occurs twice."""
-        if self._unique is None:
-            self._unique = bool(self.index.is_unique)
-        return self._unique
+        return len(self.lookup()) == self.size
 
     def lookup(self) -> dict[Any, int]:
         """Position by comparable label value; the last of duplicates wins."""
@@ -82,9 +95,26 @@ class Axis:
         """Labels that occur more than once, each shown once."""
         return self.index[self.index.duplicated()].unique()
 
+    def taken(self, positions: Positions) -> Axis:
+        """The axis with the labels at some positions, in that order."""
+        storage, content = self.key[0], self.key[1]
+        if storage not in _PLAIN:
+            return intern_axis(self.dim, self.index.take(positions))
+        if isinstance(content, tuple):
+            content = tuple([content[position] for position in positions.tolist()])
+        else:
+            numbers = np.frombuffer(content, dtype=_PLAIN[storage])
+            content = numbers[positions].tobytes()
+        key = (storage, content, *self.key[2:])
+
+        def make() -> pd.Index:
+            return self.index.take(positions)
+
+        return _interned(self.dim, self.kind, key, positions.size, make)
+
 
 # Keys hold their content strongly, axes are held weakly: an entry dies with its last user.
-_AXES: weakref.WeakValueDictionary[tuple[str, Hashable], Axis] = weakref.WeakValueDictionary()
+_AXES: weakref.WeakValueDictionary[tuple[str, tuple[Any, ...]], Axis] = weakref.WeakValueDictionary()
 # Indexes already seen, by identity. The weak reference guards against a reused id.
 _SEEN: dict[tuple[str, int], tuple[weakref.ref[pd.Index], weakref.ref[Axis]]] = {}
 
@@ -119,14 +149,19 @@ def intern_axis(dim: str, labels: object) -> Axis:
         index = labels
     else:
         index = _as_index(dim, labels)
-    canonical, kind, key = _canonical(dim, index)
-    axis = _AXES.get((dim, key))
-    if axis is None:
-        axis = Axis(dim, canonical, kind, key)
-        _AXES[(dim, key)] = axis
-        _remember(dim, canonical, axis)
+    kind, key = _content(dim, index)
+    axis = _interned(dim, kind, key, len(index), lambda: _canonical(dim, index))
     if isinstance(labels, pd.Index):
         _remember(dim, labels, axis)
+    return axis
+
+
+def _interned(
+    dim: str, kind: str, key: tuple[Any, ...], size: int, make: Callable[[], pd.Index]
+) -> Axis:
+    axis = _AXES.get((dim, key))
+    if axis is None:
+        axis = _AXES[(dim, key)] = Axis(dim, kind, key, size, make)
     return axis
 
 
@@ -156,14 +191,20 @@ def _as_index(dim: str, labels: object) -> pd.Index:
     return pd.Index(labels)  # type: ignore[call-overload, no-any-return]
 
 
-def _canonical(dim: str, index: pd.Index) -> tuple[pd.Index, str, Hashable]:
-    """Labels in one deterministic form, their kind and their content key.
-
-    A RangeIndex becomes plain integers and a freq is forgotten: equal labels share one axis,
-    and which of two equal indexes came first must not be visible.
-    """
+def _content(dim: str, index: pd.Index) -> tuple[str, tuple[Any, ...]]:
+    """What kind of labels these are, and a key that equal labels share."""
     if isinstance(index, pd.MultiIndex):
-        return _canonical_multi(dim, index)
+        levels = [
+            _content(f"{dim}.{name or level}", index.get_level_values(level))
+            for level, name in enumerate(index.names)
+        ]
+        parts = zip(index.names, levels, strict=True)
+        kind = "tuple of " + ", ".join(f"{name} ({part[0]})" for name, part in parts)
+        return kind, ("multi", tuple(index.names), tuple(part[1] for part in levels))
+    if isinstance(index.dtype, pd.StringDtype):
+        labels = tuple(index.tolist())
+        if all(map(_is_text, labels)):
+            return "str", (f"str {index.dtype.storage} {index.dtype.na_value}", labels)
     if index.hasnans:
         raise AlignmentError(
             f"cannot label {dim!r}: {int(np.count_nonzero(index.isna()))} of {len(index)} labels "
@@ -173,73 +214,101 @@ def _canonical(dim: str, index: pd.Index) -> tuple[pd.Index, str, Hashable]:
             left=index,
         )
     if isinstance(index, pd.DatetimeIndex):
-        plain = pd.DatetimeIndex(index, name=dim, freq=None)
         kind = "naive time" if index.tz is None else "aware time"
-        return plain, kind, (str(index.dtype), index.asi8.tobytes())
+        return kind, ("time", index.asi8.tobytes(), str(index.dtype))
     if isinstance(index, pd.TimedeltaIndex):
-        span = pd.TimedeltaIndex(index, name=dim, freq=None)
-        return span, "timedelta", (str(index.dtype), index.asi8.tobytes())
+        return "timedelta", ("time", index.asi8.tobytes(), str(index.dtype))
     if isinstance(index, pd.PeriodIndex):
-        name = f"period {index.freqstr}"
-        return index.rename(dim), name, (name, index.asi8.tobytes())
+        kind = f"period {index.freqstr}"
+        return kind, ("time", index.asi8.tobytes(), kind)
     if isinstance(index, pd.CategoricalIndex):
-        _, kind, key = _canonical(dim, index.categories)
-        content = ("category", index.ordered, key, np.asarray(index.codes).tobytes())
-        return index.rename(dim), kind, content
+        kind, key = _content(dim, index.categories)
+        return kind, ("category", index.ordered, key, np.asarray(index.codes).tobytes())
     if isinstance(index, pd.IntervalIndex):
-        ends = (_canonical(dim, index.left)[2], _canonical(dim, index.right)[2])
-        return index.rename(dim), f"interval {index.closed}", ("interval", index.closed, *ends)
-    if pd.api.types.is_bool_dtype(index.dtype) and index.dtype != object:
-        bools = np.asarray(index, dtype=bool)
-        return pd.Index(bools, name=dim), "bool", ("bool", bools.tobytes())
+        ends = (_content(dim, index.left)[1], _content(dim, index.right)[1])
+        return f"interval {index.closed}", ("interval", index.closed, *ends)
+    if index.dtype == bool or isinstance(index.dtype, pd.BooleanDtype):
+        return "bool", ("bool", np.asarray(index, dtype=bool).tobytes())
     if pd.api.types.is_numeric_dtype(index.dtype):
-        return _canonical_numbers(dim, index)
-    return _canonical_objects(dim, index)
+        numbers = _numbers(index)
+        kind = "float" if numbers.dtype.kind == "f" else "int"
+        return kind, (numbers.dtype.str, numbers.tobytes())
+    return _content_of_objects(dim, index)
 
 
-def _canonical_multi(dim: str, index: pd.MultiIndex) -> tuple[pd.Index, str, Hashable]:
-    parts = [
-        _canonical(f"{dim}.{name or level}", index.get_level_values(level))
-        for level, name in enumerate(index.names)
-    ]
-    kind = "tuple of " + ", ".join(
-        f"{name} ({part[1]})" for name, part in zip(index.names, parts, strict=True)
-    )
-    key = ("multi", tuple(index.names), tuple(part[2] for part in parts))
-    return index, kind, key
-
-
-def _canonical_numbers(dim: str, index: pd.Index) -> tuple[pd.Index, str, Hashable]:
-    numbers = index.to_numpy()
-    if numbers.dtype == object or numbers.dtype.kind not in "iuf":
-        # Nullable extension types without missing values are plain numbers.
-        numbers = index.to_numpy(dtype=np.dtype(str(index.dtype).lower()))
-    if numbers.dtype.kind == "f":
-        numbers = numbers + numbers.dtype.type(0)  # -0.0 becomes 0.0: they are the same label
-        kind = "float"
-    else:
-        kind = "int"
-    return pd.Index(numbers, name=dim), kind, (numbers.dtype.str, numbers.tobytes())
-
-
-def _canonical_objects(dim: str, index: pd.Index) -> tuple[pd.Index, str, Hashable]:
+def _content_of_objects(dim: str, index: pd.Index) -> tuple[str, tuple[Any, ...]]:
     labels = tuple(index.tolist())
-    if all(type(label) is str for label in labels):
-        return index.rename(dim), "str", (str(index.dtype), labels)
+    if all(map(_is_text, labels)):
+        return "str", (f"str {index.dtype}", labels)
+    kinds = sorted({type(label).__name__ for label in labels})
     inferred = pd.api.types.infer_dtype(index, skipna=False)
-    if inferred.startswith("mixed") and len({type(label) for label in labels}) > 1:
-        kinds = sorted({type(label).__name__ for label in labels})
+    if len(kinds) > 1:
         raise AlignmentError(
             f"cannot label {dim!r} with labels of mixed kinds ({', '.join(kinds)}): "
             "they cannot be compared. Convert them to one kind.",
             dim=dim,
             left=index,
         )
-    typed = tuple((type(label).__name__, label) for label in labels)
-    return index.rename(dim), inferred, ("object", typed)
+    kind = {"integer": "int", "floating": "float", "boolean": "bool"}.get(inferred, inferred)
+    if kind.startswith("mixed"):
+        kind = kinds[0]
+    return kind, ("object", labels, kind)
 
 
-def comparable(axis: Axis) -> npt.NDArray[Any] | list[Any]:
+def _canonical(dim: str, index: pd.Index) -> pd.Index:
+    """Labels in one deterministic form.
+
+    A RangeIndex becomes plain integers and a freq is forgotten: equal labels share one axis,
+    and which of two equal indexes came first must not be visible.
+    """
+    if isinstance(index, pd.MultiIndex):
+        return index
+    if isinstance(index, pd.DatetimeIndex):
+        return pd.DatetimeIndex(index, name=dim, freq=None)
+    if isinstance(index, pd.TimedeltaIndex):
+        return pd.TimedeltaIndex(index, name=dim, freq=None)  # type: ignore[arg-type]
+    if index.dtype != object and pd.api.types.is_bool_dtype(index.dtype):
+        return pd.Index(np.asarray(index, dtype=bool), name=dim)
+    if pd.api.types.is_numeric_dtype(index.dtype) and not isinstance(
+        index, (pd.CategoricalIndex, pd.IntervalIndex)
+    ):
+        return pd.Index(_numbers(index), name=dim)
+    return index.rename(dim)
+
+
+def _numbers(index: pd.Index) -> npt.NDArray[Any]:
+    numbers = index.to_numpy()
+    if numbers.dtype.kind not in "iuf":
+        # Nullable extension types without missing values are plain numbers.
+        numbers = index.to_numpy(dtype=np.dtype(str(index.dtype).split("[")[0].lower()))
+    if numbers.dtype.kind == "f":
+        numbers = numbers + numbers.dtype.type(0)  # -0.0 becomes 0.0: they are the same label
+    return numbers
+
+
+def _is_text(label: object) -> bool:
+    return type(label) is str
+
+
+# Storages whose content can be taken from by position.
+_PLAIN: dict[str, Any] = {
+    "time": np.dtype(np.int64),
+    "bool": np.dtype(bool),
+    "object": None,
+    "str object": None,
+    **{
+        np.dtype(kind).str: np.dtype(kind)
+        for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+    },
+    **{
+        f"str {storage} {missing}": None
+        for storage in ("python", "pyarrow")
+        for missing in (np.nan, pd.NA)
+    },
+}
+
+
+def comparable(axis: Axis) -> npt.NDArray[Any] | Sequence[Any]:
     """Label values that compare equal where the labels mean the same.
 
     Times become integer nanoseconds of UTC, so that units and zones do not matter.
@@ -248,6 +317,8 @@ def comparable(axis: Axis) -> npt.NDArray[Any] | list[Any]:
         >>> comparable(intern_axis("n", [3, 5])).tolist()
         [3, 5]
     """
+    if axis.key[0] != "object" and isinstance(axis.key[1], tuple) and axis.kind == "str":
+        return axis.key[1]
     index = axis.index
     if isinstance(index, pd.MultiIndex):
         return list(
@@ -310,9 +381,7 @@ def match(
     values = comparable(left)
     items = values.tolist() if isinstance(values, np.ndarray) else values
     get = lookup.get
-    positions = np.fromiter(
-        (get(label, -1) for label in items), dtype=np.int64, count=left.size
-    )
+    positions = np.array([get(label, -1) for label in items], dtype=np.int64)
     if floats and tolerance is None:
         matched = int(np.count_nonzero(positions >= 0))
         if matched < left.size or matched < right.size:

@@ -7,7 +7,7 @@ as much in forward and backward.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, final
 
 import numpy as np
@@ -21,81 +21,97 @@ from dagcast_core.tensor._settings import Settings
 Step: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 
-@final
-class Take:
-    """Pick positions along a dim with one ``index_select``."""
+def take(dim: int, positions: Positions) -> Step:
+    """Pick positions along a dim with one ``index_select``.
 
-    __slots__ = ("_elsewhere", "dim", "index", "nbytes")
+    Example:
+        >>> take(0, np.array([2, 0]))(torch.arange(3)).tolist()
+        [2, 0]
+    """
+    index = torch.from_numpy(np.ascontiguousarray(positions, dtype=np.int64))
+    elsewhere: dict[torch.device, torch.Tensor] = {}
 
-    def __init__(self, dim: int, positions: Positions) -> None:
-        self.dim = dim
-        self.index = torch.from_numpy(np.ascontiguousarray(positions, dtype=np.int64))
-        self.nbytes = positions.nbytes
-        self._elsewhere: dict[torch.device, torch.Tensor] = {}
-
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+    def step(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.is_cpu:
-            return tensor.index_select(self.dim, self.index)
-        index = self._elsewhere.get(tensor.device)
-        if index is None:
-            index = self._elsewhere[tensor.device] = self.index.to(tensor.device)
-        return tensor.index_select(self.dim, index)
+            return tensor.index_select(dim, index)
+        there = elsewhere.get(tensor.device)
+        if there is None:
+            there = elsewhere[tensor.device] = index.to(tensor.device)
+        return tensor.index_select(dim, there)
+
+    return step
 
 
-@final
-class TakeOrFill:
-    """Pick positions along a dim; -1 stands for the fill value."""
+def take_or_fill(dim: int, positions: Positions, size: int, fill: float) -> Step:
+    """Pick positions along a dim of a length; -1 stands for the fill value.
 
-    __slots__ = ("dim", "fill", "nbytes", "take")
+    Example:
+        >>> take_or_fill(0, np.array([1, -1]), 2, 0.5)(torch.ones(2)).tolist()
+        [1.0, 0.5]
+    """
+    pick = take(dim, np.where(positions < 0, size, positions))
 
-    def __init__(self, dim: int, positions: Positions, size: int, fill: float) -> None:
-        self.dim = dim
-        self.fill = fill
-        self.take = Take(dim, np.where(positions < 0, size, positions))
-        self.nbytes = self.take.nbytes
-
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+    def step(tensor: torch.Tensor) -> torch.Tensor:
         shape = list(tensor.shape)
-        shape[self.dim] = 1
-        dtype = torch.result_type(tensor, self.fill)
+        shape[dim] = 1
+        dtype = torch.result_type(tensor, fill)
         # One more slice holds the fill: exact gradients, and right for an empty operand too.
-        extra = torch.full(shape, self.fill, dtype=dtype, device=tensor.device)
-        return self.take(torch.cat([tensor.to(dtype), extra], dim=self.dim))
+        extra = torch.full(shape, fill, dtype=dtype, device=tensor.device)
+        return pick(torch.cat([tensor.to(dtype), extra], dim=dim))
+
+    return step
 
 
-@final
-class Narrow:
-    """Pick a run of positions along a dim: a view."""
+def narrow(dim: int, start: int, length: int) -> Step:
+    """Pick a run of positions along a dim: a view.
 
-    __slots__ = ("dim", "length", "nbytes", "start")
-
-    def __init__(self, dim: int, start: int, length: int) -> None:
-        self.dim = dim
-        self.start = start
-        self.length = length
-        self.nbytes = 0
-
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.narrow(self.dim, self.start, self.length)
+    Example:
+        >>> narrow(0, 1, 2)(torch.arange(4)).tolist()
+        [1, 2]
+    """
+    # Indexing by slices is quicker than the method that is called narrow.
+    index = (slice(None),) * dim + (slice(start, start + length),)
+    return lambda tensor: tensor[index]
 
 
-@final
-class Arrange:
-    """Bring dims into order and open gaps of length 1 for those the operand lacks."""
+def arrange(order: tuple[int, ...] | None, gaps: tuple[int, ...]) -> Step:
+    """Bring dims into order, then open gaps of length 1 for those an operand lacks.
 
-    __slots__ = ("gaps", "nbytes", "order")
+    Example:
+        >>> arrange((1, 0), (1,))(torch.ones(2, 3)).shape
+        torch.Size([3, 1, 2])
+    """
+    if order is None and len(gaps) == 1:
+        (gap,) = gaps
+        return lambda tensor: tensor.unsqueeze(gap)
 
-    def __init__(self, order: tuple[int, ...] | None, gaps: tuple[int, ...]) -> None:
-        self.order = order
-        self.gaps = gaps
-        self.nbytes = 0
-
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self.order is not None:
-            tensor = tensor.permute(self.order)
-        for gap in self.gaps:
+    def step(tensor: torch.Tensor) -> torch.Tensor:
+        if order is not None:
+            tensor = tensor.permute(order)
+        for gap in gaps:
             tensor = tensor.unsqueeze(gap)
         return tensor
+
+    return step
+
+
+def composed(steps: Sequence[Step]) -> Step | None:
+    """One step that takes all; None for none.
+
+    Example:
+        >>> composed([]) is None
+        True
+    """
+    if len(steps) < 2:
+        return steps[0] if steps else None
+    fixed = tuple(steps)
+
+    def step(tensor: torch.Tensor) -> torch.Tensor:
+        for one in fixed:
+            tensor = one(tensor)
+        return tensor
+
+    return step
 
 
 @final
@@ -103,27 +119,32 @@ class JoinPlan:
     """How two layouts meet.
 
     Attributes:
-        left: steps for the left operand.
-        right: steps for the right operand.
+        left: step that brings the left operand to the result, or None.
+        right: the same for the right operand.
         layout: layout of the result.
         drops: (dim, left labels dropped, right labels dropped), where any were.
         nbytes: memory held by the plan.
+        quiet: whether nothing but the steps is to be done: no drops to report, and no scalar
+            side, whose name does not count.
     """
 
-    __slots__ = ("drops", "layout", "left", "nbytes", "right")
+    __slots__ = ("drops", "layout", "left", "nbytes", "quiet", "right")
 
     def __init__(
         self,
-        left: tuple[Step, ...],
-        right: tuple[Step, ...],
+        left: Step | None,
+        right: Step | None,
         layout: Layout,
         drops: tuple[tuple[str, int, int], ...],
+        nbytes: int,
+        quiet: bool,
     ) -> None:
         self.left = left
         self.right = right
         self.layout = layout
         self.drops = drops
-        self.nbytes = 256 + sum(getattr(step, "nbytes", 0) for step in (*left, *right))
+        self.nbytes = nbytes
+        self.quiet = quiet
 
 
 def take_step(dim: int, positions: Positions, size: int, fill: float | None = None) -> Step | None:
@@ -140,16 +161,16 @@ def take_step(dim: int, positions: Positions, size: int, fill: float | None = No
         [1, 2]
     """
     count = positions.size
-    if count and positions.min() < 0:
+    if count and int(positions.min()) < 0:
         if fill is None:
             raise AssertionError("a missing label without a fill value reached the plan")
-        return TakeOrFill(dim, positions, size, fill)
+        return take_or_fill(dim, positions, size, fill)
     if count == 0:
-        return Narrow(dim, 0, 0) if size else None
+        return narrow(dim, 0, 0) if size else None
     first = int(positions[0])
-    if np.array_equal(positions, np.arange(first, first + count)):
-        return None if count == size else Narrow(dim, first, count)
-    return Take(dim, positions)
+    if int(positions[-1]) - first == count - 1 and (positions[1:] - positions[:-1] == 1).all():
+        return None if count == size else narrow(dim, first, count)
+    return take(dim, positions)
 
 
 def arrange_step(dims: tuple[str, ...], target: tuple[str, ...]) -> Step | None:
@@ -168,7 +189,7 @@ def arrange_step(dims: tuple[str, ...], target: tuple[str, ...]) -> Step | None:
     first = target.index(wanted[0]) if wanted else len(target)
     # Leading gaps are torch's own broadcasting.
     gaps = tuple(i - first for i, dim in enumerate(target) if i > first and dim not in dims)
-    return None if order is None and not gaps else Arrange(order, gaps)
+    return None if order is None and not gaps else arrange(order, gaps)
 
 
 def plan_join(
@@ -199,6 +220,7 @@ def plan_join(
     left_steps: list[Step] = []
     right_steps: list[Step] = []
     drops: list[tuple[str, int, int]] = []
+    nbytes = 512
     axes = list(left.axes)
     for position, axis in enumerate(left.axes):
         other_position = right.where.get(axis.dim)
@@ -215,11 +237,12 @@ def plan_join(
         ):
             if step is not None:
                 steps.append(step)
+        nbytes += from_left.nbytes + from_right.nbytes
         lost = (
             axis.size - int(np.count_nonzero(from_left >= 0)),
             other.size - int(np.count_nonzero(from_right >= 0)),
         )
-        if any(lost):
+        if lost != (0, 0):
             drops.append((axis.dim, *lost))
     axes.extend(axis for axis in right.axes if axis.dim not in left.where)
     layout = intern_layout(tuple(axes))
@@ -227,7 +250,10 @@ def plan_join(
         step = arrange_step(dims, layout.dims)
         if step is not None:
             steps.append(step)
-    return JoinPlan(tuple(left_steps), tuple(right_steps), layout, tuple(drops))
+    quiet = not drops and bool(left.axes) and bool(right.axes)
+    return JoinPlan(
+        composed(left_steps), composed(right_steps), layout, tuple(drops), nbytes, quiet
+    )
 
 
 def _join_axes(
@@ -252,8 +278,7 @@ def _join_axes(
             )
         if kept.size == left.size:
             return left, everywhere, found
-        joined = intern_axis(left.dim, left.index.take(kept))
-        return joined, kept, found[kept]
+        return left.taken(kept), kept, found[kept]
     if how.join == "left":
         _check_fill(how, bool((found < 0).any()), left, right, attempt, names)
         return left, everywhere, found

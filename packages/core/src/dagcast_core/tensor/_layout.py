@@ -6,7 +6,7 @@ An operation between operands of one layout needs no alignment at all, and `is` 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
 import pandas as pd
@@ -27,9 +27,25 @@ class Layout:
         shape: their sizes.
         where: position of each dim by name.
         memo: what operations have derived from this layout, bounded.
+        picks: selections made before, by dim and label: (index of the raw tensor, or step that
+            takes a list; layout of the result; type of the label), bounded.
+        folds: reductions made before, by dims: (positions, layout of the result, the positions as
+            torch takes them most quickly), bounded.
+        recent: the last partner, the settings and the plan by which it was joined. A model
+            repeats the same operations, so that this one entry answers most of them.
     """
 
-    __slots__ = ("__weakref__", "axes", "dims", "memo", "shape", "where")
+    __slots__ = (
+        "__weakref__",
+        "axes",
+        "dims",
+        "folds",
+        "memo",
+        "picks",
+        "recent",
+        "shape",
+        "where",
+    )
 
     def __init__(self, axes: tuple[Axis, ...]) -> None:
         self.axes = axes
@@ -37,6 +53,9 @@ class Layout:
         self.shape = tuple(axis.size for axis in axes)
         self.where = {dim: position for position, dim in enumerate(self.dims)}
         self.memo: dict[Any, Any] = {}
+        self.picks: dict[str, dict[Any, tuple[Any, Layout, type]]] = {d: {} for d in self.dims}
+        self.folds: dict[tuple[Any, ...], tuple[tuple[int, ...], Layout, Any]] = {}
+        self.recent: tuple[Any, Any, Any] = (None, None, None)
 
     def position(self, dim: DimLike, attempt: str = "") -> int:
         """Position of a dim.
@@ -67,17 +86,19 @@ class Layout:
         """The layout with another axis at one position."""
         return intern_layout((*self.axes[:position], axis, *self.axes[position + 1 :]))
 
-    def remember(self, key: object, value: Any) -> Any:
-        """Keep a derived value, forgetting everything when the memo is full."""
-        if len(self.memo) >= _CACHE_LIMIT:
-            self.memo.clear()
-        self.memo[key] = value
-        return value
 
-    def memoised(self, key: object, build: Callable[[], Any]) -> Any:
-        """A derived value, built at first use."""
-        value = self.memo.get(key)
-        return self.remember(key, build()) if value is None else value
+def remember(cache: dict[Any, Any], key: object, value: Any) -> None:
+    """Keep a derived value, forgetting all others when the cache is full.
+
+    Example:
+        >>> cache = {}
+        >>> remember(cache, "a", 1)
+        >>> cache
+        {'a': 1}
+    """
+    if len(cache) >= _CACHE_LIMIT:
+        cache.clear()
+    cache[key] = value
 
 
 _LAYOUTS: weakref.WeakValueDictionary[tuple[Axis, ...], Layout] = weakref.WeakValueDictionary()

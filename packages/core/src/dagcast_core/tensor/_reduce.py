@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self
 
 import torch
 
 from dagcast_core.tensor._align import Operand, align
-from dagcast_core.tensor._base import Labelled, call_name, wrap
+from dagcast_core.tensor._base import Labelled, call_name, new, wrap
 from dagcast_core.tensor._errors import LabelError
 from dagcast_core.tensor._index import DimLike, dim_name, intern_axis
-from dagcast_core.tensor._layout import Layout, intern_layout
+from dagcast_core.tensor._layout import Layout, intern_layout, remember
 
 Dims = DimLike | Sequence[DimLike]
 Reduction = Callable[[torch.Tensor, tuple[int, ...]], torch.Tensor]
@@ -35,8 +35,17 @@ class Reduce(Labelled):
             >>> a.sum("region").tolist(), a.sum().item()
             ([4.0, 6.0], 10.0)
         """
-        positions, layout = reduced(self._layout, dims)
+        if not skipna and self._tensor.dtype is torch.float64:
+            fold = known_fold(self._layout, dims)
+            if fold is not None:
+                out = new(self.__class__)
+                out._tensor = self._tensor.sum(fold[2])
+                out._layout = fold[1]
+                out._name = self._name
+                return out
         tensor = masked(self._tensor, 0.0) if skipna else self._tensor
+        positions, layout = reduced(self._layout, dims)
+        # Over no dims torch would sum over all.
         total = tensor.sum(positions) if positions else tensor
         return wrap(self, total, layout, self._name)
 
@@ -53,15 +62,23 @@ class Reduce(Labelled):
             >>> a.mean("hour").tolist()
             [1.5, 3.5]
         """
-        positions, layout = reduced(self._layout, dims)
+        if not skipna and self._tensor.dtype is torch.float64:
+            fold = known_fold(self._layout, dims)
+            if fold is not None:
+                out = new(self.__class__)
+                out._tensor = self._tensor.mean(fold[2])
+                out._layout = fold[1]
+                out._name = self._name
+                return out
         tensor = self._tensor
+        positions, layout = reduced(self._layout, dims)
+        if not tensor.is_floating_point() and not tensor.is_complex():
+            tensor = tensor.double()
         if not positions:
             return wrap(self, tensor, layout, self._name)
         if skipna:
             total = masked(tensor, 0.0).sum(positions)
             return wrap(self, total / counted(tensor, positions), layout, self._name)
-        if not tensor.is_floating_point() and not tensor.is_complex():
-            tensor = tensor.double()
         return wrap(self, tensor.mean(positions), layout, self._name)
 
     def weighted_mean(self, weights: Operand, *dims: Dims, skipna: bool = False) -> Self:
@@ -285,6 +302,21 @@ class Reduce(Labelled):
         return wrap(self, total, layout, self._name)
 
 
+def known_fold(layout: Layout, dims: tuple[Any, ...]) -> Any:
+    """A reduction over at least one dim that was made before, or None.
+
+    Example:
+        >>> from dagcast_core.tensor._layout import layout_of
+        >>> known_fold(layout_of({"n": [7]}), ("n",)) is None
+        True
+    """
+    try:
+        fold = layout.folds[dims]
+    except (KeyError, TypeError):
+        return None
+    return fold if fold[0] else None
+
+
 def reduced(layout: Layout, dims: tuple[Any, ...]) -> tuple[tuple[int, ...], Layout]:
     """Positions of the dims to reduce, and the layout that remains; remembered.
 
@@ -298,11 +330,11 @@ def reduced(layout: Layout, dims: tuple[Any, ...]) -> tuple[tuple[int, ...], Lay
         ((1,), ('a',))
     """
     try:
-        found = layout.memo.get(dims)
+        found = layout.folds.get(dims)
     except TypeError:  # a list of dims
         found = None
     if found is not None:
-        return found  # type: ignore[no-any-return]
+        return found[:2]
     names: list[str] = []
     for dim in dims:
         if isinstance(dim, str) or hasattr(dim, "name"):
@@ -314,12 +346,11 @@ def reduced(layout: Layout, dims: tuple[Any, ...]) -> tuple[tuple[int, ...], Lay
     positions = tuple(layout.position(name, f"cannot reduce over {name!r}") for name in names)
     if not dims:
         positions = tuple(range(len(layout.dims)))
-    result = (positions, layout.without(positions))
-    try:
-        layout.remember(dims, result)
-    except TypeError:
-        return result
-    return result
+    rest = layout.without(positions)
+    if all(isinstance(dim, Hashable) for dim in dims):
+        where = positions[0] if len(positions) == 1 else positions
+        remember(layout.folds, dims, (positions, rest, where))
+    return positions, rest
 
 
 def reduce(value: Any, dims: tuple[Any, ...], function: Reduction) -> Any:

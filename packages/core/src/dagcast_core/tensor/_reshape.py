@@ -11,7 +11,7 @@ import pandas as pd
 from dagcast_core.tensor._base import Labelled, call_name, wrap
 from dagcast_core.tensor._errors import AlignmentError, LabelError
 from dagcast_core.tensor._index import DimLike, check_unique, dim_name, intern_axis, match
-from dagcast_core.tensor._join import TakeOrFill
+from dagcast_core.tensor._join import take_or_fill
 from dagcast_core.tensor._layout import Layout, intern_layout, layout_of
 from dagcast_core.tensor._select import named_items, pick
 
@@ -387,7 +387,7 @@ def _shift(value: Any, dim: str, step: Any, fill: float | None) -> Any:
         fill = float("nan")
     if fill == fill and float(fill).is_integer() and not value._tensor.is_floating_point():
         fill = int(fill)
-    moved = TakeOrFill(position, positions, axis.size, fill)(value._tensor)
+    moved = take_or_fill(position, positions, axis.size, fill)(value._tensor)
     return wrap(value, moved, layout, value._name)
 
 

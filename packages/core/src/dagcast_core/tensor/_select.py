@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from dagcast_core.tensor._align import broadcast_to
-from dagcast_core.tensor._base import Labelled, call_name, wrap
+from dagcast_core.tensor._base import Labelled, call_name, new, wrap
 from dagcast_core.tensor._errors import AlignmentError, LabelError, show_label, show_sides
 from dagcast_core.tensor._gather import gather
 from dagcast_core.tensor._index import (
@@ -23,8 +23,8 @@ from dagcast_core.tensor._index import (
     intern_axis,
     match,
 )
-from dagcast_core.tensor._join import TakeOrFill, take_step
-from dagcast_core.tensor._layout import Layout
+from dagcast_core.tensor._join import take_or_fill, take_step
+from dagcast_core.tensor._layout import remember
 from dagcast_core.tensor._settings import COVERING
 
 
@@ -63,15 +63,26 @@ class Select(Labelled):
             >>> a.sel(hour=when).tolist()
             [3.0, 3.0, 1.0]
         """
-        layout = self._layout
-        if by is None and len(labels) == 1:
+        if by is None:
             for dim, label in labels.items():
+                kind = label.__class__
+                if kind is slice:
+                    key = (label.start, label.stop, label.step)
+                elif kind is list:
+                    key = tuple(label)
+                else:
+                    key = label
                 try:
-                    found = layout.memo.get((dim, label, label.__class__))
-                except TypeError:  # an unhashable selection, such as a list
+                    index, layout, known = self._layout.picks[dim][key]
+                except (KeyError, TypeError):  # not selected before, or not hashable
                     break
-                if found is not None:
-                    return wrap(self, found[0](self._tensor), found[1], self._name)
+                if known is not kind or len(labels) > 1:
+                    break
+                out = new(self.__class__)
+                out._tensor = index(self._tensor) if kind is list else self._tensor[index]
+                out._layout = layout
+                out._name = self._name
+                return out
         out = self
         for dim, label in named_items(by, labels):
             out = _select(out, dim, label)
@@ -173,7 +184,7 @@ def pick(value: Any, dim: int, positions: Positions, axis: Axis | None = None) -
         [2.0]
     """
     old = value._layout.axes[dim]
-    axis = intern_axis(old.dim, old.index.take(positions)) if axis is None else axis
+    axis = old.taken(positions) if axis is None else axis
     step = take_step(dim, positions, old.size)
     tensor = value._tensor if step is None else step(value._tensor)
     return wrap(value, tensor, value._layout.replaced(dim, axis), value._name)
@@ -189,47 +200,31 @@ def _select(value: Any, dim: str, label: Any) -> Any:
         return gather(value, position, label, attempt)
     if isinstance(label, slice):
         span = _label_slice(axis, label, attempt)
-        return _keep_run(value, position, span, (dim, label))
+        return _keep_run(value, position, span, label)
     if _is_scalar(axis, label):
         found = _locate(axis, label, attempt)
         layout = value._layout.without((position,))
-        step = Drop(position, found)
-        _remember(value._layout, (dim, label, label.__class__), (step, layout))
-        return wrap(value, step(value._tensor), layout, value._name)
+        index = (*([slice(None)] * position), found) if position else found
+        if isinstance(label, Hashable):
+            entry = (index, layout, label.__class__)
+            remember(value._layout.picks[dim], label, entry)
+        return wrap(value, value._tensor[index], layout, value._name)
     return _select_list(value, position, axis, label, attempt)
 
 
-class Drop:
-    """Pick one position along a dim and drop the dim."""
-
-    __slots__ = ("dim", "position")
-
-    def __init__(self, dim: int, position: int) -> None:
-        self.dim = dim
-        self.position = position
-
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.select(self.dim, self.position)
-
-
-def _remember(layout: Layout, key: tuple[Any, ...], found: Any) -> None:
-    try:
-        layout.remember(key, found)
-    except TypeError:
-        return  # an unhashable label is looked up again each time
-
-
-def _keep_run(value: Any, position: int, span: tuple[int, int], key: tuple[Any, ...]) -> Any:
+def _keep_run(value: Any, position: int, span: tuple[int, int], label: slice) -> Any:
     start, length = span
     old = value._layout.axes[position]
-    step = take_step(position, np.arange(start, start + length), old.size)
-    if step is None:
+    if length == old.size:
         return value
-    layout = value._layout.replaced(
-        position, intern_axis(old.dim, old.index[start : start + length])
-    )
-    _remember(value._layout, (*key, key[-1].__class__), (step, layout))
-    return wrap(value, step(value._tensor), layout, value._name)
+    axis = old.taken(np.arange(start, start + length))
+    layout = value._layout.replaced(position, axis)
+    run = slice(start, start + length)
+    index = (*([slice(None)] * position), run) if position else run
+    key = (label.start, label.stop, label.step)
+    if all(isinstance(end, Hashable) for end in key):
+        remember(value._layout.picks[old.dim], key, (index, layout, slice))
+    return wrap(value, value._tensor[index], layout, value._name)
 
 
 def _is_scalar(axis: Axis, label: Any) -> bool:
@@ -339,15 +334,6 @@ def _label_slice(axis: Axis, label: slice, attempt: str) -> tuple[int, int]:
 def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: str) -> Any:
     if isinstance(labels, torch.Tensor):
         labels = labels.detach().cpu().numpy()
-    key = None
-    if type(labels) in (list, tuple):
-        try:
-            key = (axis.dim, tuple(labels), tuple(map(type, labels)))
-            found = value._layout.memo.get(key)
-        except TypeError:
-            key = found = None
-        if found is not None:
-            return wrap(value, found[0](value._tensor), found[1], value._name)
     if isinstance(labels, pd.Series) and labels.dtype == bool:
         mask = labels.reindex(axis.index)
         if mask.isna().any():
@@ -368,11 +354,11 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
         wanted = pd.Index(listed, dtype=axis.index.dtype if len(listed) == 0 else None)
     target = intern_axis(axis.dim, wanted)
     positions = locate_all(axis, target, attempt)
-    taken = intern_axis(axis.dim, axis.index.take(positions))
-    layout = value._layout.replaced(position, taken)
+    layout = value._layout.replaced(position, axis.taken(positions))
     step = take_step(position, positions, axis.size) or (lambda tensor: tensor)
-    if key is not None:
-        _remember(value._layout, key, (step, layout))
+    if type(labels) is list and all(type(label) is str for label in labels):
+        # Text equals nothing but the same text; 1, 1.0 and True would share an entry.
+        remember(value._layout.picks[axis.dim], tuple(labels), (step, layout, list))
     return wrap(value, step(value._tensor), layout, value._name)
 
 
@@ -456,7 +442,7 @@ def _reindex(value: Any, dim: str, labels: Any, fill: float | None, tolerance: f
     )
     layout = value._layout.replaced(position, target)
     if (positions < 0).any():
-        step = TakeOrFill(position, positions, axis.size, fill)
+        step = take_or_fill(position, positions, axis.size, fill)
         return wrap(value, step(value._tensor), layout, value._name)
     return pick(value, position, positions, target)
 

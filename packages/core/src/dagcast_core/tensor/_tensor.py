@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, final
 
 import torch
 from torch.utils import _pytree as pytree
 
+from dagcast_core.tensor._align import Operand, binary, joint_name
 from dagcast_core.tensor._autograd import Autograd
-from dagcast_core.tensor._base import new
+from dagcast_core.tensor._base import new, wrap
 from dagcast_core.tensor._convert import Convert
 from dagcast_core.tensor._dispatch import dispatch
 from dagcast_core.tensor._elementwise import Elementwise
@@ -17,7 +19,10 @@ from dagcast_core.tensor._layout import Layout
 from dagcast_core.tensor._reduce import Reduce
 from dagcast_core.tensor._reshape import Reshape
 from dagcast_core.tensor._select import Select
+from dagcast_core.tensor._settings import SETTINGS
 from dagcast_core.tensor._store import Store
+
+settings_in_force = SETTINGS.get
 
 
 @final
@@ -50,6 +55,117 @@ class IndexTensor(
     """
 
     __slots__ = ()
+
+    # The four operators of the innermost loop stand here and not among the others, written out:
+    # every call between the operator and torch would cost a tenth of the addition itself.
+
+    def __add__(self, other: Operand) -> IndexTensor:
+        if type(other) is IndexTensor:
+            layout = self._layout
+            partner = other._layout
+            if partner is layout:
+                out = new(IndexTensor)
+                out._tensor = self._tensor + other._tensor
+                out._layout = layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            known, under, plan = layout.recent
+            if known is partner and under is settings_in_force() and plan.quiet:
+                left, right = plan.left, plan.right
+                out = new(IndexTensor)
+                out._tensor = (self._tensor if left is None else left(self._tensor)) + (
+                    other._tensor if right is None else right(other._tensor)
+                )
+                out._layout = plan.layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            return binary(operator.add, "+", self, other)
+        if type(other) is float:
+            return wrap(self, self._tensor + other, self._layout, self._name)
+        return binary(operator.add, "+", self, other)
+
+    def __sub__(self, other: Operand) -> IndexTensor:
+        if type(other) is IndexTensor:
+            layout = self._layout
+            partner = other._layout
+            if partner is layout:
+                out = new(IndexTensor)
+                out._tensor = self._tensor - other._tensor
+                out._layout = layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            known, under, plan = layout.recent
+            if known is partner and under is settings_in_force() and plan.quiet:
+                left, right = plan.left, plan.right
+                out = new(IndexTensor)
+                out._tensor = (self._tensor if left is None else left(self._tensor)) - (
+                    other._tensor if right is None else right(other._tensor)
+                )
+                out._layout = plan.layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            return binary(operator.sub, "-", self, other)
+        if type(other) is float:
+            return wrap(self, self._tensor - other, self._layout, self._name)
+        return binary(operator.sub, "-", self, other)
+
+    def __mul__(self, other: Operand) -> IndexTensor:
+        if type(other) is IndexTensor:
+            layout = self._layout
+            partner = other._layout
+            if partner is layout:
+                out = new(IndexTensor)
+                out._tensor = self._tensor * other._tensor
+                out._layout = layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            known, under, plan = layout.recent
+            if known is partner and under is settings_in_force() and plan.quiet:
+                left, right = plan.left, plan.right
+                out = new(IndexTensor)
+                out._tensor = (self._tensor if left is None else left(self._tensor)) * (
+                    other._tensor if right is None else right(other._tensor)
+                )
+                out._layout = plan.layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            return binary(operator.mul, "*", self, other)
+        if type(other) is float:
+            return wrap(self, self._tensor * other, self._layout, self._name)
+        return binary(operator.mul, "*", self, other)
+
+    def __truediv__(self, other: Operand) -> IndexTensor:
+        if type(other) is IndexTensor:
+            layout = self._layout
+            partner = other._layout
+            if partner is layout:
+                out = new(IndexTensor)
+                out._tensor = self._tensor / other._tensor
+                out._layout = layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            known, under, plan = layout.recent
+            if known is partner and under is settings_in_force() and plan.quiet:
+                left, right = plan.left, plan.right
+                out = new(IndexTensor)
+                out._tensor = (self._tensor if left is None else left(self._tensor)) / (
+                    other._tensor if right is None else right(other._tensor)
+                )
+                out._layout = plan.layout
+                name = self._name
+                out._name = name if name == other._name else None
+                return out
+            return binary(operator.truediv, "/", self, other)
+        if type(other) is float:
+            return wrap(self, self._tensor / other, self._layout, self._name)
+        return binary(operator.truediv, "/", self, other)
 
     @classmethod
     def __torch_function__(

@@ -7,6 +7,7 @@ current.json            which release is current, and all that were
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -369,16 +370,19 @@ def _locked(releases: Path) -> Iterator[None]:
 
     if not releases.is_dir():
         raise UsageError("a folder of releases", f"no folder {releases}", "Propose one first.")
-    with (releases / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                "nobody else to change the current release",
-                f"another process that does, in {releases}",
-                "Wait for it and try again.",
-            ) from None
+    # The folder itself is locked, so that no lock file is left to be committed.
+    handle = os.open(releases, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError:
+        raise UsageError(
+            "nobody else to change the current release",
+            f"another process that does, in {releases}",
+            "Wait for it and try again.",
+        ) from None
+    finally:
+        os.close(handle)
 
 
 def _check_free(releases: Path, name: str) -> None:

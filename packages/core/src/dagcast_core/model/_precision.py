@@ -146,12 +146,7 @@ class _Matrix:
                     jacobian = torch.zeros((rows.shape[0], inner + shared), dtype=torch.float64)
                     for slot, known in zip(division.slots, columns, strict=True):
                         start = slot.offset + (0 if slot.local else inner)
-                        column = known[term.name]
-                        if column.index is None:
-                            jacobian[:, start : start + slot.inner] = column.values[block]
-                        else:
-                            place = (start + column.index[block]).unsqueeze(1)
-                            jacobian.scatter_(1, place, column.values[block].unsqueeze(1))
+                        known[term.name].fill(jacobian[:, start : start + slot.inner], block)
                     product = jacobian.mT @ (rows.unsqueeze(1) * jacobian)
                     self.local[block] += product[:inner, :inner]
                     self.border[block] += product[:inner, inner:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -17,6 +18,8 @@ _STEP = 1e-4
 # Parameters with more values per block than this are first tried as one-hot: each cell depends on
 # one of them, as on one hour of a weekly profile.
 _WIDE = 24
+# Share of cells that may depend on several values of such a parameter.
+_EXCEPTIONS = 0.1
 
 
 @final
@@ -136,12 +139,29 @@ def labelled_by_raw(unit: Unit) -> dict[int, LabelledParameter]:
 class Columns:
     """Derivatives of one prediction by the values of one parameter.
 
-    Either dense, ``values[block, cell, inner]``, or one-hot, where cell ``c`` of a block depends on
-    value ``index[block, c]`` alone, with derivative ``values[block, c]``.
+    Either dense, ``values[block, cell, inner]``, or one-hot: cell ``c`` of a block depends on value
+    ``index[block, c]`` with derivative ``values[block, c]``, and on the mean of all values with
+    derivative ``common[block, c]``, as where a profile is centred.
     """
 
     values: torch.Tensor
-    index: torch.Tensor | None
+    index: torch.Tensor | None = None
+    common: torch.Tensor | None = None
+
+    def along(self, direction: torch.Tensor) -> torch.Tensor:
+        """Derivative of each cell along values per block; (block, inner) to (block, cell)."""
+        if self.index is None or self.common is None:
+            return torch.einsum("rci,ri->rc", self.values, direction)
+        mean = direction.mean(dim=1, keepdim=True)
+        return self.values * direction.gather(1, self.index) + self.common * mean
+
+    def fill(self, jacobian: torch.Tensor, block: int) -> None:
+        """Write the derivatives of one block; (cell, inner)."""
+        if self.index is None or self.common is None:
+            jacobian.copy_(self.values[block])
+            return
+        jacobian.copy_((self.common[block] / jacobian.shape[1]).unsqueeze(1).expand_as(jacobian))
+        jacobian.scatter_add_(1, self.index[block].unsqueeze(1), self.values[block].unsqueeze(1))
 
 
 @final
@@ -206,32 +226,53 @@ class Sensitivity:
             self.along(self._direction(slot, torch.eye(slot.inner)[i])) for i in range(slot.inner)
         ]
         return {
-            name: Columns(torch.stack([column[name] for column in dense], dim=-1), None)
+            name: Columns(torch.stack([column[name] for column in dense], dim=-1))
             for name in self.names
         }
 
     def _one_hot(self, slot: Slot) -> dict[str, Columns] | None:
-        """One-hot columns from three products, or None where cells depend on several values."""
-        codes = torch.arange(1, slot.inner + 1, dtype=torch.float64)
+        """One-hot columns from four products, or None where cells depend on several values.
+
+        Values are coded by points on a circle: two products tell the angle, hence which value a
+        cell depends on, up to the sign of the derivative, which a product with noise settles.
+        """
+        size = slot.inner
+        angles = 2 * math.pi * torch.arange(size, dtype=torch.float64) / size
         generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(slot.inner, generator=generator, dtype=torch.float64)
-        plain = self.along(self._direction(slot, torch.ones(slot.inner, dtype=torch.float64)))
-        coded = self.along(self._direction(slot, codes / slot.inner))
-        check = self.along(self._direction(slot, noise))
+        noise = torch.randn(size, generator=generator, dtype=torch.float64)
+        ones = torch.ones(size, dtype=torch.float64)
+        plain, cosine, sine, check = (
+            self.along(self._direction(slot, code))
+            for code in (ones, angles.cos(), angles.sin(), noise)
+        )
         found: dict[str, Columns] = {}
         for name in self.names:
-            values = plain[name]
-            touched = values.abs() > 1e-9 * values.abs().max().clamp(min=1e-30)
-            safe = torch.where(touched, values, torch.ones_like(values))
-            index = torch.round(coded[name] / safe * slot.inner).long() - 1
-            index = torch.where(touched, index, torch.zeros_like(index))
-            if (index < 0).any() or (index >= slot.inner).any():
+            turn = torch.atan2(sine[name], cosine[name])
+            best: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+            for sign in (1.0, -1.0):
+                index = torch.round((turn + (0.0 if sign > 0 else math.pi)) / (2 * math.pi) * size)
+                index = index.long() % size
+                values = cosine[name] * angles[index].cos() + sine[name] * angles[index].sin()
+                common = plain[name] - values
+                error = (values * noise[index] + common * noise.mean() - check[name]).abs()
+                if best is None:
+                    best = (values, index, error)
+                else:
+                    better = error < best[2]
+                    best = (
+                        torch.where(better, values, best[0]),
+                        torch.where(better, index, best[1]),
+                        torch.minimum(error, best[2]),
+                    )
+            assert best is not None
+            values, index, error = best
+            wrong = error > 1e-4 * check[name].abs() + 1e-6 * check[name].abs().max()
+            if float(wrong.to(torch.float64).mean()) > _EXCEPTIONS:
                 return None
-            values = torch.where(touched, values, torch.zeros_like(values))
-            error = (values * noise[index] - check[name]).norm()
-            if float(error) > 1e-3 * float(check[name].norm()) + 1e-12:
-                return None
-            found[name] = Columns(values, index)
+            # The few cells that mix several values (holidays, say) count for none of them.
+            values = torch.where(wrong, torch.zeros_like(values), values)
+            common = torch.where(wrong, torch.zeros_like(values), plain[name] - values)
+            found[name] = Columns(values, index, common)
         return found
 
     def _direction(self, slot: Slot, along: torch.Tensor) -> torch.Tensor:
@@ -261,13 +302,7 @@ def mismatch(sensitivity: Sensitivity, columns: Sequence[dict[str, Columns]]) ->
         for slot, known in zip(division.slots, columns, strict=True):
             column = known[name]
             values = direction[slot.positions]  # (block, inner) or (inner,)
-            if column.index is None:
-                spread = values if slot.local else values.expand(division.blocks, -1)
-                found += torch.einsum("rci,ri->rc", column.values, spread)
-            elif slot.local:
-                found += column.values * values.gather(1, column.index)
-            else:
-                found += column.values * values[column.index]
+            found += column.along(values if slot.local else values.expand(division.blocks, -1))
         size = float(exact[name].norm())
         if size:
             worst = max(worst, float((found - exact[name]).norm()) / size)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from dagcast_eta._identity import idle_hours, most_rides, served_rides
 
 torch.set_num_threads(1)

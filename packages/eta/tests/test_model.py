@@ -16,8 +16,10 @@ Constant = Callable[[str, float], IndexTensor]
 @pytest.fixture
 def model() -> EtaFromIdleHours:
     model = EtaFromIdleHours(REGIONS)
-    model.scale.assign([10.0, 20.0, 30.0])
-    model.access.assign(1.5)
+    # Minutes at one idle driver, less the fixed part: 10, 20 and 30.
+    model.usual.assign([5.0, 10.0, 15.0])
+    model.usual_idle.fill_(6.25)
+    model.fixed.assign(0.2)
     return model
 
 
@@ -26,9 +28,9 @@ def test_pickup_closes_the_driver_hours_identity(
 ) -> None:
     """Idle hours recovered from the ETA, with pickups and trips, add up to the supply."""
     eta = model(constant("sessions", 60.0), constant("driver_hours", 40.0), hour_of_week)
-    for region, scale in (("SFO", 10.0), ("LAX", 20.0), ("CHI", 30.0)):
+    for region, usual in (("SFO", 5.0), ("LAX", 10.0), ("CHI", 15.0)):
         minutes = eta.sel(region=region).tensor[0].item()
-        idle = (scale / (minutes - 1.5)) ** 2
+        idle = 6.25 * ((minutes / usual - 0.2) / 0.8) ** -2
         rides = 0.6 * 60.0 + 0.05
         spent = idle + rides * (minutes + 15.0) / 60.0
         # The bend that guards the fold takes a few rides in a thousand away.
@@ -43,7 +45,7 @@ def test_elasticity_to_driver_hours_steepens_as_idle_hours_run_out(
         hours = constant("driver_hours", supply).tensor.clone().requires_grad_()
         like = constant("driver_hours", 0.0)
         eta = model(constant("sessions", 60.0), like.with_tensor(hours), hour_of_week)
-        near = eta.tensor[0, 0] - 1.5
+        near = eta.tensor[0, 0] - 1.0
         (slope,) = torch.autograd.grad(near.log(), hours)
         elasticities.append(float(slope[0, 0]) * supply)
         if supply == 80.0:
@@ -87,20 +89,24 @@ def test_a_region_asleep_has_a_finite_eta(
     assert torch.isfinite(eta.tensor).all()
 
 
-def test_warm_start_recovers_the_scale_of_an_exact_history(
+def test_warm_start_reproduces_a_history_made_by_the_identity(
     model: EtaFromIdleHours, hour_of_week: IndexTensor
 ) -> None:
     rng = np.random.default_rng(0)
     sessions = IndexTensor(rng.uniform(20, 60, hour_of_week.shape), hour_of_week.indexes)
     hours = IndexTensor(rng.uniform(40, 80, hour_of_week.shape), hour_of_week.indexes)
-    with torch.no_grad():
-        eta = model(sessions, hours, hour_of_week)
+    history = {"sessions": sessions, "driver_hours": hours, "rides": sessions * 0.4}
     fresh = EtaFromIdleHours((*REGIONS, "SEA"))
-    fresh.access.assign(1.5)
-    fresh.warm_start(Panel({"eta": eta, "sessions": sessions, "driver_hours": hours}))
-    start = fresh.scale.value()
-    assert np.allclose(start.sel(region=list(REGIONS)).numpy(), [10.0, 20.0, 30.0], rtol=0.03)
-    assert start.sel(region="SEA").item() == pytest.approx((10 * 20 * 30) ** (1 / 3), rel=0.03)
+    with torch.no_grad():
+        model.share.fill_(0.4)
+        eta = model(sessions, hours, hour_of_week)
+        fresh.warm_start(Panel({**history, "eta": eta}))
+        again = fresh(sessions, hours, hour_of_week)
+    assert ((again / eta).log().tensor.abs() < 0.05).all()
+    assert fresh.share.tolist() == pytest.approx([0.4] * 4)
+    # A region without history starts at the mean over the others.
+    start = fresh.usual.value().tensor.detach()
+    assert start[3].item() == pytest.approx(start[:3].log().mean().exp().item())
 
 
 def test_labels_are_matched_not_positions(

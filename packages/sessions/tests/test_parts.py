@@ -52,7 +52,7 @@ def test_a_region_asleep_has_no_coupon_sessions(
 
 
 def test_weather_is_a_factor_of_organic_sessions(constant: Constant) -> None:
-    model = WeatherSessions(REGIONS)
+    model = WeatherSessions()
     model.cold.assign(0.0)
     model.heat.assign(0.0)
     model.rain.assign(0.2)
@@ -63,7 +63,7 @@ def test_weather_is_a_factor_of_organic_sessions(constant: Constant) -> None:
 
 
 def test_mild_and_dry_weather_changes_almost_nothing(constant: Constant) -> None:
-    model = WeatherSessions(REGIONS)
+    model = WeatherSessions()
     mild = model(
         constant("organic_sessions", 50.0),
         constant("temperature", 19.0),
@@ -73,7 +73,7 @@ def test_mild_and_dry_weather_changes_almost_nothing(constant: Constant) -> None
 
 
 def test_no_heat_wave_multiplies_demand_without_bound(constant: Constant) -> None:
-    model = WeatherSessions(REGIONS)
+    model = WeatherSessions()
     model.heat.assign(1.0)
     hot = model(
         constant("organic_sessions", 50.0),

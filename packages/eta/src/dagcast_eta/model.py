@@ -1,17 +1,19 @@
 """Pickup ETA from idle drivers, idle drivers from the driver-hours identity.
 
     driver_hours = idle + served * (pickup + trip)                every hour is spent somewhere
-    pickup       = access + slow * scale * idle ** -exponent      the nearest idle driver
+    pickup       = slow * usual * (fixed + (1 - fixed) * (idle / usual_idle) ** -exponent)
     eta          = pickup * (1 + queue * (rides / served - 1))
-    rides        = usual * sessions,  trip = slow * trip_time,  slow = exp(traffic[hour_of_week])
+    rides        = share * sessions,  trip = slow * trip_time,  slow = exp(traffic[hour_of_week])
 
-``usual[region]`` is the share of sessions that ride at the usual price and ETA; rides themselves
-depend on ETA, and a loop within the hour is no DAG. ``served`` is ``rides``, bent smoothly below
-the most that the driver hours can serve, where the identity loses its solution (the wild-goose
-chase); the riders beyond it queue, which lengthens the ETA.
+``usual[region]`` is the pickup at the region's usual idle hours, of which the part ``fixed`` does
+not depend on how many drivers are idle. ``share[region]`` is the part of sessions that ride at the
+usual price and ETA; rides themselves depend on ETA, and a loop within the hour is no DAG.
+``served`` is ``rides``, bent smoothly below the most that the driver hours can serve, where the
+identity loses its solution (the wild-goose chase); riders beyond it queue, which lengthens the ETA.
 
-The elasticity of the pickup to driver hours is not a constant: it is
-``-exponent * (driver_hours / idle) / (1 - exponent * served * pickup / idle)`` in slack hours, and
+The elasticity of the pickup to driver hours is not a constant: with ``near`` the part of the pickup
+that depends on idle drivers, ``d ln near / d ln driver_hours`` is
+``-exponent * (driver_hours / idle) / (1 - exponent * served * near / idle)`` in slack hours, and
 steepens as idle hours run out.
 
 Evidence: the identity is bookkeeping; an exponent near 1/2 follows from geometry (the distance to
@@ -25,12 +27,14 @@ from typing import final
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from dagcast_core import (
     IndexTensor,
     Interval,
     LossTerm,
     Model,
+    OptimizerSpec,
     Panel,
     PartialPooling,
     Ridge,
@@ -45,6 +49,8 @@ from dagcast_eta.contract import ETA, ETA_CONTRACT
 _MINUTES = 60.0
 # Rides and driver hours per hour of a region asleep; they keep the identity defined at 0.
 _ASLEEP = 0.05
+# Rides per session where no history says better.
+_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class EtaHyperparameters:
         independence: weight of an hour; below 1 because neighbouring hours share their errors.
         exponent: of idle drivers in pickup time.
         exponent_spread: uncertainty of it.
+        fixed: share of the usual pickup that no idle driver shortens.
+        fixed_spread: uncertainty of it.
         trip_time: minutes of a mean trip.
         region_spread: how far regions differ in exponent.
         traffic_spread: usual size of the traffic profile, in logs.
@@ -65,6 +73,8 @@ class EtaHyperparameters:
     independence: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
     exponent: float = field(default=0.5, metadata={"range": (0.3, 0.7), "unit": "1"})
     exponent_spread: float = field(default=0.1, metadata={"range": (0.02, 0.3), "unit": "1"})
+    fixed: float = field(default=0.25, metadata={"range": (0.05, 0.6), "unit": "1"})
+    fixed_spread: float = field(default=0.1, metadata={"range": (0.02, 0.3), "unit": "1"})
     trip_time: float = field(default=15.0, metadata={"range": (5.0, 40.0), "unit": "min"})
     region_spread: float = field(default=0.2, metadata={"range": (0.02, 1.0), "unit": "1"})
     traffic_spread: float = field(default=0.2, metadata={"range": (0.02, 0.6), "unit": "1"})
@@ -89,19 +99,26 @@ class EtaFromIdleHours(Model):
     ) -> None:
         super().__init__()
         self.hyperparameters = hyperparameters
-        # Minutes at one idle driver; power of idle drivers; minutes; minutes.
-        self.scale = self.parameter(REGION, labels=regions, start=20.0, transform="exp")
+        # Minutes; power of idle drivers; minutes.
+        self.usual = self.parameter(REGION, labels=regions, start=5.0, transform="exp")
         self.exponent = self.parameter(
             REGION, labels=regions, start=hyperparameters.exponent, transform=Interval(0.1, 1.5)
         )
-        self.access = self.parameter(REGION, labels=regions, start=1.0, transform="exp")
         self.trip_time = self.parameter(
             REGION, labels=regions, start=hyperparameters.trip_time, transform="exp"
         )
-        # Rides per session; share by which eta lengthens per queueing rider; logs.
-        self.usual = self.parameter(REGION, labels=regions, start=0.6, transform="sigmoid")
+        # Share of the usual pickup; share by which eta lengthens per queueing rider; logs.
+        self.fixed = self.parameter(start=hyperparameters.fixed, transform="sigmoid")
         self.queue = self.parameter(start=0.3, transform="exp")
         self.traffic = self.parameter(HOUR_OF_WEEK, labels=range(168), start=0.0)
+        # Units of the form, read off the history, not fitted: idle driver-hour/h at which ``usual``
+        # holds, and rides per session. Fitted, they would trade places with usual and trip_time.
+        self._regions = pd.Index(list(regions))
+        self.usual_idle: torch.Tensor
+        self.share: torch.Tensor
+        ones = torch.ones(len(self._regions), dtype=torch.float64)
+        self.register_buffer("usual_idle", 10.0 * ones)
+        self.register_buffer("share", _SHARE * ones)
 
     def forward(
         self, sessions: IndexTensor, driver_hours: IndexTensor, hour_of_week: IndexTensor
@@ -109,14 +126,18 @@ class EtaFromIdleHours(Model):
         """Compute minutes; dims (region, hour)."""
         traffic = self.traffic.value()
         slow = torch.exp((traffic - traffic.mean()).sel(hour_of_week=hour_of_week))
-        rides = self.usual.at(sessions) * sessions.clamp(min=0.0) + _ASLEEP
-        access = self.access.at(rides)
-        trip = (slow * self.trip_time.at(rides) + access) / _MINUTES
-        approach = slow * self.scale.at(rides) / _MINUTES
+        rides = self._of_region(self.share, sessions) * sessions.clamp(min=0.0) + _ASLEEP
+        usual, power = self.usual.at(rides), self.exponent.at(rides)
+        fixed = self.fixed.value()
+        always = slow * (usual * fixed)
+        trip = (slow * self.trip_time.at(rides) + always) / _MINUTES
+        # Hours at one idle driver.
+        alone = usual * (1.0 - fixed) * self._of_region(self.usual_idle, rides) ** power
+        near = slow * (alone / _MINUTES)
         supply = driver_hours.clamp(min=0.0) + _ASLEEP
-        supply, rides, trip, approach = align(supply, rides, trip, approach)
-        pickup, queued = _solve(supply, rides, trip, approach, self.exponent.at(supply))
-        return (access + _MINUTES * pickup) * (1.0 + self.queue.value() * queued)
+        supply, rides, trip, near = align(supply, rides, trip, near)
+        pickup, queued = _solve(supply, rides, trip, near, self.exponent.at(supply))
+        return (always + _MINUTES * pickup) * (1.0 + self.queue.value() * queued)
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Errors of log ETA, weighted by sessions: at night an ETA is a few noisy quotes."""
@@ -131,43 +152,62 @@ class EtaFromIdleHours(Model):
             ),
             Ridge(self.exponent, prior.exponent, weight=prior.exponent_spread**-2),
             PartialPooling(self.exponent, REGION, scale=prior.region_spread),
-            PartialPooling(self.scale, REGION, scale=1.0),
-            Ridge(self.access, 1.0, weight=0.5**-2, unconstrained=True),
-            PartialPooling(self.access, REGION, scale=prior.region_spread),
+            PartialPooling(self.usual, REGION, scale=0.5),
+            Ridge(self.fixed, prior.fixed, weight=prior.fixed_spread**-2),
             Ridge(self.trip_time, prior.trip_time, weight=0.3**-2, unconstrained=True),
             PartialPooling(self.trip_time, REGION, scale=prior.region_spread),
-            Ridge(self.usual, toward=0.6, weight=0.1**-2),
-            PartialPooling(self.usual, REGION, scale=prior.region_spread),
             Ridge(self.queue, 0.3, weight=0.7**-2, unconstrained=True),
             Ridge(self.traffic, toward=0.0, weight=prior.traffic_spread**-2),
             Smoothness(self.traffic, HOUR_OF_WEEK, weight=0.05**-2, periodic=True),
         )
 
+    def optimizer(self) -> OptimizerSpec:
+        """A twentieth of a nat is far below what the data say about any parameter."""
+        return OptimizerSpec(tolerance=0.05)
+
     def warm_start(self, history: Panel) -> None:
-        """Start each region's scale where the identity meets its median ETA."""
+        """Read usual idle hours, the pickup there and the share of rides off the history."""
         names = ("eta", "sessions", "driver_hours")
         if not all(name in history for name in names):
             return
+        if "rides" in history:
+            rides, riders = align(history["rides"].detach(), history["sessions"].detach())
+            share = rides.sum("hour", skipna=True) / riders.sum("hour", skipna=True)
+            share = share.values("region").clamp(0.05, 0.95).numpy()
+            seen = np.isfinite(share)
+            if seen.any():
+                self.share.copy_(self._padded(share[seen], rides.index("region")[seen]))
         eta, sessions, hours = align(*(history[name].detach() for name in names), join="inner")
-        region = eta.index("region")
-        eta_min, q, supply = (
-            tensor.values("region", "hour").numpy() for tensor in (eta, sessions, hours)
-        )
-        rides = self.usual.at(sessions).values("region").detach().numpy()[:, None] * q
-        trip = self.trip_time.at(sessions).values("region").detach().numpy()[:, None]
-        power = self.exponent.at(sessions).values("region").detach().numpy()[:, None]
-        access = self.access.at(sessions).values("region").detach().numpy()[:, None]
-        idle = supply - rides * (eta_min + trip) / _MINUTES
-        usable = np.isfinite(eta_min + idle) & (eta_min > 0) & (q > 0)
+        minutes, supply = (x.values("region", "hour").numpy() for x in (eta, hours))
+        wanted = (self._of_region(self.share, sessions) * sessions).values("region", "hour").numpy()
+        prior = self.hyperparameters
+        idle = supply - wanted * (minutes + prior.trip_time) / _MINUTES
         # In tight hours the idle drivers implied by a guessed trip time can be negative.
-        idle = np.maximum(idle, 0.05 * supply)
-        scale = np.where(usable, np.maximum(eta_min - access, 0.2) * idle**power, np.nan)
+        idle = np.maximum(idle, 0.1 * supply)
+        usable = np.isfinite(minutes + idle) & (minutes > 0) & (wanted > 0) & (idle > 0)
         known = usable.any(axis=1)
         if not known.any():
             return
-        middle = np.nanmedian(scale[known], axis=1)
-        found = pd.Index(region[known]).get_indexer(self.scale.indexes["region"])
-        self.scale.assign(np.append(middle, np.exp(np.log(middle).mean()))[found])
+        idle, minutes = (np.where(usable, x, np.nan)[known] for x in (idle, minutes))
+        middle = np.nanmedian(idle, axis=1)
+        falling = (idle / middle[:, None]) ** -prior.exponent
+        usual = np.nanmedian(minutes / (prior.fixed + (1 - prior.fixed) * falling), axis=1)
+        regions = eta.index("region")[known]
+        self.usual_idle.copy_(self._padded(middle, regions))
+        self.usual.assign(self._padded(usual, regions))
+
+    def _padded(self, values: NDArray[np.float64], regions: pd.Index) -> torch.Tensor:
+        """Values on the model's own regions; one without history gets the geometric mean."""
+        # Position -1, a region that is not there, is the mean at the end.
+        padded = np.append(values, np.exp(np.log(values).mean()))
+        return torch.tensor(padded[regions.get_indexer(self._regions)])
+
+    def _of_region(self, values: torch.Tensor, like: IndexTensor) -> IndexTensor:
+        """A value per own region on the regions of ``like``; a new one gets the geometric mean."""
+        index = like.index("region")
+        found = torch.as_tensor(self._regions.get_indexer(index))
+        padded = torch.cat([values, values.log().mean().exp().unsqueeze(0)])
+        return IndexTensor(padded[found], {"region": index})
 
 
 def _solve(

@@ -151,6 +151,8 @@ class IncentiveResponse(Model):
     def _spread(self, raw: IndexTensor) -> IndexTensor:
         """Move hours from where they are bought to where they are driven."""
         index = pd.DatetimeIndex(raw.index("hour"))
+        if not len(index):
+            return raw
         if len(index) > 1 and not (index[1:] - index[:-1] == _HOUR).all():
             # Lags are hours, not positions: put the labels in order, without gaps.
             every = pd.date_range(index.min(), index.max(), freq="h")

@@ -1,20 +1,20 @@
 """What the weather adds to organic sessions or takes away.
 
-    weather = organic * expm1(cold[region] * chill + heat[region] * warmth + rain[region] * wet)
+    weather = organic * expm1(cold * chill + heat * warmth + rain * wet)
 
     chill  = degrees below 14 degC, warmth = degrees above 24 degC, both with a rounded corner
     wet    = log1p(precipitation / 1 mm/h): the first drops matter most
 
 Evidence: weather is not chosen by anyone, so its effect can be read off the history.
-Left out: storms that stop traffic altogether, wind, and snow on the ground.
+Left out: differences between regions (a history of months holds too few storms for them), storms
+that stop traffic altogether, wind, and snow on the ground.
 """
 
 from typing import final
 
 import torch
 
-from dagcast_core import IndexTensor, LossTerm, Model, PartialPooling, Ridge
-from dagcast_core.dims import REGION
+from dagcast_core import IndexTensor, LossTerm, Model, Ridge
 from dagcast_sessions.contract import WEATHER
 
 _COLD_BELOW = 14.0
@@ -25,20 +25,16 @@ _CORNER = 2.0
 
 @final
 class WeatherSessions(Model):
-    """Predicts ``weather_sessions``; see the module docstring for the form.
-
-    Args:
-        regions: labels along ``region``.
-    """
+    """Predicts ``weather_sessions``; see the module docstring for the form."""
 
     contract = WEATHER
 
-    def __init__(self, regions: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         # Logs per degree, logs per degree, logs per log1p(mm/h).
-        self.cold = self.parameter(REGION, labels=regions, start=0.005)
-        self.heat = self.parameter(REGION, labels=regions, start=0.005)
-        self.rain = self.parameter(REGION, labels=regions, start=0.05)
+        self.cold = self.parameter(start=0.005)
+        self.heat = self.parameter(start=0.005)
+        self.rain = self.parameter(start=0.05)
 
     def forward(
         self,
@@ -50,9 +46,9 @@ class WeatherSessions(Model):
         chill = _CORNER * ((_COLD_BELOW - temperature) / _CORNER).softplus()
         warmth = _CORNER * ((temperature - _HOT_ABOVE) / _CORNER).softplus()
         wet = precipitation.clamp(min=0.0).log1p()
-        cold, heat, rain = (p.at(organic_sessions) for p in (self.cold, self.heat, self.rain))
+        shift = self.cold * chill + self.heat * warmth + self.rain * wet
         # Bounded: an extrapolated heat wave must not multiply demand.
-        shift = 1.5 * torch.tanh((cold * chill + heat * warmth + rain * wet) / 1.5)
+        shift = 1.5 * torch.tanh(shift / 1.5)
         return organic_sessions * shift.expm1()
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
@@ -61,7 +57,4 @@ class WeatherSessions(Model):
             Ridge(self.cold, toward=0.0, weight=0.02**-2),
             Ridge(self.heat, toward=0.0, weight=0.02**-2),
             Ridge(self.rain, toward=0.05, weight=0.15**-2),
-            PartialPooling(self.cold, REGION, scale=0.005),
-            PartialPooling(self.heat, REGION, scale=0.005),
-            PartialPooling(self.rain, REGION, scale=0.05),
         )

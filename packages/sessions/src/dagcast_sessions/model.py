@@ -82,7 +82,7 @@ def sessions_collection(regions: tuple[str, ...]) -> ModelCollection:
     return ModelCollection(
         [
             OrganicSessions(regions),
-            WeatherSessions(regions),
+            WeatherSessions(),
             CouponSessions(regions),
             SessionsTotal(),
         ],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["box_pass", "chain_pass", "solve_chain", "tighten_chain"]
+__all__ = ["box_pass", "chain_pass", "solve_chain", "tighten_chains"]
 
 _TIE = 1e-12
 _REST = 1e-8
@@ -85,14 +85,25 @@ def box_pass(
 
 
 @njit(cache=True)
-def tighten_chain(lower: np.ndarray, upper: np.ndarray, limit: np.ndarray, length: int) -> None:
-    """Propagate bounds along |x_t - x_{t-1}| <= limit_t in both directions, in place."""
-    for t in range(1, length):
-        lower[t] = max(lower[t], lower[t - 1] - limit[t])
-        upper[t] = min(upper[t], upper[t - 1] + limit[t])
-    for t in range(length - 2, -1, -1):
-        lower[t] = max(lower[t], lower[t + 1] - limit[t + 1])
-        upper[t] = min(upper[t], upper[t + 1] + limit[t + 1])
+def tighten_chains(
+    lower: np.ndarray, upper: np.ndarray, order: np.ndarray, limit: np.ndarray
+) -> None:
+    """Propagate bounds along |x_t - x_{t-1}| <= limit in both directions of every chain, in place."""
+    for c in range(order.shape[0]):
+        for t in range(1, order.shape[1]):
+            i = order[c, t]
+            if i < 0:
+                break
+            j = order[c, t - 1]
+            lower[i] = max(lower[i], lower[j] - limit[c, t])
+            upper[i] = min(upper[i], upper[j] + limit[c, t])
+        for t in range(order.shape[1] - 2, -1, -1):
+            i = order[c, t + 1]
+            if i < 0:
+                continue
+            j = order[c, t]
+            lower[j] = max(lower[j], lower[i] - limit[c, t + 1])
+            upper[j] = min(upper[j], upper[i] + limit[c, t + 1])
 
 
 @njit(cache=True)

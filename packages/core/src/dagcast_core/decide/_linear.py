@@ -12,7 +12,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Chains", "LinearSet", "RowLayer"]
+from dagcast_core.decide._kernels import tighten_chains
+
+__all__ = ["Chains", "EmptySetError", "LinearSet", "RowLayer"]
+
+
+class EmptySetError(ValueError):
+    """Bounds, budgets and ramps contradict one another before any model is asked.
+
+    Attributes:
+        kind: "bounds" (with ramps) or "budgets".
+        places: cells whose bounds cross, or (layer, row) of budgets that the lower bounds overspend.
+        excess: by how much, per budget; unit of the budget.
+    """
+
+    def __init__(self, kind: str, places: tuple[object, ...], excess: tuple[float, ...]) -> None:
+        self.kind = kind
+        self.places = places
+        self.excess = excess
+        super().__init__(f"the {kind} contradict one another at {places}, by {excess}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,30 @@ class LinearSet:
     upper: Tensor
     budgets: tuple[RowLayer, ...] = ()
     chains: Chains | None = None
+
+    def tightened(self) -> LinearSet:
+        """The same set with bounds propagated along the chains.
+
+        Raises:
+            EmptySetError: bounds cross, or the least spend exceeds a budget.
+        """
+        lower, upper = self.lower.clone(), self.upper.clone()
+        if self.chains is not None:
+            tighten_chains(
+                lower.numpy(), upper.numpy(), self.chains.order.numpy(), self.chains.limit.numpy()
+            )
+        crossed = torch.nonzero(lower > upper * (1 + 1e-12) + 1e-300).flatten()
+        if crossed.numel():
+            raise EmptySetError("bounds", tuple(crossed[:5].tolist()), ())
+        upper = torch.maximum(lower, upper)
+        for k, layer in enumerate(self.budgets):
+            least = layer.sums(lower)
+            over = torch.nonzero(least > layer.limit + 1e-9 * layer.limit.abs()).flatten()
+            if over.numel():
+                excess = (least - layer.limit)[over]
+                rows = tuple((k, int(j)) for j in over[:5])
+                raise EmptySetError("budgets", rows, tuple(excess[:5].tolist()))
+        return LinearSet(lower, upper, self.budgets, self.chains)
 
     @property
     def size(self) -> int:

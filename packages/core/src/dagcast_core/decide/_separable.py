@@ -10,6 +10,7 @@ Source: Qi & Sun (1993), doi:10.1007/BF01581275; Bertsekas (1982), doi:10.1137/0
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from dagcast_core.decide._kernels import box_pass, chain_pass, tighten_chain
+from dagcast_core.decide._kernels import box_pass, chain_pass, tighten_chains
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 
 __all__ = ["Projection", "SeparableProgramme", "SeparableSolution", "project"]
@@ -146,13 +147,7 @@ class SeparableProgramme:
         self._block_size = np.asarray(sizes, dtype=np.int64)
         self._gram = np.zeros(starts[-1])
         self._link = np.zeros(self.cells)
-        for c in range(self._chain_start.size - 1):
-            n = self._chain_start[c + 1] - self._chain_start[c]
-            if n > 1:
-                ids = self._order[self._chain_start[c] : self._chain_start[c + 1]]
-                low, high = self.lower[ids], self.upper[ids]
-                tighten_chain(low, high, self._limit[ids], int(n))
-                self.lower[ids], self.upper[ids] = low, high
+        tighten_chains(self.lower, self.upper, order, chains.limit.numpy())
         return np.concatenate(row_parts), np.concatenate(col_parts)
 
     def _scatter(self, rows: np.ndarray, cols: np.ndarray) -> None:
@@ -166,6 +161,11 @@ class SeparableProgramme:
         self._hessian_diagonal = where[code.size :]
         self._hessian_row = entries // max(self.rows, 1)
         self._hessian_col = entries % max(self.rows, 1)
+
+    @property
+    def links(self) -> Tensor | None:
+        """Multipliers of the chains' links at the last solution, (cells,)."""
+        return None if self._chains is None else torch.from_numpy(self._link.copy())
 
     def set_layer(self, layer: int, coefficient: Tensor) -> None:
         """Replace the coefficients of one layer, (cells,)."""
@@ -227,7 +227,7 @@ class SeparableProgramme:
         start: Tensor | None = None,
         cap: Tensor | None = None,
         tolerance: float = 1e-12,
-        iterations: int = 60,
+        iterations: int = 100,
     ) -> SeparableSolution:
         """Minimise sum metric/2 (x - z)^2 over the set with rows A x <= limit.
 
@@ -250,43 +250,50 @@ class SeparableProgramme:
         size = np.maximum(np.abs(b), self._row_scale(zn))
         damping = 1e-10
         done = 0
-        error = 0.0
+        error = math.inf
+        lowest, stale = math.inf, 0
         for _ in range(iterations):
             slope = sums - b
             blocked = ((v <= 0.0) & (slope <= 0.0)) | ((v >= top) & (slope >= 0.0))
             residual = np.where(blocked, 0.0, np.abs(slope)) / size
             error = float(residual.max(initial=0.0))
-            if error <= tolerance:
+            stale = 0 if error < 0.7 * lowest else stale + 1
+            lowest = min(lowest, error)
+            # Rounding sets a floor to the error; below it further steps only cost time.
+            if error <= tolerance or (stale >= 3 and error <= 1e-9) or stale >= 40:
                 break
             free = ~blocked
             diagonal = self._hessian_diagonal_now()
             ridge = self._ridge(diagonal, damping)
             direction = self._newton_step(free, slope, ridge)
-            length = 1.0
             accepted = False
-            for _ in range(30):
+            length = 1.0
+            for _ in range(12):
                 trial = np.clip(v + length * direction, 0.0, top)
-                gain = float(slope @ (trial - v))
+                move = trial - v
+                gain = float(slope @ move)
                 value, sums_trial = self._evaluate(zn, dn, trial, True)
                 dual_trial = value + float(trial @ (sums_trial - b))
                 noise = 1e-14 * (abs(dual) + abs(value) + float(np.abs(trial) @ np.abs(b)))
-                if dual_trial >= dual + 1e-4 * gain - noise and gain > -noise:
+                if gain > -noise and dual_trial - dual >= 1e-4 * gain - noise:
                     accepted = True
                     break
-                length *= 0.4
+                # The dual is concave along the step: its slope there points to where it turns.
+                after = float((sums_trial - b) @ move)
+                turn = gain / (gain - after) if gain > 0 and after < 0 else 0.4
+                length *= min(max(turn, 0.1), 0.7)
             done += 1
-            if not accepted:
-                # The direction was bad: the pieces changed too much. Damp it towards the gradient.
-                damping = max(damping * 100.0, 1e-6)
-                value, sums = self._evaluate(zn, dn, v, True)
-                if damping > 1e6:
-                    break
+            if accepted:
+                damping = max(damping * 0.1, 1e-12) if length == 1.0 else damping
+                v, dual, sums = trial, dual_trial, sums_trial
                 continue
-            damping = max(damping * 0.1, 1e-12) if length == 1.0 else damping
-            v, dual, sums = trial, dual_trial, sums_trial
-        links = None if self._chains is None else torch.from_numpy(self._link.copy())
+            if error <= 1e-9 or damping > 1e6:
+                break
+            # The direction was bad: the pieces changed too much. Damp it towards the gradient.
+            damping = max(damping * 100.0, 1e-6)
+            value, sums = self._evaluate(zn, dn, v, True)
         return SeparableSolution(
-            torch.from_numpy(self._x.copy()), torch.from_numpy(v), links, error, done
+            torch.from_numpy(self._x.copy()), torch.from_numpy(v), self.links, error, done
         )
 
     def _ridge(self, diagonal: np.ndarray, damping: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagcast.cli._common import result_options
+from dagcast.cli._common import progress_shown, result_options
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -38,3 +38,77 @@ def snapshot(workspace: Path) -> "Result":
     from dagcast import workflow
 
     return workflow.snapshot(workspace=workspace)
+
+
+_RELEASES = click.option(
+    "--releases",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("integration/releases"),
+    show_default=True,
+    help="Folder of releases.",
+)
+
+
+@click.group()
+def release() -> None:
+    """Propose, verify, promote, roll back and show integration releases."""
+
+
+@release.command()
+@click.argument("name")
+@_RELEASES
+@click.option("--sources", type=click.Path(path_type=Path), default=None, help="The repository.")
+@result_options
+def propose(name: str, releases: Path, sources: Path | None) -> "Result":
+    """Describe the installed packages as candidate NAME."""
+    from dagcast import workflow
+
+    return workflow.propose_release(name, releases=releases, sources=sources)
+
+
+@release.command()
+@click.argument("name")
+@_RELEASES
+@click.option("--together", is_flag=True, help="Allow several changed packages at once.")
+@result_options
+def verify(name: str, releases: Path, together: bool) -> "Result":
+    """Run every gate on candidate NAME; exit 3 if one fails."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.verify_release(
+            name, releases=releases, together=together, progress=progress
+        )
+
+
+@release.command()
+@click.argument("name")
+@_RELEASES
+@result_options
+def promote(name: str, releases: Path) -> "Result":
+    """Make verified candidate NAME the current release."""
+    from dagcast import workflow
+
+    return workflow.promote_release(name, releases=releases)
+
+
+@release.command()
+@_RELEASES
+@click.option("--to", default=None, help="Which release; the one before by default.")
+@result_options
+def rollback(releases: Path, to: str | None) -> "Result":
+    """Make an earlier release current again."""
+    from dagcast import workflow
+
+    return workflow.rollback_release(to=to, releases=releases)
+
+
+@release.command()
+@click.argument("name", required=False)
+@_RELEASES
+@result_options
+def show(name: str | None, releases: Path) -> "Result":
+    """Show release NAME, the current one by default."""
+    from dagcast import workflow
+
+    return workflow.show_release(name, releases=releases)

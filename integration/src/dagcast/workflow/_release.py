@@ -1,0 +1,202 @@
+"""Integration releases: the set of packages that passed every gate together."""
+
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dagcast.figures import number
+from dagcast.workflow._defaults import marketplace_config
+from dagcast.workflow._result import Progress, Result, ResultTable, silent
+
+if TYPE_CHECKING:
+    from dagcast.release import Manifest, Metric
+
+RELEASES = Path("integration/releases")
+
+# The seeded marketplace on which every candidate is measured, small enough for each commit.
+REGIONS, WEEKS, SEED = 4, 10, 0
+
+# How much worse than the current release a figure may be before a candidate is refused.
+TOLERANCE = 0.02
+
+
+@final
+@dataclass(frozen=True)
+class ReleaseResult(Result):
+    """A release or a candidate for one.
+
+    Attributes:
+        manifest: packages, hashes, gates and figures.
+        action: what was done, such as ``promoted``.
+        current: whether it is the current release.
+        changed: distributions that differ from the release it was derived from.
+        releases: folder of releases.
+    """
+
+    manifest: "Manifest"
+    action: str
+    current: bool
+    changed: tuple[str, ...]
+    releases: Path
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        manifest = self.manifest
+        facts = [
+            ("derived from", manifest.parent or "none, it is the first"),
+            ("data", manifest.data),
+            ("commit", manifest.commit or "none"),
+            ("changed", ", ".join(self.changed) or "nothing"),
+            ("current", "yes" if self.current else "no"),
+        ]
+        tables = [
+            ResultTable(f"Release {manifest.name}, {self.action}", ("what", "is"), tuple(facts)),
+            ResultTable(
+                "Packages",
+                ("package", "version", "content"),
+                tuple((p.distribution, p.version, p.content[:12]) for p in manifest.packages),
+            ),
+        ]
+        if manifest.gates:
+            rows = tuple(
+                (gate.name, "passed" if gate.passed else "failed", gate.detail)
+                for gate in manifest.gates
+            )
+            tables.append(ResultTable("Gates", ("gate", "outcome", "detail"), rows))
+            problems = tuple((str(p),) for gate in manifest.gates for p in gate.problems)
+            if problems:
+                tables.append(ResultTable("Why it cannot be released", (), problems))
+        if manifest.metrics:
+            rows = tuple(
+                (m.name, number(m.value, 4), number(m.tolerance), ", ".join(map(str, m.seeds)))
+                for m in manifest.metrics
+            )
+            tables.append(ResultTable("Figures", ("figure", "value", "tolerance", "seeds"), rows))
+        return tuple(tables)
+
+    def next_command(self) -> str:
+        if self.action == "proposed":
+            return f"dagcast release verify {self.manifest.name}"
+        if self.action == "verified" and self.manifest.passed:
+            return f"dagcast release promote {self.manifest.name}"
+        return ""
+
+    def exit_code(self) -> int:
+        return 3 if self.action == "verified" and not self.manifest.passed else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "action": self.action,
+            "current": self.current,
+            "changed": list(self.changed),
+            "manifest": self.manifest.to_json(),
+        }
+
+
+def propose_release(
+    name: str, *, releases: Path = RELEASES, sources: Path | None = None
+) -> ReleaseResult:
+    """Describe the installed packages as a candidate.
+
+    Raises:
+        UsageError: the name is taken.
+        ReleaseError: an installed package is broken.
+    """
+    from dagcast.plugins import load_plugins
+    from dagcast.release import propose
+
+    data = f"simulated:regions={REGIONS}:weeks={WEEKS}:seed={SEED}"
+    manifest = propose(releases, load_plugins(), name=name, data=data, sources=sources)
+    return _result(manifest, "proposed", releases)
+
+
+def verify_release(
+    name: str,
+    *,
+    releases: Path = RELEASES,
+    together: bool = False,
+    measure: "Callable[[], Iterable[Metric]] | None" = None,
+    progress: Progress = silent,
+) -> ReleaseResult:
+    """Run every gate on a candidate; a failed one is kept with its reasons.
+
+    Args:
+        name: of the candidate.
+        releases: folder of releases.
+        together: allow several changed packages at once.
+        measure: figures of the candidate; the end-to-end backtest by default.
+        progress: told what is going on.
+    """
+    from dagcast.plugins import load_plugins
+    from dagcast.release import default_gates, verify
+    from dagcast.workflow._check import demands
+
+    plugins = load_plugins()
+    gates = default_gates(
+        plugins,
+        measure or (lambda: backtest_figures(progress=progress)),
+        **demands(marketplace_config("release")),
+    )
+    manifest = verify(releases, name, plugins, gates, together=together)
+    return _result(manifest, "verified", releases)
+
+
+def promote_release(name: str, *, releases: Path = RELEASES) -> ReleaseResult:
+    """Make a verified candidate the current release.
+
+    Raises:
+        ReleaseError: a gate failed, or a figure is worse than the current release allows.
+    """
+    from dagcast.release import promote
+
+    return _result(promote(releases, name), "promoted", releases)
+
+
+def rollback_release(*, to: str | None = None, releases: Path = RELEASES) -> ReleaseResult:
+    """Make an earlier release current again."""
+    from dagcast.release import rollback
+
+    return _result(rollback(releases, to), "current again", releases)
+
+
+def show_release(name: str | None = None, *, releases: Path = RELEASES) -> ReleaseResult:
+    """Describe a release, by default the current one."""
+    from dagcast.release import show
+
+    return _result(show(releases, name).manifest, "shown", releases)
+
+
+def backtest_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
+    """MASE by quantity of the end-to-end backtest on the seeded simulated marketplace."""
+    from dagcast.project import open_project
+    from dagcast.release import Metric
+    from dagcast.workflow._backtest import backtest
+    from dagcast.workflow._ingest import ingest
+    from dagcast.workflow._simulate import simulate
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "world"
+        simulate(folder, regions=REGIONS, weeks=WEEKS, seed=SEED, progress=progress)
+        project = open_project(folder, environment={})
+        ingest(project, progress=progress)
+        result = backtest(project, progress=progress)
+    return tuple(
+        Metric(f"mase.{row.quantity}", row.mase, TOLERANCE, seeds=(SEED,)) for row in result.rows
+    )
+
+
+def _result(manifest: "Manifest", action: str, releases: Path) -> ReleaseResult:
+    from dagcast.release import changed, current, show
+
+    held = current(releases)
+    shown = show(releases, manifest.name) if action == "shown" else None
+    difference = shown.changed if shown else changed(manifest, _parent(manifest, releases))
+    is_current = held is not None and held.name == manifest.name
+    return ReleaseResult(manifest, action, is_current, tuple(difference), releases)
+
+
+def _parent(manifest: "Manifest", releases: Path) -> "Manifest | None":
+    from dagcast.release import show
+
+    return show(releases, manifest.parent).manifest if manifest.parent else None

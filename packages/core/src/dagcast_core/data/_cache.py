@@ -8,11 +8,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+# torch is imported where a cube is made: an ingestion has no use for it, and it takes seconds.
 
 LIMIT_BYTES = 2_000_000_000
 """The cache forgets what was used longest ago beyond this size."""
@@ -38,6 +42,9 @@ def cache_key(**parts: object) -> str:
 
 def recall(folder: Path, key: str) -> dict[str, Cube] | None:
     """The cubes stored under ``key``, mapped from the file; None where there are none."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
     path = folder / f"{key}.safetensors"
     try:
         with safe_open(path, framework="pt") as opened:
@@ -52,6 +59,8 @@ def recall(folder: Path, key: str) -> dict[str, Cube] | None:
 
 def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
     """Stores cubes under ``key``; a folder that cannot be written is left alone."""
+    from safetensors.torch import save
+
     dims = json.dumps({name: list(cube.dims) for name, cube in cubes.items()}, sort_keys=True)
     content = save({name: cube.values for name, cube in cubes.items()}, {"dims": dims})
     temporary = folder / f".tmp-{os.getpid()}-{key}"
@@ -64,8 +73,10 @@ def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def cube(values: np.ndarray, dims: Sequence[str]) -> Cube:
+def cube(values: npt.NDArray[Any], dims: Sequence[str]) -> Cube:
     """Wraps an array without copying."""
+    import torch
+
     return Cube(torch.from_numpy(np.ascontiguousarray(values)), tuple(dims))
 
 

@@ -22,7 +22,7 @@ def hour_of_week(hours: pd.DatetimeIndex, zone: str) -> np.ndarray:
         skipped and on the day they go back one occurs twice, so no hour is lost or doubled.
     """
     local = _local(hours, zone)
-    return np.asarray(local.dayofweek * 24 + local.hour, dtype=np.int64)
+    return np.asarray(local.day_of_week * 24 + local.hour, dtype=np.int64)
 
 
 def us_federal_holiday(hours: pd.DatetimeIndex, zone: str) -> np.ndarray:

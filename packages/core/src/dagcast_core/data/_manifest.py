@@ -214,12 +214,12 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if folder.exists() and not folder.is_dir():
-            raise StoreError(
-                f"cannot open the metric store {folder}: expected a folder; found a file. "
-                f"Give the folder that holds {MANIFEST}, or a new one."
-            ) from None
         return Manifest()
+    except NotADirectoryError as error:
+        raise StoreError(
+            f"cannot open the metric store {folder}: expected a folder; found a file. Give the "
+            f"folder that holds {MANIFEST}, or a new one."
+        ) from error
     except (ValueError, OSError) as error:
         raise StoreError(
             f"cannot open the metric store {folder}: expected a manifest in {MANIFEST}; found "

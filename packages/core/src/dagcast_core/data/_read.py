@@ -112,9 +112,9 @@ class Reader:
         parts = {name: np.zeros(shape) for name in names}
         cells = ", ".join(f"{quoted('_' + dim)}" for dim in dims)
         if files and present.size:
-            self._prepare(connection, table, files)
             grouped = ", ".join(f"{quoted('_group_' + dim)}" for dim in dims)
             try:
+                self._prepare(connection, table, files)
                 places = connection.execute(f"SELECT DISTINCT {cells} FROM known").fetchnumpy()
                 present[tuple(places["_" + dim] for dim in dims)] = True
                 if table.revision == "latest":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
 import os
@@ -61,6 +62,8 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
     # holds nothing between calls; a forked process must not use its parent's, whose threads are
     # not there.
     connection = duckdb.connect()
+    # Left open until the modules are torn down, the bindings complain of leaks on stderr.
+    atexit.register(_database.cache_clear)
     connection.execute("SET enable_progress_bar = false")
     return connection
 

@@ -128,7 +128,7 @@ def _bucket_starts(hours: pd.DatetimeIndex, frequency: str, zone: str) -> pd.Dat
     local = hours.tz_convert(zone_info(zone)).tz_localize(None)
     days = local.normalize()
     if frequency == "W":
-        days = days - pd.to_timedelta(days.dayofweek, unit="D")
+        days = days - pd.to_timedelta(days.day_of_week, unit="D")
     elif frequency == "MS":
         days = days - pd.to_timedelta(days.day - 1, unit="D")
     elif frequency != "D":

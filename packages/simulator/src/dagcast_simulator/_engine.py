@@ -11,7 +11,11 @@ market slides into the wild-goose chase (Castillo, Knoepfle & Weyl 2017,
 doi:10.1145/3033274.3085098).
 
 Every draw is a hash of who and when (see ``_random``): a plan changes who is there, never what a
-rider or driver would draw.
+rider would draw. Drivers act by a region's clock: each adds the hazard of starting (stopping,
+crossing the border) to it, and whoever carries it past the next point of a Poisson process of rate
+one acts, which is exactly the law of independent drivers. The points do not depend on the plan, so
+two plans differ by as many starts as their hazards differ (the common reaction paths of Rathinam,
+Sheppard & Khammash 2010, doi:10.1063/1.3280166), where draws by driver would drift apart.
 """
 
 from dataclasses import dataclass
@@ -31,6 +35,7 @@ Ints = NDArray[np.int64]
 OFFLINE, IDLE, EN_ROUTE, CARRYING = 0, 1, 2, 3
 _RING = 512  # minutes ahead for which pickups and drop-offs can be booked
 _STEP = 5  # minutes between two decisions of a driver
+_CLOCKS = 5  # first row of the clocks in a state's region array
 
 SESSION_FIELDS = (
     "minute",
@@ -52,7 +57,8 @@ class State:
 
     Integer arrays per driver: status, region, home, next pickup or drop-off (``minute``, region),
     start of the present spell; per driver float: hours driven of late, hours of the stint.
-    Per region floats: prime time shown and coming, recent sessions, memory of prices, earnings.
+    Per region floats: prime time shown and coming, recent sessions, memory of prices, earnings,
+    and for starts, stops and moves the hazard left until the next and the number so far.
     """
 
     driver: Ints
@@ -97,6 +103,7 @@ class Engine:
         self._fixed = _parameters(scenario)
         pool = np.ceil(scenario.pool_ratio * env.supply_reference).astype(np.int64)
         self._homes = np.repeat(np.arange(len(env.regions)), pool)
+        self._width = int(_component_totals(self._neighbours, pool).max())
         size = np.array([region.size for region in env.regions])
         # Bigger markets cover more ground.
         self._extent = scenario.pickup_scale * (size / scenario.sessions_per_hour) ** 0.25
@@ -106,7 +113,7 @@ class Engine:
         drivers, regions = len(self._homes), len(self.env.regions)
         driver = np.zeros((6, drivers), dtype=np.int64)
         driver[1] = driver[2] = self._homes
-        region = np.zeros((5, regions))
+        region = np.zeros((_CLOCKS + 6, regions))
         region[4] = self.scenario.reference_wage
         return State(driver, np.zeros((2, drivers)), region, 0)
 
@@ -176,6 +183,7 @@ class Engine:
             self._fixed,
             self._neighbours,
             self._extent,
+            self._width,
             control,
             state.minute,
             hours,
@@ -204,6 +212,18 @@ def _neighbour_table(env: Environment) -> Ints:
         for j, name in enumerate(region.neighbours):
             table[i, j] = names[name]
     return table
+
+
+def _component_totals(neighbours: Ints, pool: Ints) -> Ints:
+    """Drivers who can ever be in each region: those of all regions that borders connect."""
+    component = np.arange(len(pool))
+    changed = True
+    while changed:
+        reach = np.where(neighbours >= 0, component[neighbours], component[:, None])
+        lowest = np.minimum(component, reach.min(axis=1))
+        changed = bool((lowest < component).any())
+        component = lowest
+    return np.bincount(component, pool, minlength=len(pool)).astype(np.int64)[component]
 
 
 _FIXED = (
@@ -238,12 +258,39 @@ def _parameters(scenario: Scenario) -> Array:
     return np.array([float(getattr(scenario, name)) for name in _FIXED])
 
 
+@njit(cache=True)
+def nearest(n: float, u: float) -> float:
+    """Distance to the nearest of ``n`` uniform points on the unit disc, at quantile 1 - ``u``.
+
+    From ``P(distance > d) = (1 - d^2)^n``; its mean is ``B(1/2, n + 1) / 2``.
+    """
+    return np.sqrt(1.0 - u ** (1.0 / n))  # type: ignore[no-any-return]
+
+
+@njit(cache=True)
+def _strikes(key: np.uint64, market: Array, region: int, kind: int, hazard: float) -> bool:
+    """Whether one driver acts who adds ``hazard`` to the region's clock of this kind."""
+    row = _CLOCKS + 2 * kind
+    if market[row + 1, region] == 0.0:
+        market[row, region] = -np.log(uniform(entity(key, region, kind, 0), 0))
+        market[row + 1, region] = 1.0
+    market[row, region] -= hazard
+    struck = False
+    while market[row, region] < 0.0:
+        struck = True
+        number = int(market[row + 1, region])
+        market[row, region] -= np.log(uniform(entity(key, region, kind, number), 0))
+        market[row + 1, region] = number + 1.0
+    return struck
+
+
 @njit(cache=True, error_model="numpy")
 def _loop(
     keys: NDArray[np.uint64],
     fixed: Array,
     neighbours: Ints,
     extent: Array,
+    width: int,
     control: Array,
     start_minute: int,
     hours: int,
@@ -296,18 +343,16 @@ def _loop(
 
     # Idle drivers of a region as a list with positions, for removal in constant time; the lists
     # are rebuilt in order of driver, so a state needs no more than the drivers' own fields.
-    idle = np.empty((regions, drivers if regions < 40 else 4000), dtype=np.int64)
-    if idle.shape[1] > drivers:
-        idle = np.empty((regions, drivers), dtype=np.int64)
+    idle = np.empty((regions, width), dtype=np.int64)
     count = np.zeros((regions, 4), dtype=np.int64)
     spot = np.zeros(drivers, dtype=np.int64)
-    head = np.full(512, -1, dtype=np.int64)
+    head = np.full(_RING, -1, dtype=np.int64)
     chain = np.full(drivers, -1, dtype=np.int64)
     for d in range(drivers - 1, -1, -1):
         count[place[d], status[d]] += 1
         if status[d] >= 2:
-            chain[d] = head[due[d] % 512]
-            head[due[d] % 512] = d
+            chain[d] = head[due[d] % _RING]
+            head[due[d] % _RING] = d
     fill = np.zeros(regions, dtype=np.int64)
     for d in range(drivers):
         if status[d] == 1:
@@ -316,7 +361,8 @@ def _loop(
             spot[d] = fill[r]
             fill[r] += 1
 
-    tired_decay = 0.5 ** (5.0 / 480.0)
+    share_of_hour = _STEP / 60.0
+    tired_decay = 0.5 ** (share_of_hour / 8.0)
     memory_decay = 0.5 ** (1.0 / (60.0 * memory_half_life))
     pay = np.zeros(regions)
     n_sessions = 0
@@ -339,8 +385,8 @@ def _loop(
                     since[d] = minute
 
         # Pickups and drop-offs that are due.
-        d = head[minute % 512]
-        head[minute % 512] = -1
+        d = head[minute % _RING]
+        head[minute % _RING] = -1
         while d >= 0:
             following = chain[d]
             r = place[d]
@@ -352,8 +398,8 @@ def _loop(
                 trip = heading[d] // regions
                 heading[d] = heading[d] % regions
                 due[d] = minute + trip
-                chain[d] = head[due[d] % 512]
-                head[due[d] % 512] = d
+                chain[d] = head[due[d] % _RING]
+                head[due[d] % _RING] = d
             else:
                 count[r, status[d]] -= 1
                 to = r if status[d] == 2 else heading[d]
@@ -374,7 +420,7 @@ def _loop(
             d = following
 
         # Starts, stops and moves over the border; each driver decides every five minutes.
-        for d in range(minute % 5, drivers, 5):
+        for d in range(minute % _STEP, drivers, _STEP):
             worked[d] *= tired_decay
             state = status[d]
             if state == 0:
@@ -383,7 +429,7 @@ def _loop(
                 if rate > 0.0:
                     rested = 1.0 / (1.0 + (worked[d] / fatigue) ** 2)
                     rate *= rested * (max(earned[r], 1.0) / wage) ** elasticity
-                    if uniform(entity(keys[1], d, minute, 0), 0) < 1.0 - np.exp(-rate / 12.0):
+                    if _strikes(keys[1], market, r, 0, rate * share_of_hour):
                         status[d] = 1
                         place[d] = r
                         since[d] = minute
@@ -394,13 +440,12 @@ def _loop(
                         spot[d] = fill[r]
                         fill[r] += 1
             else:
-                worked[d] += 1.0 / 12.0
-                online[d] += 1.0 / 12.0
+                worked[d] += share_of_hour
+                online[d] += share_of_hour
                 if state == 1:
                     r = place[d]
-                    word = entity(keys[1], d, minute, 1)
-                    rate = control[2, r, h] / stint * (0.6 + 0.4 * min(3.0, online[d] / stint))
-                    leaves = uniform(word, 0) < 1.0 - np.exp(-rate * 1.5 / 12.0)
+                    rate = control[2, r, h] / stint * (0.9 + 0.6 * min(3.0, online[d] / stint))
+                    leaves = _strikes(keys[1], market, r, 1, rate * share_of_hour)
                     to = -1
                     if not leaves:
                         best = control[3, r, h]
@@ -411,7 +456,7 @@ def _loop(
                                 to = q
                         if to >= 0:
                             gain = best - control[3, r, h]
-                            if uniform(word, 1) >= 1.0 - np.exp(-gain / 12.0):
+                            if not _strikes(keys[1], market, r, 2, gain * share_of_hour):
                                 to = -1
                     if leaves or to >= 0:
                         if since[d] < minute:
@@ -480,7 +525,7 @@ def _loop(
                 n = own + near
                 eta = eta_limit
                 if own > 0 or near >= 0.5:
-                    radius = np.sqrt(1.0 - uniform(word, 0) ** (1.0 / max(n, 1.0)))
+                    radius = nearest(max(n, 1.0), uniform(word, 0))
                     eta = min(eta_limit, slow * (access + extent[r] * radius))
                 treated = uniform(word, 1) < 0.5
                 # Length of the trip and willingness to pay: two independent normals.
@@ -550,8 +595,8 @@ def _loop(
                             due[d] = minute + wait
                             heading[d] = trip * regions + to
                             pay[r] += share * fare
-                        chain[d] = head[due[d] % 512]
-                        head[due[d] % 512] = d
+                        chain[d] = head[due[d] % _RING]
+                        head[due[d] % _RING] = d
                 i = n_sessions
                 sessions[0, i] = minute + uniform(word, 12)
                 sessions[1, i] = r

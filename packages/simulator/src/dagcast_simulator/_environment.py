@@ -81,7 +81,7 @@ def make_environment(
     count = 168 * (weeks + scenario.horizon_weeks)
     hours = pd.date_range(scenario.start, periods=count, freq="h", tz="UTC", unit="us")
     local = [hours.tz_convert(region.zone) for region in regions]
-    hour_of_week = np.stack([(t.dayofweek * 24 + t.hour).to_numpy() for t in local]).astype(
+    hour_of_week = np.stack([(t.day_of_week * 24 + t.hour).to_numpy() for t in local]).astype(
         np.int64
     )
     holiday = _holiday(local)
@@ -216,7 +216,7 @@ def _weather(
         )
 
     means = np.array([_CLIMATE[region.zone] for region in regions])
-    year = np.stack([t.dayofyear.to_numpy() for t in local])
+    year = np.stack([t.day_of_year.to_numpy() for t in local])
     hour = np.stack([t.hour.to_numpy() for t in local])
     season = means[:, :1] - means[:, 1:] * np.cos(2 * np.pi * (year - 20) / 365.25)
     daily = -4.0 * np.cos(2 * np.pi * (hour - 4) / 24)

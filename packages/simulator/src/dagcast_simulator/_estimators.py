@@ -106,22 +106,22 @@ def fixed_effects_difference(
 def wald_elasticity(outcome: Effect, lever: Effect) -> tuple[float, float]:
     """Change of the log outcome per change of the log lever, with its standard error.
 
-    Both effects come from the same windows, so their clusters match one to one.
+    Args:
+        outcome: effect on the log outcome.
+        lever: effect on the log lever, from the same windows, so that clusters match one to one.
 
     Raises:
-        EstimationError: clusters differ, an arm's mean is not positive, or the lever did not move.
+        EstimationError: clusters differ, or the lever did not move.
     """
     if outcome.clusters != lever.clusters:
         raise EstimationError(
             f"outcome has {outcome.clusters} clusters and lever {lever.clusters}; "
             "they must come from the same windows"
         )
-    rise, rise_influence = _log_ratio(outcome)
-    move, move_influence = _log_ratio(lever)
-    if abs(move) < 1e-9:
+    if abs(lever.estimate) < 1e-9:
         raise EstimationError("the lever did not move between the arms")
-    elasticity = rise / move
-    influence = (rise_influence - elasticity * move_influence) / move
+    elasticity = outcome.estimate / lever.estimate
+    influence = (outcome.influence - elasticity * lever.influence) / lever.estimate
     return elasticity, float(np.sqrt(influence @ influence))
 
 
@@ -210,10 +210,3 @@ def _adjustment(rows: Array) -> Array:
     scale = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
     root: Array = (vectors * scale) @ vectors.T
     return root
-
-
-def _log_ratio(effect: Effect) -> tuple[float, Array]:
-    if effect.control <= 0 or effect.treatment <= 0:
-        raise EstimationError("an elasticity needs positive means in both arms")
-    slope = 0.5 / effect.control + 0.5 / effect.treatment
-    return float(np.log(effect.treatment / effect.control)), slope * effect.influence

@@ -117,7 +117,10 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
 
 
 def measure_scheduled(
-    env: Environment, trials: tuple[Trial, ...], quantities: dict[str, Array], arms: pd.DataFrame | None
+    env: Environment,
+    trials: tuple[Trial, ...],
+    quantities: dict[str, Array],
+    arms: pd.DataFrame | None,
 ) -> tuple[Measured, ...]:
     """The default set: what every trial of the schedule says, from the history's own cells.
 
@@ -228,11 +231,16 @@ def measure_elasticity(
     Valid where the trial's lever reaches the outcome through ``lever`` alone, as bonuses reach
     ETA through driver hours.
     """
-    moved, _ = _effect(env, trials, quantities, lever, local_hours)
-    followed, cells = _effect(env, trials, quantities, outcome, local_hours)
+    # Logs by hour, because a bonus moves the hours of a day by different shares.
+    logs = {
+        name: np.log(np.where(quantities[name] > 0, quantities[name], np.nan))
+        for name in (lever, outcome)
+    }
+    moved, _ = _effect(env, trials, logs, lever, local_hours)
+    followed, cells = _effect(env, trials, logs, outcome, local_hours)
     estimate, error = wald_elasticity(followed, moved)
     # Recorded cells are a mixture of both arms: the arms lie on either side of the record.
-    half = float(np.sqrt(moved.treatment / moved.control))
+    half = float(np.exp(moved.estimate / 2))
     experiment = Experiment(
         name=name,
         levers=(lever,),

@@ -1,7 +1,7 @@
 """The operator's past rule, which foresaw demand: the source of confounding.
 
 Spend rises where an hour of the week is usually tight and where the operator sees demand coming
-(``confounding`` log points per standard deviation of the demand shock). The data do not show what
+(a share ``confounding`` per standard deviation of the demand shock). The data do not show what
 the operator saw. Part of the variation has no reason (``spend_noise``, idle blocks, better and
 worse weeks), so past spend is confounded but not collinear with demand.
 """
@@ -52,15 +52,15 @@ def _usual_tightness(env: Environment) -> Array:
 def _incentives(scenario: Scenario, env: Environment, seed: int) -> Array:
     regions, count = env.sessions.shape
     blocks, weeks = count // _BLOCK, count // 168
-    foreseen = np.exp(scenario.confounding * (env.foreseen - 0.5 * scenario.confounding))
-    reason = _usual_tightness(env) ** 1.5 * np.minimum(foreseen, 8.0)
+    # Linear rather than exponential, so that a few panic hours do not carry all the variation.
+    reason = _usual_tightness(env) * np.maximum(1 + scenario.confounding * env.foreseen, 0.1)
     spend = np.empty((len(INCENTIVES), regions, count))
     for k, kind in enumerate(INCENTIVES):
         for i in range(regions):
             rng = generator(seed, f"operator {kind}", i)
             week = np.repeat(np.exp(0.35 * rng.normal(size=weeks)), 168)
             noise = np.exp(scenario.spend_noise * rng.normal(size=blocks))
-            active = rng.random(blocks) < 0.75
+            active = rng.random(blocks) < 0.8
             level = scenario.spend_level * env.supply_reference[i] * week
             spend[k, i] = level * np.repeat(noise * active, _BLOCK) * reason[i]
     return np.round(spend * env.open, 2)

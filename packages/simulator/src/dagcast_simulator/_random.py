@@ -35,7 +35,7 @@ def generator(seed: int, purpose: str, region: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
 
 
-@njit(inline="always")
+@njit(cache=True)
 def mix(x: np.uint64) -> np.uint64:
     """The splitmix64 finaliser: a bijection of 64-bit words that passes for random."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -43,7 +43,7 @@ def mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> np.uint64(31))
 
 
-@njit(inline="always")
+@njit(cache=True)
 def entity(key: np.uint64, a: int, b: int, c: int) -> np.uint64:
     """The hash of an entity's coordinates; draws are taken from it by ``uniform``."""
     x = mix(key + np.uint64(a) * np.uint64(_GOLDEN))
@@ -51,7 +51,7 @@ def entity(key: np.uint64, a: int, b: int, c: int) -> np.uint64:
     return mix(x + np.uint64(c) * np.uint64(_GOLDEN))
 
 
-@njit(inline="always")
+@njit(cache=True)
 def uniform(word: np.uint64, number: int) -> float:
     """Draw ``number`` of an entity, in the open interval (0, 1)."""
     x = mix(word + np.uint64(number + 1) * np.uint64(_GOLDEN))

@@ -8,6 +8,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -169,7 +170,7 @@ class Scenario:
     )
     stint: float = _p(2.4, "h", "mean time online", low=0.3, high=12)
     fatigue: float = _p(
-        5.0,
+        3.5,
         "h",
         "driving of late (half-life 8 h) that halves the wish to start",
         _ASSUMED,
@@ -233,7 +234,11 @@ class Scenario:
     )
     spend_noise: float = _p(0.45, "1", "sd of log spend that has no reason", low=0, high=3)
     confounding: float = _p(
-        0.7, "1", "log spend per standard deviation of the foreseen demand shock", low=0, high=5
+        0.7,
+        "1",
+        "share of spend added per standard deviation of the foreseen demand shock",
+        low=0,
+        high=5,
     )
     coupon_level: float = _p(
         0.35, "USD/session", "coupons per typical session in a campaign", low=0, high=20
@@ -277,6 +282,7 @@ class Scenario:
                     "Scenario.describe() lists all of them with units."
                 )
             _check(fields[name], value)
+        _check_start(given.get("start", start.start))
         return dataclasses.replace(start, **given)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -328,6 +334,17 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"scenario {name!r} is not valid TOML: {error}") from error
     return Scenario.from_mapping(values)
+
+
+def _check_start(value: str) -> None:
+    try:
+        monday = date.fromisoformat(value).weekday() == 0
+    except ValueError:
+        monday = False
+    if not monday:
+        raise ScenarioError(
+            f"scenario parameter 'start' must be a Monday such as '2026-01-12'; got {value!r}."
+        )
 
 
 def _check(field: "dataclasses.Field[Any]", value: Any) -> None:

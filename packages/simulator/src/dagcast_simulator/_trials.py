@@ -77,7 +77,7 @@ def switchback(
     treatment: tuple[Change, ...],
     seed: int,
     window: int = 24,
-    washout: int = 4,
+    washout: int = 8,
     border_clusters: bool = False,
 ) -> Trial:
     """A switchback: each region is treated in a random half of the windows.

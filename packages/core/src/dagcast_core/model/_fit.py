@@ -33,6 +33,8 @@ Progress: TypeAlias = Callable[[str, int, float], None]
 
 # Latent inputs follow what the joint fit has moved, and the joint fit follows them once more.
 _ROUNDS = 2
+# Most often that inputs held within a unit are brought up to date in its own fit.
+_SETTLING = 8
 
 
 def fit(
@@ -185,13 +187,7 @@ class _Fitting:
 
         try:
             certain = precision_of(unit)
-            minimum = minimise(
-                unit.loss,
-                unit.flat,
-                self._spec(unit),
-                lambda vector: certain.solve(vector.unsqueeze(-1)).squeeze(-1),
-                report,
-            )
+            minimum = _settled(unit, self._spec(unit), certain, report)
         except (FloatingPointError, torch.linalg.LinAlgError):
             unit.raise_non_finite()
             raise
@@ -280,6 +276,8 @@ class _Fitting:
             if round_:
                 self._refresh_inputs(moving)
             evidence = self._evidence(used)
+            for group in moving:
+                self.own[group].unit.refresh()
             result = fit_jointly(
                 [self.own[group].unit for group in moving],
                 [precisions[group] for group in moving],
@@ -383,6 +381,30 @@ def _chosen(collection: ModelCollection, only: Iterable[str] | None) -> frozense
     if only is None:
         return frozenset(collection.order)
     return frozenset(leaf for name in only for leaf in collection.leaves_within(name))
+
+
+def _settled(
+    unit: Unit, spec: OptimizerSpec, certain: Precision, report: Callable[[int, float], None]
+) -> Minimum:
+    """Minimise a unit's own loss, again where inputs held within the unit have to follow."""
+
+    def covariance(vector: torch.Tensor) -> torch.Tensor:
+        return certain.solve(vector.unsqueeze(-1)).squeeze(-1)
+
+    minimum = minimise(unit.loss, unit.flat, spec, covariance, report)
+    for _ in range(_SETTLING):
+        if not unit.refresh():
+            break
+        again = minimise(unit.loss, unit.flat, spec, covariance, report)
+        settled = again.converged and again.iterations == 0
+        minimum = replace(
+            again,
+            loss_start=minimum.loss_start,
+            iterations=minimum.iterations + again.iterations,
+        )
+        if settled:
+            break
+    return minimum
 
 
 def _nothing(unit: Unit) -> Minimum:

@@ -65,6 +65,10 @@ class Part:
 class Unit:
     """Models whose own-data losses are minimised together.
 
+    Inputs that one model of the unit takes from another without reaching through them are held at
+    the values of the last `Unit.refresh`: were they to follow the parameters while carrying no
+    gradient, the gradient would not be that of the loss, and no line search could trust it.
+
     Args:
         parts: the models in an order in which they can run.
     """
@@ -75,6 +79,16 @@ class Unit:
         self.flat = FlatParameters(
             [p for part in self.parts for p in part.model.parameters() if p.requires_grad]
         )
+        self._cut = {q for part in self.parts for q in part.live if q not in part.through}
+        self._held: dict[str, IndexTensor] = {}
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Let held inputs follow the parameters; say whether there are any."""
+        if self._cut:
+            outputs = self.outputs()
+            self._held = {quantity: outputs[quantity] for quantity in self._cut}
+        return bool(self._cut)
 
     @property
     def name(self) -> str:
@@ -101,7 +115,7 @@ class Unit:
         outputs: dict[str, IndexTensor] = {}
         last = max((i for i, part in enumerate(self.parts) if part.data), default=-1)
         for part in self.parts[: last + 1]:
-            made = part.model.run(part.inputs(outputs))
+            made = part.model.run(part.inputs(outputs, self._held))
             outputs.update(made)
             total = torch.zeros((), dtype=torch.float64)
             for term, target in part.data:

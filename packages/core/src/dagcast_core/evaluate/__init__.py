@@ -1,0 +1,38 @@
+"""Evaluation: backtests, scaled errors, causal validity and diagnosis."""
+
+from dagcast_core.evaluate._backtest import BacktestReport, BacktestRow, backtest, rolling_origins
+from dagcast_core.evaluate._baselines import hour_of_week_mean, seasonal_naive
+from dagcast_core.evaluate._diagnosis import Diagnosis, ErrorShare, diagnose, partial_derivative
+from dagcast_core.evaluate._measures import (
+    ScaledError,
+    coverage,
+    crps,
+    mase,
+    seasonal_scale,
+    summarise,
+)
+from dagcast_core.evaluate._pool import map_panels
+from dagcast_core.evaluate._validity import CausalValidity, ValidityRow, causal_validity
+
+__all__ = [
+    "BacktestReport",
+    "BacktestRow",
+    "CausalValidity",
+    "Diagnosis",
+    "ErrorShare",
+    "ScaledError",
+    "ValidityRow",
+    "backtest",
+    "causal_validity",
+    "coverage",
+    "crps",
+    "diagnose",
+    "hour_of_week_mean",
+    "map_panels",
+    "mase",
+    "partial_derivative",
+    "rolling_origins",
+    "seasonal_naive",
+    "seasonal_scale",
+    "summarise",
+]

@@ -1,0 +1,116 @@
+"""Independent tasks over processes, one result folder each, so that a killed run resumes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from dagcast_core.tensor import Panel
+
+# A worker that dies is most often out of memory; a task that kills it three times is at fault.
+_ATTEMPTS = 3
+
+
+def map_panels(
+    function: Callable[[Any], Panel],
+    tasks: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    workers: int = 1,
+    done: Callable[[str], None] | None = None,
+) -> dict[str, Panel]:
+    """Run ``function`` on every task and collect the panels.
+
+    Args:
+        function: makes a panel from one task; picklable where ``workers`` exceeds 1.
+        tasks: by key, which names the result's folder.
+        folder: where results are kept; a result found there is not computed again.
+        workers: processes; 1 computes in this one. They are spawned, never forked: torch and
+            DuckDB hold threads.
+        done: called with the key of each finished task.
+
+    Returns:
+        Panels by key, in the order of ``tasks``.
+
+    Raises:
+        RuntimeError: a task killed its worker again and again; names it.
+        ValueError: several workers without a folder for their results.
+    """
+    if workers > 1 and folder is None:
+        raise ValueError("several workers hand over their results in files: give a folder.")
+    results: dict[str, Panel] = {}
+    left = []
+    for key in tasks:
+        if folder is not None and (folder / key).is_dir():
+            results[key] = Panel.load(folder / key)
+            _tell(done, key)
+        else:
+            left.append(key)
+    if workers <= 1 or len(left) <= 1:
+        for key in left:
+            results[key] = _keep(function(tasks[key]), folder, key)
+            _tell(done, key)
+    else:
+        assert folder is not None
+        _spread(function, {key: tasks[key] for key in left}, folder, workers, done)
+        results.update({key: Panel.load(folder / key) for key in left})
+    return {key: results[key] for key in tasks}
+
+
+def _spread(
+    function: Callable[[Any], Panel],
+    tasks: Mapping[str, Any],
+    folder: Path,
+    workers: int,
+    done: Callable[[str], None] | None,
+) -> None:
+    left = dict(tasks)
+    attempts = dict.fromkeys(left, 0)
+    while left:
+        # After a worker died, tasks run one at a time: then the one at fault is known.
+        alone = any(attempts.values())
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1 if alone else workers, mp_context=context) as pool:
+            futures: dict[Future[None], str] = {
+                pool.submit(_run, function, task, folder, key): key for key, task in left.items()
+            }
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    left.pop(futures[future])
+                    _tell(done, futures[future])
+            except BrokenProcessPool:
+                suspects = [next(iter(left))] if alone else list(left)
+                for key in suspects:
+                    attempts[key] += 1
+                    if attempts[key] >= _ATTEMPTS:
+                        raise RuntimeError(
+                            f"task {key!r} ended its worker process {_ATTEMPTS} times; results of "
+                            f"the others are in {folder}. It may need more memory than there is."
+                        ) from None
+
+
+def _run(function: Callable[[Any], Panel], task: Any, folder: Path, key: str) -> None:
+    _keep(function(task), folder, key)
+
+
+def _keep(panel: Panel, folder: Path | None, key: str) -> Panel:
+    if folder is None:
+        return panel
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{key}.{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    panel.save(unfinished)
+    unfinished.rename(folder / key)
+    return panel
+
+
+def _tell(done: Callable[[str], None] | None, key: str) -> None:
+    if done is not None:
+        done(key)

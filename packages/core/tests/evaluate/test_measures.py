@@ -1,0 +1,133 @@
+"""Error measures against closed forms and direct counts."""
+
+import math
+import statistics
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast_core.evaluate import (
+    coverage,
+    crps,
+    hour_of_week_mean,
+    mase,
+    seasonal_naive,
+    seasonal_scale,
+    summarise,
+)
+from dagcast_core.tensor import AlignmentError, IndexTensor
+
+HOURS = pd.date_range("2025-01-06", periods=24, freq="h", tz="UTC")
+
+
+def series(values, hours=HOURS, regions=("SFO",), name="rides"):
+    """Hourly values by region."""
+    array = np.asarray(values, dtype=float).reshape(len(regions), -1)
+    return IndexTensor(array, {"region": list(regions), "hour": hours[: array.shape[1]]}, name)
+
+
+def test_mase_is_the_error_over_the_seasonal_error_of_the_training_part():
+    """Against the definition, written out in plain Python."""
+    rng = np.random.default_rng(0)
+    train = rng.normal(size=20)
+    ahead = pd.date_range(HOURS[20], periods=4, freq="h")
+    truth, guess = rng.normal(size=4), rng.normal(size=4)
+    scale = statistics.fmean(abs(train[i] - train[i - 3]) for i in range(3, 20))
+    expected = statistics.fmean(abs(a - b) for a, b in zip(truth, guess, strict=True)) / scale
+    found = mase(series(guess, ahead), series(truth, ahead), train=series(train), season=3)
+    assert found.dims == ("region",)
+    assert found.tolist() == pytest.approx([expected])
+
+
+def test_mase_of_a_worse_forecast_is_larger():
+    """The measure is fed a wrong answer once."""
+    truth, train = series([1.0, 2, 3, 4]), series(np.arange(20) % 5)
+    good = mase(series([1.0, 2, 3, 5]), truth, train=train, season=3)
+    bad = mase(series([9.0, 9, 9, 9]), truth, train=train, season=3)
+    assert bad.tolist()[0] > good.tolist()[0] > 0
+
+
+def test_mase_refuses_other_hours():
+    """A shorter window would flatter the model."""
+    with pytest.raises(AlignmentError, match="labels differ along 'hour'"):
+        mase(series([1.0, 2]), series([1.0, 2, 3]), train=series(np.arange(9.0)), season=2)
+
+
+def test_mase_leaves_out_missing_cells():
+    """NaN marks what was not observed; it neither counts nor spreads."""
+    train = series(np.arange(10.0))
+    found = mase(series([1.0, 5.0]), series([2.0, math.nan]), train=train, season=2)
+    assert found.tolist() == pytest.approx([0.5])
+
+
+def test_mase_refuses_a_forecast_with_holes():
+    """A model may not skip the hours it finds hard."""
+    with pytest.raises(ValueError, match="not finite"):
+        mase(series([math.nan]), series([1.0]), train=series(np.arange(9.0)), season=2)
+
+
+def test_scale_needs_more_than_a_season():
+    """A shorter training part has no seasonal error."""
+    with pytest.raises(ValueError, match="3 steps, a season has 3"):
+        seasonal_scale(series([1.0, 2, 3]), season=3)
+
+
+def test_summary_excludes_and_counts_zero_scales():
+    """A constant series has no scale; it is left out of both summaries and counted."""
+    errors = torch.tensor([[2.0, 4.0], [1.0, 1.0], [5.0, math.nan]])
+    found = summarise(errors, torch.tensor([2.0, 0.0, 1.0]))
+    assert (found.series, found.excluded) == (2, 1)
+    assert found.ratio == pytest.approx((6 + 5) / (4 + 1))
+    assert found.mean == pytest.approx((1.5 + 5) / 2)
+
+
+def test_seasonal_naive_repeats_the_last_season():
+    """Also past one season ahead, and through missing cells."""
+    history = series([1.0, 2, 3, 4, 5, math.nan])
+    ahead = pd.date_range(HOURS[6], periods=5, freq="h")
+    assert seasonal_naive(history, ahead, season=3).tolist() == [[4.0, 5.0, 3.0, 4.0, 5.0]]
+
+
+def test_hour_of_week_mean_averages_what_was_observed():
+    """A missing cell counts in neither sum nor number."""
+    history = series([1.0, 2, 3, 4, math.nan, 6])
+    ahead = pd.date_range(HOURS[6], periods=3, freq="h")
+    found = hour_of_week_mean(history, ahead, seasons=2, season=3)
+    assert found.tolist() == [[2.5, 2.0, 4.5]]
+
+
+def test_benchmarks_refuse_a_horizon_that_does_not_follow():
+    """A gap would shift the season."""
+    with pytest.raises(ValueError, match="so it should start at"):
+        seasonal_naive(series(np.arange(6.0)), HOURS[10:12], season=3)
+
+
+def test_crps_of_a_normal_ensemble_agrees_with_its_closed_form():
+    """Source of the closed form: Gneiting & Raftery (2007), doi:10.1198/016214506000001437."""
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(40_000, 1, generator=generator, dtype=torch.float64)
+    value = 0.7
+    density = math.exp(-(value**2) / 2) / math.sqrt(2 * math.pi)
+    distribution = (1 + math.erf(value / math.sqrt(2))) / 2
+    expected = value * (2 * distribution - 1) + 2 * density - 1 / math.sqrt(math.pi)
+    samples = IndexTensor(draws, {"draw": range(40_000), "region": ["SFO"]}, "rides")
+    actual = IndexTensor([value], {"region": ["SFO"]}, "rides")
+    assert crps(samples, actual).tolist()[0] == pytest.approx(expected, abs=0.01)
+
+
+def test_crps_agrees_with_the_sum_over_pairs():
+    """The sorted form against the definition."""
+    values = [0.3, -1.0, 2.5, 0.3]
+    samples = IndexTensor([[v] for v in values], {"draw": range(4), "region": ["SFO"]}, "x")
+    pairs = sum(abs(a - b) for a in values for b in values) / (2 * 4 * 3)
+    expected = statistics.fmean(abs(v - 1.0) for v in values) - pairs
+    actual = IndexTensor([1.0], {"region": ["SFO"]}, "x")
+    assert crps(samples, actual).tolist() == pytest.approx([expected])
+
+
+def test_coverage_counts_observed_cells():
+    """Three observed cells, two of them inside."""
+    low, high = series([0.0, 0, 0, 0]), series([1.0, 1, 1, 1])
+    assert coverage(low, high, series([0.5, 1.0, 2.0, math.nan])) == pytest.approx(2 / 3)

@@ -39,7 +39,6 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",
-        "DC303": "snapshot file",
         # Conformance: an installed model against its own contract.
         "DC401": "conformance",
         "DC402": "conformance suite",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pluggy
 
-from dagcast_core import hooks
+# Not `from dagcast_core import hooks`: that looks through the layers first, and torch with them.
+import dagcast_core.hooks as hooks
 from dagcast_core.contract import Contract
 from dagcast_core.model import Model, ModelCollection
 from dagcast_testing._setting import DEFAULT_LABELS

@@ -107,6 +107,26 @@ def tighten_chains(
 
 
 @njit(cache=True)
+def _carried(multiplier: float, change: float, limit: float) -> float:
+    """The part of a link's multiplier whose sign its activity allows."""
+    tie = _TIE * (1.0 + limit)
+    if change >= limit - tie and (multiplier > 0.0 or change <= -limit + tie):
+        return multiplier
+    if change <= -limit + tie and multiplier < 0.0:
+        return multiplier
+    return 0.0
+
+
+@njit(cache=True)
+def _misplaced(rho: float, pinned: bool, x: float, lower: float, upper: float) -> bool:
+    """Whether a reduced gradient has a sign that the cell's bound cannot explain."""
+    if not pinned or upper <= lower:
+        return False
+    middle = 0.5 * (lower + upper) if np.isfinite(upper) else lower + 1.0
+    return (rho > 0.0) if x > middle else (rho < 0.0)
+
+
+@njit(cache=True)
 def solve_chain(
     z: np.ndarray,
     metric: np.ndarray,
@@ -322,13 +342,21 @@ def solve_chain(
             for t in range(end - 1, last, -1):
                 total -= metric[t] * (x[t] - z[t])
                 link[t] = total
-            # Two bounds hold one segment: any split between them is stationary; carry the sum from the first.
-            total = link[first] if first > start else 0.0
             for t in range(first + 1, last + 1):
                 link[t] = 0.0
         for t in range(start, end):
             segment[t] = start
         start = end
+    # Neighbouring bounds share the force between them: pass on what has the wrong sign, right and then left.
+    for t in range(length - 1):
+        rho = metric[t] * (x[t] - z[t]) + link[t] - link[t + 1]
+        if _misplaced(rho, pinned[t], x[t], lower[t], upper[t]) and pinned[t + 1]:
+            link[t + 1] = _carried(link[t + 1] + rho, x[t + 1] - x[t], limit[t + 1])
+    for t in range(length - 1, 0, -1):
+        after = link[t + 1] if t + 1 < length else 0.0
+        rho = metric[t] * (x[t] - z[t]) + link[t] - after
+        if _misplaced(rho, pinned[t], x[t], lower[t], upper[t]) and pinned[t - 1]:
+            link[t] = _carried(link[t] - rho, x[t] - x[t - 1], limit[t])
 
 
 @njit(cache=True)

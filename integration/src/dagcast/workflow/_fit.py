@@ -1,16 +1,25 @@
 """Stage 4: each model on its own data, then all together with the experiments."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+import pandas as pd
+
+from dagcast.errors import ProjectError
 from dagcast.figures import number
 from dagcast.project import Project, staged
-from dagcast.workflow._result import Progress, Result, ResultTable, hidden, silent
-from dagcast.workflow._session import open_session
+from dagcast.workflow._horizon import Moments
+from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
+from dagcast.workflow._session import Session, open_session
 
 if TYPE_CHECKING:
-    from dagcast_core.model import FitReport, ModelCollection, ParameterDraws
+    import torch
+
+    from dagcast_core.model import FitReport, ModelCollection
 
 PREFIX = "fit"
 
@@ -29,16 +38,16 @@ class FitResult(Result):
 
     folder: Path
     fit: str
-    report: "FitReport" = hidden()
-    draws: int = 0
+    report: "FitReport" = field(metadata={"json": False}, repr=False)
+    draws: int
 
     def tables(self) -> tuple[ResultTable, ...]:
         members = tuple(
             (
                 item.name,
-                number(item.loss_start, 6),
-                number(item.loss, 6),
-                number(item.loss_joint, 6),
+                f"{item.loss_start:,.1f}",
+                f"{item.loss:,.1f}",
+                f"{item.loss_joint:,.1f}",
                 number(max((m.largest for m in item.movement.values()), default=float("nan"))),
                 "frozen" if item.frozen else ("yes" if item.converged else "NO"),
             )
@@ -87,7 +96,7 @@ class Fitted:
 
     name: str
     model: "ModelCollection"
-    draws: "ParameterDraws"
+    draws: "tuple[dict[str, torch.Tensor], ...]"
     provenance: dict[str, Any]
 
 
@@ -99,10 +108,128 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
         AssemblyError: the installed packages do not fit together.
     """
     session = open_session(project)
-    model, report = fit_collection(session, progress=progress)
+    model, report = fit_collection(
+        session, draws=project.config.uncertainty.draws, progress=progress
+    )
     name = project.next_name(project.models, PREFIX)
+    drawn = tuple(report.draws or ())
     with staged(project.models / name) as folder:
-        _save(folder, model, report, session)
+        _save(folder, model, drawn, report, session)
     project.record("fitted", details={"fit": name, "status": report.status})
-    count = len(report.draws) if report.draws is not None else 0
-    return FitResult(project.folder, name, report, count)
+    return FitResult(project.folder, name, report, len(drawn))
+
+
+def fit_collection(
+    session: Session,
+    times: Moments | None = None,
+    *,
+    draws: int | None = None,
+    warm: "ModelCollection | None" = None,
+    without: tuple[str, ...] = (),
+    progress: Progress = silent,
+) -> "tuple[ModelCollection, FitReport]":
+    """Build and fit a collection on what was known at a moment.
+
+    Args:
+        session: the project's models and data.
+        times: of a past round; the present one by default.
+        draws: number of parameter draws.
+        warm: a fitted collection to start from.
+        without: experiments to leave out.
+        progress: told which model is at which iteration.
+    """
+    import torch
+
+    from dagcast_core.model import fit as fit_model
+
+    torch.manual_seed(session.project.config.seeds.draws)
+    model = session.build()
+    times = times or session.times
+    # An experiment that was not over by then was not known either.
+    known = [item.name for item in session.experiments if pd.Timestamp(item.cells.end) > times.last]
+    report = fit_model(
+        model,
+        session.history(times),
+        session.experiments.without(*without, *known),
+        warm=warm,
+        draws=draws,
+        progress=lambda name, iteration, loss: progress(f"fitting {name}", None),
+    )
+    return model, report
+
+
+def load_fit(session: Session, name: str | None = None) -> Fitted:
+    """Read a fit back, the newest by default.
+
+    Raises:
+        ProjectError: there is none, a file is missing or was changed, or the installed packages
+            no longer match it.
+    """
+    from safetensors.torch import load_file
+
+    project = session.project
+    folder = (
+        project.latest(project.models, PREFIX, stage="fit")
+        if name is None
+        else project.models / name
+    )
+    again = f"Fit again with `dagcast fit --project {project.folder}`."
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        for file, sha256 in manifest["sha256"].items():
+            if hashlib.sha256((folder / file).read_bytes()).hexdigest() != sha256:
+                raise ProjectError(f"{folder / file} as it was written", "other content", again)
+        state = load_file(folder / _MODEL)
+        flat = load_file(folder / _DRAWS)
+    except (OSError, ValueError, KeyError) as error:
+        raise ProjectError(f"a whole fit in {folder}", f"{error}", again) from error
+    model = session.build(manifest["labels"])
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(
+            f"models with the parameters of {folder.name}", reason[:300], again
+        ) from error
+    draws: list[dict[str, torch.Tensor]] = [{} for _ in range(manifest["draws"])]
+    for key, values in flat.items():
+        number_text, parameter = key.split("/", 1)
+        draws[int(number_text)][parameter] = values
+    return Fitted(folder.name, model, tuple(draws), manifest["provenance"])
+
+
+_MODEL, _DRAWS, _MANIFEST = "model.safetensors", "draws.safetensors", "fit.json"
+
+
+def _save(
+    folder: Path,
+    model: "ModelCollection",
+    draws: "tuple[Mapping[str, torch.Tensor], ...]",
+    report: "FitReport",
+    session: Session,
+) -> None:
+    from safetensors.torch import save_file
+
+    save_file(
+        {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()},
+        folder / _MODEL,
+    )
+    flat = {
+        f"{number_}/{name}": value.detach().clone().contiguous()
+        for number_, state in enumerate(draws)
+        for name, value in state.items()
+    }
+    save_file(flat, folder / _DRAWS)
+    manifest = {
+        "labels": {dim: list(labels) for dim, labels in session.labels.items()},
+        "draws": len(draws),
+        "provenance": session.provenance(),
+        "report": report.to_json(),
+        "sha256": {
+            file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            for file in (_MODEL, _DRAWS)
+        },
+    }
+    (folder / _MANIFEST).write_text(
+        json.dumps(plain(manifest), indent=1, ensure_ascii=False), encoding="utf-8"
+    )

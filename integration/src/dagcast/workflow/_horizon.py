@@ -42,7 +42,13 @@ class Moments:
     @property
     def hours(self) -> pd.DatetimeIndex:
         """Hours of the horizon."""
-        return pd.date_range(self.start, self.end, freq="h")
+        return pd.date_range(self.start, self.end, freq="h", unit="us")
+
+
+def at_origin(times: Moments, origin: pd.Timestamp, hours: int, weeks: int) -> Moments:
+    """The times of a past round that begins at ``origin`` and knows nothing later."""
+    first = max(times.first, origin - pd.Timedelta(weeks=weeks))
+    return Moments(origin, first, origin - HOUR, origin, origin + hours * HOUR - HOUR)
 
 
 def open_store(project: Project) -> "MetricStore":
@@ -151,49 +157,60 @@ def _filled(tensor: Any, quantity: "Quantity") -> Any:
 
 
 def read_context(
-    store: "MetricStore", times: Moments, names: Sequence[str], *, as_of: Any = None
+    store: "MetricStore", times: Moments, names: Sequence[str], *, decided: Sequence[str] = ()
 ) -> "tuple[Panel, tuple[str, ...]]":
-    """Exogenous quantities over the horizon: forecasts and calendar, else last week again.
+    """What comes from outside over the horizon, as far as it was known.
 
     Args:
         store: to read from.
         times: of the round.
         names: quantities that the models need from outside.
-        as_of: another data moment, as for looking back.
+        decided: those among them that somebody decided; a forecast of the past is conditional on
+            the decisions that were taken, so they are read as they came out.
 
     Returns:
-        The panel, and the quantities that repeat the week before because nothing was known.
+        The panel, and the quantities for which the usual hour of day stands in, because nothing
+        was known of them.
     """
     from dagcast_core.tensor import Panel
 
-    as_of = times.as_of if as_of is None else as_of
-    week = pd.Timedelta(weeks=1)
-    tensors, repeated = [], []
+    tensors, assumed = [], []
+    latest = max(span.known_until for span in store.spans().values()) + HOUR
     for name in known_metrics(store, names):
+        as_of = latest if name in decided else times.as_of
         found = _read_one(store, name, times.start, times.end, as_of)
         if found is None or bool(found.tensor.isnan().any()):
-            earlier = _repeated(store, name, times, as_of, week)
-            found = earlier if found is None else found.where(~found.isnan(), earlier)
-            repeated.append(name)
-        tensors.append(found)
-    return Panel(tensors), tuple(repeated)
+            usual = _usual(store, name, times)
+            found = usual if found is None else found.where(~found.isnan(), usual)
+            assumed.append(name)
+        tensors.append(found.named(name))
+    return Panel(tensors), tuple(assumed)
 
 
-def _repeated(
-    store: "MetricStore", name: str, times: Moments, as_of: Any, week: pd.Timedelta
-) -> Any:
-    # Whole weeks back until the hours lie in the history.
-    weeks = 1
-    while times.end - weeks * week > times.last:
-        weeks += 1
-    found = _read_one(store, name, times.start - weeks * week, times.end - weeks * week, as_of)
+def _usual(store: "MetricStore", name: str, times: Moments) -> Any:
+    """Mean by hour of day over the last four weeks of history, laid over the horizon."""
+    from dagcast_core.tensor import IndexTensor
+
+    first = max(times.first, times.last + HOUR - pd.Timedelta(weeks=4))
+    found = _read_one(store, name, first, times.last, times.as_of)
     if found is None:
         raise ProjectError(
-            f"{name!r} for the horizon or the week before it",
+            f"{name!r} for every hour of the horizon",
             "an integer quantity with missing hours",
             "Ingest a calendar that covers the horizon.",
         )
-    return found.relabel(hour=found.index("hour") + weeks * week).named(name)
+    dims = (*(dim for dim in found.dims if dim != "hour"), "hour")
+    frame = pd.DataFrame(found.values(*dims).numpy().reshape(-1, len(found.index("hour"))).T)
+    by_hour = frame.groupby(pd.DatetimeIndex(found.index("hour")).hour).mean()
+    by_hour = by_hour.fillna(frame.mean()).fillna(0.0)
+    import torch
+
+    values = by_hour.loc[times.hours.hour].to_numpy().T
+    shape = [len(found.index(dim)) for dim in dims[:-1]]
+    indexes = {dim: found.index(dim) for dim in dims[:-1]}
+    return IndexTensor(
+        torch.from_numpy(values.reshape(*shape, -1).copy()), {**indexes, "hour": times.hours}, name
+    )
 
 
 def _read_one(store: "MetricStore", name: str, start: Any, end: Any, as_of: Any) -> Any:

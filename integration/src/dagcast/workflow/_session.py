@@ -46,6 +46,11 @@ class Session:
         return self.store.labels()
 
     @property
+    def weeks(self) -> int:
+        """Weeks of history used for a fit."""
+        return self.project.config.data.history_weeks
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every quantity that a model reads or makes, externals first."""
         made = [name for item in self.assembly.registrations for name in item.contract.output_names]

@@ -1,0 +1,102 @@
+"""Stage 5: do the models say what the experiments measured?"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dagcast.figures import DASH, number
+from dagcast.project import Project, write_text
+from dagcast.workflow._fit import fit_collection, load_fit
+from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
+from dagcast.workflow._session import open_session
+
+if TYPE_CHECKING:
+    from dagcast_core.evaluate import ValidityRow
+
+REPORT = "validity.json"
+
+
+@final
+@dataclass(frozen=True)
+class ValidateResult(Result):
+    """Measured beside modelled effects.
+
+    Attributes:
+        folder: the project.
+        fit: the fit that was judged.
+        rows: one for each experiment.
+    """
+
+    folder: Path
+    fit: str
+    rows: "tuple[ValidityRow, ...]"
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        columns = ("experiment", "effect of", "on", "scale", "measured", "se", "modelled", "z", "")
+        left_out = any(not math.isnan(row.left_out) for row in self.rows)
+        if left_out:
+            columns = (*columns, "without it", "z without")
+        rows = []
+        for row in self.rows:
+            cells = [
+                row.experiment,
+                row.lever,
+                row.outcome,
+                row.scale,
+                number(row.measured),
+                number(row.standard_error),
+                number(row.modelled),
+                f"{row.z:+.2f}",
+                "agrees" if row.passed else "DISAGREES",
+            ]
+            if left_out:
+                z = DASH if math.isnan(row.left_out_z) else f"{row.left_out_z:+.2f}"
+                cells += [number(row.left_out), z]
+            rows.append(tuple(cells))
+        agreeing = sum(row.passed for row in self.rows)
+        note = f"{agreeing} of {len(rows)} modelled effects lie in the measured 95 % interval"
+        return (ResultTable("Causal validity", columns, tuple(rows), note),)
+
+    def next_command(self) -> str:
+        return f"dagcast backtest --project {self.folder}"
+
+    def exit_code(self) -> int:
+        return 0 if all(row.passed for row in self.rows) else 3
+
+
+def validate(
+    project: Project, *, leave_one_out: bool = False, progress: Progress = silent
+) -> ValidateResult:
+    """Set every experiment's measured effect beside that of the newest fit.
+
+    Args:
+        project: with a fit.
+        leave_one_out: fit again without each experiment in turn, and say what those models expect.
+        progress: told what is going on.
+
+    Raises:
+        ProjectError: nothing was fitted yet.
+    """
+    from dagcast_core.evaluate import causal_validity
+
+    session = open_session(project)
+    fitted = load_fit(session)
+
+    def without(name: str) -> Any:
+        progress(f"fitting without {name}", None)
+        return fit_collection(session, warm=fitted.model, without=(name,))[0]
+
+    progress("comparing with the experiments", None)
+    found = causal_validity(
+        fitted.model,
+        session.history(),
+        tuple(session.experiments),
+        draws=fitted.draws,
+        leave_out=without if leave_one_out else None,
+    )
+    document = {"fit": fitted.name, "rows": [plain(row) for row in found.rows]}
+    write_text(project.reports / REPORT, json.dumps(document, indent=1))
+    project.record("validated", details={"fit": fitted.name, "passed": found.passed})
+    return ValidateResult(project.folder, fitted.name, found.rows)

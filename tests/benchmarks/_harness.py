@@ -9,7 +9,7 @@ time of this process, which does not count the moments when another process runs
 from __future__ import annotations
 
 import gc
-import statistics
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,13 +37,17 @@ class Row:
     beside: Mapping[str, str] = field(default_factory=dict)
 
 
-def seconds(runs: Sequence[Run], *, rounds: int = 60, round_time: float = 0.002) -> list[float]:
+def seconds(
+    runs: Sequence[Run], *, rounds: int = 60, round_time: float = 0.002, quantile: float = 0.5
+) -> list[float]:
     """Median CPU seconds of each computation, timed in turns.
 
     Args:
         runs: computations without arguments; each is run a few times first, to warm up.
         rounds: how often each is timed.
         round_time: shortest length of one timing in seconds; quick computations are repeated.
+        quantile: which of the timings to report. The median is right for ratios; an absolute
+            time is that of a machine at rest, and a low quantile comes nearer to it.
     """
     counts = []
     for run in runs:
@@ -67,7 +71,7 @@ def seconds(runs: Sequence[Run], *, rounds: int = 60, round_time: float = 0.002)
     finally:
         if enabled:
             gc.enable()
-    return [statistics.median(sample) for sample in samples]
+    return [sorted(sample)[int(quantile * (len(sample) - 1))] for sample in samples]
 
 
 def against(
@@ -127,6 +131,18 @@ def limit(
         bounds.append(f">= {at_least:g}{unit}")
         held = measured >= at_least and held is not False
     return Row(case, " and ".join(bounds) or "-", f"{measured:.4g}{unit}", held, beside or {})
+
+
+def keep_memory() -> None:
+    """Start this script again with an allocator that keeps what it has been given.
+
+    By default glibc returns large arrays to the system and asks for them again, in turns that
+    depend on sizes and order; clearing the pages then costs more than the arithmetic, and two
+    equal computations differ by half. Call it first, in a script whose arrays exceed a megabyte.
+    """
+    wanted = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
 
 
 def report(title: str, rows: Sequence[Row]) -> int:

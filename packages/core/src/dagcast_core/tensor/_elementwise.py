@@ -16,7 +16,7 @@ from dagcast_core.tensor._align import (
     common_name,
     reflected,
 )
-from dagcast_core.tensor._base import Labelled, wrap
+from dagcast_core.tensor._base import Labelled, new, wrap
 from dagcast_core.tensor._settings import Join, OnEmpty, settings, using
 
 
@@ -237,7 +237,11 @@ class Elementwise(Labelled):
             >>> IndexTensor([0.0], {"n": [1]}).exp().tolist()
             [1.0]
         """
-        return wrap(self, self._tensor.exp(), self._layout, self._name)
+        out = new(self.__class__)  # written out: it is in the innermost loop of every model
+        out._tensor = self._tensor.exp()
+        out._layout = self._layout
+        out._name = self._name
+        return out
 
     def expm1(self) -> Self:
         """``exp(x) - 1``, exact near 0.
@@ -257,7 +261,11 @@ class Elementwise(Labelled):
             >>> IndexTensor([1.0], {"n": [1]}).log().tolist()
             [0.0]
         """
-        return wrap(self, self._tensor.log(), self._layout, self._name)
+        out = new(self.__class__)  # written out: it is in the innermost loop of every model
+        out._tensor = self._tensor.log()
+        out._layout = self._layout
+        out._name = self._name
+        return out
 
     def log1p(self) -> Self:
         """``log(1 + x)``, exact near 0.

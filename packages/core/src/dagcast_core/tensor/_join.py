@@ -182,13 +182,14 @@ def arrange_step(dims: tuple[str, ...], target: tuple[str, ...]) -> Step | None:
         >>> arrange_step(("a",), ("a", "b"))(torch.ones(2)).shape
         torch.Size([2, 1])
     """
+    if dims == target or dims == target[len(target) - len(dims) :]:
+        return None  # leading gaps are torch's own broadcasting
     wanted = [dim for dim in target if dim in dims]
-    order: tuple[int, ...] | None = tuple(dims.index(dim) for dim in wanted)
+    order: tuple[int, ...] | None = tuple([dims.index(dim) for dim in wanted])
     if order == tuple(range(len(dims))):
         order = None
     first = target.index(wanted[0]) if wanted else len(target)
-    # Leading gaps are torch's own broadcasting.
-    gaps = tuple(i - first for i, dim in enumerate(target) if i > first and dim not in dims)
+    gaps = tuple([i - first for i, dim in enumerate(target) if i > first and dim not in dims])
     return None if order is None and not gaps else arrange(order, gaps)
 
 

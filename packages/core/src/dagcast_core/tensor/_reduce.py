@@ -35,12 +35,15 @@ class Reduce(Labelled):
             >>> a.sum("region").tolist(), a.sum().item()
             ([4.0, 6.0], 10.0)
         """
-        if not skipna and self._tensor.dtype is torch.float64:
-            fold = known_fold(self._layout, dims)
-            if fold is not None:
+        if not skipna:
+            try:
+                _, layout, where = self._layout.folds[dims]
+            except (KeyError, TypeError):  # not reduced before, or a list of dims
+                pass
+            else:
                 out = new(self.__class__)
-                out._tensor = self._tensor.sum(fold[2])
-                out._layout = fold[1]
+                out._tensor = self._tensor.sum(where)
+                out._layout = layout
                 out._name = self._name
                 return out
         tensor = masked(self._tensor, 0.0) if skipna else self._tensor
@@ -62,12 +65,16 @@ class Reduce(Labelled):
             >>> a.mean("hour").tolist()
             [1.5, 3.5]
         """
-        if not skipna and self._tensor.dtype is torch.float64:
-            fold = known_fold(self._layout, dims)
-            if fold is not None:
+        if not skipna:
+            try:
+                _, layout, where = self._layout.folds[dims]
+                mean = self._tensor.mean(where)
+            except (KeyError, TypeError, RuntimeError):  # RuntimeError: whole numbers
+                pass
+            else:
                 out = new(self.__class__)
-                out._tensor = self._tensor.mean(fold[2])
-                out._layout = fold[1]
+                out._tensor = mean
+                out._layout = layout
                 out._name = self._name
                 return out
         tensor = self._tensor
@@ -302,21 +309,6 @@ class Reduce(Labelled):
         return wrap(self, total, layout, self._name)
 
 
-def known_fold(layout: Layout, dims: tuple[Any, ...]) -> Any:
-    """A reduction over at least one dim that was made before, or None.
-
-    Example:
-        >>> from dagcast_core.tensor._layout import layout_of
-        >>> known_fold(layout_of({"n": [7]}), ("n",)) is None
-        True
-    """
-    try:
-        fold = layout.folds[dims]
-    except (KeyError, TypeError):
-        return None
-    return fold if fold[0] else None
-
-
 def reduced(layout: Layout, dims: tuple[Any, ...]) -> tuple[tuple[int, ...], Layout]:
     """Positions of the dims to reduce, and the layout that remains; remembered.
 
@@ -347,8 +339,10 @@ def reduced(layout: Layout, dims: tuple[Any, ...]) -> tuple[tuple[int, ...], Lay
     if not dims:
         positions = tuple(range(len(layout.dims)))
     rest = layout.without(positions)
-    if all(isinstance(dim, Hashable) for dim in dims):
-        where = positions[0] if len(positions) == 1 else positions
+    if positions and all(isinstance(dim, Hashable) for dim in dims):
+        where: Any = positions[0] if len(positions) == 1 else positions
+        if len(positions) == len(layout.dims):
+            where = None  # over everything, for which torch has a quicker way
         remember(layout.folds, dims, (positions, rest, where))
     return positions, rest
 

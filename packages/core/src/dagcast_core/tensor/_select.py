@@ -24,7 +24,7 @@ from dagcast_core.tensor._index import (
     match,
 )
 from dagcast_core.tensor._join import take_or_fill, take_step
-from dagcast_core.tensor._layout import remember
+from dagcast_core.tensor._layout import remember_pick
 from dagcast_core.tensor._settings import COVERING
 
 
@@ -207,7 +207,7 @@ def _select(value: Any, dim: str, label: Any) -> Any:
         index = (*([slice(None)] * position), found) if position else found
         if isinstance(label, Hashable):
             entry = (index, layout, label.__class__)
-            remember(value._layout.picks[dim], label, entry)
+            remember_pick(value._layout, dim, label, entry)
         return wrap(value, value._tensor[index], layout, value._name)
     return _select_list(value, position, axis, label, attempt)
 
@@ -223,7 +223,7 @@ def _keep_run(value: Any, position: int, span: tuple[int, int], label: slice) ->
     index = (*([slice(None)] * position), run) if position else run
     key = (label.start, label.stop, label.step)
     if all(isinstance(end, Hashable) for end in key):
-        remember(value._layout.picks[old.dim], key, (index, layout, slice))
+        remember_pick(value._layout, old.dim, key, (index, layout, slice))
     return wrap(value, value._tensor[index], layout, value._name)
 
 
@@ -358,7 +358,7 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
     step = take_step(position, positions, axis.size) or (lambda tensor: tensor)
     if type(labels) is list and all(type(label) is str for label in labels):
         # Text equals nothing but the same text; 1, 1.0 and True would share an entry.
-        remember(value._layout.picks[axis.dim], tuple(labels), (step, layout, list))
+        remember_pick(value._layout, axis.dim, tuple(labels), (step, layout, list))
     return wrap(value, step(value._tensor), layout, value._name)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, final, get_args
 
 if TYPE_CHECKING:
@@ -47,12 +48,11 @@ class Settings:
         self._bytes = 0
 
     def keep(self, pair: tuple[Layout, Layout], plan: JoinPlan) -> None:
-        """Remember a plan, forgetting the oldest ones beyond the bounds."""
-        while self.plans and (
-            len(self.plans) >= _PLAN_COUNT or self._bytes + plan.nbytes > _PLAN_BYTES
-        ):
-            oldest = next(iter(self.plans))
-            self._bytes -= self.plans.pop(oldest).nbytes
+        """Remember a plan; at the bounds, forget the older half."""
+        if len(self.plans) >= _PLAN_COUNT or self._bytes + plan.nbytes > _PLAN_BYTES:
+            # Half at a time: the first entry of a dict whose front was emptied is slow to find.
+            for oldest in list(islice(self.plans, (len(self.plans) + 1) // 2)):
+                self._bytes -= self.plans.pop(oldest).nbytes
         self.plans[pair] = plan
         self._bytes += plan.nbytes
 

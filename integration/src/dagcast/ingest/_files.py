@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dagcast_core.data import SourceError
+from dagcast_core.data import DataError, SourceError
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -51,8 +51,6 @@ def numbers(texts: pd.Series, none: Sequence[str] = ("", "-", "NULL", "NA")) -> 
     Raises:
         DataError: a text is none of these.
     """
-    from dagcast_core.data import DataError
-
     plain = texts.str.strip().str.replace(",", "")
     share = plain.str.endswith("%")
     blank = plain.isin(none)
@@ -60,9 +58,10 @@ def numbers(texts: pd.Series, none: Sequence[str] = ("", "-", "NULL", "NA")) -> 
     bad = values.isna() & ~blank
     if bad.any():
         raise DataError(
-            f"cannot read column {texts.name!r}: expected numbers, or one of {', '.join(none)} for "
-            f"none; found {texts[bad].iloc[0]!r} and {int(bad.sum()) - 1} more like it. Correct "
-            f"the file."
+            f"cannot read column {texts.name!r}: expected numbers, or "
+            f"{', '.join(repr(word) for word in none)} for none; found "
+            f"{', '.join(repr(word) for word in texts[bad].unique()[:3])} in {int(bad.sum())} "
+            f"cells. Correct the file."
         )
     return values.astype("float64").where(~share, values / 100)
 

@@ -49,8 +49,9 @@ def read_m4_hourly(data_folder: Path | str) -> tuple[M4Series, ...]:
     odd = sorted(set(train) ^ set(test))
     if odd:
         raise DataError(
-            f"cannot read the M4 series: expected the same names in both files; found {odd[0]!r} "
-            f"and {len(odd) - 1} more in one of them only. Take both files from one release."
+            f"cannot read the M4 series: expected the same names in both files; found "
+            f"{', '.join(repr(name) for name in odd[:3])} in one of them only. "
+            f"Take both files from one release."
         )
     return tuple(M4Series(name, train[name], test[name]) for name in train)
 

@@ -1,0 +1,211 @@
+"""A marketplace's event files, end to end into its metrics."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dagcast.ingest import ingest_marketplace, read_experiments, read_regions
+from dagcast_core.contract import Arm, Cells, Change, Experiment
+from dagcast_core.data import DataError, MetricStore, SourceError
+
+NAN = float("nan")
+WINDOW = {"start": "2026-01-12T00:00Z", "end": "2026-01-12T03:00Z"}
+LATER = "2026-02-01"
+
+
+@pytest.fixture
+def store(tmp_path) -> MetricStore:
+    return MetricStore(tmp_path / "store")
+
+
+def read(store, name, as_of=LATER, **window):
+    return store.read([name], **{**WINDOW, **window}, as_of=as_of)[name].tensor.numpy()
+
+
+def test_every_metric_of_the_marketplace(store, events):
+    ingest_marketplace(store.folder, events)
+    assert store.labels() == {"incentive": ("boost", "streak"), "region": ("LAX", "NEW", "NYC")}
+    # Rows are LAX, NEW (missing before it opens) and NYC.
+    expected = {
+        "sessions": [[1, 0, 1, 0], [NAN, NAN, 1, 0], [2, 1, 0, 1]],
+        "rides": [[0, 0, 1, 0], [NAN, NAN, 0, 0], [1, 1, 0, 0]],
+        "eta": [[8, NAN, 3, NAN], [NAN, NAN, 9, NAN], [5, 5, NAN, 3]],
+        "prime_time": [[0, NAN, 0.25, NAN], [NAN, NAN, 0, NAN], [0.25, 0, NAN, 0]],
+        "revenue": [[0, 0, 8, 0], [NAN, NAN, 0, 0], [20, 10, 0, 0]],
+        "driver_pay": [[0, 0, 5, 0], [NAN, NAN, 0, 0], [12, 6, 0, 0]],
+        "coupon_spend": [[0, 0, 0, 0], [NAN, NAN, 0, 0], [0, 3, 0, 0]],
+        "base_fare": [[15, 16, 17, 18]] * 3,
+        "temperature": [[12] * 4] * 3,
+        "precipitation": [[1.5] * 4] * 3,
+        "holiday": [[0] * 4] * 3,
+        "hour_of_week": [[163, 164, 165, 166]] * 3,
+        "profit": [[0, -4, 3, 0], [NAN, NAN, 0, 0], [0.5, 1, 0, 0]],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(read(store, name), values, err_msg=name)
+    # No driver of LAX or NYC was online in hour 3: an hour without any shift is a gap.
+    np.testing.assert_array_equal(
+        read(store, "driver_hours"), [[0, 1, 0, NAN], [NAN, NAN, 0, NAN], [0.5, 1, 0.25, NAN]]
+    )
+    np.testing.assert_array_equal(
+        read(store, "incentive_spend"),
+        [
+            [[0, 0, 0, 0], [NAN, NAN, 0, 0], [7.5, 0, 0, 0]],
+            [[0, 4, 0, 0], [NAN, NAN, 0, 0], [0, 0, 0, 0]],
+        ],
+    )
+    assert read(store, "hour_of_week").dtype == np.int64
+
+
+def test_reports_say_what_was_kept_out(store, events):
+    reports = {report.table: report for report in ingest_marketplace(store.folder, events)}
+    sessions = reports["sessions"]
+    assert (sessions.read, sessions.accepted, sessions.duplicates, sessions.late) == (12, 7, 1, 1)
+    assert sessions.quarantined == {
+        "completed without a request": 1,
+        "eta_min below 0": 1,
+        "paid without a ride": 1,
+        "unknown region": 1,
+    }
+    assert reports["shifts"].quarantined == {"off_at before on_at": 1}
+    assert (reports["spend"].accepted, reports["spend"].late) == (3, 1)
+    assert list(reports) == [
+        "sessions", "shifts", "spend", "coupons", "fares", "weather", "calendar",
+    ]  # fmt: skip
+    assert len(store.quarantine("sessions")) == 5
+    assert all(report.unchanged for report in ingest_marketplace(store.folder, events))
+
+
+def test_as_of_reads_see_what_was_known(store, events):
+    ingest_marketplace(store.folder, events)
+    noon = "2026-01-12T04:00Z"
+    assert read(store, "sessions", as_of=noon)[0, 2] == 0  # late row of LAX
+    assert read(store, "incentive_spend", as_of=noon)[0, 2, 0] == 10.0  # before its correction
+    # The week ahead: forecast, calendar, fares; never sessions.
+    ahead = {"start": "2026-01-12T04:00Z", "end": "2026-01-12T05:00Z"}
+    np.testing.assert_array_equal(read(store, "temperature", noon, **ahead), [[10, 10]] * 3)
+    np.testing.assert_array_equal(read(store, "hour_of_week", noon, **ahead), [[167, 0]] * 3)
+    assert np.isnan(read(store, "sessions", noon, **ahead)).all()
+    assert np.isnan(read(store, "incentive_spend", noon, **ahead)).all()
+    # Before its observation an hour has its forecast.
+    assert read(store, "temperature", as_of="2026-01-12T01:00Z")[0].tolist() == [12, 10, 10, 10]
+
+
+def test_a_later_folder_adds_to_the_store(store, events, frames):
+    ingest_marketplace(store.folder, events)
+    before = read(store, "sessions", as_of="2026-01-12T04:00Z")
+    week = events / "week2"
+    week.mkdir()
+    again = frames["sessions"].head(2)
+    new = again.assign(
+        session_id=[21, 22], opened_at=again["opened_at"] + pd.Timedelta(hours=4),
+        known_at=again["known_at"] + pd.Timedelta(hours=4),
+    )  # fmt: skip
+    pd.concat([again, new]).to_csv(week / "sessions.csv", index=False)
+    (report,) = ingest_marketplace(store.folder, week)
+    assert (report.accepted, report.duplicates) == (2, 2)
+    ahead = {"start": "2026-01-12T04:00Z", "end": "2026-01-12T04:00Z"}
+    np.testing.assert_array_equal(read(store, "sessions", **ahead), [[0], [0], [2]])
+    # What an old moment saw stays what it saw.
+    after = read(store, "sessions", as_of="2026-01-12T04:00Z")
+    np.testing.assert_array_equal(after, before)
+
+
+def test_a_wrong_file_in_the_last_place_keeps_all_out(store, events):
+    (events / "calendar.parquet").write_text("no calendar")
+    with pytest.raises(SourceError, match=r"cannot ingest calendar\.parquet as 'calendar'"):
+        ingest_marketplace(store.folder, events)
+    assert not store.folder.exists()
+
+
+def test_sessions_are_needed_the_rest_is_not(store, events):
+    for name in ("spend", "coupons", "fares", "weather", "calendar", "shifts"):
+        (events / f"{name}.parquet").unlink()
+    (report,) = ingest_marketplace(store.folder, events)
+    assert report.table == "sessions"
+    assert "profit" not in store.metrics()
+    (events / "sessions.parquet").unlink()
+    with pytest.raises(
+        SourceError, match=r"expected sessions\.parquet or sessions\.csv among them"
+    ):
+        ingest_marketplace(store.folder, events)
+
+
+def test_without_regions_every_region_is_accepted(store, events):
+    (events / "regions.json").unlink()
+    report = ingest_marketplace(store.folder, events)[0]
+    assert "unknown region" not in report.quarantined
+    assert "XXX" in store.labels()["region"]
+
+
+def test_regions_carry_zone_neighbours_and_opening(events):
+    regions = {region.name: region for region in read_regions(events)}
+    assert list(regions) == ["NYC", "NEW", "LAX"]
+    assert regions["LAX"].zone == "America/Los_Angeles"
+    assert regions["NEW"].neighbours == ("NYC",)
+    assert str(regions["NEW"].opened_at) == "2026-01-12 02:00:00+00:00"
+    assert str(regions["NYC"].opened_at) == "2025-01-01 00:00:00+00:00"
+    assert read_regions(events / "week2")[0].name == "NYC"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("{", "content that is not JSON"),
+        ("[]", "list without entries"),
+        ('[{"region": "NYC"}]', "found {'region': 'NYC'}"),
+        (lambda r: [*r, r[0]], "'NYC' twice"),
+        (lambda r: [{**r[0], "neighbours": ["SFO"]}], "'SFO' beside 'NYC'"),
+        (lambda r: [{**r[0], "neighbours": [], "zone": "Gotham"}], "no such zone"),
+        (lambda r: [{**r[0], "neighbours": [], "opened_on": "soon"}], "'opened_on': 'soon'"),
+    ],
+)
+def test_wrong_regions_are_refused_before_anything_is_read(store, events, change, found):
+    path = events / "regions.json"
+    entries = json.loads(path.read_text())
+    path.write_text(change if isinstance(change, str) else json.dumps(change(entries)))
+    with pytest.raises(DataError) as caught:
+        ingest_marketplace(store.folder, events)
+    assert found in str(caught.value)
+    assert not store.folder.exists()
+
+
+def experiment(**changes) -> dict:
+    cells = Cells(("NYC",), "2026-01-12T00:00:00+00:00", "2026-01-12T03:00:00+00:00")
+    treatment = Arm("treatment", (Change("coupon_spend", "add", 5.0),))
+    made = Experiment(
+        "coupons-1", ("coupon_spend",), "sessions", cells=cells, treatment=treatment,
+        estimate=2.0, standard_error=0.5,
+    )  # fmt: skip
+    return {**made.to_json(), **changes}
+
+
+def test_experiments_are_read_and_checked(events):
+    assert len(read_experiments(events)) == 0
+    path = events / "experiments.json"
+    path.write_text(json.dumps([experiment()]))
+    (found,) = read_experiments(events)
+    assert (found.name, found.estimate) == ("coupons-1", 2.0)
+    path.write_text(json.dumps({"experiments": [experiment()], "covariances": {}}))
+    assert len(read_experiments(events)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("[", "content that is not JSON"),
+        ("3", "found int"),
+        (json.dumps([experiment(), experiment()]), "two experiments are called 'coupons-1'"),
+        (json.dumps([experiment(standard_error=0)]), "expected a positive number"),
+        (json.dumps([{"name": "x"}]), "found no 'levers'"),
+        (json.dumps([experiment(surprise=1)]), "surprise"),
+    ],
+)
+def test_wrong_experiments_are_refused(events, content, found):
+    (events / "experiments.json").write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_experiments(events)
+    assert found in str(caught.value)
+    assert "Correct the file" in str(caught.value)

@@ -157,7 +157,12 @@ def _filled(tensor: Any, quantity: "Quantity") -> Any:
 
 
 def read_context(
-    store: "MetricStore", times: Moments, names: Sequence[str], *, decided: Sequence[str] = ()
+    store: "MetricStore",
+    times: Moments,
+    names: Sequence[str],
+    *,
+    decided: Sequence[str] = (),
+    regions: Sequence[str] | None = None,
 ) -> "tuple[Panel, tuple[str, ...]]":
     """What comes from outside over the horizon, as far as it was known.
 
@@ -167,6 +172,7 @@ def read_context(
         names: quantities that the models need from outside.
         decided: those among them that somebody decided; a forecast of the past is conditional on
             the decisions that were taken, so they are read as they came out.
+        regions: which ones; all of them by default.
 
     Returns:
         The panel, and the quantities for which the usual hour of day stands in, because nothing
@@ -178,21 +184,21 @@ def read_context(
     latest = max(span.known_until for span in store.spans().values()) + HOUR
     for name in known_metrics(store, names):
         as_of = latest if name in decided else times.as_of
-        found = _read_one(store, name, times.start, times.end, as_of)
+        found = _read_one(store, name, times.start, times.end, as_of, regions)
         if found is None or bool(found.tensor.isnan().any()):
-            usual = _usual(store, name, times)
+            usual = _usual(store, name, times, regions)
             found = usual if found is None else found.where(~found.isnan(), usual)
             assumed.append(name)
         tensors.append(found.named(name))
     return Panel(tensors), tuple(assumed)
 
 
-def _usual(store: "MetricStore", name: str, times: Moments) -> Any:
+def _usual(store: "MetricStore", name: str, times: Moments, regions: Sequence[str] | None) -> Any:
     """Mean by hour of day over the last four weeks of history, laid over the horizon."""
     from dagcast_core.tensor import IndexTensor
 
     first = max(times.first, times.last + HOUR - pd.Timedelta(weeks=4))
-    found = _read_one(store, name, first, times.last, times.as_of)
+    found = _read_one(store, name, first, times.last, times.as_of, regions)
     if found is None:
         raise ProjectError(
             f"{name!r} for every hour of the horizon",
@@ -213,10 +219,17 @@ def _usual(store: "MetricStore", name: str, times: Moments) -> Any:
     )
 
 
-def _read_one(store: "MetricStore", name: str, start: Any, end: Any, as_of: Any) -> Any:
+def _read_one(
+    store: "MetricStore",
+    name: str,
+    start: Any,
+    end: Any,
+    as_of: Any,
+    regions: Sequence[str] | None,
+) -> Any:
     from dagcast_core.data import MissingCellsError
 
     try:
-        return store.read([name], start=start, end=end, as_of=as_of)[name]
+        return store.read([name], start=start, end=end, as_of=as_of, regions=regions)[name]
     except MissingCellsError:
         return None

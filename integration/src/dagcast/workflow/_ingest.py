@@ -1,13 +1,16 @@
 """Stage 2: events into the store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from dagcast.errors import ProjectError
 from dagcast.project import Project
 from dagcast.workflow._result import Progress, Result, ResultTable, silent
+
+if TYPE_CHECKING:
+    from dagcast_core.data import IngestReport
 
 
 @final
@@ -123,7 +126,7 @@ def ingest(
     for folder in folders:
         progress(f"reading {folder.name}", None)
         reports.extend(ingest_marketplace(project.store, folder))
-    counts = _by_table([report for report in reports if not report.unchanged])
+    counts = table_counts([report for report in reports if not report.unchanged])
     unchanged = sum(report.unchanged for report in reports)
     from dagcast.workflow._check import experiments
 
@@ -141,7 +144,8 @@ def _event_folders(events: Path) -> list[Path]:
     ]
 
 
-def _by_table(reports: list) -> tuple[TableCounts, ...]:  # type: ignore[type-arg]
+def table_counts(reports: "Iterable[IngestReport]") -> tuple[TableCounts, ...]:
+    """Add up reports of the same table."""
     tables: dict[str, TableCounts] = {}
     for report in reports:
         before = tables.get(report.table, TableCounts(report.table, 0, 0, 0, 0, {}))
@@ -156,6 +160,10 @@ def _by_table(reports: list) -> tuple[TableCounts, ...]:  # type: ignore[type-ar
             before.duplicates + report.duplicates,
             reasons,
             before.gaps + report.gaps,
-            (*before.notes, *report.notes),
+            (
+                *before.notes,
+                *report.notes,
+                *(f"{count:,} rows kept: {why}" for why, count in report.remarks.items()),
+            ),
         )
     return tuple(tables.values())

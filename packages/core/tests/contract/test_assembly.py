@@ -443,3 +443,20 @@ def test_assembly_as_json_holds_its_problems(demand, pickup):
     data = assemble([demand, pickup], externals=()).to_json()
     assert data["problems"][0]["code"] == "DC102"
     assert [m["model"] for m in data["models"]] == ["demand", "pickup"]
+
+
+def test_look_aheads_of_a_union_add_up_along_a_path_and_lags_count_back():
+    one = make("one", reads=["rate"], makes=["x"], look_ahead=3)
+    two = make("two", reads=["x"], makes=["y"], look_ahead=2)
+    beside = make("beside", reads=["rate"], makes=["z"], look_ahead=4)
+    assert union("path", [one, two, beside]).look_ahead == 5
+    late = Input(Quantity("x", (REGION, HOUR), "1"), lag=2)
+    assert (
+        union("late", [one, make("two", reads=[late], makes=["y"], look_ahead=2)]).look_ahead == 3
+    )
+
+
+def test_look_ahead_of_a_lagged_loop_is_finite():
+    a = make("a", reads=[Input(Quantity("y", (REGION, HOUR), "1"), lag=24)], makes=["x"])
+    b = make("b", reads=["x", "rate"], makes=["y"], look_ahead=3)
+    assert union("loop", [a, b]).look_ahead == 3

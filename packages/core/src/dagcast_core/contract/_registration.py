@@ -126,7 +126,7 @@ def union(
     """Return what ``contracts`` promise and ask together.
 
     Inputs are those that no member produces. An input is required if any member requires it.
-    Lags are 0, because members apply their own.
+    Lags are 0, because members apply their own. Look-aheads add up along paths of members.
 
     Args:
         model: name of the union.
@@ -151,9 +151,24 @@ def union(
         inputs=tuple(inputs.values()),
         outputs=tuple(outputs),
         effects=tuple(effects),
-        look_ahead=max((member.look_ahead for member in members), default=0),
+        look_ahead=_look_ahead(members),
         description=description,
     )
+
+
+def _look_ahead(members: tuple[Contract, ...]) -> int:
+    # How far a member reads ahead through those before it; what is read late counts back. Loops
+    # are delayed in all, so as many rounds as there are members settle every path.
+    producers = {name: m.model for m in members for name in m.output_names}
+    reach = {member.model: 0 for member in members}
+    for _ in members:
+        for member in members:
+            steps = [
+                member.look_ahead - item.lag + reach.get(producers.get(item.name, ""), 0)
+                for item in member.inputs
+            ]
+            reach[member.model] = max(0, *steps) if steps else 0
+    return max(reach.values(), default=0)
 
 
 def _joined(first: Input | None, second: Input) -> Input:

@@ -52,19 +52,28 @@ def test_elasticity_of_conversion_to_price_is_minus_price_times_one_less_convers
 
 def test_usual_quote_has_no_appeal_of_its_own(constant: Constant) -> None:
     model = QuoteAppeal(REGIONS)
-    model.warm_start(
-        Panel(
-            {
-                "base_fare": constant("base_fare", 12.0),
-                "prime_time": constant("prime_time", 0.25),
-                "eta": constant("eta", 4.0),
-            }
-        )
-    )
-    usual = model(constant("prime_time", 0.25), constant("eta", 4.0), constant("base_fare", 12.0))
-    assert usual.tensor.abs().max() < 1e-12
-    slower = model(constant("prime_time", 0.25), constant("eta", 6.0), constant("base_fare", 12.0))
-    assert slower.tensor[0, 0].item() == pytest.approx(-2 * 0.06)
+    history = {
+        "prime_time": constant("prime_time", 0.25),
+        "eta": constant("eta", 4.0),
+        "base_fare": constant("base_fare", 12.0),
+    }
+    model.warm_start(Panel(history))
+    assert model(**history).tensor.abs().max() < 1e-12
+    dearer = model(**{**history, "base_fare": history["base_fare"] * 2.0})
+    assert dearer.tensor[0, 0].item() == pytest.approx(-0.7 * math.log(2.0))
+    slower = model(**{**history, "eta": history["eta"] + 2.0})
+    assert slower.tensor[0, 0].item() == pytest.approx(-2 * 0.12)
+
+
+def test_conversion_starts_at_the_observed_share(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model = Conversion((*REGIONS, "SEA"))
+    history = {"sessions": constant("sessions", 50.0), "rides": constant("rides", 20.0)}
+    model.warm_start(Panel(history))
+    usual = model(constant("quote_appeal", 0.0), hour_of_week)
+    assert usual.tensor[2, 3].item() == pytest.approx(0.4)
+    assert model.base.value().sel(region="SEA").item() == pytest.approx(math.log(0.4 / 0.6))
 
 
 def test_rides_never_exceed_sessions_wanted_or_what_drivers_serve() -> None:

@@ -58,10 +58,10 @@ class IncentiveHyperparameters:
         type_spread: how far incentive types differ, in logs.
     """
 
-    reply: float = field(default=0.25, metadata={"range": (0.05, 1.0), "unit": "driver-hour/USD"})
-    reply_spread: float = field(default=0.5, metadata={"range": (0.1, 1.5), "unit": "1"})
-    ceiling: float = field(default=0.8, metadata={"range": (0.2, 3.0), "unit": "1"})
-    ceiling_spread: float = field(default=0.4, metadata={"range": (0.1, 1.0), "unit": "1"})
+    reply: float = field(default=0.35, metadata={"range": (0.05, 1.0), "unit": "driver-hour/USD"})
+    reply_spread: float = field(default=0.8, metadata={"range": (0.1, 1.5), "unit": "1"})
+    ceiling: float = field(default=1.0, metadata={"range": (0.2, 3.0), "unit": "1"})
+    ceiling_spread: float = field(default=0.7, metadata={"range": (0.1, 1.0), "unit": "1"})
     region_spread: float = field(default=0.15, metadata={"range": (0.02, 0.6), "unit": "1"})
     type_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
 
@@ -116,11 +116,14 @@ class IncentiveResponse(Model):
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Priors; the experiments given to the fit do the rest."""
         prior = self.hyperparameters
+        # Regions share what is uncertain: a prior on each alone would sharpen their mean.
+        reply = prior.reply_spread**-2 / self.reply.raw.numel()
+        ceiling = prior.ceiling_spread**-2 / self.ceiling.raw.numel()
         return (
-            Ridge(self.reply, prior.reply, prior.reply_spread**-2, unconstrained=True),
+            Ridge(self.reply, prior.reply, reply, unconstrained=True),
             PartialPooling(self.reply, REGION, scale=prior.region_spread),
             PartialPooling(self.reply, INCENTIVE, scale=prior.type_spread),
-            Ridge(self.ceiling, prior.ceiling, prior.ceiling_spread**-2, unconstrained=True),
+            Ridge(self.ceiling, prior.ceiling, ceiling, unconstrained=True),
             PartialPooling(self.ceiling, REGION, scale=prior.region_spread),
             PartialPooling(self.ceiling, HOUR_CLASS, scale=prior.region_spread),
             Ridge(self.stint, toward=2.5, weight=0.7**-2),

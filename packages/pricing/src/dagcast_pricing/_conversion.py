@@ -7,11 +7,13 @@
 The elasticity of requests to price is ``-price * (1 - conversion)``. ``usual_price`` and
 ``usual_eta`` are means of the history: at them the appeal is 0.
 
-Evidence: experiments on price and on pickup time. Hours with a surcharge differ from others in who
-opens the app, so the history may move only what is usual (``base``, ``habit``); ``price`` and
-``waiting`` are moved by experiments and by their priors: an elasticity of requests of -0.54 within
-six hours (Cohen, Hahn, Hall, Levitt & Metcalfe 2016 give the order of magnitude), and waiting worth
-19.38 USD/h (Goldszmidt et al. 2020), that is 2 % of a 15 USD fare per minute.
+Evidence: experiments on price, and on what moves ETA. The history may move only what is usual
+(``base``, ``habit``). Prices answer demand: hours with a surcharge differ from others in who opens
+the app, and the history would turn the sign. And the mean ETA of an hour is raised by a few quotes
+in minutes without a driver, which cost a few rides only: fitted to history, ``waiting`` comes out a
+third too small. Priors: elasticities of requests from -0.25 at once to -0.54 within six hours
+(Cohen, Hahn, Hall, Levitt & Metcalfe 2016 give the order of magnitude); for waiting, from 0.03 per
+minute (19.38 USD/h, Goldszmidt et al. 2020, at a 15 USD fare) to what impatience adds.
 Left out: riders who wait for the surcharge to end, and the memory of past prices.
 """
 
@@ -29,6 +31,7 @@ from dagcast_core import (
     PartialPooling,
     Ridge,
     Smoothness,
+    align,
 )
 from dagcast_core.dims import HOUR_OF_WEEK, REGION
 from dagcast_pricing.contract import APPEAL_CONTRACT, CONVERSION_CONTRACT
@@ -48,10 +51,11 @@ class AppealHyperparameters:
         waiting_spread: uncertainty of it, in logs.
     """
 
-    price: float = field(default=1.2, metadata={"range": (0.3, 3.0), "unit": "1"})
-    price_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
-    waiting: float = field(default=0.06, metadata={"range": (0.01, 0.3), "unit": "1/min"})
-    waiting_spread: float = field(default=0.5, metadata={"range": (0.05, 1.0), "unit": "1"})
+    price: float = field(default=0.7, metadata={"range": (0.3, 3.0), "unit": "1"})
+    price_spread: float = field(default=0.6, metadata={"range": (0.1, 1.0), "unit": "1"})
+
+    waiting: float = field(default=0.12, metadata={"range": (0.02, 0.5), "unit": "1/min"})
+    waiting_spread: float = field(default=0.8, metadata={"range": (0.1, 1.5), "unit": "1"})
 
 
 _DEFAULT = AppealHyperparameters()
@@ -98,26 +102,32 @@ class QuoteAppeal(Model):
         """Priors; the experiments given to the fit do the rest."""
         prior = self.hyperparameters
         return (
-            Ridge(self.price, prior.price, prior.price_spread**-2, unconstrained=True),
+            # Regions share what is uncertain: a prior on each alone would sharpen their mean.
+            Ridge(
+                self.price,
+                prior.price,
+                prior.price_spread**-2 / self.price.raw.numel(),
+                unconstrained=True,
+            ),
             PartialPooling(self.price, REGION, scale=0.1),
-            Ridge(self.waiting, prior.waiting, prior.waiting_spread**-2, unconstrained=True),
-            PartialPooling(self.waiting, REGION, scale=0.1),
+            Ridge(
+                self.waiting,
+                prior.waiting,
+                prior.waiting_spread**-2 / self.waiting.raw.numel(),
+                unconstrained=True,
+            ),
+            PartialPooling(self.waiting, REGION, scale=0.15),
         )
 
     def warm_start(self, history: Panel) -> None:
         """Take the usual price and ETA from the history."""
+        if "eta" in history:
+            _keep_mean(self.usual_eta, history["eta"].detach())
         if "base_fare" in history:
             paid = history["base_fare"].detach()
             if "prime_time" in history:
                 paid = paid * (1.0 + history["prime_time"].detach())
-            self._keep(self.usual_price, paid)
-        if "eta" in history:
-            self._keep(self.usual_eta, history["eta"].detach())
-
-    def _keep(self, buffer: torch.Tensor, observed: IndexTensor) -> None:
-        mean = float(np.nanmean(observed.numpy())) if observed.isfinite().any() else 0.0
-        if mean > 0:
-            buffer.fill_(mean)
+            _keep_mean(self.usual_price, paid)
 
 
 @final
@@ -153,3 +163,22 @@ class Conversion(Model):
             PartialPooling(self.habit, REGION, scale=0.1),
             Smoothness(self.habit, HOUR_OF_WEEK, weight=0.1**-2, periodic=True),
         )
+
+    def warm_start(self, history: Panel) -> None:
+        """Take the share of sessions that ride from the history."""
+        if "rides" not in history or "sessions" not in history:
+            return
+        rides, sessions = align(history["rides"].detach(), history["sessions"].detach())
+        share = rides.sum("hour", skipna=True) / sessions.sum("hour", skipna=True)
+        odds = torch.logit(share.values("region").clamp(0.02, 0.98)).numpy()
+        seen = np.isfinite(odds)
+        if seen.any():
+            found = rides.index("region")[seen].get_indexer(self.base.indexes["region"])
+            # Position -1, a region without history, is the mean at the end.
+            self.base.assign(np.append(odds[seen], odds[seen].mean())[found])
+
+
+def _keep_mean(buffer: torch.Tensor, observed: IndexTensor) -> None:
+    values = observed.numpy()
+    if np.isfinite(values).any() and np.nanmean(values) > 0:
+        buffer.fill_(float(np.nanmean(values)))

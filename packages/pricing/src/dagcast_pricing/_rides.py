@@ -2,10 +2,11 @@
 
     wanted = sessions * conversion
     served = turns[region] * driver_hours
-    rides  = wanted * (1 + (wanted / served) ** 4) ** (-1/4)
+    rides  = wanted * (1 + (wanted / served) ** 4) ** (-1 / 4)
 
 A smooth minimum: rides never exceed the rides wanted, hence never sessions, nor what the drivers
-can serve, and both sides matter where they are close.
+can serve, and both sides matter where they are close. The sharpness, 4, is not fitted: history
+would use it to explain what waiting does to conversion.
 
 Evidence: bookkeeping. ``turns`` is the number of rides that a driver hour without a pause can hold.
 Left out: rides cancelled after a match by pure chance, which ``conversion`` absorbs.

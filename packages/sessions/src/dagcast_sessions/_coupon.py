@@ -18,6 +18,9 @@ from dagcast_sessions.contract import COUPON
 
 # A region that is asleep has no sessions and no coupons; 0/0 has to be 0.
 _TINY = 1e-9
+# Prior centres: session per USD, share of organic sessions.
+_REPLY = 0.25
+_MOST = 0.5
 
 
 @final
@@ -33,8 +36,8 @@ class CouponSessions(Model):
     def __init__(self, regions: tuple[str, ...]) -> None:
         super().__init__()
         # Session per USD; share of organic sessions.
-        self.reply = self.parameter(REGION, labels=regions, start=0.15, transform="exp")
-        self.most = self.parameter(REGION, labels=regions, start=0.4, transform="exp")
+        self.reply = self.parameter(REGION, labels=regions, start=_REPLY, transform="exp")
+        self.most = self.parameter(REGION, labels=regions, start=_MOST, transform="exp")
 
     def forward(self, organic_sessions: IndexTensor, coupon_spend: IndexTensor) -> IndexTensor:
         """Compute session/h; dims as ``organic_sessions``."""
@@ -43,10 +46,12 @@ class CouponSessions(Model):
         return ceiling * first / (ceiling + first + _TINY)
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
-        """Priors: one more session for 4 to 12 USD, and up to 25-65 % more sessions in all."""
+        """Priors: one more session for 2 to 8 USD, and up to 25-100 % more sessions in all."""
+        # Regions share what is uncertain: a prior on each alone would sharpen their mean.
+        shared = 0.7**-2 / self.reply.raw.numel()
         return (
-            Ridge(self.reply, toward=0.15, weight=0.5**-2, unconstrained=True),
-            Ridge(self.most, toward=0.4, weight=0.5**-2, unconstrained=True),
+            Ridge(self.reply, _REPLY, weight=shared, unconstrained=True),
+            Ridge(self.most, _MOST, weight=shared, unconstrained=True),
             PartialPooling(self.reply, REGION, scale=0.2),
             PartialPooling(self.most, REGION, scale=0.2),
         )

@@ -20,8 +20,8 @@ def check_labels(setting: Setting, seed: int) -> None:
     for quantity in setting.model.contract.outputs:
         output = outputs[quantity.name]
         assert output.dims == quantity.dim_names, (
-            f"{_who(setting)}: output {quantity.name!r} has the dims {output.dims}; "
-            f"its contract promises {quantity.dim_names}"
+            f"{_who(setting)}: expected output {quantity.name!r} with the dims "
+            f"{quantity.dim_names}; found {output.dims}. fix: transpose, reduce or expand it"
         )
         for dim in quantity.dim_names:
             sources = [panel[i.name] for i in setting.inputs if dim in i.quantity.dim_names]
@@ -31,8 +31,8 @@ def check_labels(setting: Setting, seed: int) -> None:
             lost = [label for label in wanted if label not in found]
             added = [label for label in found if label not in wanted]
             assert wanted == found, (
-                f"{_who(setting)}: output {quantity.name!r} along {dim!r}: expected the "
-                f"{len(wanted)} labels of its inputs in their order; missing {shown(lost)}; "
+                f"{_who(setting)}: expected output {quantity.name!r} along {dim!r} to have the "
+                f"{len(wanted)} labels of its inputs in their order; found missing {shown(lost)}, "
                 f"added {shown(added)}. fix: combine tensors by label, and keep the left order"
             )
 
@@ -43,7 +43,7 @@ def check_dtypes(setting: Setting, seed: int) -> None:
     for quantity in setting.model.contract.outputs:
         found = str(outputs[quantity.name].dtype).removeprefix("torch.")
         assert found == quantity.dtype, (
-            f"{_who(setting)}: output {quantity.name!r}: expected dtype {quantity.dtype}; "
+            f"{_who(setting)}: expected output {quantity.name!r} of dtype {quantity.dtype}; "
             f"found {found}. fix: compute in {quantity.dtype} throughout"
         )
 
@@ -89,13 +89,14 @@ def check_within(setting: Setting, outputs: Mapping[str, IndexTensor], at: str =
             continue
         missing = torch.isnan(output.tensor)
         assert quantity.nullable or not bool(missing.any()), (
-            f"{_who(setting)}: output {quantity.name!r} is NaN at {first_cell(output, missing)}"
-            f"{at}. fix: keep undefined operations out of the cell, or declare nullable=True"
+            f"{_who(setting)}: expected numbers in output {quantity.name!r}; found NaN at "
+            f"{first_cell(output, missing)}{at}. fix: keep undefined operations out of "
+            "the cell, or declare nullable=True"
         )
         infinite = torch.isinf(output.tensor)
         assert not bool(infinite.any()), (
-            f"{_who(setting)}: output {quantity.name!r} is infinite at "
-            f"{first_cell(output, infinite)}{at}"
+            f"{_who(setting)}: expected numbers in output {quantity.name!r}; found an infinite "
+            f"value at {first_cell(output, infinite)}{at}. fix: clamp before dividing"
         )
         _assert_bounds(setting, quantity, output, at)
 
@@ -112,7 +113,7 @@ def _assert_bounds(setting: Setting, quantity: Quantity, output: IndexTensor, at
     if bool(outside.any()):
         value = output.tensor[outside][0].item()
         raise AssertionError(
-            f"{_who(setting)}: output {quantity.name!r}: expected values in {quantity.bounds}; "
+            f"{_who(setting)}: expected output {quantity.name!r} in {quantity.bounds}; "
             f"found {value:g} at {first_cell(output, outside)}{at}. fix: transform or clamp the "
             "output, or widen the declared bounds (a major change)"
         )

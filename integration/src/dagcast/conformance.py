@@ -1,6 +1,7 @@
 """Running the behavioural suite of ``dagcast-testing`` on installed packages."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -100,19 +101,26 @@ def _results(root: ElementTree.Element) -> tuple[ConformanceResult, ...]:
         if failure is None:
             passed[key] += 1
             continue
-        problems.setdefault(key, []).append(
-            Problem.of(
-                "DC401",
-                test,
-                producer=f"{model} ({distribution})",
-                expected="the model to keep its contract",
-                found=_first(failure.get("message", "")),
-                fix=f"run pytest --pyargs {_MODULE} -k {test} with {_SELECTION}={distribution}",
-            )
-        )
+        failure_text = _first(failure.get("message", ""))
+        problems.setdefault(key, []).append(_problem(test, distribution, model, failure_text))
     return tuple(
         ConformanceResult(*key, passed[key], len(held := problems.get(key, [])), tuple(held))
         for key in sorted(passed)
+    )
+
+
+def _problem(test: str, distribution: str, model: str, text: str) -> Problem:
+    # Messages of the suite have the form of a problem; those of other exceptions have not.
+    parts = re.fullmatch(r"(?:.*?: )?expected (.*?); found (.*?)(?:\. fix: (.*))?", text, re.DOTALL)
+    expected, found, fix = parts.groups() if parts else ("the test to pass", text, None)
+    again = f"try again with {_SELECTION}={distribution} pytest --pyargs {_MODULE} -k {test}"
+    return Problem.of(
+        "DC401",
+        test,
+        producer=f"{model} ({distribution})",
+        expected=expected,
+        found=found,
+        fix=f"{fix}; {again}" if fix else again,
     )
 
 

@@ -41,6 +41,8 @@ def event_frames() -> dict[str, pd.DataFrame]:
             (1, 7, "NYC", 0.5, 2.25, 2.3),
             (2, 8, "LAX", 1.0, 2.0, 2.0),
             (3, 9, "LAX", 3.0, 2.0, 3.5),  # ends before it begins
+            (4, 9, "NEW", 0.0, 2.0, 2.5),  # over when the region opens
+            (5, 9, "NEW", 1.5, 2.5, 2.6),  # half an hour of it counts
         ],
         columns=["shift_id", "driver_id", "region", "on_at", "off_at", "known_at"],
     )
@@ -49,6 +51,7 @@ def event_frames() -> dict[str, pd.DataFrame]:
             ("NYC", 0, "boost", 10.0, 1),
             ("NYC", 0, "boost", -2.5, 30),  # correction
             ("LAX", 1, "streak", 4.0, 2),
+            ("NEW", 1, "boost", 1.0, 2),  # before it opens
         ],
         columns=["region", "hour", "incentive", "usd", "known_at"],
     )

@@ -47,7 +47,7 @@ def test_every_metric_of_the_marketplace(store, events):
         np.testing.assert_array_equal(read(store, name), values, err_msg=name)
     # No driver of LAX or NYC was online in hour 3: an hour without any shift is a gap.
     np.testing.assert_array_equal(
-        read(store, "driver_hours"), [[0, 1, 0, NAN], [NAN, NAN, 0, NAN], [0.5, 1, 0.25, NAN]]
+        read(store, "driver_hours"), [[0, 1, 0, NAN], [NAN, NAN, 0.5, NAN], [0.5, 1, 0.25, NAN]]
     )
     np.testing.assert_array_equal(
         read(store, "incentive_spend"),
@@ -69,7 +69,9 @@ def test_reports_say_what_was_kept_out(store, events):
         "paid without a ride": 1,
         "unknown region": 1,
     }
-    assert reports["shifts"].quarantined == {"off_at before on_at": 1}
+    early = {"before the region opened": 1}
+    assert reports["shifts"].quarantined == {**early, "off_at before on_at": 1}
+    assert reports["spend"].quarantined == early
     assert (reports["spend"].accepted, reports["spend"].late) == (3, 1)
     assert list(reports) == [
         "sessions", "shifts", "spend", "coupons", "fares", "weather", "calendar",

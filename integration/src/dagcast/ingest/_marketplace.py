@@ -47,8 +47,9 @@ def ingest_marketplace(
 
     The folder holds ``sessions.parquet`` and, where there are any, ``shifts``, ``spend``,
     ``coupons``, ``fares``, ``weather`` and ``calendar`` (each as .parquet or .csv), with
-    ``regions.json`` beside them or in the folder above. Rows of regions it does not name are
-    quarantined. Where there is no such file, every region is accepted.
+    ``regions.json`` beside them or in the folder above. Rows of regions it does not name, and
+    sessions, shifts, spend and coupons before a region opened, are quarantined. Where there
+    is no such file, every region is accepted.
 
     Metrics: sessions, eta, prime_time, rides, revenue, driver_pay; driver_hours (shifts split over
     hours); incentive_spend; coupon_spend; base_fare; temperature, precipitation (the forecast until
@@ -80,7 +81,9 @@ def ingest_marketplace(
         # What is not in the log of coupons was not given, as long as sessions were logged.
         like = SESSIONS.name if table.empty == "zero" else None
         labels = {"region": names} if regions else None
-        items.append(Ingestion(table, source, labels, like=like, since=since))
+        # Calendar, weather and fares are there before a region opens; its business is not.
+        opening = since if table.revision == "add" else {}
+        items.append(Ingestion(table, source, labels, like=like, since=opening))
     if not items or items[0].spec is not SESSIONS:
         raise SourceError(
             f"the event files in {folder}",

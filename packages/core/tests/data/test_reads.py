@@ -11,6 +11,8 @@ import torch
 from dagcast_core.data import (
     Coverage,
     DataError,
+    DeclarationError,
+    Ingestion,
     LinearMetric,
     MetricSpec,
     MissingCellsError,
@@ -81,6 +83,17 @@ def test_regions_are_missing_before_they_open(store, rides_table, make_rides):
     rides = make_rides((1, "SFO", 1, 1, 1, 1), (2, "SFO", 61, 1, 1, 1), (3, "SFO", 121, 1, 1, 1))
     store.ingest(rides_table, rides, coverage=coverage)
     np.testing.assert_equal(values(store, "rides"), [[NAN, 0, 0, NAN], [1, 1, 1, NAN]])
+
+
+def test_rows_before_a_region_opens_are_set_aside(store, rides_table, make_rides):
+    rides = make_rides((1, "SFO", 1, 1, 1, 1), (2, "NEW", 20, 1, 1, 1), (3, "NEW", 61, 1, 1, 1))
+    item = Ingestion(rides_table, rides, since={"NEW": "2025-01-06T01:30Z"})
+    (report,) = store.ingest_all([item])
+    # The hour in which it opens is its first cell.
+    assert report.quarantined == {"before the region opened": 1}
+    np.testing.assert_equal(values(store, "rides"), [[NAN, 1, NAN, NAN], [1, 0, NAN, NAN]])
+    with pytest.raises(DeclarationError, match="expected a moment for every region in since"):
+        store.ingest_all([Ingestion(rides_table, rides, since={"NEW": "soon"})])
 
 
 def test_regions_are_read_in_the_order_asked_for(filled):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 
 from dagcast_core.data._declare import EventTable, LinearMetric
@@ -46,7 +47,8 @@ class Ingestion:
             accepted rows and the labels allowed, or else found.
         like: table whose hours are covered instead, out of the same call: coupons given in a few
             hours say that none were given in the other hours with sessions.
-        since: region -> first hour covered, for regions that opened later.
+        since: region -> moment it opened. Rows before it are quarantined, and its cells before
+            the hour of it are missing; an interval that reaches into it counts from there.
     """
 
     spec: EventTable
@@ -69,6 +71,7 @@ def ingest_all(
             connection = stack.enter_context(connect())
             allowed = _checked_labels(item.spec, item.labels)
             opened = open_source(connection, item.spec, item.source)
+            item = replace(item, since=_checked_openings(item))
             key = batch_id(item.spec, opened, allowed, item)
             work.append(_Work(item, connection, opened, allowed, key))
         before = read_manifest(folder)
@@ -104,7 +107,10 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     for dim, names in entry.allowed.items():
         connection.register(f"allowed_{dim}", pa.table({"label": pa.array(names, pa.string())}))
     restricted = {dim: dim in entry.allowed for dim in table.dims}
-    judged = staged(table, entry.opened.found, restricted, entry.opened.years)
+    opening = bool(entry.item.since) and "region" in table.dims
+    if opening:
+        connection.register("openings", _openings(entry.item.since))
+    judged = staged(table, entry.opened.found, restricted, entry.opened.years, opening=opening)
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     _execute(connection, statement, entry.opened, table)
     _mark_duplicates(connection, folder, manifest, table)
@@ -129,6 +135,24 @@ def _stated_coverage(manifest: Manifest, entry: _Work, batch: Batch) -> Coverage
         return None
     found = {} if batch.coverage is None else batch.coverage.labels
     return Coverage(hours.start, hours.end, {**found, **entry.allowed}, item.since)
+
+
+def _openings(since: Mapping[str, str]) -> pa.Table:
+    opens = [_opening(moment).tz_localize(None).to_pydatetime() for moment in since.values()]
+    return pa.table(
+        {
+            "_region": pa.array(list(since), pa.string()),
+            "_opens": pa.array(opens, pa.timestamp("us")),
+        }
+    )
+
+
+def _opening(moment: str) -> pd.Timestamp:
+    """The hour in which a region opened: the cell that is its first."""
+    found = pd.Timestamp(moment)
+    return (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).floor(
+        "h"
+    )
 
 
 def make_batch(
@@ -247,6 +271,16 @@ def _checked_labels(
             f"expected dims out of {', '.join(table.dims)}. Remove the others."
         )
     return {dim: tuple(sorted(set(entries))) for dim, entries in (labels or {}).items()}
+
+
+def _checked_openings(item: Ingestion) -> dict[str, str]:
+    try:
+        return {region: _opening(moment).isoformat() for region, moment in item.since.items()}
+    except (ValueError, TypeError) as error:
+        raise DeclarationError(
+            f"cannot ingest into {item.spec.name!r}: expected a moment for every region in since; "
+            f"found {dict(item.since)} ({error}). Give texts such as '2025-03-03T00:00Z'."
+        ) from error
 
 
 def batch_id(

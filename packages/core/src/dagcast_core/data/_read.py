@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -135,7 +136,7 @@ class Reader:
                     f"names; found one damaged or absent ({str(error).splitlines()[0]}). Run "
                     f"verify() to see which, and restore it from a copy."
                 ) from error
-        observed = present | self._covered(table, dims, present)
+        observed = (present | self._covered(table, dims, present)) & self._opened(table, dims)
         parts["_observed"] = _all_of(observed, groups, dims).astype(np.float64)
         return parts
 
@@ -207,6 +208,24 @@ class Reader:
             )
             parts[name] = _sum_of(dense, self._groups, dims)
 
+    def _opened(self, table: EventTable, dims: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Cells from a region's opening on, shaped to broadcast over ``dims``."""
+        window = self._window
+        opened = np.ones((len(window.labels.get("region", ())), len(window.hours)), dtype=bool)
+        if "region" not in dims:
+            return np.ones((1,) * len(dims), dtype=bool)
+        stated: dict[str, pd.Timestamp] = {}
+        for batch in self._manifest.of_table(table.name):
+            for label, moment in (batch.coverage.since if batch.coverage else {}).items():
+                found = pd.Timestamp(moment)
+                stated[label] = min(found, stated.get(label, found))
+        for place, label in enumerate(window.labels["region"]):
+            if label in stated:
+                opened[place] = np.asarray(window.hours >= stated[label])
+        sizes = [1] * len(dims)
+        sizes[list(dims).index("region")], sizes[-1] = opened.shape
+        return opened.reshape(sizes)
+
     def _covered(self, table: EventTable, dims: Sequence[str], present: np.ndarray) -> np.ndarray:
         """Cells in which the absence of rows is a count of zero."""
         covered = np.zeros(present.shape, dtype=bool)
@@ -237,15 +256,6 @@ def _cover(covered: np.ndarray, coverage: Coverage, window: Window, dims: Sequen
         block = block[..., None] & inside
     hours = np.asarray((window.hours >= start) & (window.hours <= end))
     block = block[..., None] & hours
-    if coverage.since and "region" in dims:
-        axis = list(dims).index("region")
-        open_hours = np.ones((len(window.labels["region"]), len(window.hours)), dtype=bool)
-        for place, label in enumerate(window.labels["region"]):
-            if label in coverage.since:
-                open_hours[place] = np.asarray(window.hours >= pd.Timestamp(coverage.since[label]))
-        sizes = [1] * block.ndim
-        sizes[axis], sizes[-1] = open_hours.shape
-        block = block & open_hours.reshape(sizes)
     covered |= block
 
 

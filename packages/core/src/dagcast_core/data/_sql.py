@@ -201,8 +201,23 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
     return f"CASE {arms} END"
 
 
-def staged(table: EventTable, found: dict[str, str], labels: dict[str, bool], years: Years) -> str:
-    """SELECT that reads, types and judges every row of the view ``source``."""
+def staged(
+    table: EventTable,
+    found: dict[str, str],
+    labels: dict[str, bool],
+    years: Years,
+    *,
+    opening: bool = False,
+) -> str:
+    """SELECT that reads, types and judges every row of the view ``source``.
+
+    Args:
+        table: the declaration.
+        found: column -> type in the source.
+        labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
+        years: of the source's local times.
+        opening: whether a table ``openings`` says when regions opened.
+    """
     columns, unread, outside = [], [], []
     for column in table.columns:
         expression = typed(column, found[column.name], table, years)
@@ -218,9 +233,15 @@ def staged(table: EventTable, found: dict[str, str], labels: dict[str, bool], ye
         doubt = doubtful(local, table.zone, years, repeats=repeats) if naive else "FALSE"
         flags.append(f"COALESCE({doubt}, FALSE) AS {name}")
     inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source"
+    judged, rows = reason(table, labels), f"({inner}) AS rows_read"
+    if opening:
+        rows += f" LEFT JOIN openings ON openings._region = {quoted(table.dims['region'])}"
+        end = f"{quoted(table.until)} <=" if table.until else f"{quoted(table.time)} <"
+        early = f"CASE WHEN {end} openings._opens THEN 'before the region opened' END"
+        judged = f"COALESCE({judged}, {early})"
     return (
         f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, {known_at(table)} AS {KNOWN}, "
-        f"{reason(table, labels)} AS reason FROM ({inner})"
+        f"{judged} AS reason FROM {rows}"
     )
 
 

@@ -1,6 +1,7 @@
 """Models, collections of them, their fit and their uncertainty."""
 
 from dagcast_core.model._collection import ModelCollection
+from dagcast_core.model._draws import ParameterDraws, draws, effect_draws, predict_draws
 from dagcast_core.model._effect import ExperimentalEffect, effect_of
 from dagcast_core.model._errors import ExperimentError, ModelError, NonFiniteError
 from dagcast_core.model._evidence import Conflict, Evidence, conflicts_among
@@ -16,6 +17,7 @@ from dagcast_core.model._loss import (
 from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec
 from dagcast_core.model._parameter import LabelledParameter
+from dagcast_core.model._persist import load_draws, load_model, save_model
 from dagcast_core.model._regularisation import PartialPooling, Ridge, Smoothness
 from dagcast_core.model._report import ExperimentFit, FitReport, MemberFit, Movement
 from dagcast_core.model._residual import Residual, Residuals
@@ -44,6 +46,7 @@ __all__ = [
     "NegativeBinomial",
     "NonFiniteError",
     "OptimizerSpec",
+    "ParameterDraws",
     "PartialPooling",
     "Poisson",
     "Residual",
@@ -56,6 +59,12 @@ __all__ = [
     "WideningFactors",
     "Wiring",
     "conflicts_among",
+    "draws",
+    "effect_draws",
     "effect_of",
     "fit",
+    "load_draws",
+    "load_model",
+    "predict_draws",
+    "save_model",
 ]

@@ -91,6 +91,11 @@ class Evidence:
                 )
         return torch.stack(modelled) - self.estimates
 
+    def errors(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draws of the experiments' errors; (experiment, count)."""
+        noise = torch.randn((len(self), count), generator=generator, dtype=torch.float64)
+        return self._factor @ noise
+
     def misfit(self) -> torch.Tensor:
         """``r' S^-1 r / 2`` with the residuals ``r``; 0-d, nats."""
         if not self.effects:

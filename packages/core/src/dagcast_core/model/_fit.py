@@ -12,6 +12,7 @@ import torch
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._complete import complete_inputs
+from dagcast_core.model._draws import laplace
 from dagcast_core.model._evidence import (
     Evidence,
     as_experiment_set,
@@ -91,8 +92,24 @@ def fit(
     report = fitting.report(moved, time.monotonic() - began)
     if draws is None:
         return report
-    sample = fitting.draws(draws, seed)
+    units, evidence = fitting.certain()
+    sample = laplace(model, units, evidence, draws, seed)
     return replace(report, draws=sample, seconds=time.monotonic() - began)
+
+
+def prepared(
+    model: Model, history: Panel, experiments: ExperimentSet | Iterable[Experiment]
+) -> tuple[tuple[Unit, ...], Evidence]:
+    """Units of a fitted model with their inputs and targets, and the experiments on them.
+
+    Only units with parameters that are not held.
+    """
+    collection = as_collection(model)
+    measured = as_experiment_set(experiments)
+    everything = frozenset(collection.order)
+    fitting = _Fitting(collection, history, measured, Widening(), None, everything)
+    fitting.lay_out()
+    return fitting.certain()
 
 
 @final
@@ -168,6 +185,23 @@ class _Fitting:
             evidence = self._evidence(self._inside(group))
             self.own[group] = self._fit_unit(unit, evidence, trainable)
             self._publish(unit)
+
+    def lay_out(self) -> None:
+        """Build every unit at the present parameters, without fitting."""
+        for group in self.groups:
+            unit = build_unit(self.collection, group, self.history, self.values, self.hidden)
+            losses = unit.losses()
+            trainable = self._trainable(group)
+            none = self._evidence(ExperimentSet())
+            self.own[group] = _Own(unit, none, losses, losses, _nothing(unit), trainable, None)
+            self._publish(unit)
+
+    def certain(self) -> tuple[tuple[Unit, ...], Evidence]:
+        """Units with free parameters, and all experiments at the present parameters."""
+        units = tuple(own.unit for own in self.own.values() if own.unit.flat.size)
+        for unit in units:
+            unit.refresh()
+        return units, self._evidence(self.measured)
 
     def _trainable(self, group: Sequence[str]) -> bool:
         leaves = self.collection.leaves

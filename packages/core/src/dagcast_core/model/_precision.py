@@ -115,7 +115,7 @@ def precision_of(unit: Unit) -> Precision:
     for part in unit.parts:
         for term in part.priors:
             matrix.add_prior(unit, term)
-    return Precision(division.slots, matrix.factorised(1 / VAGUE**2), at.numel(), forwards, error)
+    return Precision(division.slots, matrix.factorised(VAGUE**-2), at.numel(), forwards, error)
 
 
 class _Matrix:

@@ -19,13 +19,21 @@ class ParameterTerm(LossTerm):
 
     parameter: LabelledParameter
 
-    def value(self) -> torch.Tensor:
-        """The weighted term; 0-d."""
-        return self.weight * self.nats()
+    def value(self, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The weighted term; 0-d.
+
+        Args:
+            noise: standard normal, in the shape of `standardised`: the term then stands for
+                another draw of what is believed, as a bootstrap needs it.
+        """
+        apart = self.standardised()
+        if noise is not None:
+            apart = apart - noise
+        return 0.5 * (apart * apart).sum()
 
     @abstractmethod
-    def nats(self) -> torch.Tensor:
-        """The unweighted term."""
+    def standardised(self) -> torch.Tensor:
+        """Distances from what is believed, in standard deviations, the weight included."""
 
 
 @final
@@ -48,14 +56,14 @@ class Ridge(ParameterTerm):
     def __post_init__(self) -> None:
         check_weight(self.weight, "Ridge", self.parameter.label)
 
-    def nats(self) -> torch.Tensor:
-        """The unweighted term."""
+    def standardised(self) -> torch.Tensor:
+        """Distances from what is believed, in standard deviations, the weight included."""
         toward = torch.as_tensor(self.toward, dtype=torch.float64)
         if self.unconstrained:
             distance = self.parameter.raw - self.parameter.transform.inverse(toward)
         else:
             distance = self.parameter.value().tensor - toward
-        return 0.5 * (distance * distance).sum()
+        return self.weight**0.5 * distance
 
 
 @final
@@ -86,11 +94,10 @@ class PartialPooling(ParameterTerm):
             )
         axis_of(self.parameter, self.dim)
 
-    def nats(self) -> torch.Tensor:
-        """The unweighted term."""
+    def standardised(self) -> torch.Tensor:
+        """Distances from what is believed, in standard deviations, the weight included."""
         raw, axis = self.parameter.raw, axis_of(self.parameter, self.dim)
-        apart = (raw - raw.mean(dim=axis, keepdim=True)) / self.scale
-        return 0.5 * (apart * apart).sum()
+        return self.weight**0.5 / self.scale * (raw - raw.mean(dim=axis, keepdim=True))
 
 
 @final
@@ -120,13 +127,13 @@ class Smoothness(ParameterTerm):
             )
         axis_of(self.parameter, self.dim)
 
-    def nats(self) -> torch.Tensor:
-        """The unweighted term."""
+    def standardised(self) -> torch.Tensor:
+        """Distances from what is believed, in standard deviations, the weight included."""
         axis = axis_of(self.parameter, self.dim)
         steps: torch.Tensor = self.parameter.raw
         for _ in range(self.order):
             steps = steps.roll(-1, axis) - steps if self.periodic else steps.diff(dim=axis)
-        return 0.5 * (steps * steps).sum()
+        return self.weight**0.5 * steps
 
 
 def axis_of(parameter: LabelledParameter, dim: Dim | str) -> int:

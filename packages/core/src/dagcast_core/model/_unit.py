@@ -81,6 +81,8 @@ class Unit:
         )
         self._cut = {q for part in self.parts for q in part.live if q not in part.through}
         self._held: dict[str, IndexTensor] = {}
+        self._noise: dict[int, torch.Tensor] = {}
+        self._counted: list[list[tuple[FitnessTerm, Target]]] | None = None
         self.refresh()
 
     def refresh(self) -> bool:
@@ -95,40 +97,57 @@ class Unit:
         """The models' names."""
         return " + ".join(self.names)
 
+    def resample(
+        self,
+        times: Callable[[IndexTensor], torch.Tensor] | None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Stand for another sample of the data and of what is believed; None undoes it.
+
+        Args:
+            times: how often the cells of a prediction count, in its layout.
+            generator: of the noise on priors; without it they would seem to be known exactly.
+        """
+        self._counted, self._noise = None, {}
+        if times is None:
+            return
+        outputs = self.outputs()
+        self._counted = [
+            [(term, target.masked(times(outputs[term.name]))) for term, target in part.data]
+            for part in self.parts
+        ]
+        for part in self.parts:
+            for term in part.priors:
+                shape = term.standardised().shape
+                noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+                self._noise[id(term)] = noise
+
     def loss(self) -> torch.Tensor:
         """Fitness and priors of all parts; 0-d, nats."""
         return self.fitness() + self.prior()
 
-    def fitness(self, keep: Mapping[str, torch.Tensor] | None = None) -> torch.Tensor:
-        """The fitness terms alone; 0-d.
+    def fitness(self) -> torch.Tensor:
+        """The fitness terms alone; 0-d."""
+        return sum(self.fitness_by_part().values(), torch.zeros((), dtype=torch.float64))
 
-        Args:
-            keep: by quantity, which cells count; all where it is absent.
-        """
-        return sum(self.fitness_by_part(keep).values(), torch.zeros((), dtype=torch.float64))
-
-    def fitness_by_part(
-        self, keep: Mapping[str, torch.Tensor] | None = None
-    ) -> dict[str, torch.Tensor]:
+    def fitness_by_part(self) -> dict[str, torch.Tensor]:
         """The fitness terms by name of the model."""
         losses: dict[str, torch.Tensor] = {}
         outputs: dict[str, IndexTensor] = {}
-        last = max((i for i, part in enumerate(self.parts) if part.data), default=-1)
-        for part in self.parts[: last + 1]:
+        data = self._counted or [part.data for part in self.parts]
+        last = max((i for i, terms in enumerate(data) if terms), default=-1)
+        for part, terms in list(zip(self.parts, data, strict=True))[: last + 1]:
             made = part.model.run(part.inputs(outputs, self._held))
             outputs.update(made)
-            total = torch.zeros((), dtype=torch.float64)
-            for term, target in part.data:
-                counted = target
-                if keep is not None and term.name in keep:
-                    counted = target.masked(keep[term.name])
-                total = total + term.value(made[term.name], counted)
-            losses[part.name] = total
+            values = [term.value(made[term.name], target) for term, target in terms]
+            losses[part.name] = sum(values, torch.zeros((), dtype=torch.float64))
         return losses
 
     def prior(self) -> torch.Tensor:
         """The terms on parameters alone; 0-d."""
-        values = [term.value() for part in self.parts for term in part.priors]
+        values = [
+            term.value(self._noise.get(id(term))) for part in self.parts for term in part.priors
+        ]
         return sum(values, torch.zeros((), dtype=torch.float64))
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """Integration releases: a set of packages that passed every gate together."""
 
+from dagcast.release._bump import PackageBump, plan_bump, write_bump
 from dagcast.release._environment import installed_packages
 from dagcast.release._gates import (
     REQUIRED_GATES,
@@ -38,6 +39,7 @@ __all__ = [
     "Metric",
     "MetricsGate",
     "Package",
+    "PackageBump",
     "ReleaseError",
     "Shown",
     "Turn",
@@ -47,10 +49,12 @@ __all__ = [
     "default_gates",
     "history",
     "installed_packages",
+    "plan_bump",
     "promote",
     "propose",
     "rollback",
     "show",
     "summary",
     "verify",
+    "write_bump",
 ]

@@ -39,6 +39,7 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",
+        "DC303": "change fragments of",
         # Conformance: an installed model against its own contract.
         "DC401": "conformance",
         "DC402": "conformance suite",

@@ -1,0 +1,170 @@
+"""The next version of one package, from the change fragments that came since its last release.
+
+python -m dagcast.release packages/eta           # print what would be done
+python -m dagcast.release packages/eta --write   # and write the version
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagcast.errors import UsageError
+from dagcast.evolution import read_json
+from dagcast.release._manifest import write_whole
+from dagcast_core.contract import (
+    Bump,
+    Contract,
+    ContractError,
+    Problem,
+    differences,
+    least_bump,
+    least_version,
+    read_snapshot,
+)
+
+# What each kind of fragment moves. Towncrier's configuration at the root lists the same kinds.
+KINDS: dict[str, Bump] = {
+    "breaking": "major",
+    "removed": "major",
+    "added": "minor",
+    "changed": "minor",
+    "fixed": "patch",
+}
+_RANKS: tuple[Bump, ...] = ("none", "patch", "minor", "major")
+_RELEASED = re.compile(r"^## (\d+\.\d+\.\d+)", re.MULTILINE)
+_VERSION = re.compile(r'^version = "(\d+\.\d+\.\d+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageBump:
+    """What a release of one package would be.
+
+    Attributes:
+        distribution: its name.
+        before: version that its ``pyproject.toml`` names.
+        after: version of the release; the same for the first one.
+        bump: part of the version that moves.
+        fragments: names of the fragments it rests on.
+        problems: what keeps it from being released.
+    """
+
+    distribution: str
+    before: str
+    after: str
+    bump: Bump
+    fragments: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def plan_bump(package: Path, released: Iterable[Contract] = ()) -> PackageBump:
+    """Work out the next version of a package.
+
+    Args:
+        package: its folder, with ``pyproject.toml``, ``CHANGELOG.md`` and ``changelog.d``.
+        released: contracts of its last release, which its ``contract.json`` is compared with.
+
+    Raises:
+        UsageError: the folder is no package, or a fragment is of no known kind.
+    """
+    text = _text(package / "pyproject.toml")
+    project = tomllib.loads(text)["project"]
+    distribution, before = str(project["name"]), str(project["version"])
+    fragments = _fragments(package / "changelog.d")
+    bump: Bump = max(fragments.values(), key=_RANKS.index, default="none")
+    contracts = _contract_bump(package / "contract.json", released)
+    first = _RELEASED.search(_text(package / "CHANGELOG.md")) is None
+    problems = []
+    if not fragments:
+        problems.append(
+            _problem(distribution, "at least one change fragment", "none in changelog.d")
+        )
+    elif not first and _RANKS.index(bump) < _RANKS.index(contracts):
+        problems.append(
+            _problem(
+                distribution,
+                f"a fragment for a {contracts} change, since a contract changed that far",
+                f"fragments for a {bump} change: {', '.join(fragments)}",
+            )
+        )
+    after = before if first else least_version(before, bump)
+    return PackageBump(distribution, before, after, bump, tuple(fragments), tuple(problems))
+
+
+def write_bump(package: Path, plan: PackageBump) -> None:
+    """Write the version of ``plan`` into the package's ``pyproject.toml``, and nothing else.
+
+    Raises:
+        UsageError: the plan has problems, or the file changed since.
+    """
+    if plan.problems:
+        raise UsageError(
+            f"{plan.distribution} to be ready for release",
+            "; ".join(map(str, plan.problems)),
+            "Nothing was written.",
+        )
+    file = package / "pyproject.toml"
+    text = _text(file)
+    if _VERSION.findall(text) != [plan.before]:
+        raise UsageError(
+            f'one line version = "{plan.before}" in {file}',
+            f"{_VERSION.findall(text) or 'none'}",
+            "Work the version out again.",
+        )
+    write_whole(file, _VERSION.sub(f'version = "{plan.after}"', text))
+
+
+def _fragments(folder: Path) -> dict[str, Bump]:
+    found: dict[str, Bump] = {}
+    for file in sorted(folder.glob("*.md")):
+        kind = file.name.split(".")[-2]
+        if kind not in KINDS:
+            raise UsageError(
+                f"a fragment named SUBJECT.KIND.md with KIND one of {', '.join(KINDS)}",
+                str(file),
+                "Rename it.",
+            )
+        found[file.name] = KINDS[kind]
+    return found
+
+
+def _contract_bump(file: Path, released: Iterable[Contract]) -> Bump:
+    before = {contract.model: contract for contract in released}
+    if not before:
+        return "none"
+    if not file.exists():
+        return "major"
+    try:
+        _, contracts = read_snapshot(read_json(file, "a contract snapshot"))
+    except (ContractError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UsageError("a contract snapshot", f"{file}: {error}", "Write it again.") from error
+    now = {contract.model: contract for contract in contracts}
+    bumps: list[Bump] = []
+    for name in dict.fromkeys((*before, *now)):
+        if name not in now:
+            bumps.append("major")
+        elif name not in before:
+            bumps.append("minor")
+        else:
+            bumps.append(least_bump(differences(before[name], now[name])))
+    return max(bumps, key=_RANKS.index)
+
+
+def _problem(distribution: str, expected: str, found: str) -> Problem:
+    return Problem.of(
+        "DC303",
+        distribution,
+        producer=distribution,
+        expected=expected,
+        found=found,
+        fix="write one to changelog.d, for the person who upgrades: what changed and what to do",
+    )
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        raise UsageError("a package's folder", f"no file {file}", "Check the path.") from None

@@ -2,12 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
-
-import pandas as pd
 
 from dagcast.errors import ProjectError
 from dagcast.figures import number
@@ -17,9 +14,7 @@ from dagcast.workflow._result import Progress, Result, ResultTable, plain, silen
 from dagcast.workflow._session import Session, open_session
 
 if TYPE_CHECKING:
-    import torch
-
-    from dagcast_core.model import FitReport, ModelCollection
+    from dagcast_core.model import FitReport, ModelCollection, ParameterDraws
 
 PREFIX = "fit"
 
@@ -96,7 +91,7 @@ class Fitted:
 
     name: str
     model: "ModelCollection"
-    draws: "tuple[dict[str, torch.Tensor], ...]"
+    draws: "ParameterDraws"
     provenance: dict[str, Any]
 
 
@@ -107,12 +102,21 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
         ProjectError: nothing was ingested.
         AssemblyError: the installed packages do not fit together.
     """
+    from dagcast_core.model import draws as draw_parameters
+
     session = open_session(project)
-    model, report = fit_collection(
-        session, draws=project.config.uncertainty.draws, progress=progress
+    model, report = fit_collection(session, progress=progress)
+    progress("drawing parameters", None)
+    settings = project.config.uncertainty
+    drawn = draw_parameters(
+        model,
+        session.history(),
+        session.known_experiments(),
+        settings.draws,
+        method=settings.method,
+        seed=project.config.seeds.draws,
     )
     name = project.next_name(project.models, PREFIX)
-    drawn = tuple(report.draws or ())
     with staged(project.models / name) as folder:
         _save(folder, model, drawn, report, session)
     project.record("fitted", details={"fit": name, "status": report.status})
@@ -123,7 +127,6 @@ def fit_collection(
     session: Session,
     times: Moments | None = None,
     *,
-    draws: int | None = None,
     warm: "ModelCollection | None" = None,
     without: tuple[str, ...] = (),
     progress: Progress = silent,
@@ -133,7 +136,6 @@ def fit_collection(
     Args:
         session: the project's models and data.
         times: of a past round; the present one by default.
-        draws: number of parameter draws.
         warm: a fitted collection to start from.
         without: experiments to leave out.
         progress: told which model is at which iteration.
@@ -145,14 +147,11 @@ def fit_collection(
     torch.manual_seed(session.project.config.seeds.draws)
     model = session.build()
     times = times or session.times
-    # An experiment that was not over by then was not known either.
-    known = [item.name for item in session.experiments if pd.Timestamp(item.cells.end) > times.last]
     report = fit_model(
         model,
         session.history(times),
-        session.experiments.without(*without, *known),
+        session.known_experiments(times).without(*without),
         warm=warm,
-        draws=draws,
         progress=lambda name, iteration, loss: progress(f"fitting {name}", None),
     )
     return model, report
@@ -166,6 +165,8 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
             no longer match it.
     """
     from safetensors.torch import load_file
+
+    from dagcast_core.model import ParameterDraws
 
     project = session.project
     folder = (
@@ -184,18 +185,21 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
     except (OSError, ValueError, KeyError) as error:
         raise ProjectError(f"a whole fit in {folder}", f"{error}", again) from error
     model = session.build(manifest["labels"])
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
+    expected = model.state_dict()
+    other = [
+        name
+        for name in dict.fromkeys((*expected, *state))
+        if name not in state or name not in expected or state[name].shape != expected[name].shape
+    ]
+    if other:
         raise ProjectError(
-            f"models with the parameters of {folder.name}", reason[:300], again
-        ) from error
-    draws: list[dict[str, torch.Tensor]] = [{} for _ in range(manifest["draws"])]
-    for key, values in flat.items():
-        number_text, parameter = key.split("/", 1)
-        draws[int(number_text)][parameter] = values
-    return Fitted(folder.name, model, tuple(draws), manifest["provenance"])
+            f"a fit of the models that are installed now in {folder}",
+            f"other parameters, such as {other[0]!r} and {len(other) - 1} more; a package changed",
+            again,
+        )
+    model.load_state_dict(state)
+    drawn = ParameterDraws(flat, manifest["draws"]["method"], manifest["draws"]["seed"])
+    return Fitted(folder.name, model, drawn, manifest["provenance"])
 
 
 _MODEL, _DRAWS, _MANIFEST = "model.safetensors", "draws.safetensors", "fit.json"
@@ -204,7 +208,7 @@ _MODEL, _DRAWS, _MANIFEST = "model.safetensors", "draws.safetensors", "fit.json"
 def _save(
     folder: Path,
     model: "ModelCollection",
-    draws: "tuple[Mapping[str, torch.Tensor], ...]",
+    draws: "ParameterDraws",
     report: "FitReport",
     session: Session,
 ) -> None:
@@ -214,15 +218,10 @@ def _save(
         {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()},
         folder / _MODEL,
     )
-    flat = {
-        f"{number_}/{name}": value.detach().clone().contiguous()
-        for number_, state in enumerate(draws)
-        for name, value in state.items()
-    }
-    save_file(flat, folder / _DRAWS)
+    save_file({name: value.contiguous() for name, value in draws.states.items()}, folder / _DRAWS)
     manifest = {
         "labels": {dim: list(labels) for dim, labels in session.labels.items()},
-        "draws": len(draws),
+        "draws": {"count": len(draws), "method": draws.method, "seed": draws.seed},
         "provenance": session.provenance(),
         "report": report.to_json(),
         "sha256": {

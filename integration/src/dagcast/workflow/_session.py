@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, final
 
+import pandas as pd
+
 from dagcast.project import Project
 from dagcast.workflow._check import assembled, demands, experiments
 from dagcast.workflow._horizon import Moments, moments, open_store, read_history
@@ -69,6 +71,12 @@ class Session:
     def history(self, times: Moments | None = None) -> "Panel":
         """All quantities of the models over the history, as known at the data moment."""
         return read_history(self.store, times or self.times, self.names, self.externals)
+
+    def known_experiments(self, times: Moments | None = None) -> "ExperimentSet":
+        """Experiments that were over by the end of the history."""
+        last = (times or self.times).last
+        running = [item.name for item in self.experiments if pd.Timestamp(item.cells.end) > last]
+        return self.experiments.without(*running)
 
     @property
     def exogenous_names(self) -> tuple[str, ...]:

@@ -92,8 +92,11 @@ def validate(
     found = causal_validity(
         fitted.model,
         session.history(),
-        tuple(session.experiments),
-        draws=fitted.draws,
+        tuple(session.known_experiments()),
+        draws=[
+            {name: values[draw] for name, values in fitted.draws.states.items()}
+            for draw in range(len(fitted.draws))
+        ],
         leave_out=without if leave_one_out else None,
     )
     document = {"fit": fitted.name, "rows": [plain(row) for row in found.rows]}

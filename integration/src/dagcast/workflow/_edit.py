@@ -1,0 +1,109 @@
+"""Stage 9: people change a plan; the result is a new proposal."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagcast.errors import PlanStateError, UsageError
+from dagcast.plans import read_proposal
+from dagcast.project import Project
+from dagcast.workflow._fit import load_fit
+from dagcast.workflow._plan import PlanResult, keep
+from dagcast.workflow._plan_files import load_decisions
+from dagcast.workflow._problem import make_setting
+from dagcast.workflow._result import Progress, silent
+from dagcast.workflow._session import open_session
+from dagcast.workflow._what_if import labels_of, laid_over
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def edit(
+    project: Project,
+    plan: str | None = None,
+    *,
+    cells: Path | None = None,
+    scale: float | None = None,
+    regions: tuple[str, ...] = (),
+    incentives: tuple[str, ...] = (),
+    who: str | None = None,
+    why: str,
+    progress: Progress = silent,
+) -> PlanResult:
+    """Change cells of a plan and propose the result as a new plan.
+
+    Args:
+        project: with a plan.
+        plan: which one; the newest by default.
+        cells: CSV or Parquet with the new values of some cells.
+        scale: factor on the cells of ``regions`` and ``incentives``, all of them by default.
+        regions: to scale.
+        incentives: to scale.
+        who: who edits; the current user by default.
+        why: the reason, for the log.
+        progress: told what is going on.
+
+    Raises:
+        UsageError: nothing to change, or a wrong file or label.
+        PlanStateError: the plan is superseded or decided.
+    """
+    from dagcast_core.decide import what_if
+
+    record = project.journal.find(plan)
+    if record.state != "proposed":
+        raise PlanStateError(
+            f"{record.plan} to be proposed",
+            record.state,
+            f"Edit {record.superseded_by} instead."
+            if record.superseded_by
+            else "Make a new plan with `dagcast plan`.",
+        )
+    if (cells is None) == (scale is None):
+        raise UsageError(
+            "either a file of cells or a scale",
+            "neither" if cells is None else "both",
+            "Give --cells FILE or --scale FACTOR.",
+        )
+    decisions = load_decisions(project, record.plan)
+    session = open_session(project)
+    fitted = load_fit(session)
+    setting = make_setting(session)
+    labels = labels_of(setting)
+    if cells is not None:
+        changed = read_proposal(cells, labels)
+    else:
+        assert scale is not None
+        changed = _scaled(decisions, scale, regions, incentives, labels)
+    start = time.perf_counter()
+    base = laid_over(setting, decisions, setting.current)
+    solved = what_if(setting.problem(fitted.model), laid_over(setting, changed, base))
+    return keep(
+        setting,
+        fitted,
+        solved,
+        kind="edited",
+        seconds=time.perf_counter() - start,
+        parent=record.plan,
+        who=who,
+        why=why,
+        progress=progress,
+    )
+
+
+def _scaled(
+    decisions: "pd.DataFrame",
+    scale: float,
+    regions: tuple[str, ...],
+    incentives: tuple[str, ...],
+    labels: dict[str, object],
+) -> "pd.DataFrame":
+    chosen = decisions
+    for dim, wanted in (("region", regions), ("incentive", incentives)):
+        known = [str(label) for label in labels[dim]]  # type: ignore[attr-defined]
+        for label in wanted:
+            if label not in known:
+                raise UsageError(f"a {dim} out of {', '.join(known)}", repr(label), "Correct it.")
+        if wanted:
+            chosen = chosen[chosen[dim].isin(wanted)]
+    return chosen.assign(usd=chosen["usd"] * scale)

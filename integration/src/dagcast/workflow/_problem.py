@@ -1,0 +1,167 @@
+"""From settings and a fitted model to a decision problem."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, final
+
+import pandas as pd
+
+from dagcast.errors import ConfigError
+from dagcast.plans import Limits, OutcomeBound, resolve_limits
+from dagcast.workflow._horizon import Moments, known_metrics, read_context
+from dagcast.workflow._session import Session
+
+if TYPE_CHECKING:
+    from dagcast_core.contract import Quantity
+    from dagcast_core.decide import DecisionProblem
+    from dagcast_core.model import Model, Residual
+    from dagcast_core.tensor import Panel
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """Everything about a round's decision but the model.
+
+    Attributes:
+        session: the project's models and data.
+        times: of the round.
+        context: exogenous quantities over the horizon.
+        assumed: those of them for which the usual hour of day stands in.
+        current: levers as they would be if nobody changed anything: the last observed week again.
+        limits: what a plan has to keep, as amounts.
+    """
+
+    session: Session
+    times: Moments
+    context: "Panel"
+    assumed: tuple[str, ...]
+    current: "Panel"
+    limits: Limits
+    quantities: "Mapping[str, Quantity]" = field(repr=False)
+
+    def problem(
+        self,
+        model: "Model",
+        *,
+        context: "Panel | None" = None,
+        residuals: "Mapping[str, Residual] | None" = None,
+    ) -> "DecisionProblem":
+        """The decision problem through one model.
+
+        Args:
+            model: forecasts outcomes.
+            context: another context, as for looking back.
+            residuals: what the model did not foresee, as for looking back.
+        """
+        from dagcast_core.decide import DecisionProblem, Lever, Objective
+
+        return DecisionProblem(
+            model=model,
+            levers=tuple(
+                Lever(item.lever, lower=item.lower, upper=item.upper) for item in self.limits.bounds
+            ),
+            objective=Objective(dict(self.session.project.config.objective.weights)),
+            constraints=self.constraints(),
+            context=self.context if context is None else context,
+            current=self.current,
+            residuals=dict(residuals or {}),
+        )
+
+    def constraints(self) -> tuple[Any, ...]:
+        """Budgets, ramps and guardrails as the solver takes them, and those of the packages."""
+        from dagcast_core.decide import Budget, Ramp
+
+        budgets = tuple(
+            Budget(item.lever, _amount(item.limits, item.by), by=item.by, where=dict(item.where))
+            for item in self.limits.budgets
+        )
+        ramps = tuple(
+            Ramp(item.lever, item.limit, dim="hour", step=item.step) for item in self.limits.ramps
+        )
+        outcomes = tuple(_outcome(item) for item in self.limits.outcomes)
+        hooked = self.session.plugins.manager.hook.dagcast_constraints()
+        shipped = tuple(item for items in hooked for item in items)
+        return (*budgets, *ramps, *outcomes, *shipped)
+
+
+def make_setting(session: Session, times: Moments | None = None) -> Setting:
+    """Read what the decision needs, and work out its limits.
+
+    Raises:
+        ConfigError: no lever is declared, or a limit is wrong.
+        UsageError: a limit names a quantity that does not exist.
+    """
+    config = session.project.config
+    if not config.levers:
+        raise ConfigError(
+            "a lever, such as [levers.incentive_spend], in dagcast.toml", "none", "Add one."
+        )
+    times = times or session.times
+    context, assumed = read_context(session.store, times, session.exogenous_names)
+    quantities = {
+        **{quantity.name: quantity for quantity in session.externals},
+        **{
+            quantity.name: quantity
+            for item in session.assembly.registrations
+            for quantity in item.contract.outputs
+        },
+    }
+    recent = _recent(session, times, quantities)
+    limits = resolve_limits(config, recent, config.horizon.hours, quantities)
+    return Setting(session, times, context, assumed, _current(session, times), limits, quantities)
+
+
+def _recent(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":
+    weeks = pd.Timedelta(weeks=session.project.config.recent_weeks)
+    first = max(times.first, times.last + pd.Timedelta(hours=1) - weeks)
+    config = session.project.config
+    wanted = [*config.levers, *(budget.lever for budget in config.budgets)]
+    for rail in config.guardrails:
+        wanted += [rail.quantity, rail.weight or rail.quantity]
+    names = known_metrics(session.store, [name for name in wanted if name in quantities])
+    return session.store.read(names, start=first, end=times.last, as_of=times.as_of)
+
+
+def _current(session: Session, times: Moments) -> "Panel":
+    """The levers' last observed week, laid over the horizon as often as needed."""
+    from dagcast_core.tensor import IndexTensor, Panel
+
+    week = pd.Timedelta(weeks=1)
+    names = tuple(session.project.config.levers)
+    last = session.store.read(
+        list(names),
+        start=times.last - week + pd.Timedelta(hours=1),
+        end=times.last,
+        as_of=times.as_of,
+    )
+    tensors: list[IndexTensor] = []
+    positions = [int((hour - times.start) / pd.Timedelta(hours=1)) % 168 for hour in times.hours]
+    # Phase of the horizon's first hour within the observed week.
+    offset = int((times.start - times.last - pd.Timedelta(hours=1)) / pd.Timedelta(hours=1)) % 168
+    for name in names:
+        tensor = last[name]
+        dims = (*(dim for dim in tensor.dims if dim != "hour"), "hour")
+        values = tensor.values(*dims).nan_to_num(0.0)
+        chosen = values[..., [(position + offset) % 168 for position in positions]]
+        indexes = {dim: tensor.index(dim) for dim in dims[:-1]}
+        tensors.append(IndexTensor(chosen, {**indexes, "hour": times.hours}, name))
+    return Panel(tensors)
+
+
+def _amount(limits: Mapping[str, float], by: tuple[str, ...]) -> Any:
+    return dict(limits) if by else limits[""]
+
+
+def _outcome(item: OutcomeBound) -> Any:
+    from dagcast_core.contract import Weighted
+    from dagcast_core.decide import OutcomeLimit
+
+    return OutcomeLimit(
+        item.quantity,
+        item.sense,
+        _amount(item.limits, item.by),
+        by=item.by,
+        reduce=Weighted(item.weight) if item.weight else item.reduce,
+        unit=item.unit,
+    )

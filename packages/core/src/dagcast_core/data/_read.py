@@ -115,9 +115,12 @@ class Reader:
         if files and present.size:
             grouped = ", ".join(f"{quoted('_group_' + dim)}" for dim in dims)
             try:
-                self._prepare(connection, table, files)
-                places = connection.execute(f"SELECT DISTINCT {cells} FROM known").fetchnumpy()
-                present[tuple(places["_" + dim] for dim in dims)] = True
+                # Rows that are scanned once are not worth a table of their own.
+                plain = table.revision == "add" and _is_identity(groups)
+                self._prepare(connection, table, files, "VIEW" if plain else "TABLE")
+                if not plain:
+                    places = connection.execute(f"SELECT DISTINCT {cells} FROM known").fetchnumpy()
+                    present[tuple(places["_" + dim] for dim in dims)] = True
                 if table.revision == "latest":
                     self._latest(connection, table, parts, present, cells)
                 else:
@@ -130,6 +133,8 @@ class Reader:
                     at = tuple(rows["_group_" + dim] for dim in dims)
                     for name in names:
                         parts[name][at] = rows[name]
+                    if plain:
+                        present[at] = True
             except duckdb.Error as error:
                 raise StoreError(
                     f"cannot read table {table.name!r}: expected the ledger files the manifest "
@@ -141,9 +146,13 @@ class Reader:
         return parts
 
     def _prepare(
-        self, connection: duckdb.DuckDBPyConnection, table: EventTable, files: Sequence[str]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: EventTable,
+        files: Sequence[str],
+        kind: str,
     ) -> None:
-        """Creates the view ``known``: ledger rows of the window known by the moment, as numbers."""
+        """Creates ``known``: the window's ledger rows known by the moment, with cell numbers."""
         window, groups = self._window, self._groups
         joins, codes = [], []
         for dim in table.dims:
@@ -170,15 +179,15 @@ class Reader:
                 }
             ),
         )
-        start, end = (_micros(window.hours[place]) for place in (0, -1))
         listed = ", ".join(text(name) for name in files)
-        offset = f"CAST((epoch_us(l.hour) - {start}) // 3600000000 AS INTEGER)"
+        offset = f"CAST((epoch_us(l.hour) - {_micros(window.hours[0])}) // 3600000000 AS INTEGER)"
         connection.execute(
-            f"CREATE TEMP TABLE known AS SELECT {', '.join(codes)}, b.place AS _hour, "
+            f"CREATE TEMP {kind} known AS SELECT {', '.join(codes)}, b.place AS _hour, "
             f"b.grouped AS _group_hour, l.* FROM read_parquet([{listed}]) AS l {' '.join(joins)} "
             f"JOIN buckets AS b ON b.place = {offset} "
-            f"WHERE epoch_us(l.known_at) <= {_micros(window.as_of)} "
-            f"AND epoch_us(l.hour) BETWEEN {start} AND {end}"
+            # Plain comparisons with constants skip whole row groups, which are sorted by hour.
+            f"WHERE l.known_at <= {_instant(window.as_of)} "
+            f"AND l.hour BETWEEN {_instant(window.hours[0])} AND {_instant(window.hours[-1])}"
         )
 
     def _latest(
@@ -245,6 +254,10 @@ class Reader:
 def _micros(moment: pd.Timestamp) -> int:
     # Timestamp.value counts nanoseconds whatever the unit.
     return int(moment.value) // 1000
+
+
+def _instant(moment: pd.Timestamp) -> str:
+    return f"TIMESTAMPTZ '{moment:%Y-%m-%d %H:%M:%S}+00'"
 
 
 def _cover(covered: np.ndarray, coverage: Coverage, window: Window, dims: Sequence[str]) -> None:

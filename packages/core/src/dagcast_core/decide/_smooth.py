@@ -28,10 +28,15 @@ class NonFiniteError(ArithmeticError):
     Attributes:
         what: "objective", "outcome" or "gradient".
         cells: first offending cells (gradient) or rows (outcome).
+        total: how many there are.
+        point: (cells,) decisions at which it happened.
     """
 
-    def __init__(self, what: str, cells: tuple[int, ...], total: int) -> None:
+    def __init__(
+        self, what: str, cells: tuple[int, ...], total: int, point: Tensor | None = None
+    ) -> None:
         self.what = what
+        self.point = point
         self.cells = cells
         self.total = total
         shown = ", ".join(str(c) for c in cells)
@@ -135,10 +140,10 @@ class Oracle:
         self.counter.forward += 1
         self.counter.seconds += time.perf_counter() - begun
         if not bool(torch.isfinite(f)):
-            raise NonFiniteError("objective", (), 1)
+            raise NonFiniteError("objective", (), 1, x)
         bad = torch.nonzero(~torch.isfinite(c)).flatten()
         if bad.numel():
-            raise NonFiniteError("outcome", tuple(bad[:5].tolist()), bad.numel())
+            raise NonFiniteError("outcome", tuple(bad[:5].tolist()), bad.numel(), x)
         if graph:
             self._x, self._f, self._c = leaf, f, c
         return float(f.detach()), c.detach()
@@ -200,11 +205,11 @@ class Oracle:
         self.counter.backward += 1
         self.counter.seconds += time.perf_counter() - begun
 
-    @staticmethod
-    def _check(gradient: Tensor) -> None:
+    def _check(self, gradient: Tensor) -> None:
         total = gradient.detach().sum()
         if bool(torch.isfinite(total)):
             return
         bad = torch.nonzero(~torch.isfinite(gradient.detach())).flatten()
         if bad.numel():
-            raise NonFiniteError("gradient", tuple(bad[:5].tolist()), bad.numel())
+            point = None if self._x is None else self._x.detach()
+            raise NonFiniteError("gradient", tuple(bad[:5].tolist()), bad.numel(), point)

@@ -31,6 +31,8 @@ __all__ = ["Options", "Progress", "Solution", "WarmStart", "solve_smooth"]
 # Near the end a forward-only correction of the rows is cheaper than another iteration.
 _CORRECT_BELOW = 0.03
 _LARGEST_CAP = 1e5
+# In units of what typical steps change: a lift below it is no yardstick for gaps.
+_LEAST_LIFT = 1e-3
 
 Status = Literal["optimal", "feasible", "stalled", "infeasible", "interrupted"]
 
@@ -97,7 +99,8 @@ class Solution:
         x: (cells,).
         objective: in the caller's unit, maximised.
         outcomes: (rows,) in the caller's units.
-        lift: objective above the baseline's; gaps are relative to it.
+        lift: objective above the baseline's.
+        yardstick: what gaps are relative to: the lift, or a small share of what typical steps change.
         violation: largest relative violation of linear and outcome rows.
         budget_prices: (budgets,) objective per unit of limit, >= 0.
         row_prices: (rows,) d objective / d limit: positive for upper limits, negative for floors.
@@ -115,6 +118,7 @@ class Solution:
     objective: float
     outcomes: Tensor
     lift: float
+    yardstick: float
     violation: float
     budget_prices: Tensor
     row_prices: Tensor
@@ -372,7 +376,7 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
                 + float((weights * (state.c.clamp(min=0) - linearised.clamp(min=0))).sum())
             )
             violation = solver.violation(state.c)
-            lift = max(f0 - state.f, 1e-300)
+            lift = max(f0 - state.f, _LEAST_LIFT)
             share = model_drop / lift
             solver.trace.append(
                 Progress(iteration, -state.f * oracle.sigma, violation, share, solver.counter.forward,
@@ -400,7 +404,7 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
                     tightest.append(bound)
                     polish += 1
                     if done or stuck:
-                        status, message = "feasible", "converged"
+                        status, message = "feasible", "flat" if flat else "converged"
                         state.multipliers = multipliers
                         break
             # Trial points: the step, then one second-order correction, then a smaller step.
@@ -475,18 +479,19 @@ def _finish(
     f, c = oracle.forward(state.x)
     gradient = oracle.gradient(y, keep=False)
     lift = f0 - f
+    yardstick = max(lift, _LEAST_LIFT)
     if state.metric is None:
         state.metric = torch.ones_like(state.x)
-    certificate = solver.certificate(state, gradient, state.multipliers, c, lift)
+    certificate = solver.certificate(state, gradient, state.multipliers, c, yardstick)
     violation = max(solver.violation(c), linear.worst_violation(state.x))
     if status == "feasible" and problem.concave and certificate.gap <= options.gap:
-        status, message = "optimal", "certified"
+        status = "optimal"
     rows = problem.rows
     # d objective / d limit: scaled multipliers are per relative limit and per sigma.
     row_prices = rows.sign * y * oracle.sigma / rows.scale
     outcomes = rows.limit + rows.sign * rows.scale * c
     return Solution(
-        status, message, state.x, -f * oracle.sigma, outcomes, lift * oracle.sigma, violation,
+        status, message, state.x, -f * oracle.sigma, outcomes, lift * oracle.sigma, yardstick * oracle.sigma, violation,
         budget * oracle.sigma, row_prices, certificate,
         WarmStart(state.x, state.multipliers * oracle.sigma, state.metric * oracle.sigma),
         solver.counter, iterations, y >= solver.elastic * solver.row_unit * (1 - 1e-9), tuple(solver.trace),

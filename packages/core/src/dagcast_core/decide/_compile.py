@@ -1,0 +1,372 @@
+"""From a labelled decision problem to the flat one that the solver sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dagcast_core.contract import Weighted
+from dagcast_core.decide._declare import Budget, DecisionError, Fixed, OutcomeLimit, Ramp
+from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
+from dagcast_core.decide._problem import DecisionProblem, budget_unit, outcome_unit
+from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
+from dagcast_core.decide._space import (
+    Space,
+    group_numbers,
+    label_text,
+    limit_values,
+    mask_of,
+)
+from dagcast_core.decide._structure import families_of
+from dagcast_core.model import Model, ModelCollection
+from dagcast_core.tensor import IndexTensor
+
+__all__ = ["Compiled", "RowName", "compile_problem"]
+
+
+@final
+@dataclass(frozen=True)
+class RowName:
+    """What a numbered row means.
+
+    Attributes:
+        kind: "budget" or "outcome".
+        name: lever or quantity.
+        label: of the group, empty for one over everything.
+        sense: "<=" or ">=".
+        limit: in ``unit``.
+        unit: of the limit.
+        reduce: how an outcome is reduced.
+    """
+
+    kind: str
+    name: str
+    label: str
+    sense: str
+    limit: float
+    unit: str
+    reduce: str = "sum"
+
+    def __str__(self) -> str:
+        at = f" {self.label}" if self.label else ""
+        return f"{self.reduce} {self.name}{at} {self.sense} {self.limit:g} {self.unit}"
+
+
+@final
+class Compiled:
+    """A flat problem with the meaning of its cells and rows.
+
+    Attributes:
+        problem: the labelled problem.
+        space: the cells.
+        smooth: the flat problem.
+        budgets: meaning of every budget row, layers in order.
+        outcomes: meaning of every outcome row.
+    """
+
+    def __init__(self, problem: DecisionProblem, models: Sequence[Model] | None = None) -> None:
+        self.problem = problem
+        self.space = problem.space()
+        self.context = {
+            name: tensor for name, tensor in problem.context.items() if name not in self.space.slices
+        }
+        self.models: Sequence[Model] = models or (problem.model,)
+        self.limits = [c for c in problem.constraints if isinstance(c, OutcomeLimit)]
+        linear, self.budgets = self._linear()
+        self._rows = [self._row_block(limit, self._shape_of(limit)) for limit in self.limits]
+        self.outcomes = [name for block in self._rows for name in block.names]
+        limit = torch.tensor([name.limit for name in self.outcomes], dtype=torch.float64)
+        sign = torch.tensor(
+            [1.0 if name.sense == "<=" else -1.0 for name in self.outcomes], dtype=torch.float64
+        )
+        baseline = self._baseline(linear)
+        scale = limit.abs()
+        if scale.numel():
+            # A limit of 0 is relative to the outcome itself.
+            values = self.evaluate(baseline)[1].detach()
+            scale = torch.where(scale > 0, scale, values.abs().clamp(min=1e-12))
+        rows = OutcomeRows(limit, sign, scale, ())
+        self.smooth = SmoothProblem(
+            self.evaluate, linear, rows, self._probes(), baseline, problem.concave
+        )
+        if self.outcomes:
+            groups = self._candidate_groups()
+            families = families_of(self.smooth, groups)
+            self.smooth = SmoothProblem(
+                self.evaluate, linear, OutcomeRows(limit, sign, scale, families), self._probes(),
+                baseline, problem.concave,
+            )  # fmt: skip
+
+    # Evaluation
+
+    def forecast(self, x: Tensor, model: Model | None = None) -> dict[str, IndexTensor]:
+        """Every output of the model at ``x``."""
+        return self.run({**self.context, **self.space.panel(x)}, model)
+
+    def run(
+        self, known: Mapping[str, IndexTensor], model: Model | None = None
+    ) -> dict[str, IndexTensor]:
+        """Every output of the model from levers and context."""
+        model = self.models[0] if model is None else model
+        if isinstance(model, ModelCollection):
+            return model.propagate(known, residuals=self.problem.residuals)
+        outputs = model.run(model.inputs_from(known))
+        return {
+            name: self.problem.residuals[name].applied_to(value)
+            if name in self.problem.residuals
+            else value
+            for name, value in outputs.items()
+        }
+
+    def objective_of(self, outputs: Mapping[str, IndexTensor]) -> Tensor:
+        """The objective, maximised."""
+        weights = self.problem.objective.weights
+        total = sum(weight * outputs[name].tensor.sum() for name, weight in weights.items())
+        assert isinstance(total, Tensor)
+        return total if self.problem.objective.sense == "max" else -total
+
+    def outcomes_of(
+        self, outputs: Mapping[str, IndexTensor], levers: Mapping[str, IndexTensor]
+    ) -> Tensor:
+        """Left-hand sides of the outcome rows, in their units."""
+        known = {**self.context, **levers, **outputs}
+        parts = [block.reduced(known) for block in self._rows]
+        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Objective and outcome rows at ``x``."""
+        levers = self.space.panel(x)
+        outputs = self.run({**self.context, **levers})
+        return self.objective_of(outputs), self.outcomes_of(outputs, levers)
+
+    # Parts of the flat problem
+
+    def _linear(self) -> tuple[LinearSet, list[RowName]]:
+        problem, space = self.problem, self.space
+        lower = torch.zeros(space.size, dtype=torch.float64)
+        upper = torch.full((space.size,), float("inf"), dtype=torch.float64)
+        for lever in problem.levers:
+            part = space.slices[lever.name]
+            for target, value, what in ((lower, lever.lower, "lower"), (upper, lever.upper, "upper")):
+                if isinstance(value, IndexTensor):
+                    target[part] = space.values_like(value, lever.name, f"{what} bounds").reshape(-1)
+                else:
+                    target[part] = float(value)
+        layers: list[RowLayer] = []
+        names: list[RowName] = []
+        chains: list[Chains] = []
+        for item in problem.constraints:
+            if isinstance(item, Fixed):
+                part = space.slices[item.lever]
+                template = space.templates[item.lever]
+                wanted = {dim: template.index(dim) for dim in template.dims}
+                values = item.values.double().reindex(**wanted, fill=float("nan"))
+                flat = values.values(*template.dims).reshape(-1)
+                known = torch.isfinite(flat)
+                outside = known & ((flat < lower[part]) | (flat > upper[part]))
+                if bool(outside.any()):
+                    cell = int(torch.nonzero(outside)[0])
+                    raise DecisionError(
+                        f"fixed cell {space.where(part.start + cell)} = {float(flat[cell]):g} is outside "
+                        f"its bounds {float(lower[part][cell]):g} to {float(upper[part][cell]):g}. "
+                        "Change the value or the lever's bounds."
+                    )
+                lower[part] = torch.where(known, flat, lower[part])
+                upper[part] = torch.where(known, flat, upper[part])
+            elif isinstance(item, Budget):
+                layer, own = self._budget(item)
+                layers.append(layer)
+                names += own
+        for item in problem.constraints:
+            if isinstance(item, Ramp):
+                chains.append(self._chains(item, lower, upper))
+        if len(chains) > 1:
+            raise DecisionError(
+                "several ramps on one problem are not supported: their links form cycles, for which no exact "
+                "step exists. Keep the ramp that matters and bound the other by a budget or fixed cells."
+            )
+        return LinearSet(lower, upper, tuple(layers), chains[0] if chains else None), names
+
+    def _budget(self, budget: Budget) -> tuple[RowLayer, list[RowName]]:
+        space = self.space
+        template = space.templates[budget.lever]
+        what = f"the budget of {budget.lever!r}"
+        numbers, labels = group_numbers(template, budget.by, what)
+        limits = limit_values(budget.limit, labels, budget.by, what)
+        inside = mask_of(template, budget.where, what)
+        kept = [k for k, value in enumerate(limits) if np.isfinite(value)]
+        renumber = torch.full((len(labels),), -1)
+        renumber[kept] = torch.arange(len(kept))
+        group = torch.full((space.size,), -1)
+        own = torch.where(inside, renumber[numbers], torch.tensor(-1)).reshape(-1)
+        group[space.slices[budget.lever]] = own
+        unit = budget_unit(self.problem.quantity(budget.lever), budget)
+        names = [
+            RowName("budget", budget.lever, _label(labels[k], budget.where), "<=", limits[k], unit)
+            for k in kept
+        ]
+        limit = torch.tensor([limits[k] for k in kept], dtype=torch.float64)
+        return RowLayer(group, torch.ones(space.size, dtype=torch.float64), limit), names
+
+    def _chains(self, ramp: Ramp, lower: Tensor, upper: Tensor) -> Chains:
+        space = self.space
+        template = space.templates[ramp.lever]
+        part = space.slices[ramp.lever]
+        axis = template.dims.index(ramp.dim)
+        cells = torch.arange(part.start, part.stop).view(tuple(template.shape)).movedim(axis, -1)
+        steps = cells.shape[-1]
+        length = -(-steps // ramp.step)
+        padded = torch.full((*cells.shape[:-1], length * ramp.step), -1)
+        padded[..., :steps] = cells
+        order = padded.view(*cells.shape[:-1], length, ramp.step).transpose(-1, -2)
+        self._bound_first(ramp, lower, upper)
+        limit = torch.full((cells.numel() // steps * ramp.step, length), float(ramp.limit))
+        return Chains(order.reshape(-1, length).contiguous(), limit.double())
+
+    def _bound_first(self, ramp: Ramp, lower: Tensor, upper: Tensor) -> None:
+        """Bound the first steps by the plan in force before the horizon, where it is known."""
+        current = self.problem.current
+        if current is None or ramp.lever not in current:
+            return
+        template = self.space.templates[ramp.lever]
+        given = current[ramp.lever]
+        if ramp.dim not in given.dims:
+            return
+        index, known = template.index(ramp.dim), given.index(ramp.dim)
+        earlier = known[known < index[0]]
+        if not len(earlier):
+            return
+        part = self.space.slices[ramp.lever]
+        shape = tuple(template.shape)
+        axis = template.dims.index(ramp.dim)
+        low = lower[part].view(shape).movedim(axis, -1)
+        high = upper[part].view(shape).movedim(axis, -1)
+        wanted = {dim: template.index(dim) for dim in template.dims if dim != ramp.dim}
+        history = given.double().reindex(**wanted, fill=float("nan"))
+        before = history.sel({ramp.dim: earlier}).values(
+            *[dim for dim in template.dims if dim != ramp.dim], ramp.dim
+        )
+        for t in range(min(ramp.step, len(index))):
+            back = before.shape[-1] - ramp.step + t
+            if back < 0:
+                continue
+            value = before[..., back]
+            seen = torch.isfinite(value)
+            low[..., t] = torch.where(seen, torch.maximum(low[..., t], value - ramp.limit), low[..., t])
+            high[..., t] = torch.where(seen, torch.minimum(high[..., t], value + ramp.limit), high[..., t])
+
+    def _shape_of(self, limit: OutcomeLimit) -> IndexTensor:
+        """A tensor with the dims and labels of a limited quantity, from one forecast at zero."""
+        if not hasattr(self, "_shapes"):
+            with torch.no_grad():
+                self._shapes = self.forecast(torch.zeros(self.space.size, dtype=torch.float64))
+        return self._shapes[limit.quantity]
+
+    def _row_block(self, limit: OutcomeLimit, like: IndexTensor) -> _RowBlock:
+        what = f"the limit on {limit.quantity!r}"
+        numbers, labels = group_numbers(like, limit.by, what)
+        limits = limit_values(limit.limit, labels, limit.by, what)
+        inside = mask_of(like, limit.where, what)
+        present = torch.zeros(len(labels), dtype=torch.bool)
+        present[numbers[inside]] = True
+        kept = [k for k, value in enumerate(limits) if np.isfinite(value) and bool(present[k])]
+        renumber = torch.full((len(labels),), len(kept))
+        renumber[kept] = torch.arange(len(kept))
+        group = torch.where(inside, renumber[numbers], torch.tensor(len(kept)))
+        unit = outcome_unit(self.problem.quantity(limit.quantity), limit)
+        reduce = str(limit.reduce)
+        names = [
+            RowName("outcome", limit.quantity, _label(labels[k], limit.where), limit.sense, limits[k],
+                    unit, reduce)
+            for k in kept
+        ]  # fmt: skip
+        return _RowBlock(limit, like, group.reshape(-1), names, [labels[k] for k in kept])
+
+    def _candidate_groups(self) -> list[tuple[Tensor, Tensor]]:
+        """Per limit: its row numbers, and the row that each cell would touch if labels decide."""
+        out = []
+        start = 0
+        for block in self._rows:
+            count = len(block.names)
+            rows = torch.arange(start, start + count)
+            group = torch.full((self.space.size,), -1)
+            known = {label_text(label): k for k, label in enumerate(block.labels)}
+            for name, template in self.space.templates.items():
+                by = block.limit.by
+                if not by:
+                    group[self.space.slices[name]] = start
+                    continue
+                if any(dim not in template.dims for dim in by):
+                    continue
+                numbers, labels = group_numbers(template, by, name)
+                ours = torch.tensor([known.get(label_text(label), -1) for label in labels])[numbers]
+                group[self.space.slices[name]] = torch.where(ours >= 0, ours + start, ours).reshape(-1)
+            out.append((rows, group))
+            start += count
+        return out
+
+    def _probes(self) -> Tensor:
+        """Masks of cells that differ in region or hour only: of one lever and one label of its other dims."""
+        masks = []
+        for name, template in self.space.templates.items():
+            quantity = self.problem.quantity(name)
+            apart = [dim.name for dim in quantity.dims if dim.kind == "label" and dim.name != "region"]
+            numbers, labels = group_numbers(template, tuple(apart), name)
+            for k in range(len(labels)):
+                mask = torch.zeros(self.space.size, dtype=torch.bool)
+                mask[self.space.slices[name]] = (numbers == k).reshape(-1)
+                masks.append(mask)
+        return torch.stack(masks)
+
+    def _baseline(self, linear: LinearSet) -> Tensor:
+        lower = linear.lower
+        if bool(torch.isinf(lower).any()):
+            cell = int(torch.nonzero(torch.isinf(lower))[0])
+            raise DecisionError(f"{self.space.where(cell)} has no lower bound; give the lever one.")
+        return lower.clone()
+
+
+@final
+@dataclass(frozen=True)
+class _RowBlock:
+    """The rows of one outcome limit."""
+
+    limit: OutcomeLimit
+    like: IndexTensor
+    group: Tensor
+    names: list[RowName]
+    labels: list[object]
+
+    def reduced(self, known: Mapping[str, IndexTensor]) -> Tensor:
+        """Reduced values, (rows,)."""
+        value = known[self.limit.quantity].values(*self.like.dims).reshape(-1)
+        count = len(self.names)
+        if isinstance(self.limit.reduce, Weighted):
+            weights = known[self.limit.reduce.by]
+            missing = [dim for dim in self.like.dims if dim not in weights.dims]
+            if missing:
+                weights = weights.expand({dim: self.like.index(dim) for dim in missing})
+            weight = weights.values(*self.like.dims).reshape(-1)
+        else:
+            weight = torch.ones_like(value)
+        top = torch.zeros(count + 1, dtype=value.dtype).index_add(0, self.group, value * weight)
+        if self.limit.reduce == "sum":
+            return top[:count]
+        bottom = torch.zeros(count + 1, dtype=value.dtype).index_add(0, self.group, weight)
+        return top[:count] / bottom[:count]
+
+
+def compile_problem(problem: DecisionProblem) -> Compiled:
+    """Lay a problem out for the solver."""
+    return Compiled(problem)
+
+
+def _label(label: object, where: Mapping[str, tuple[object, ...]]) -> str:
+    parts = [] if label == () else [label_text(label)]
+    parts += [label_text(item) for items in where.values() for item in items]
+    return ", ".join(parts)

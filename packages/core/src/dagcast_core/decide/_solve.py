@@ -1,0 +1,317 @@
+"""`solve` and `what_if`: from a decision problem to a plan."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dagcast_core.decide._compile import Compiled
+from dagcast_core.decide._concavity import is_supported
+from dagcast_core.decide._declare import DecisionError, Fixed, OutcomeLimit
+from dagcast_core.decide._diagnose import explain_empty, explain_infeasible, explain_non_finite
+from dagcast_core.decide._linear import EmptySetError
+from dagcast_core.decide._plan import Plan
+from dagcast_core.decide._problem import DecisionProblem
+from dagcast_core.decide._reading import (
+    marginal_effects,
+    objective_unit,
+    sensitivities,
+    shadow_prices,
+)
+from dagcast_core.decide._smooth import NonFiniteError
+from dagcast_core.decide._sqp import Options, Progress, Solution, WarmStart, default_start, solve_smooth
+from dagcast_core.tensor import IndexTensor, Panel
+
+__all__ = ["solve", "what_if"]
+
+
+def solve(
+    problem: DecisionProblem,
+    start: Plan | Panel | None = None,
+    *,
+    options: Options | None = None,
+    starts: int = 3,
+    progress: Callable[[Progress], None] | None = None,
+) -> Plan:
+    """Find the best decisions.
+
+    Args:
+        problem: what to decide.
+        start: a plan of a related problem (its decisions and multipliers), or decisions to start from.
+        options: tolerances, limits of time and iterations, seed.
+        starts: for problems that turn out not to be concave: further starts at the upper ends, at the current
+            plan and at random, the best of which is returned as the best known.
+        progress: called once per iteration.
+
+    Returns:
+        A plan; see its status. Ctrl-C returns the best point found with status "interrupted".
+
+    Raises:
+        DecisionError: limits contradict one another before any model is asked, or the model is not finite at
+            the places named.
+    """
+    options = options or Options(gap=1e-5)
+    begun = time.perf_counter()
+    compiled = _compiled(problem)
+    try:
+        warm = _warm(compiled, start)
+        solution = solve_smooth(compiled.smooth, options, warm, progress)
+        concavity = _concavity(compiled, solution, options)
+        tried = 1
+        if concavity == "refuted" and solution.status != "interrupted":
+            for point in _other_starts(compiled, starts, options.seed):
+                left = None
+                if options.time_limit is not None:
+                    left = options.time_limit - (time.perf_counter() - begun)
+                    if left <= 0:
+                        break
+                other = solve_smooth(
+                    replace(compiled.smooth, concave=False),
+                    replace(options, time_limit=left),
+                    WarmStart(point),
+                    progress,
+                )
+                tried += 1
+                if _beats(other, solution, options):
+                    solution = other
+    except NonFiniteError as error:
+        raise explain_non_finite(compiled, error) from error
+    except EmptySetError as error:
+        raise explain_empty(compiled, error) from error
+    status, message = _claim(solution, concavity, tried, options)
+    return _plan_of(
+        compiled, solution, status, message, concavity, options, time.perf_counter() - begun, tried
+    )
+
+
+def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | None = None) -> Plan:
+    """Evaluate given decisions by the same path as a solved plan.
+
+    Args:
+        problem: the limits that the decisions are judged by.
+        decisions: every lever over the problem's labels.
+
+    Returns:
+        A plan with status "feasible" or "infeasible", whose conflicts name the limits that it breaks.
+    """
+    options = options or Options(gap=1e-5)
+    begun = time.perf_counter()
+    compiled = _compiled(problem)
+    x = compiled.space.flat(decisions)
+    try:
+        with torch.no_grad():
+            objective, outcomes = compiled.evaluate(x)
+            base, _ = compiled.evaluate(compiled.smooth.linear.lower)
+    except NonFiniteError as error:
+        raise explain_non_finite(compiled, error) from error
+    rows = compiled.smooth.rows
+    excess = rows.sign * (outcomes - rows.limit) / rows.scale
+    broken = [str(compiled.outcomes[k]) for k in torch.nonzero(excess > options.violation).flatten()]
+    spent = [layer.sums(x) for layer in compiled.smooth.linear.budgets]
+    over = torch.cat(spent) if spent else torch.zeros(0, dtype=x.dtype)
+    limit = torch.tensor([name.limit for name in compiled.budgets], dtype=x.dtype)
+    broken += [
+        str(compiled.budgets[k]) for k in torch.nonzero(over > limit * (1 + options.violation)).flatten()
+    ]
+    linear_violation = compiled.smooth.linear.worst_violation(x)
+    if linear_violation > options.violation and not broken:
+        broken.append("bounds, fixed cells or ramps")
+    worst = max(linear_violation, float(excess.max().clamp(min=0)) if excess.numel() else 0.0)
+    return _assemble(
+        compiled, x, objective, outcomes, base,
+        torch.zeros(len(compiled.budgets), dtype=x.dtype), torch.zeros(len(compiled.outcomes), dtype=x.dtype),
+        status="infeasible" if broken else "feasible",
+        message="given decisions, evaluated; " + ("breaks limits" if broken else "keeps every limit"),
+        kkt_residual=float("nan"), worst_violation=worst, gap_bound=None, concavity="unknown",
+        conflicts=tuple(broken), multipliers=(),
+        provenance=_provenance(options, time.perf_counter() - begun, {"kind": "what-if"}),
+    )  # fmt: skip
+
+
+def _compiled(problem: DecisionProblem) -> Compiled:
+    try:
+        return Compiled(problem)
+    except NonFiniteError as error:
+        raise DecisionError(
+            f"the model is not finite at a point inside the bounds: {error}. Check the context for missing values."
+        ) from error
+
+
+def _warm(compiled: Compiled, start: Plan | Panel | None) -> WarmStart | None:
+    if isinstance(start, Plan):
+        x = compiled.space.flat(start.decisions)
+        rows = len(compiled.budgets) + len(compiled.outcomes)
+        if len(start.multipliers) == rows:
+            return WarmStart(x, torch.tensor(start.multipliers, dtype=x.dtype))
+        return WarmStart(x)
+    if start is not None:
+        return WarmStart(compiled.space.flat(start, "start"))
+    return None
+
+
+def _concavity(compiled: Compiled, solution: Solution, options: Options) -> Any:
+    if compiled.problem.concave:
+        return "declared"
+    if compiled.problem.concave is False:
+        return "refuted"
+    if solution.status == "infeasible":
+        return "unknown"
+    y = solution.warm.multipliers
+    assert y is not None
+    rows = compiled.smooth.rows
+    weights = solution.row_prices * rows.sign
+    held = is_supported(compiled.smooth, solution.x, weights, options.seed)
+    return "tested" if held else "refuted"
+
+
+def _other_starts(compiled: Compiled, starts: int, seed: int) -> list[Tensor]:
+    linear = compiled.smooth.linear
+    reach = linear.reach()
+    reach = torch.where(torch.isfinite(reach), reach, default_start(linear))
+    generator = torch.Generator().manual_seed(seed)
+    points = [reach, linear.lower + 0.05 * (reach - linear.lower)]
+    current = compiled.problem.current
+    if current is not None and all(name in current for name in compiled.space.slices):
+        try:
+            points.insert(1, compiled.space.flat(current))
+        except DecisionError:
+            # A current plan of other hours is no start.
+            pass
+    while len(points) < starts:
+        draw = torch.rand(reach.shape, generator=generator, dtype=reach.dtype)
+        points.append(linear.lower + draw * (reach - linear.lower))
+    return points[:starts]
+
+
+def _beats(other: Solution, best: Solution, options: Options) -> bool:
+    ours = best.violation <= options.violation
+    theirs = other.violation <= options.violation
+    if ours != theirs:
+        return theirs
+    return other.objective > best.objective if ours else other.violation < best.violation
+
+
+def _claim(
+    solution: Solution, concavity: str, tried: int, options: Options
+) -> tuple[Any, str]:
+    if solution.status in ("interrupted", "infeasible", "stalled"):
+        return solution.status, solution.message
+    if solution.message == "flat":
+        return "feasible", "the objective is flat: no lever moves it where the solver began"
+    gap = solution.certificate.gap
+    if concavity == "refuted":
+        words = f"best known of {tried} starts" if tried > 1 else "local optimum"
+        return "feasible", f"{words}; the problem is not concave, so no bound on a better plan is proved"
+    share = f"at most {gap:.1e} of the lift below the optimum"
+    basis = "declared concave" if concavity == "declared" else "concave on all points tested"
+    if gap <= options.gap:
+        return "optimal", f"{share} ({basis})"
+    return "feasible", f"converged, {share} ({basis}); tolerance {options.gap:.0e}"
+
+
+def _plan_of(
+    compiled: Compiled,
+    solution: Solution,
+    status: Any,
+    message: str,
+    concavity: Any,
+    options: Options,
+    seconds: float,
+    tried: int,
+) -> Plan:
+    conflicts: tuple[str, ...] = ()
+    if status == "infeasible":
+        conflicts = explain_infeasible(compiled, solution, options)
+        message = "no plan keeps every limit: " + "; ".join(conflicts)
+    gap = None if concavity in ("refuted", "unknown") else solution.certificate.gap * solution.yardstick
+    assert solution.warm.multipliers is not None
+    counts = solution.counter
+    more = {
+        "kind": "solved",
+        "iterations": solution.iterations,
+        "forward": counts.forward,
+        "backward": counts.backward,
+        "starts": tried,
+        "cells": compiled.space.size,
+    }
+    objective = torch.tensor(solution.objective, dtype=torch.float64)
+    base = torch.tensor(solution.objective - solution.lift, dtype=torch.float64)
+    return _assemble(
+        compiled, solution.x, objective, solution.outcomes, base, solution.budget_prices, solution.row_prices,
+        status=status, message=message, kkt_residual=solution.certificate.residual,
+        worst_violation=solution.violation, gap_bound=gap, concavity=concavity, conflicts=conflicts,
+        multipliers=tuple(solution.warm.multipliers.tolist()),
+        provenance=_provenance(options, seconds, more),
+    )  # fmt: skip
+
+
+def _assemble(
+    compiled: Compiled,
+    x: Tensor,
+    objective: Tensor,
+    outcomes: Tensor,
+    base: Tensor,
+    budget_prices: Tensor,
+    row_prices: Tensor,
+    **fields: Any,
+) -> Plan:
+    problem = compiled.problem
+    sign = 1.0 if problem.objective.sense == "max" else -1.0
+    with torch.no_grad():
+        forecast = compiled.forecast(x)
+    prices = shadow_prices(compiled, x, outcomes, budget_prices, row_prices)
+    limited = [c.quantity for c in problem.constraints if isinstance(c, OutcomeLimit)]
+    watched = [name for name in ("eta", "prime_time") if name in problem.contract.output_names]
+    effects = marginal_effects(compiled, x, tuple(dict.fromkeys([*limited, *watched])))
+    records, _ = sensitivities(compiled, x, row_prices)
+    detached = {name: tensor.with_tensor(tensor.tensor.detach()) for name, tensor in forecast.items()}
+    return Plan(
+        decisions=Panel(compiled.space.panel(x)),
+        forecast=Panel(detached),
+        objective=sign * float(objective),
+        objective_name=problem.objective.name,
+        objective_unit=objective_unit(compiled),
+        baseline=sign * float(base),
+        shadow_prices=prices,
+        active=tuple(
+            f"{p.name} {p.label} {p.sense} {p.limit:.6g} {p.unit}".replace("  ", " ")
+            for p in prices
+            if p.binding
+        ),
+        marginal_effects=effects,
+        sensitivities=records,
+        flags=_flags(problem, compiled),
+        **fields,
+    )
+
+
+def _flags(problem: DecisionProblem, compiled: Compiled) -> Panel:
+    found: dict[str, IndexTensor] = {}
+    for item in problem.constraints:
+        if isinstance(item, Fixed):
+            template = compiled.space.templates[item.lever]
+            wanted = {dim: template.index(dim) for dim in template.dims}
+            values = item.values.double().reindex(**wanted, fill=float("nan")).values(*template.dims)
+            known = torch.isfinite(values).double()
+            if item.lever in found:
+                known = torch.maximum(known, found[item.lever].tensor)
+            found[item.lever] = template.with_tensor(known)
+    return Panel(found)
+
+
+def _provenance(options: Options, seconds: float, more: dict[str, Any]) -> dict[str, Any]:
+    versions = {}
+    for name in ("dagcast-core", "torch"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"options": asdict(options), "seconds": seconds, "versions": versions, **more}
+
+

@@ -7,11 +7,14 @@ even though it passes in the shared environment.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -34,7 +37,9 @@ PYTHON = "3.11"
 # Distribution name -> folder, relative to the root; a package that `dagcast new` adds is found too.
 PACKAGES = {
     nox.project.load_toml(file)["project"]["name"]: file.parent.relative_to(ROOT)
-    for file in sorted([*ROOT.glob("packages/*/pyproject.toml"), ROOT / "integration/pyproject.toml"])
+    for file in sorted(
+        [*ROOT.glob("packages/*/pyproject.toml"), ROOT / "integration/pyproject.toml"]
+    )
 }
 
 # uv does not read pip's settings: without this it would ignore a local folder of wheels that
@@ -155,6 +160,50 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def matrix(session: nox.Session) -> None:
+    """Check new core with released teams, and released core with new teams.
+
+    Released packages are built from the commit that the promoted manifest names.
+    """
+    current = _current_release(session)
+    commits = {package["source_commit"] for package in current["packages"]}
+    released = Path(session.create_tmp()).resolve() / "released"
+    _checkout(session, commits, released)
+    core = ("dagcast-core", "dagcast-testing", "dagcast")
+    teams = tuple(name for name in PACKAGES if name not in core)
+    for new, old in ((core, teams), (teams, core)):
+        folders = [ROOT / PACKAGES[name] for name in new] + [
+            released / PACKAGES[name] for name in old if (released / PACKAGES[name]).is_dir()
+        ]
+        session.install("torch==2.13.0")
+        session.install("--no-sources", "--reinstall", *_wheels(session, folders))
+        _check_assembly(session)
+        session.run("pytest", "-q", "--pyargs", "dagcast_testing.conformance", env=TEST_ENVIRONMENT)
+
+
+@nox.session(python=PYTHON)
+def release(session: nox.Session) -> None:
+    """Release one package: bump, changelog, wheel and sdist: `nox -s release -- dagcast-eta`."""
+    if len(session.posargs) != 1 or session.posargs[0] not in PACKAGES:
+        session.error(f"name one package: nox -s release -- NAME, NAME in {', '.join(PACKAGES)}")
+    package = session.posargs[0]
+    folder = PACKAGES[package]
+    _everything(session)
+    session.install("twine>=6")
+    if package in {"dagcast-core", "dagcast-testing"}:
+        _check_python_interface(session, package)
+    session.run("python", "-m", "dagcast.release", str(folder), "--write")
+    version = _pyproject(package)["project"]["version"]  # type: ignore[index,call-overload]
+    session.run(
+        "towncrier", "build", "--yes", "--config", "pyproject.toml",
+        "--dir", str(folder), "--version", version, "--name", package,
+    )  # fmt: skip
+    session.run_install("uv", "build", "--quiet", "--package", package, "--out-dir", "dist")
+    built = sorted((ROOT / "dist").glob(f"{package.replace('-', '_')}-{version}*"))
+    session.run("twine", "check", "--strict", *map(str, built))
+
+
+@nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
     """Run the main job: simulate a market, plan its next week, measure the regret."""
     _sync(session, "--all-packages")
@@ -194,6 +243,50 @@ def affected(session: nox.Session) -> None:
     print("\n".join(reached) or "no package is affected")
 
 
+def _current_release(session: nox.Session) -> dict[str, Any]:
+    """Read the promoted manifest of the last integration release."""
+    folder = ROOT / "integration" / "releases"
+    pointer = folder / "current.json"
+    if not pointer.is_file():
+        session.error("no integration release was promoted yet: see `dagcast release --help`")
+    name = json.loads(pointer.read_text())["name"]
+    manifest: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return manifest
+
+
+def _checkout(session: nox.Session, commits: set[str], folder: Path) -> None:
+    """Lay out the sources of a release, made from one commit, in ``folder``."""
+    if len(commits) != 1:
+        session.error(f"the release mixes {len(commits)} commits; it cannot be rebuilt from one")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    archive = subprocess.run(
+        ["git", "archive", commits.pop()], cwd=ROOT, check=True, capture_output=True
+    )
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
+
+
+def _wheels(session: nox.Session, folders: Iterable[Path]) -> list[str]:
+    out = Path(session.create_tmp()).resolve() / "wheels"
+    shutil.rmtree(out, ignore_errors=True)
+    for folder in folders:
+        session.run_install("uv", "build", "--quiet", "--wheel", "--out-dir", str(out), str(folder))
+    return [str(path) for path in sorted(out.glob("*.whl"))]
+
+
+def _check_python_interface(session: nox.Session, package: str) -> None:
+    """Compare the package's Python interface with its last release, where there is one."""
+    tag = subprocess.run(
+        ["git", "describe", "--tags", "--abbrev=0", "--match", f"{package}-*"],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    if not tag:
+        session.log(f"{package} was not released before: there is nothing to compare with")
+        return
+    module, source = package.replace("-", "_"), str(PACKAGES[package] / "src")
+    session.run("griffe", "check", module, "--search", source, "--against", tag)
+
+
 def _check_assembly(session: nox.Session) -> None:
     """Join the contracts of the installed packages under the settings of a new project."""
     project = Path(session.create_tmp()).resolve() / "project"
@@ -227,9 +320,7 @@ def _workspace_needs(package: str) -> list[str]:
     needed = [package]
     for name in needed:
         needed += [
-            _name(r)
-            for r in _requirements(name)
-            if _name(r) in PACKAGES and _name(r) not in needed
+            _name(r) for r in _requirements(name) if _name(r) in PACKAGES and _name(r) not in needed
         ]
     return list(dict.fromkeys(needed))
 

@@ -166,9 +166,8 @@ def matrix(session: nox.Session) -> None:
     Released packages are built from the commit that the promoted manifest names.
     """
     current = _current_release(session)
-    commits = {package["source_commit"] for package in current["packages"]}
     released = Path(session.create_tmp()).resolve() / "released"
-    _checkout(session, commits, released)
+    _checkout(current["commit"], released)
     core = ("dagcast-core", "dagcast-testing", "dagcast")
     teams = tuple(name for name in PACKAGES if name not in core)
     for new, old in ((core, teams), (teams, core)):
@@ -254,15 +253,11 @@ def _current_release(session: nox.Session) -> dict[str, Any]:
     return manifest
 
 
-def _checkout(session: nox.Session, commits: set[str], folder: Path) -> None:
-    """Lay out the sources of a release, made from one commit, in ``folder``."""
-    if len(commits) != 1:
-        session.error(f"the release mixes {len(commits)} commits; it cannot be rebuilt from one")
+def _checkout(commit: str, folder: Path) -> None:
+    """Lay out the sources of a commit in ``folder``."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    archive = subprocess.run(
-        ["git", "archive", commits.pop()], cwd=ROOT, check=True, capture_output=True
-    )
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True)
     subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
 
 

@@ -8,6 +8,7 @@ current.json            which release is current, and all that were
 
 import json
 import os
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,8 +75,8 @@ class ReleaseError(GateError):
         lines = "".join(f"\n  {problem}" for problem in problems)
         super().__init__(
             f"release {name} to pass every gate",
-            f"{len(problems)} problem{'s' if len(problems) != 1 else ''}{lines}\n",
-            "The current release is unchanged.",
+            f"{len(problems)} problem{'s' if len(problems) != 1 else ''}",
+            f"The current release is unchanged.{lines}",
         )
         self.problems = tuple(problems)
 
@@ -314,7 +315,9 @@ def _run(gate: Gate, candidate: Manifest, held: Manifest | None) -> GateResult:
         return gate.run(candidate, held)
     # A gate that breaks is a gate that was not passed, and the others still have something to say.
     except Exception as error:
-        found = f"{type(error).__name__}: {error}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        found = f"{type(error).__name__}: {error} at {place}"
         problem = _gate_problem(gate.name, candidate, found, "correct it and propose again")
         return GateResult(gate.name, False, "it could not be run", (problem,))
 

@@ -13,6 +13,7 @@ from dagcast_core.decide._declare import (
 from dagcast_core.decide._linear import Chains, EmptySetError, LinearSet, RowLayer
 from dagcast_core.decide._plan import Plan, Sensitivity, ShadowPrice
 from dagcast_core.decide._problem import DecisionProblem
+from dagcast_core.decide._retrospect import Retrospective, Share, retrospect, shapley_values
 from dagcast_core.decide._separable import Projection, project
 from dagcast_core.decide._smooth import Counter, OutcomeRows, RowFamily, SmoothProblem
 from dagcast_core.decide._solve import solve, what_if
@@ -37,14 +38,18 @@ __all__ = [
     "Progress",
     "Projection",
     "Ramp",
+    "Retrospective",
     "RowFamily",
     "RowLayer",
     "Sensitivity",
     "ShadowPrice",
+    "Share",
     "SmoothProblem",
     "Solution",
     "WarmStart",
     "project",
+    "retrospect",
+    "shapley_values",
     "solve",
     "solve_smooth",
     "what_if",

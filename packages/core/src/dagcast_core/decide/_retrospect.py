@@ -1,0 +1,339 @@
+"""Hindsight: what the best plan would have been, what it cost not to know, and which sub-model did not know it.
+
+What each model did not foresee is taken from what happened, given true inputs (abduction), and carried over to other
+decisions. The *ex-post model* has all these residuals: at the executed decisions it reproduces what happened. Judging
+every plan by it,
+
+    regret = (ex-post objective of the ex-post plan) - (ex-post objective of what was executed)
+           = execution gap (planned against executed) + sum of the members' shares.
+
+A member's share is its Shapley value in the game whose coalitions know the future: v(S) is the ex-post objective of
+the plan that is solved when the members of S have their residuals and the others only forecast. It says where better
+forecasts would have paid.
+
+Source: Shapley (1953), doi:10.1515/9781400881970-018; Pearl (2009), Causality, section 7.1 (abduction).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from dagcast_core.decide._compile import Compiled
+from dagcast_core.decide._declare import DecisionError
+from dagcast_core.decide._plan import Plan
+from dagcast_core.decide._problem import DecisionProblem
+from dagcast_core.decide._reading import objective_unit
+from dagcast_core.decide._solve import solve
+from dagcast_core.decide._sqp import Options
+from dagcast_core.model import ModelCollection
+from dagcast_core.tensor import IndexTensor, Panel
+
+__all__ = ["Retrospective", "Share", "retrospect", "shapley_values"]
+
+_EXACT = 8
+EXOGENOUS = "forecast of inputs"
+
+
+@final
+@dataclass(frozen=True)
+class Share:
+    """What one member's errors cost.
+
+    Attributes:
+        member: a member of the collection, or the forecast of the inputs.
+        value: part of the regret, objective unit; negative where its errors happened to help.
+        standard_error: 0 where coalitions were all solved.
+        words: the same in one sentence.
+    """
+
+    member: str
+    value: float
+    standard_error: float
+    words: str
+
+
+@final
+@dataclass(frozen=True)
+class Retrospective:
+    """A plan in hindsight.
+
+    Attributes:
+        regret: what the ex-post plan would have added to the executed decisions, objective unit.
+        share: regret as a share of the attainable gain (ex-post plan over spending least).
+        attainable: ex-post objective of the ex-post plan over that of the least decisions.
+        execution_gap: part of the regret because what was executed is not what was planned.
+        attribution: the rest of the regret by member, largest first; sums to regret - execution_gap.
+        ex_post: the plan with the future known.
+        planned: the plan from forecasts alone.
+        violation: largest relative violation of an outcome limit by the executed decisions, ex post.
+        priced: what that violation is worth at the ex-post shadow prices; it is part of the regret.
+        decision_difference: ex-post minus executed decisions, by lever.
+        forecast_difference: ex-post outcomes under the ex-post plan minus those under the executed decisions.
+        forecast_error: what happened minus what was forecast for the executed decisions, by quantity.
+        replay_error: largest relative difference between the ex-post model and what happened at the executed
+            decisions; residuals bounded away from their range show here.
+        unit: of the objective.
+        solves: number of plans solved.
+    """
+
+    regret: float
+    share: float
+    attainable: float
+    execution_gap: float
+    attribution: tuple[Share, ...]
+    ex_post: Plan
+    planned: Plan
+    violation: float
+    priced: float
+    decision_difference: Panel
+    forecast_difference: Panel
+    forecast_error: Panel
+    replay_error: float
+    unit: str
+    solves: int
+    coalitions: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+
+
+def retrospect(
+    problem: DecisionProblem,
+    executed: Panel,
+    actuals: Panel,
+    *,
+    planned: Plan | None = None,
+    members: Sequence[str] | None = None,
+    options: Options | None = None,
+    samples: int = 64,
+    seed: int = 0,
+) -> Retrospective:
+    """Measure regret and attribute it.
+
+    Args:
+        problem: as it was solved, with the context that was forecast then.
+        executed: the levers as they were carried out.
+        actuals: what happened over the same labels: outcomes, and true inputs where they differ from the context.
+        planned: the plan of ``problem``, if it is at hand; solved otherwise.
+        members: names to attribute to; by default the collection's members.
+        options: of every solve.
+        samples: permutations drawn where there are more than eight players.
+        seed: of the permutations.
+
+    Raises:
+        DecisionError: the model is no collection, or nothing in ``actuals`` is observed.
+    """
+    model = problem.model
+    if not isinstance(model, ModelCollection):
+        raise DecisionError(
+            "retrospect needs a ModelCollection, whose members regret is attributed to; "
+            f"{model.contract.model} is a single model. Wrap it: ModelCollection([model])."
+        )
+    outputs = set(model.contract.output_names)
+    if not outputs & set(actuals):
+        raise DecisionError(
+            f"nothing that {model.contract.model} forecasts is in the actuals: they hold "
+            f"{', '.join(map(repr, list(actuals)[:6]))}."
+        )
+    options = options or Options(gap=1e-6)
+    names = tuple(members if members is not None else model.members)
+    levers = {lever.name for lever in problem.levers}
+    compiled = Compiled(problem)
+    x_executed = compiled.space.flat(executed, "executed decisions")
+    true_inputs = {
+        name: actuals[name]
+        for name in problem.context
+        if name in actuals and name not in levers and name not in outputs
+    }
+    changed = {
+        name: tensor for name, tensor in true_inputs.items() if _differs(tensor, problem.context[name])
+    }
+    truth = problem.context.assign({name: _like(tensor, problem.context[name]) for name, tensor in changed.items()})
+    observed = truth.assign({**compiled.space.panel(x_executed)})
+    observed = observed.assign({q: actuals[q] for q in outputs if q in actuals})
+    residuals = dict(model.residuals(observed))
+    players = (*names, EXOGENOUS) if changed else names
+    owned = {name: set(model.outputs_of(name)) for name in names}
+
+    ex_post_problem = replace(problem, context=truth, residuals=residuals)
+    judge = Compiled(ex_post_problem)
+    ex_post = solve(ex_post_problem, planned, options=options)
+    value = _Judge(judge, ex_post)
+    known: dict[frozenset[str], tuple[float, Plan]] = {
+        frozenset(players): (value(judge.space.flat(ex_post.decisions)), ex_post)
+    }
+
+    def coalition(members_in: frozenset[str]) -> float:
+        if members_in not in known:
+            quantities = set().union(*(owned[name] for name in members_in if name in owned))
+            part = replace(
+                problem,
+                context=truth if EXOGENOUS in members_in else problem.context,
+                residuals={q: r for q, r in residuals.items() if q in quantities},
+            )
+            plan = planned if not members_in and planned is not None else None
+            if plan is None:
+                plan = solve(part, ex_post, options=options)
+            known[members_in] = (value(judge.space.flat(plan.decisions)), plan)
+        return known[members_in][0]
+
+    best = coalition(frozenset(players))
+    from_forecast = coalition(frozenset())
+    happened = value(x_executed)
+    least = value(judge.smooth.linear.lower)
+    shares = shapley_values(players, coalition, samples=samples, seed=seed)
+    unit = objective_unit(compiled)
+    regret = best - happened
+    attainable = best - least
+    attribution = tuple(
+        Share(name, amount, error, _words(name, amount, unit, regret))
+        for name, (amount, error) in sorted(shares.items(), key=lambda item: -item[1][0])
+    )
+    with torch.no_grad():
+        before = judge.forecast(x_executed)
+        after = judge.forecast(judge.space.flat(ex_post.decisions))
+        foreseen = compiled.forecast(x_executed)
+    return Retrospective(
+        regret=regret,
+        share=regret / attainable if attainable > 0 else 0.0,
+        attainable=attainable,
+        execution_gap=from_forecast - happened,
+        attribution=attribution,
+        ex_post=ex_post,
+        planned=known[frozenset()][1],
+        violation=value.violation(x_executed),
+        priced=value.price(x_executed),
+        decision_difference=Panel(
+            judge.space.panel(judge.space.flat(ex_post.decisions) - x_executed)
+        ),
+        forecast_difference=Panel({q: after[q] - before[q] for q in after}),
+        forecast_error=Panel({q: _minus(actuals[q], foreseen[q]) for q in foreseen if q in actuals}),
+        replay_error=max((_mismatch(before[q], actuals[q]) for q in before if q in actuals), default=0.0),
+        unit=unit,
+        solves=len(known),
+        coalitions={tuple(sorted(names_in)): pair[0] for names_in, pair in known.items()},
+    )
+
+
+def shapley_values(
+    players: Sequence[str],
+    worth: Callable[[frozenset[str]], float],
+    *,
+    samples: int = 64,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Shapley values with standard errors: exact for up to eight players, else over drawn permutations.
+
+    Permutations are drawn in pairs of one and its reverse, which cancels much of the variance. The values always
+    sum to worth(all) - worth(none).
+    """
+    n = len(players)
+    if n <= _EXACT:
+        exact = {}
+        for player in players:
+            others = [p for p in players if p != player]
+            total = 0.0
+            for size in range(n):
+                weight = math.factorial(size) * math.factorial(n - size - 1) / math.factorial(n)
+                for chosen in itertools.combinations(others, size):
+                    inside = frozenset(chosen)
+                    total += weight * (worth(inside | {player}) - worth(inside))
+            exact[player] = (total, 0.0)
+        return exact
+    generator = torch.Generator().manual_seed(seed)
+    draws: dict[str, list[float]] = {player: [] for player in players}
+    for _ in range(max(1, samples // 2)):
+        order = torch.randperm(n, generator=generator).tolist()
+        pair: dict[str, float] = dict.fromkeys(players, 0.0)
+        for path in (order, order[::-1]):
+            inside = frozenset()
+            before = worth(inside)
+            for at in path:
+                inside = inside | {players[at]}
+                now = worth(inside)
+                pair[players[at]] += 0.5 * (now - before)
+                before = now
+        for player in players:
+            draws[player].append(pair[player])
+    out = {}
+    for player, found in draws.items():
+        values = torch.tensor(found, dtype=torch.float64)
+        error = float(values.std() / math.sqrt(len(found))) if len(found) > 1 else float("inf")
+        out[player] = (float(values.mean()), error)
+    return out
+
+
+class _Judge:
+    """Ex-post objective of decisions; what breaks a limit ex post is priced by the ex-post multipliers."""
+
+    def __init__(self, compiled: Compiled, ex_post: Plan) -> None:
+        self.compiled = compiled
+        self.sign = 1.0 if compiled.problem.objective.sense == "max" else -1.0
+        rows = len(compiled.outcomes)
+        prices = [p.price for p in ex_post.shadow_prices if p.kind == "outcome"]
+        self.prices = self.sign * torch.tensor(prices, dtype=torch.float64) if rows else torch.zeros(0)
+
+    def __call__(self, x: Tensor) -> float:
+        """Objective less the price of violations, larger is better."""
+        with torch.no_grad():
+            objective, outcomes = self.compiled.evaluate(x)
+        return float(objective) - self._priced(outcomes)
+
+    def price(self, x: Tensor) -> float:
+        """Price of the violations at ``x``."""
+        with torch.no_grad():
+            return self._priced(self.compiled.evaluate(x)[1])
+
+    def violation(self, x: Tensor) -> float:
+        """Largest relative violation at ``x``."""
+        rows = self.compiled.smooth.rows
+        if not rows.limit.numel():
+            return 0.0
+        with torch.no_grad():
+            outcomes = self.compiled.evaluate(x)[1]
+        return float((rows.sign * (outcomes - rows.limit) / rows.scale).max().clamp(min=0))
+
+    def _priced(self, outcomes: Tensor) -> float:
+        rows = self.compiled.smooth.rows
+        if not rows.limit.numel():
+            return 0.0
+        excess = (rows.sign * (outcomes - rows.limit)).clamp(min=0)
+        return float((self.prices.abs() * excess).sum())
+
+
+def _differs(actual: IndexTensor, forecast: IndexTensor) -> bool:
+    return not torch.equal(_like(actual, forecast).tensor, forecast.tensor)
+
+
+def _like(actual: IndexTensor, forecast: IndexTensor) -> IndexTensor:
+    """Actual values in the layout and dtype of the forecast; the forecast where nothing was observed."""
+    wanted = {dim: forecast.index(dim) for dim in forecast.dims}
+    values = actual.double().reindex(**wanted, fill=float("nan")).values(*forecast.dims)
+    own = forecast.tensor.double()
+    return forecast.with_tensor(torch.where(torch.isfinite(values), values, own).to(forecast.dtype))
+
+
+def _minus(actual: IndexTensor, forecast: IndexTensor) -> IndexTensor:
+    wanted = {dim: forecast.index(dim) for dim in forecast.dims}
+    values = actual.double().reindex(**wanted, fill=float("nan")).values(*forecast.dims)
+    return forecast.with_tensor(values - forecast.tensor)
+
+
+def _mismatch(modelled: IndexTensor, actual: IndexTensor) -> float:
+    difference = _minus(actual, modelled).tensor
+    seen = torch.isfinite(difference)
+    if not bool(seen.any()):
+        return 0.0
+    scale = float(modelled.tensor[seen].abs().mean().clamp(min=1e-12))
+    return float(difference[seen].abs().max()) / scale
+
+
+def _words(name: str, amount: float, unit: str, regret: float) -> str:
+    share = f", {amount / regret:.0%} of the regret" if regret > 0 else ""
+    if amount >= 0:
+        return f"Errors of {name} cost {amount:.4g} {unit}{share}."
+    return f"Errors of {name} happened to save {-amount:.4g} {unit}."

@@ -10,7 +10,7 @@ from dagcast.plans._limits import (
 )
 from dagcast.plans._outlook import Estimate, Outlook, Path3, make_outlook, overall, together
 from dagcast.plans._proposal import COLUMNS, read_proposal
-from dagcast.plans._summary import LimitRow, PlanSummary, Sensitivity
+from dagcast.plans._summary import LimitRow, PlanSummary, Sensitivity, price_words
 
 __all__ = [
     "COLUMNS",
@@ -27,6 +27,7 @@ __all__ = [
     "Sensitivity",
     "make_outlook",
     "overall",
+    "price_words",
     "read_proposal",
     "resolve_limits",
     "together",

@@ -40,6 +40,24 @@ class LimitRow:
     binding: bool
 
 
+def price_words(price: float, sense: str, unit: str, objective: str) -> str:
+    """What moving a limit by one unit, in the direction that helps, is worth.
+
+    Args:
+        price: change of the objective for one more unit of limit.
+        sense: ``<=`` or ``>=``.
+        unit: of the limit; ``1`` is a fraction, whose unit people know as a percentage point.
+        objective: what is maximised.
+    """
+    names = {"USD": "dollar", "min": "minute", "1": "percentage point"}
+    step = names.get(unit, unit)
+    worth = abs(price) / 100 if unit == "1" else abs(price)
+    amount = f"${worth:,.2f}" if worth < 100 else money(worth)
+    way = "less required" if sense == ">=" else "more allowed"
+    verb = "adds" if (price > 0) == (sense == "<=") else "costs"
+    return f"one {step} {way} {verb} {amount} of {objective}"
+
+
 @final
 @dataclass(frozen=True)
 class Sensitivity:

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.figures import figure, interval, money, signed_money, title, total_unit
-from dagcast.plans import LimitRow, Outlook, PlanSummary, Sensitivity, make_outlook
+from dagcast.plans import (
+    LimitRow,
+    Outlook,
+    PlanSummary,
+    Sensitivity,
+    make_outlook,
+    price_words,
+)
 from dagcast.project import Project, staged
 from dagcast.workflow._fit import Fitted, load_fit
 from dagcast.workflow._plan_files import DECISIONS, MARGINALS, PREFIX, SOLVED, plan_folder
@@ -304,7 +311,7 @@ def _summary(
     session = setting.session
     lever = next(iter(session.project.config.levers))
     planned, current = solved.decisions[lever], setting.current[lever]
-    rows = [_limit(item) for item in solved.shadow_prices]
+    rows = [_limit(item, solved.objective_name) for item in solved.shadow_prices]
     levers = set(session.project.config.levers)
     objective = session.project.config.objective
     return PlanSummary(
@@ -331,7 +338,7 @@ def _summary(
         sensitivities=tuple(
             Sensitivity(item.name, float(item.effect), item.words) for item in solved.sensitivities
         ),
-        flagged=(),
+        flagged=_flagged(solved.flags),
         repeated=setting.assumed,
         provenance={
             **session.provenance(),
@@ -344,7 +351,7 @@ def _summary(
     )
 
 
-def _limit(item: Any) -> LimitRow:
+def _limit(item: Any, objective: str) -> LimitRow:
     return LimitRow(
         item.name,
         str(item.label or ""),
@@ -353,7 +360,7 @@ def _limit(item: Any) -> LimitRow:
         float(item.limit),
         item.unit,
         float(item.price),
-        item.words,
+        price_words(float(item.price), item.sense, item.unit, objective) if item.binding else "",
         bool(item.binding),
     )
 
@@ -367,6 +374,23 @@ def _sums(lever: "IndexTensor") -> list[float]:
     dims = (*(dim for dim in lever.dims if dim not in ("region", "hour")), "region", "hour")
     sums = lever.values(*dims).detach().sum((-2, -1)).reshape(-1)
     return [float(value) for value in sums]
+
+
+def _flagged(flags: "Panel") -> tuple[tuple[str, str], ...]:
+    """Cells that a fallback rule or a person decided, in words."""
+    import torch
+
+    rows: list[tuple[str, str]] = []
+    for name in flags:
+        tensor = flags[name]
+        for position in torch.nonzero(tensor.tensor).tolist():
+            labels = [tensor.index(dim)[n] for dim, n in zip(tensor.dims, position, strict=True)]
+            cell = ", ".join(
+                f"{label:%a %-d %b %H:%M} UTC" if hasattr(label, "strftime") else str(label)
+                for label in labels
+            )
+            rows.append((cell, "set by a rule or by a person, not by the optimiser"))
+    return tuple(rows)
 
 
 def _save_decisions(folder: Path, setting: Setting, decisions: "Panel") -> None:

@@ -1,0 +1,185 @@
+"""Stage 8: the page on which people decide."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from dagcast.errors import ProjectError
+from dagcast.figures import number
+from dagcast.journal import PlanRecord
+from dagcast.plans import Outlook, PlanSummary
+from dagcast.project import Project, write_text
+from dagcast.workflow._plan_files import MARGINALS, load_decisions, plan_folder
+from dagcast.workflow._result import Progress, Result, ResultTable, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dagcast.review import PlanEvidence
+
+_Z95 = 1.959963984540054
+
+
+@final
+@dataclass(frozen=True)
+class ReviewResult(Result):
+    """A page that was written.
+
+    Attributes:
+        folder: the project.
+        plan: the plan it shows.
+        page: the file.
+        kilobytes: its size.
+    """
+
+    folder: Path
+    plan: str
+    page: Path
+    kilobytes: int
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        row = (self.plan, str(self.page), f"{self.kilobytes:,}")
+        return (ResultTable("Review page", ("plan", "file", "kB"), (row,)),)
+
+    def next_command(self) -> str:
+        return f"dagcast approve {self.plan} --project {self.folder} --why ..."
+
+
+def review(
+    project: Project, plan: str | None = None, *, progress: Progress = silent
+) -> ReviewResult:
+    """Write the page of a plan, the newest by default.
+
+    Raises:
+        ProjectError: no plan was made, or its files are damaged.
+        UsageError: no plan has that name.
+    """
+    from dagcast.review import plan_page, render
+
+    record = project.journal.find(plan)
+    folder = plan_folder(project, record.plan)
+    progress("composing the page", None)
+    outlook = Outlook.load(folder)
+    summary = PlanSummary.load(folder)
+    layers = decision_layers(project, record.plan, outlook)
+    page = plan_page(
+        summary,
+        outlook,
+        decisions=layers,
+        marginals=_marginals(folder, tuple(layers)),
+        evidence=_evidence(project, summary),
+        project=project.config.name,
+        state=state_in_words(record),
+        zone=zone_of(project),
+    )
+    path = project.reports / f"review-{record.plan}.html"
+    write_text(path, render(page))
+    project.record("reviewed", plan=record.plan, details={"page": path.name})
+    return ReviewResult(project.folder, record.plan, path, path.stat().st_size // 1024)
+
+
+def decision_layers(project: Project, plan: str, outlook: Outlook) -> "dict[str, np.ndarray]":
+    """Spend by incentive, each by region and hour in the order of the outlook."""
+    import pandas as pd
+
+    frame = load_decisions(project, plan)
+    hours = pd.DatetimeIndex([pd.Timestamp(hour) for hour in outlook.hours])
+    return {
+        str(name): rows.pivot(index="region", columns="hour", values="usd")
+        .reindex(index=list(outlook.regions), columns=hours)
+        .to_numpy()
+        for name, rows in frame.groupby("incentive", sort=False)
+    }
+
+
+def zone_of(project: Project) -> str:
+    """The regions' own zone if they share one, else UTC."""
+    zones = set()
+    for path in project.events.glob("**/regions.json"):
+        zones.update(str(entry["zone"]) for entry in json.loads(path.read_text(encoding="utf-8")))
+    return zones.pop() if len(zones) == 1 else "UTC"
+
+
+def state_in_words(record: PlanRecord) -> str:
+    """Where a plan stands, who brought it there and why."""
+    text = f"{record.state} by {record.entry.who}, {record.entry.at:%-d %b %Y %H:%M} UTC"
+    return f"{text}: {record.entry.why}" if record.entry.why else text
+
+
+def _marginals(
+    folder: Path, incentives: tuple[str, ...]
+) -> "Mapping[str, Mapping[str, np.ndarray]]":
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = load_file(folder / MARGINALS)
+    except (OSError, SafetensorError) as error:
+        raise ProjectError(
+            f"a whole plan in {folder}", f"{error}", "Make the plan again with `dagcast plan`."
+        ) from error
+    return {
+        outcome: dict(zip(incentives, found[outcome], strict=True))
+        for outcome in ("eta", "prime_time", "incremental_driver_hours")
+        if outcome in found
+    }
+
+
+def _evidence(project: Project, summary: PlanSummary) -> "PlanEvidence":
+    from dagcast.review import Interval, PlanEvidence
+
+    notes = []
+    effects: tuple[Any, ...] = ()
+    validity = _report(project, "validity.json")
+    if validity:
+        effects = tuple(Interval(**_interval(row)) for row in validity["rows"])
+        if validity["fit"] != summary.provenance.get("fit"):
+            notes.append(f"The effects are those of {validity['fit']}, an older fit.")
+    accuracy: tuple[tuple[str, ...], ...] = ()
+    backtested = _report(project, "backtest.json")
+    if backtested:
+        accuracy = tuple(
+            (
+                row["quantity"],
+                number(row["mase"]),
+                number(row["seasonal_naive"]),
+                number(row["hour_of_week_mean"]),
+            )
+            for row in backtested["rows"]
+        )
+        origins = backtested["origins"]
+        notes.append(
+            f"{len(origins)} origins from {origins[0][:10]} to {origins[-1][:10]}; the models were "
+            "fitted again at each on what was known by then."
+        )
+    return PlanEvidence(effects, accuracy, tuple(notes))
+
+
+def _interval(row: Mapping[str, Any]) -> dict[str, Any]:
+    half, own = _Z95 * row["standard_error"], _Z95 * (row["modelled_error"] or 0.0)
+    return {
+        "label": row["experiment"],
+        "measured": row["measured"],
+        "measured_low": row["measured"] - half,
+        "measured_high": row["measured"] + half,
+        "modelled": row["modelled"],
+        "modelled_low": row["modelled"] - own,
+        "modelled_high": row["modelled"] + own,
+        "passed": row["passed"],
+        "note": f"{row['lever']} on {row['outcome']}, {row['scale']}".replace("_", " "),
+    }
+
+
+def _report(project: Project, name: str) -> dict[str, Any]:
+    path = project.reports / name
+    if not path.exists():
+        return {}
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ProjectError(
+            f"JSON in {path}", f"{error}", "Run `dagcast validate` and `dagcast backtest` again."
+        ) from error
+    return document

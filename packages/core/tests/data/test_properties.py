@@ -156,6 +156,61 @@ def test_what_becomes_known_adds_up(rows, first, second):
     np.testing.assert_allclose(after - before, added, rtol=0, atol=1e-9)
 
 
+WEATHER = EventTable(
+    name="weather",
+    columns=(
+        Column("region", "text"),
+        Column("hour", "instant"),
+        Column("known_at", "instant"),
+        Column("temperature", "number", nullable=True),
+    ),
+    time="hour",
+    known_at="known_at",
+    dims={"region": "region"},
+    revision="latest",
+    foreseeable=True,
+    sums=(Sum("temperature", "temperature"),),
+    metrics=(MetricSpec("temperature", "temperature", "degC"),),
+)
+
+
+@QUICK
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(REGIONS),
+            st.integers(0, HOURS - 1),
+            st.integers(-300, 300),  # minutes from the hour to its being known
+            st.one_of(st.none(), st.floats(-50, 50)),
+        ),
+        min_size=1,
+        max_size=30,
+        unique_by=lambda row: row[:3],
+    ),
+    data=st.data(),
+)
+def test_the_value_known_last_counts_whatever_the_order(rows, data):
+    frame = pd.DataFrame(rows, columns=["region", "hour", "lag", "temperature"])
+    frame["hour"] = START + pd.to_timedelta(frame["hour"], unit="h")
+    frame["known_at"] = frame["hour"] + pd.to_timedelta(frame.pop("lag"), unit="min")
+    frame["temperature"] = frame["temperature"].astype("float64")
+    cut = START + pd.Timedelta(hours=data.draw(st.integers(-6, 12)))
+    split = data.draw(st.integers(0, len(frame)))
+    mixed = frame.sample(frac=1, random_state=data.draw(st.integers(0, 9)))
+    known = frame[frame["known_at"] <= cut].sort_values("known_at")
+    last = known.groupby(["region", "hour"])["temperature"].agg(lambda values: values.iloc[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        store = MetricStore(folder)
+        for part in (mixed.iloc[split:], mixed.iloc[:split]):
+            if len(part):
+                store.ingest(WEATHER, part)
+        found = read(store, ["temperature"], cut)["temperature"]
+        hours = pd.date_range(START, periods=HOURS, freq="h")
+        cells = pd.MultiIndex.from_product([store.labels()["region"], hours])
+    expected = last.reindex(cells).to_numpy(float).reshape(found.shape)
+    np.testing.assert_array_equal(found, expected)
+
+
 @QUICK
 @given(
     rows=st.lists(

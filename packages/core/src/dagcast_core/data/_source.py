@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import io
 import os
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +66,9 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
     # Left open until the modules are torn down, the bindings complain of leaks on stderr.
     atexit.register(_database.cache_clear)
     connection.execute("SET enable_progress_bar = false")
+    # What does not fit in memory would spill into the working directory.
+    spill = Path(tempfile.gettempdir()) / f"dagcast-{process}"
+    connection.execute(f"SET temp_directory = {text(str(spill))}")
     return connection
 
 

@@ -54,9 +54,10 @@ class Market:
         self.site = folder / "site"
         self.releases = folder / "releases"
         self.figures = {"mase.eta": 0.80}
-        self.forget = monkeypatch
         self.conforms = True
         monkeypatch.syspath_prepend(self.site)
+        # The framework may be edited while its tests run; it would then count as changed.
+        monkeypatch.setattr("dagcast.release._environment.FRAMEWORK", ())
         self.install("alpha", reads="rate", makes="x")
         self.install("beta", reads="x", makes="eta", unit="min")
 
@@ -133,12 +134,17 @@ def test_first_release_records_packages_gates_and_figures(market):
         "backtest",
     ]
     assert {str(package) for package in manifest.packages} >= {"alpha 1.0.0", "beta 1.0.0"}
-    assert {package.distribution for package in manifest.packages} >= {"dagcast", "dagcast-core"}
     assert manifest.metrics == (Metric("mase.eta", 0.80, 0.02, seeds=(0,)),)
     assert any(line.startswith("torch==") for line in manifest.environment)
     shown = show(market.releases)
     assert (shown.manifest, shown.current) == (manifest, True)
     assert show(market.releases, "r1").manifest == manifest
+
+
+def test_framework_is_part_of_every_release():
+    held = {package.distribution: package for package in installed_packages(load_plugins(path=[]))}
+    assert set(held) == {"dagcast", "dagcast-core", "dagcast-testing"}
+    assert all(len(package.content) == 64 for package in held.values())
 
 
 def test_candidate_that_upgrades_one_package_and_is_better_is_promoted(market):

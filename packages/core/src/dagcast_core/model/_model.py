@@ -48,10 +48,11 @@ class Model(torch.nn.Module, ABC):
             _check_signature(cls, declared)
 
     @abstractmethod
-    def forward(self, **inputs: IndexTensor) -> Outputs:
+    def forward(self, *args: Any, **inputs: Any) -> Outputs:
         """Compute the outputs.
 
         Args:
+            args: none; a subclass names its inputs as arguments.
             inputs: one tensor per declared input, by quantity name. An optional input that is not
                 there arrives as its default, a tensor without dims.
 

@@ -1,6 +1,7 @@
 """Models, collections of them, their fit and their uncertainty."""
 
 from dagcast_core.model._collection import ModelCollection
+from dagcast_core.model._debug import DebugReport, Direction, UnitDebug, debug
 from dagcast_core.model._draws import ParameterDraws, draws, effect_draws, predict_draws
 from dagcast_core.model._effect import ExperimentalEffect, effect_of
 from dagcast_core.model._errors import ExperimentError, ModelError, NonFiniteError
@@ -27,6 +28,8 @@ from dagcast_core.model._wiring import Wiring
 
 __all__ = [
     "Conflict",
+    "DebugReport",
+    "Direction",
     "Evidence",
     "ExperimentAgreement",
     "ExperimentError",
@@ -55,10 +58,12 @@ __all__ = [
     "Smoothness",
     "SquaredError",
     "Transform",
+    "UnitDebug",
     "Widening",
     "WideningFactors",
     "Wiring",
     "conflicts_among",
+    "debug",
     "draws",
     "effect_draws",
     "effect_of",

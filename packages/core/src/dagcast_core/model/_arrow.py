@@ -113,6 +113,7 @@ def _cholesky(matrices: torch.Tensor) -> torch.Tensor:
     if not matrices.numel():
         return matrices
     symmetric = 0.5 * (matrices + matrices.mT)
+    factors: torch.Tensor
     factors, failed = torch.linalg.cholesky_ex(symmetric)
     for index in failed.nonzero().flatten().tolist():
         values, vectors = torch.linalg.eigh(symmetric[index])

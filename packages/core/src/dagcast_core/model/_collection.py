@@ -281,11 +281,9 @@ class ModelCollection(Model):
         """Sweeps after which a lagged loop is exact: each settles at least ``lag`` more steps."""
         if not feedback:
             return 1
-        steps = max(
-            (max(given.tensor.shape, default=1) for given in base.values()),
-            default=1,
-        )
-        return 2 + -(-steps // min(item.lag for _, item in feedback))
+        steps = max((max(given.sizes.values(), default=1) for given in base.values()), default=1)
+        lag: int = min(item.lag for _, item in feedback)
+        return 2 + -(-steps // lag)
 
 
 def leaves_of(model: Model) -> tuple[Model, ...]:

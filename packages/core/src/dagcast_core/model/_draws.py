@@ -17,6 +17,7 @@ from dagcast_core.model._collection import as_collection
 from dagcast_core.model._effect import ExperimentalEffect
 from dagcast_core.model._errors import ModelError
 from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._flat import pieces
 from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import OptimizerSpec, minimise
@@ -135,7 +136,7 @@ def laplace(
     for unit, move in zip(units, moves, strict=True):
         drawn = (unit.flat.read().unsqueeze(-1) + move).mT  # (draw, value)
         for parameter, part in zip(
-            unit.flat.parameters, drawn.split(unit.flat.sizes, dim=1), strict=True
+            unit.flat.parameters, pieces(drawn, unit.flat.sizes, dim=1), strict=True
         ):
             states[names[id(parameter)]] = part.reshape(n, *parameter.shape).contiguous()
     return ParameterDraws(states, "laplace", seed)

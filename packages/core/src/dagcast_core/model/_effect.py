@@ -125,7 +125,8 @@ class ExperimentalEffect:
         )
         ahead = sum(leaf.contract.look_ahead for leaf in leaves)
         step = pd.Timedelta(hours=1)
-        return known[(known >= start - back * step) & (known <= end + ahead * step)]
+        inside = (known >= start - back * step) & (known <= end + ahead * step)
+        return pd.DatetimeIndex(known[inside])
 
     def _base(self, given: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
         """What the path reads from outside: observed where possible, otherwise predicted."""
@@ -148,7 +149,7 @@ class ExperimentalEffect:
             if quantity in given and quantity in predicted:
                 base[quantity] = filled(given[quantity], predicted[quantity])
             elif quantity in given or quantity in predicted:
-                base[quantity] = given.get(quantity, predicted.get(quantity))  # type: ignore[assignment]
+                base[quantity] = (given if quantity in given else predicted)[quantity]
             elif item.required and quantity not in made:
                 raise ExperimentError(name, f"the panel lacks {quantity!r}, which its path reads.")
             if quantity in base and not bool(torch.isfinite(base[quantity].tensor).all()):

@@ -15,7 +15,7 @@ from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._effect import ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
-from dagcast_core.model._flat import FlatParameters
+from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._loss import ExperimentAgreement
 from dagcast_core.model._widening import Widening, WideningFactors
 from dagcast_core.tensor import Panel
@@ -100,7 +100,7 @@ class Evidence:
         """``r' S^-1 r / 2`` with the residuals ``r``; 0-d, nats."""
         if not self.effects:
             return torch.zeros((), dtype=torch.float64)
-        half = torch.linalg.solve_triangular(
+        half: torch.Tensor = torch.linalg.solve_triangular(
             self._factor, self.residuals().unsqueeze(-1), upper=False
         )
         return 0.5 * (half * half).sum()
@@ -119,7 +119,7 @@ class Evidence:
             residuals = self.residuals()
             rows = [joined.gradient_kept(residual) for residual in residuals]
         matrix = torch.stack(rows) if rows else torch.zeros((0, joined.size), dtype=torch.float64)
-        return residuals.detach(), tuple(matrix.split([flat.size for flat in flats], dim=1))
+        return residuals.detach(), tuple(pieces(matrix, [flat.size for flat in flats], dim=1))
 
 
 def as_experiment_set(experiments: ExperimentSet | Iterable[Experiment]) -> ExperimentSet:

@@ -19,6 +19,7 @@ from dagcast_core.model._evidence import (
     conflicts_among,
     weights_of,
 )
+from dagcast_core.model._flat import pieces
 from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec, minimise
@@ -222,7 +223,7 @@ class _Fitting:
         try:
             certain = precision_of(unit)
             minimum = _settled(unit, self._spec(unit), certain, report)
-        except (FloatingPointError, torch.linalg.LinAlgError):
+        except FloatingPointError:
             unit.raise_non_finite()
             raise
         precision: Precision | None = None
@@ -463,14 +464,14 @@ def _movements(
             known = torch.linalg.solve(evidence.covariance + slope @ gain, gain.mT)
             variance = variance - (gain * known.mT).sum(dim=1)
         scaled = move / variance.clamp(min=1e-300).sqrt()
-        pieces = dict(
-            zip(map(id, unit.flat.parameters), scaled.split(unit.flat.sizes), strict=True)
+        by_parameter = dict(
+            zip(map(id, unit.flat.parameters), pieces(scaled, unit.flat.sizes), strict=True)
         )
         for part in unit.parts:
             named = {
-                name.removesuffix(".raw"): pieces[id(parameter)]
+                name.removesuffix(".raw"): by_parameter[id(parameter)]
                 for name, parameter in part.model.named_parameters()
-                if id(parameter) in pieces
+                if id(parameter) in by_parameter
             }
             movement[part.name] = {
                 name: Movement(float(piece.abs().max()), float(piece.square().mean().sqrt()))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
 
 Objective = Callable[[], torch.Tensor]
+
+
+def pieces(joined: torch.Tensor, sizes: Sequence[int], dim: int = 0) -> list[torch.Tensor]:
+    """Cut a tensor into consecutive parts of the given sizes; views."""
+    starts = [0, *itertools.accumulate(sizes)]
+    return [joined.narrow(dim, start, size) for start, size in zip(starts, sizes, strict=False)]
 
 
 @final
@@ -28,7 +35,7 @@ class FlatParameters:
     @torch.no_grad()
     def write(self, values: torch.Tensor) -> None:
         """Set the values in place."""
-        for parameter, part in zip(self.parameters, values.split(self.sizes), strict=True):
+        for parameter, part in zip(self.parameters, pieces(values, self.sizes), strict=True):
             parameter.copy_(part.reshape(parameter.shape))
 
     def gradient(self, value: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._evidence import Evidence
-from dagcast_core.model._flat import FlatParameters
+from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec, minimise
 from dagcast_core.model._precision import Precision
 from dagcast_core.model._unit import Unit
@@ -85,9 +85,10 @@ def posterior_covariance(
         own = torch.cat(
             [
                 precision.solve(part.unsqueeze(-1)).squeeze(-1)
-                for precision, part in zip(precisions, vector.split(sizes), strict=True)
+                for precision, part in zip(precisions, pieces(vector, sizes), strict=True)
             ]
         )
-        return own - gain @ torch.linalg.solve(innovation, gain.mT @ vector)
+        seen: torch.Tensor = torch.linalg.solve(innovation, gain.mT @ vector)
+        return own - gain @ seen
 
     return times

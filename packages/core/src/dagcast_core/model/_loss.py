@@ -51,15 +51,14 @@ class FitnessTerm(LossTerm):
     _: KW_ONLY
     weights: CellWeights | None = None
     half_life: float | None = None
-    through: tuple[str, ...] = ()
+    through: tuple[str, ...] | str = ()
 
     def __post_init__(self) -> None:
         check_weight(self.weight, type(self).__name__, self.name)
-        if isinstance(self.through, str):
-            raise ModelError(
-                f"through of {type(self).__name__}({self.name!r}) is the text {self.through!r}; "
-                f"write through=({self.through!r},)."
-            )
+        # A lone name in parentheses is text, whose letters would be taken for names.
+        object.__setattr__(
+            self, "through", (self.through,) if isinstance(self.through, str) else self.through
+        )
         if self.half_life is not None and not self.half_life > 0:
             raise ModelError(
                 f"half_life of {type(self).__name__}({self.name!r}) is {self.half_life!r}; "

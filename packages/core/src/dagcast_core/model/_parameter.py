@@ -131,7 +131,7 @@ class LabelledParameter(torch.nn.Module):
                     f"cannot assign {value.name} with dims {value.dims} to parameter "
                     f"{self.label!r} with dims {self.dims}."
                 )
-            value = value.reindex(**self.indexes).values(*self.dims)
+            value = value.reindex(self.indexes).values(*self.dims)
         self.raw.copy_(self._start(value))
 
     def extra_repr(self) -> str:

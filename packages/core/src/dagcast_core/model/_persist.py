@@ -152,11 +152,12 @@ def _tree(model: Model) -> Any:
 
 
 def _described(leaf: Model) -> dict[str, Any]:
-    chosen = getattr(leaf, "hyperparameters", None)
+    chosen: Any = getattr(leaf, "hyperparameters", None)
+    given = dataclasses.is_dataclass(chosen) and not isinstance(chosen, type)
     return {
         "class": type(leaf).__qualname__,
         "contract": leaf.contract.to_json(),
-        "hyperparameters": dataclasses.asdict(chosen) if dataclasses.is_dataclass(chosen) else None,
+        "hyperparameters": dataclasses.asdict(chosen) if given else None,
         "parameters": {
             name: {dim: _written_labels(parameter.indexes[dim]) for dim in parameter.dims}
             for name, parameter in leaf.labelled_parameters()
@@ -217,9 +218,8 @@ def _interface(contract: Mapping[str, Any]) -> Any:
 def _verify(source: Path) -> None:
     if not (source / _SUMS).exists():
         raise ModelError(f"{source} holds no saved model: {_SUMS} is missing.")
-    listed = dict(
-        reversed(line.split(maxsplit=1)) for line in (source / _SUMS).read_text().splitlines()
-    )
+    lines = [line.split(maxsplit=1) for line in (source / _SUMS).read_text().splitlines()]
+    listed = {line[-1]: line[0] for line in lines if line}
     for name in (_STATE, _MANIFEST, *listed):
         if name not in listed:
             raise ModelError(f"{source / _SUMS} does not list {name}; the model is not complete.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, final
@@ -63,7 +64,7 @@ class Ridge(ParameterTerm):
             distance = self.parameter.raw - self.parameter.transform.inverse(toward)
         else:
             distance = self.parameter.value().tensor - toward
-        return self.weight**0.5 * distance
+        return math.sqrt(self.weight) * distance
 
 
 @final
@@ -97,7 +98,7 @@ class PartialPooling(ParameterTerm):
     def standardised(self) -> torch.Tensor:
         """Distances from what is believed, in standard deviations, the weight included."""
         raw, axis = self.parameter.raw, axis_of(self.parameter, self.dim)
-        return self.weight**0.5 / self.scale * (raw - raw.mean(dim=axis, keepdim=True))
+        return math.sqrt(self.weight) / self.scale * (raw - raw.mean(dim=axis, keepdim=True))
 
 
 @final
@@ -133,7 +134,7 @@ class Smoothness(ParameterTerm):
         steps: torch.Tensor = self.parameter.raw
         for _ in range(self.order):
             steps = steps.roll(-1, axis) - steps if self.periodic else steps.diff(dim=axis)
-        return self.weight**0.5 * steps
+        return math.sqrt(self.weight) * steps
 
 
 def axis_of(parameter: LabelledParameter, dim: Dim | str) -> int:

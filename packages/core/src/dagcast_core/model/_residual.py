@@ -90,7 +90,7 @@ def aligned_values(given: IndexTensor, like: IndexTensor) -> torch.Tensor:
     if given.layout is like.layout:
         return given.tensor.detach()
     wanted = {dim: like.index(dim) for dim in like.dims}
-    return given.double().reindex(**wanted, fill=float("nan")).values(*like.dims).detach()
+    return given.double().reindex(wanted, fill=float("nan")).values(*like.dims).detach()
 
 
 def filled(actual: IndexTensor, predicted: IndexTensor) -> IndexTensor:

@@ -90,38 +90,46 @@ def divided(unit: Unit) -> Division:
     }
     for parameter in unit.flat.parameters:
         module = modules.get(id(parameter))
-        for dim in module.dims if module is not None else ():
-            index = module.indexes[dim]  # type: ignore[union-attr]
+        known = {} if module is None else module.indexes
+        for dim, index in known.items():
             if dim in predicted and not isinstance(index, pd.DatetimeIndex):
                 side = (dim, len(index))
                 if side in indexes and not index.equals(indexes[side]):
                     continue
                 indexes[side] = index
                 sizes[side] = sizes.get(side, 0) + parameter.numel()
-    side = max(sizes, key=lambda key: sizes[key], default=None)
+    if not sizes:
+        return _undivided(unit)
+    chosen = max(sizes, key=lambda key: sizes[key])
+    name, blocks = chosen
     slots: list[Slot] = []
     start, inner, shared = 0, 0, 0
     for parameter in unit.flat.parameters:
         positions = torch.arange(start, start + parameter.numel()).reshape(parameter.shape)
         start += parameter.numel()
         module = modules.get(id(parameter))
-        if side is None:
-            slots.append(Slot(positions.reshape(1, -1), True, inner))
-            inner += parameter.numel()
-        elif (
-            module is not None
-            and side[0] in module.dims
-            and module.indexes[side[0]].equals(indexes[side])
-        ):
-            by_block = positions.movedim(module.dims.index(side[0]), 0).reshape(side[1], -1)
-            slots.append(Slot(by_block, True, inner))
-            inner += by_block.shape[1]
-        else:
+        if module is None or not _has(module, name, indexes[chosen]):
             slots.append(Slot(positions.reshape(-1), False, shared))
             shared += parameter.numel()
-    if side is None:
-        return Division(None, None, tuple(slots))
-    return Division(side[0], indexes[side], tuple(slots))
+            continue
+        by_block = positions.movedim(module.dims.index(name), 0).reshape(blocks, -1)
+        slots.append(Slot(by_block, True, inner))
+        inner += by_block.shape[1]
+    return Division(name, indexes[chosen], tuple(slots))
+
+
+def _undivided(unit: Unit) -> Division:
+    slots: list[Slot] = []
+    start = 0
+    for parameter in unit.flat.parameters:
+        positions = torch.arange(start, start + parameter.numel()).reshape(1, -1)
+        slots.append(Slot(positions, True, start))
+        start += parameter.numel()
+    return Division(None, None, tuple(slots))
+
+
+def _has(module: LabelledParameter, dim: str, index: pd.Index) -> bool:
+    return dim in module.dims and module.indexes[dim].equals(index)
 
 
 def labelled_by_raw(unit: Unit) -> dict[int, LabelledParameter]:

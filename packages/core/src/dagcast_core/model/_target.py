@@ -94,7 +94,7 @@ def _laid_out(given: IndexTensor, like: IndexTensor, what: str) -> torch.Tensor:
         )
     values = given.double()
     wanted = {dim: like.index(dim) for dim in given.dims}
-    values = values.reindex(**wanted, fill=float("nan"))
+    values = values.reindex(wanted, fill=float("nan"))
     shared = tuple(dim for dim in like.dims if dim in given.dims)
     shape = [len(like.index(dim)) if dim in shared else 1 for dim in like.dims]
     laid = values.values(*shared).detach().reshape(shape)

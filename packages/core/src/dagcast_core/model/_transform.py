@@ -12,9 +12,20 @@ TransformName: TypeAlias = Literal["softplus", "sigmoid", "exp"]
 class Transform(Protocol):
     """An increasing, differentiable map from the whole real line onto an interval."""
 
-    name: str
-    lower: float
-    upper: float
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        ...
+
+    @property
+    def lower(self) -> float:
+        """Lower end of the interval."""
+        ...
+
+    @property
+    def upper(self) -> float:
+        """Upper end of the interval."""
+        ...
 
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
         """Map unconstrained values to constrained ones."""

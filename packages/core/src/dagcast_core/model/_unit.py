@@ -12,7 +12,7 @@ import torch
 from dagcast_core.contract import Contract
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._errors import ModelError, NonFiniteError
-from dagcast_core.model._flat import FlatParameters
+from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._loss import ExperimentAgreement, FitnessTerm, LossTerm
 from dagcast_core.model._model import Model, input_from
 from dagcast_core.model._regularisation import ParameterTerm
@@ -198,7 +198,7 @@ class Unit:
         for part in self.parts:
             for name, parameter in part.model.named_parameters():
                 for own, piece in zip(
-                    self.flat.parameters, gradient.split(self.flat.sizes), strict=True
+                    self.flat.parameters, pieces(gradient, self.flat.sizes), strict=True
                 ):
                     bad = ~torch.isfinite(piece)
                     if own is parameter and bad.any():
@@ -410,7 +410,7 @@ def _seen(hidden: IndexTensor, like: IndexTensor) -> torch.Tensor:
     if extra:
         hidden = hidden.max(*extra)
     wanted = {dim: like.index(dim) for dim in hidden.dims}
-    laid = hidden.reindex(**wanted, fill=0.0)
+    laid = hidden.reindex(wanted, fill=0.0)
     shared = tuple(dim for dim in like.dims if dim in laid.dims)
     shape = [like.sizes[dim] if dim in shared else 1 for dim in like.dims]
     return (laid.values(*shared).reshape(shape) == 0).expand(tuple(like.tensor.shape))

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from dagcast_simulator._estimators import (
     Effect,
@@ -38,6 +40,18 @@ def test_the_switchback_estimator_covers_the_truth_as_often_as_it_says():
     assert 0.88 < np.std(z) < 1.12
 
 
+def test_few_clusters_are_covered_as_well():
+    rng = np.random.default_rng(8)
+    z = []
+    for _ in range(300):
+        y, d, region, window = _panel(rng, 1.5, regions=8, windows=6)
+        effect = fixed_effects_difference(
+            y, d, groups=(region, window), clusters=region * 100 + window // 2
+        )
+        z.append((effect.estimate - 1.5) / effect.standard_error)
+    assert 0.92 < np.mean(np.abs(z) < 1.96) <= 1.0
+
+
 def test_ignoring_date_effects_would_be_wrong_by_far():
     """Feeds the estimator a wrong specification once, so that the coverage test can fail."""
     rng = np.random.default_rng(1)
@@ -53,9 +67,13 @@ def test_without_groups_it_is_the_difference_of_means_with_unequal_variances():
     effect = fixed_effects_difference(y, d)
     a, b = y[d == 1], y[d == 0]
     assert effect.estimate == pytest.approx(a.mean() - b.mean())
-    # CR2 with clusters of one is HC2, which is Welch's variance here.
+    # CR2 with clusters of one is HC2, which is Welch's variance here. Satterthwaite's degrees of
+    # freedom under equal variances have a closed form too.
     welch = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
-    assert effect.standard_error == pytest.approx(welch)
+    n, m = len(a), len(b)
+    freedom = (1 / n + 1 / m) ** 2 / (1 / (n**2 * (n - 1)) + 1 / (m**2 * (m - 1)))
+    widened = welch * student_t.ppf(0.975, freedom) / norm.ppf(0.975)
+    assert effect.standard_error == pytest.approx(widened)
     assert effect.treatment - effect.control == pytest.approx(effect.estimate)
 
 
@@ -123,15 +141,34 @@ def test_a_split_without_success_is_refused():
 
 
 def test_a_wald_elasticity_is_the_ratio_with_its_delta_error():
-    lever = Effect(0.1, 0.01, 0, 0.1, np.array([0.006, -0.008]), 2)
-    outcome = Effect(-0.05, 0.01, 0, -0.05, np.array([0.008, 0.006]), 2)
+    lever = Effect(2.0, 0.1, 9.0, 11.0, np.array([0.06, -0.08]), 2)
+    outcome = Effect(-0.5, 0.1, 4.25, 3.75, np.array([0.08, 0.06]), 2)
     elasticity, error = wald_elasticity(outcome, lever)
-    assert elasticity == pytest.approx(-0.5)
-    expected = np.array([0.008 + 0.5 * 0.006, 0.006 - 0.5 * 0.008]) / 0.1
-    assert error == pytest.approx(np.hypot(*expected))
+    assert elasticity == pytest.approx(np.log(3.75 / 4.25) / np.log(11 / 9))
+    # The delta method by finite differences of the same formula, cluster by cluster.
+    total = 0.0
+    for y, x in zip(outcome.influence, lever.influence, strict=True):
+        step = 1e-6
+        moved = Effect(-0.5, 0.1, 4.25 - y * step / 2, 3.75 + y * step / 2, outcome.influence, 2)
+        pushed = Effect(2.0, 0.1, 9.0 - x * step / 2, 11.0 + x * step / 2, lever.influence, 2)
+        total += ((wald_elasticity(moved, pushed)[0] - elasticity) / step) ** 2
+    assert error == pytest.approx(np.sqrt(total), rel=1e-4)
 
 
 def test_a_lever_that_did_not_move_is_refused():
-    still = Effect(0.0, 0.01, 0, 0, np.array([0.01]), 1)
+    still = Effect(0.0, 0.01, 3.0, 3.0, np.array([0.01]), 1)
     with pytest.raises(EstimationError, match="did not move"):
         wald_elasticity(still, still)
+
+
+def test_an_elasticity_of_a_negative_mean_is_refused():
+    good = Effect(1.0, 0.1, 1.0, 2.0, np.array([0.1]), 1)
+    with pytest.raises(EstimationError, match="positive means"):
+        wald_elasticity(Effect(1.0, 0.1, -0.5, 0.5, np.array([0.1]), 1), good)
+
+
+def test_windows_of_different_trials_do_not_make_an_elasticity():
+    a = Effect(1.0, 0.1, 1.0, 2.0, np.array([0.1]), 1)
+    b = Effect(1.0, 0.1, 1.0, 2.0, np.array([0.1, 0.0]), 2)
+    with pytest.raises(EstimationError, match="1 clusters and lever 2"):
+        wald_elasticity(a, b)

@@ -242,6 +242,7 @@ _FIXED = (
     "eta_limit",
     "stint",
     "fatigue",
+    "fatigue_half_life",
     "earnings_elasticity",
     "reference_wage",
     "prime_target",
@@ -318,6 +319,7 @@ def _loop(
         eta_limit,
         stint,
         fatigue,
+        fatigue_half_life,
         elasticity,
         wage,
         target,
@@ -362,7 +364,7 @@ def _loop(
             fill[r] += 1
 
     share_of_hour = _STEP / 60.0
-    tired_decay = 0.5 ** (share_of_hour / 8.0)
+    tired_decay = 0.5 ** (share_of_hour / fatigue_half_life)
     memory_decay = 0.5 ** (1.0 / (60.0 * memory_half_life))
     pay = np.zeros(regions)
     n_sessions = 0

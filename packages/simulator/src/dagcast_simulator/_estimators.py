@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 Array = NDArray[np.float64]
 
@@ -30,7 +32,7 @@ class Effect:
 
     Args:
         estimate: treatment minus control.
-        standard_error: cluster-robust.
+        standard_error: cluster-robust; 1.96 of it are a 95 % interval, however few the clusters.
         control: mean of the control arm, adjusted as the estimate is.
         treatment: mean of the treatment arm, likewise.
         influence: one value per cluster; its squares sum to the variance.
@@ -64,8 +66,8 @@ def fixed_effects_difference(
             if not given.
 
     Raises:
-        EstimationError: an arm is empty, fixed effects explain the treatment, or a value is not
-            finite.
+        EstimationError: an arm is empty, fixed effects explain the treatment or everything, or a
+            value is not finite.
     """
     y = np.asarray(outcome, dtype=np.float64)
     d = np.asarray(treated, dtype=np.float64)
@@ -88,9 +90,14 @@ def fixed_effects_difference(
     labels = np.arange(len(y)) if clusters is None else np.asarray(clusters)
     _, cluster = np.unique(labels, return_inverse=True)
     influence = np.zeros(int(cluster.max()) + 1)
+    spread = np.empty((len(y), len(influence)))
     for g in range(len(influence)):
         rows = np.flatnonzero(cluster == g)
-        influence[g] = left[rows] @ (_adjustment(design[rows]) @ residual[rows]) / information
+        weights = _adjustment(design[rows]) @ left[rows] / information
+        influence[g] = weights @ residual[rows]
+        spread[:, g] = -design @ (design[rows].T @ weights)
+        spread[rows, g] += weights
+    influence = influence * _small_sample_factor(spread)
     mean = float(y.mean())
     share = float(d.mean())
     return Effect(
@@ -107,21 +114,23 @@ def wald_elasticity(outcome: Effect, lever: Effect) -> tuple[float, float]:
     """Change of the log outcome per change of the log lever, with its standard error.
 
     Args:
-        outcome: effect on the log outcome.
-        lever: effect on the log lever, from the same windows, so that clusters match one to one.
+        outcome: effect on the outcome.
+        lever: effect on the lever, from the same windows, so that clusters match one to one.
 
     Raises:
-        EstimationError: clusters differ, or the lever did not move.
+        EstimationError: clusters differ, an arm's mean is not positive, or the lever did not move.
     """
     if outcome.clusters != lever.clusters:
         raise EstimationError(
             f"outcome has {outcome.clusters} clusters and lever {lever.clusters}; "
             "they must come from the same windows"
         )
-    if abs(lever.estimate) < 1e-9:
+    rise, rise_influence = _log_ratio(outcome)
+    move, move_influence = _log_ratio(lever)
+    if abs(move) < 1e-9:
         raise EstimationError("the lever did not move between the arms")
-    elasticity = outcome.estimate / lever.estimate
-    influence = (outcome.influence - elasticity * lever.influence) / lever.estimate
+    elasticity = rise / move
+    influence = (rise_influence - elasticity * move_influence) / move
     return elasticity, float(np.sqrt(influence @ influence))
 
 
@@ -193,6 +202,19 @@ def split_ratio(
     return float(logs[1] - logs[0]), float(np.sqrt(factor * (influence @ influence)))
 
 
+def _small_sample_factor(spread: Array) -> float:
+    """Widens the error so that 1.96 of it are a 95 % interval with few clusters too.
+
+    ``spread`` maps independent errors of observations to the clusters' influences; Satterthwaite's
+    degrees of freedom of their sum of squares follow from it (Bell & McCaffrey 2002).
+    """
+    gram = spread.T @ spread
+    if not np.trace(gram) > 1e-12:
+        raise EstimationError("as many effects as observations: nothing is left for an error")
+    freedom = float(np.trace(gram) ** 2 / (gram**2).sum())
+    return float(student_t.ppf(0.975, max(freedom, 1.0)) / norm.ppf(0.975))
+
+
 def _dummies(labels: NDArray[np.generic]) -> Array:
     _, position = np.unique(labels, return_inverse=True)
     return np.eye(int(position.max()) + 1)[position]
@@ -210,3 +232,10 @@ def _adjustment(rows: Array) -> Array:
     scale = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
     root: Array = (vectors * scale) @ vectors.T
     return root
+
+
+def _log_ratio(effect: Effect) -> tuple[float, Array]:
+    if effect.control <= 0 or effect.treatment <= 0:
+        raise EstimationError("an elasticity needs positive means in both arms")
+    slope = 0.5 / effect.control + 0.5 / effect.treatment
+    return float(np.log(effect.treatment / effect.control)), slope * effect.influence

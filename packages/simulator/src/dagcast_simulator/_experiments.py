@@ -1,6 +1,8 @@
 """From trials to measured effects: raw cells, estimates, standard errors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from dagcast_core.contract import Arm, Cells, Change, Experiment
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._estimators import (
     Effect,
+    EstimationError,
     difference_in_differences,
     fixed_effects_difference,
     split_ratio,
@@ -24,7 +27,7 @@ TIGHT_HOURS = (7, 8, 9, 16, 17, 18, 19)
 SLACK_HOURS = (10, 11, 12, 13, 14, 15, 20, 21, 22)
 # Latent quantities are measured by the observed quantity that the lever moves them through.
 MEASURED_AS = {"incremental_driver_hours": "driver_hours", "coupon_sessions": "sessions"}
-_COVARIATES = ("precipitation", "cold", "local_event", "holiday")
+_COVARIATES = ("usual", "precipitation", "cold", "local_event", "holiday")
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,57 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
     return tuple(trials)
 
 
+def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
+    """A trial of half as many starts again, for four weeks; run as a replay of the history.
+
+    That many more drivers are nothing that the recorded levers could explain, so within the history it
+    would be noise to every model of driver hours. It is tried on a replay instead.
+    """
+    free = weeks - 3
+    if free < 1:
+        return None
+    return switchback(
+        "supply-switchback",
+        env,
+        regions=[i for i in range(len(env.regions)) if env.open[i, 0] > 0],
+        start=168,
+        hours=168 * min(4, free),
+        control=(),
+        treatment=(Change("driver_hours", "scale", 1.5),),
+        seed=seed,
+    )
+
+
+def measure_supply(
+    env: Environment, trial: Trial, quantities: dict[str, Array], usual: dict[str, Array]
+) -> tuple[Measured, ...]:
+    """Elasticity of ETA to driver hours, in tight and in slack hours of the day.
+
+    Args:
+        env: the world's environment.
+        trial: of ``supply_trial``.
+        quantities: hourly values (region, hour) of the replay over the history.
+        usual: the recorded history.
+    """
+    results = [
+        _if_identified(
+            partial(
+                measure_elasticity,
+                env,
+                (trial,),
+                quantities,
+                f"supply-eta-{label}",
+                "driver_hours",
+                "eta",
+                local_hours=hours,
+                usual=usual,
+            )
+        )
+        for label, hours in (("tight", TIGHT_HOURS), ("slack", SLACK_HOURS))
+    ]
+    return tuple(item for item in results if item is not None)
+
+
 def measure_scheduled(
     env: Environment,
     trials: tuple[Trial, ...],
@@ -124,6 +178,8 @@ def measure_scheduled(
 ) -> tuple[Measured, ...]:
     """The default set: what every trial of the schedule says, from the history's own cells.
 
+    Trials too small to identify their effect are left out.
+
     Args:
         env: the world's environment.
         trials: of ``scheduled_trials``.
@@ -131,41 +187,31 @@ def measure_scheduled(
         arms: sessions and rides of the fare split by region, hour and arm, if there was one.
     """
     by_name = {trial.name: trial for trial in trials}
-    results = []
-    for kind in INCENTIVES:
-        trial = by_name.get(f"{kind}-switchback")
-        if trial is not None:
-            results.append(
-                measure(env, (trial,), quantities, f"{kind}-hours", "incremental_driver_hours")
-            )
-    pause = by_name.get("bonus-pause")
-    if pause is not None:
-        results.append(measure(env, (pause,), quantities, "bonus-pause-hours", "driver_hours"))
-        results.append(measure(env, (pause,), quantities, "bonus-pause-rides", "rides"))
-    supply = [
-        by_name[f"{kind}-switchback"]
-        for kind in ("guarantee", "streak")
-        if f"{kind}-switchback" in by_name
+    links = [
+        (f"{kind}-switchback", f"{kind}-hours", "incremental_driver_hours") for kind in INCENTIVES
     ]
-    if supply and len({t.start for t in supply}) == len(supply):
-        for label, hours in (("tight", TIGHT_HOURS), ("slack", SLACK_HOURS)):
-            results.append(
-                measure_elasticity(
-                    env,
-                    tuple(supply),
-                    quantities,
-                    f"supply-eta-{label}",
-                    "driver_hours",
-                    "eta",
-                    local_hours=hours,
-                )
-            )
-    if "coupon-switchback" in by_name:
-        trial = by_name["coupon-switchback"]
-        results.append(measure(env, (trial,), quantities, "coupon-sessions", "sessions"))
+    links += [
+        ("bonus-pause", "bonus-pause-hours", "driver_hours"),
+        ("bonus-pause", "bonus-pause-rides", "rides"),
+        ("coupon-switchback", "coupon-sessions", "sessions"),
+    ]
+    results = [
+        _if_identified(partial(measure, env, (by_name[trial],), quantities, name, outcome))
+        for trial, name, outcome in links
+        if trial in by_name
+    ]
     if "fare-split" in by_name and arms is not None:
-        results.append(measure_split(env, by_name["fare-split"], arms, "fare-conversion"))
-    return tuple(results)
+        split = by_name["fare-split"]
+        results.append(_if_identified(partial(measure_split, env, split, arms, "fare-conversion")))
+    return tuple(item for item in results if item is not None)
+
+
+def _if_identified(measured: Callable[[], Measured]) -> Measured | None:
+    # A trial in a world of one region or few weeks may be too small to say anything.
+    try:
+        return measured()
+    except EstimationError:
+        return None
 
 
 def measure(
@@ -177,6 +223,7 @@ def measure(
     *,
     scale: str = "absolute",
     local_hours: tuple[int, ...] = (),
+    usual: dict[str, Array] | None = None,
 ) -> Measured:
     """The effect of a switchback or geo trial on one outcome.
 
@@ -188,9 +235,10 @@ def measure(
         outcome: quantity.
         scale: ``absolute`` or ``ratio``.
         local_hours: hours of day that count; all if empty.
+        usual: the recorded history, where ``quantities`` are of a replay.
     """
     (trial,) = trials
-    effect, cells = _effect(env, trials, quantities, outcome, local_hours)
+    effect, cells = _effect(env, trials, quantities, outcome, local_hours, usual)
     estimate, error = effect.estimate, effect.standard_error
     if scale == "ratio":
         estimate = effect.treatment / effect.control - 1
@@ -225,36 +273,30 @@ def measure_elasticity(
     outcome: str,
     *,
     local_hours: tuple[int, ...] = (),
+    usual: dict[str, Array] | None = None,
 ) -> Measured:
     """Elasticity of an outcome to a quantity that the trials' own lever moved (Wald).
 
     Valid where the trial's lever reaches the outcome through ``lever`` alone, as bonuses reach
     ETA through driver hours.
     """
-    # Logs by hour, because a bonus moves the hours of a day by different shares.
-    logs = {
-        name: np.log(np.where(quantities[name] > 0, quantities[name], np.nan))
-        for name in (lever, outcome)
-    }
-    moved, _ = _effect(env, trials, logs, lever, local_hours)
-    followed, cells = _effect(env, trials, logs, outcome, local_hours)
+    moved, _ = _effect(env, trials, quantities, lever, local_hours, usual)
+    followed, cells = _effect(env, trials, quantities, outcome, local_hours, usual)
     estimate, error = wald_elasticity(followed, moved)
-    # Recorded cells are a mixture of both arms: the arms lie on either side of the record.
-    half = float(np.exp(moved.estimate / 2))
     experiment = Experiment(
         name=name,
         levers=(lever,),
         outcome=outcome,
         design="switchback",
         cells=_span(env, trials, local_hours),
-        control=Arm("control", (Change(lever, "scale", 1 / half),)),
-        treatment=Arm("treatment", (Change(lever, "scale", half),)),
+        control=Arm("control"),
+        treatment=Arm("treatment", (Change(lever, "scale", moved.treatment / moved.control),)),
         estimate=estimate,
         standard_error=error,
         scale="elasticity",
         provenance=(
-            f"simulated trials {', '.join(t.name for t in trials)}: Wald ratio of two switchback "
-            f"effects, delta method over {followed.clusters} clusters"
+            f"simulated trials {', '.join(t.name for t in trials)} on a replay of the history: "
+            f"Wald ratio of two switchback effects, delta method, {followed.clusters} clusters"
         ),
     )
     return Measured(experiment, cells, followed.clusters)
@@ -311,12 +353,20 @@ def _effect(
     quantities: dict[str, Array],
     outcome: str,
     local_hours: tuple[int, ...],
+    usual: dict[str, Array] | None,
 ) -> tuple[Effect, pd.DataFrame]:
     values = quantities[MEASURED_AS.get(outcome, outcome)]
     if trials[0].design == "geo":
         return _geo_effect(env, trials[0], values, outcome, local_hours)
+    record = (quantities if usual is None else usual)[MEASURED_AS.get(outcome, outcome)]
     cells = pd.concat(
-        [_cells(env, trial, values, outcome, local_hours) for trial in trials], ignore_index=True
+        [
+            _cells(env, trial, values, outcome, local_hours).assign(
+                usual=_usual(env, trial, record)
+            )
+            for trial in trials
+        ],
+        ignore_index=True,
     )
     used = cells[cells["used"] & cells[outcome].notna()]
     keys = ["trial", "region", "window"]
@@ -333,18 +383,45 @@ def _effect(
         .reset_index()
     )
     date = windows["trial"] + windows["window"].astype(str)
-    covariates = windows[list(_COVARIATES)].to_numpy()
+    groups = [windows["trial"] + windows["region"]]
+    # Where all regions switch together, date effects would take the treatment with them.
+    if (windows.groupby(date)["treated"].nunique() > 1).sum() > 1:
+        groups.append(date)
+    # A few windows carry no regression on many covariates.
+    names = _COVARIATES if len(windows) >= 40 else _COVARIATES[: int(len(windows) >= 12)]
+    covariates = windows[list(names)].to_numpy()
     spread = covariates.std(axis=0)
     effect = fixed_effects_difference(
         windows[outcome],
         windows["treated"].astype(float),
-        groups=(windows["trial"] + windows["region"], date),
+        groups=tuple(groups),
         covariates=covariates[:, spread > 0] / spread[spread > 0],
         clusters=windows["cluster"].astype(str)
         + windows["trial"]
         + (windows["window"] // 2).astype(str),
     )
     return effect, cells
+
+
+def _usual(env: Environment, trial: Trial, record: Array) -> Array:
+    """What was usual in each cell: mean of the region's hour of week outside the trial.
+
+    As a covariate it takes out what hours and regions differ by (CUPED, Deng et al. 2013,
+    doi:10.1145/2433396.2433413). Weeks outside the trial know nothing of its arms.
+    """
+    count = record.shape[1]
+    outside = np.ones(count, dtype=bool)
+    outside[trial.start : trial.start + trial.hours] = False
+    result = []
+    for r in trial.regions:
+        how, values = env.hour_of_week[r, :count], record[r]
+        kept = outside & np.isfinite(values)
+        seen = np.bincount(how[kept], minlength=168)
+        total = np.bincount(how[kept], values[kept], minlength=168)
+        mean = total.sum() / max(seen.sum(), 1)
+        profile = np.where(seen > 0, total / np.maximum(seen, 1), mean)
+        result.append(profile[env.hour_of_week[r, trial.start : trial.start + trial.hours]])
+    return np.concatenate(result)
 
 
 def _cells(

@@ -48,7 +48,7 @@ class Scenario:
 
     # Demand
     sessions_per_hour: float = _p(
-        90.0, "session/h", "mean of a typical region", _CALIBRATED, 1.0, 5000.0
+        80.0, "session/h", "mean of a typical region", _CALIBRATED, 1.0, 5000.0
     )
     size_spread: float = _p(0.30, "1", "sd of log size between regions", low=0, high=2)
     trend: float = _p(0.004, "1/week", "mean growth of sessions", low=-0.1, high=0.1)
@@ -170,13 +170,9 @@ class Scenario:
     )
     stint: float = _p(2.4, "h", "mean time online", low=0.3, high=12)
     fatigue: float = _p(
-        3.5,
-        "h",
-        "driving of late (half-life 8 h) that halves the wish to start",
-        _ASSUMED,
-        0.2,
-        100,
+        3.0, "h", "driving of late that halves the wish to start", low=0.2, high=100
     )
+    fatigue_half_life: float = _p(4.0, "h", "half-life of that memory", low=0.5, high=100)
     earnings_elasticity: float = _p(
         0.35,
         "1",

@@ -76,13 +76,15 @@ def switchback(
     control: tuple[Change, ...],
     treatment: tuple[Change, ...],
     seed: int,
-    window: int = 24,
+    window: int = 28,
     washout: int = 8,
     border_clusters: bool = False,
 ) -> Trial:
     """A switchback: each region is treated in a random half of the windows.
 
-    Two successive windows form a pair with one of each arm, so both see the same trend.
+    Two successive windows form a pair with one of each arm, so both see the same trend. Windows of
+    28 hours begin at another hour of the day each time and six of them fill a week, so the washout
+    leaves out every hour of the day equally often; with 24 hours it would always cost the evening.
 
     Args:
         name: of the trial; also seeds its randomisation.
@@ -256,11 +258,13 @@ def apply_change(levers: Levers, change: Change, cells: NDArray[np.bool_]) -> Le
         else:
             scale, add = (np.where(cells, x * change.value, x) for x in (scale, add))
         return levers.replace(prime_scale=scale, prime_add=add)
+    if change.quantity == "driver_hours" and change.how == "scale":
+        return levers.replace(starts=np.where(cells, levers.starts * change.value, levers.starts))
     if change.quantity == "sessions" and change.how == "scale":
         return levers.replace(demand=np.where(cells, levers.demand * change.value, levers.demand))
     raise TrialError(
         f"this market cannot {change.how} {change.quantity!r}; it can change incentive_spend, "
-        "coupon_spend, base_fare, prime_time, driver_hours, and scale sessions."
+        "coupon_spend, base_fare, prime_time, and scale driver_hours and sessions."
     )
 
 

@@ -16,7 +16,14 @@ from dagcast_core.contract import Experiment
 from dagcast_simulator._engine import Engine, Run, State
 from dagcast_simulator._environment import make_environment
 from dagcast_simulator._events import EventLog, Planted, known_by, write_table
-from dagcast_simulator._experiments import Measured, measure, measure_scheduled, scheduled_trials
+from dagcast_simulator._experiments import (
+    Measured,
+    measure,
+    measure_scheduled,
+    measure_supply,
+    scheduled_trials,
+    supply_trial,
+)
 from dagcast_simulator._hourly import hourly, hourly_frame
 from dagcast_simulator._levers import INCENTIVES, Levers
 from dagcast_simulator._operator import operator_levers
@@ -116,7 +123,12 @@ class MarketWorld:
             return ()
         splits = [trial for trial in self.trials if trial.design == "user_split"]
         arms = pd.concat([self._split_arms(trial) for trial in splits]) if splits else None
-        return measure_scheduled(self.environment, self.trials, self._quantities(), arms)
+        measured = measure_scheduled(self.environment, self.trials, self._quantities(), arms)
+        supply = supply_trial(self.environment, self.weeks, self.seed)
+        if supply is None:
+            return measured
+        replay = self._replayed(supply)
+        return (*measured, *measure_supply(self.environment, supply, replay, self._quantities()))
 
     def run(
         self,
@@ -147,21 +159,15 @@ class MarketWorld:
                 f"trial {trial.name!r} ({trial.design}, hours {trial.start} to {end}) cannot be "
                 f"replayed: expected a switchback or geo trial within {168 * self.weeks} hours."
             )
-        levers = apply_trial(self.levers, trial)
-        first = max(0, trial.start - (trial.hours if trial.design == "geo" else 0)) // 168 * 168
-        part = self._replay(levers, first, end - first)
-        shape = (len(self.regions), 168 * self.weeks)
-        whole = {key: np.full(shape, np.nan) for key in part}
-        for key, values in part.items():
-            whole[key][:, first:end] = values
         return measure(
             self.environment,
             (trial,),
-            whole,
+            self._replayed(trial),
             name or trial.name,
             outcome,
             scale=scale,
             local_hours=local_hours,
+            usual=self._quantities(),
         )
 
     def write_events(self, folder: str | Path) -> dict[str, int]:
@@ -337,6 +343,18 @@ class MarketWorld:
         skip = first - 168 * week
         run = self._engine.run(levers, self._state_at(week), skip + hours)
         return {name: values[:, skip:] for name, values in hourly(run, levers).items()}
+
+    def _replayed(self, trial: Trial) -> dict[str, Array]:
+        """Hourly history with the trial in it; NaN outside the hours that its analysis needs."""
+        levers = apply_trial(self.levers, trial)
+        first = max(0, trial.start - (trial.hours if trial.design == "geo" else 0)) // 168 * 168
+        end = trial.start + trial.hours
+        part = self._replay(levers, first, end - first)
+        shape = (len(self.regions), 168 * self.weeks)
+        whole = {key: np.full(shape, np.nan) for key in part}
+        for key, values in part.items():
+            whole[key][:, first:end] = values
+        return whole
 
     def _split_arms(self, trial: Trial) -> pd.DataFrame:
         parts = []

@@ -17,10 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 from dagcast_core.decide._separable import project
 from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
-from torch import Tensor
 
 HOURS_PER_DAY = 24
 
@@ -73,7 +74,13 @@ class Market:
 
 
 def make_market(
-    types: int, regions: int, hours: int, seed: int, leak: float = 0.0, exponent: float = 1.0, drift: float = 0.0
+    types: int,
+    regions: int,
+    hours: int,
+    seed: int,
+    leak: float = 0.0,
+    exponent: float = 1.0,
+    drift: float = 0.0,
 ) -> Market:
     """Draw a market; ``drift`` perturbs the response parameters by that relative standard deviation."""
     g = torch.Generator().manual_seed(seed)
@@ -106,21 +113,29 @@ def make_market(
     )  # fmt: skip
 
 
-def benchmark_problem(market: Market, case: str, seed: int = 0, limits_from: SmoothProblem | None = None) -> SmoothProblem:
+def benchmark_problem(
+    market: Market, case: str, seed: int = 0, limits_from: SmoothProblem | None = None
+) -> SmoothProblem:
     """The decision problem of ``case`` "A", "B" or "C" on ``market``; limits may be those of another problem."""
     linear, by_region = _linear_set(market, seed)
-    probes = torch.zeros(market.types, market.types, market.regions * market.hours, dtype=torch.bool)
+    probes = torch.zeros(
+        market.types, market.types, market.regions * market.hours, dtype=torch.bool
+    )
     for k in range(market.types):
         probes[k, k] = True
     probes = probes.view(market.types, -1)
     concave = market.exponent == 1.0
     if case == "A":
-        return SmoothProblem(lambda x: _only_rides(market, x), linear, probes=probes, concave=concave)
+        return SmoothProblem(
+            lambda x: _only_rides(market, x), linear, probes=probes, concave=concave
+        )
     if limits_from is not None:
         linear, rows = limits_from.linear, limits_from.rows
     else:
         linear, rows = _limits(market, linear, by_region, case, seed)
-    return SmoothProblem(lambda x: _all_outcomes(market, x), linear, rows, probes=probes, concave=concave)
+    return SmoothProblem(
+        lambda x: _all_outcomes(market, x), linear, rows, probes=probes, concave=concave
+    )
 
 
 def _only_rides(market: Market, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,8 +187,12 @@ def _limits(
     witness = 0.97 * witness
     _, eta, prime, profit = market.outcomes(witness)
     slack = 1.0 + 0.01 * torch.rand(2 * market.regions, generator=g, dtype=torch.float64)
-    limit = torch.cat([eta * slack[: market.regions], prime * slack[market.regions :], profit.reshape(1)])
-    sign = torch.cat([torch.ones(2 * market.regions, dtype=torch.float64), -torch.ones(1, dtype=torch.float64)])
+    limit = torch.cat(
+        [eta * slack[: market.regions], prime * slack[market.regions :], profit.reshape(1)]
+    )
+    sign = torch.cat(
+        [torch.ones(2 * market.regions, dtype=torch.float64), -torch.ones(1, dtype=torch.float64)]
+    )
     regions = market.regions
     families: list[RowFamily] = []
     if market.leak == 0.0:

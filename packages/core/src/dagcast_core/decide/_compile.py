@@ -14,9 +14,8 @@ from dagcast_core.contract import Weighted
 from dagcast_core.decide._declare import Budget, DecisionError, Fixed, OutcomeLimit, Ramp
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 from dagcast_core.decide._problem import DecisionProblem, budget_unit, outcome_unit
-from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
+from dagcast_core.decide._smooth import OutcomeRows, SmoothProblem
 from dagcast_core.decide._space import (
-    Space,
     group_numbers,
     label_text,
     limit_values,
@@ -73,7 +72,9 @@ class Compiled:
         self.problem = problem
         self.space = problem.space()
         self.context = {
-            name: tensor for name, tensor in problem.context.items() if name not in self.space.slices
+            name: tensor
+            for name, tensor in problem.context.items()
+            if name not in self.space.slices
         }
         self.models: Sequence[Model] = models or (problem.model,)
         self.limits = [c for c in problem.constraints if isinstance(c, OutcomeLimit)]
@@ -152,9 +153,14 @@ class Compiled:
         upper = torch.full((space.size,), float("inf"), dtype=torch.float64)
         for lever in problem.levers:
             part = space.slices[lever.name]
-            for target, value, what in ((lower, lever.lower, "lower"), (upper, lever.upper, "upper")):
+            for target, value, what in (
+                (lower, lever.lower, "lower"),
+                (upper, lever.upper, "upper"),
+            ):
                 if isinstance(value, IndexTensor):
-                    target[part] = space.values_like(value, lever.name, f"{what} bounds").reshape(-1)
+                    target[part] = space.values_like(value, lever.name, f"{what} bounds").reshape(
+                        -1
+                    )
                 else:
                     target[part] = float(value)
         layers: list[RowLayer] = []
@@ -257,8 +263,12 @@ class Compiled:
                 continue
             value = before[..., back]
             seen = torch.isfinite(value)
-            low[..., t] = torch.where(seen, torch.maximum(low[..., t], value - ramp.limit), low[..., t])
-            high[..., t] = torch.where(seen, torch.minimum(high[..., t], value + ramp.limit), high[..., t])
+            low[..., t] = torch.where(
+                seen, torch.maximum(low[..., t], value - ramp.limit), low[..., t]
+            )
+            high[..., t] = torch.where(
+                seen, torch.minimum(high[..., t], value + ramp.limit), high[..., t]
+            )
 
     def _shape_of(self, limit: OutcomeLimit) -> IndexTensor:
         """A tensor with the dims and labels of a limited quantity, from one forecast at zero."""
@@ -305,7 +315,9 @@ class Compiled:
                     continue
                 numbers, labels = group_numbers(template, by, name)
                 ours = torch.tensor([known.get(label_text(label), -1) for label in labels])[numbers]
-                group[self.space.slices[name]] = torch.where(ours >= 0, ours + start, ours).reshape(-1)
+                group[self.space.slices[name]] = torch.where(ours >= 0, ours + start, ours).reshape(
+                    -1
+                )
             out.append((rows, group))
             start += count
         return out
@@ -315,7 +327,9 @@ class Compiled:
         masks = []
         for name, template in self.space.templates.items():
             quantity = self.problem.quantity(name)
-            apart = [dim.name for dim in quantity.dims if dim.kind == "label" and dim.name != "region"]
+            apart = [
+                dim.name for dim in quantity.dims if dim.kind == "label" and dim.name != "region"
+            ]
             numbers, labels = group_numbers(template, tuple(apart), name)
             for k in range(len(labels)):
                 mask = torch.zeros(self.space.size, dtype=torch.bool)

@@ -49,5 +49,7 @@ def secant_update(metric: Tensor, step: Tensor, change: Tensor, size: Tensor) ->
     """
     usable = step.abs() > 1e-9 * size
     ratio = change / torch.where(usable, step, torch.ones_like(step))
-    bounded = torch.minimum(torch.maximum(ratio, metric / _LARGEST_CHANGE), metric * _LARGEST_CHANGE)
+    bounded = torch.minimum(
+        torch.maximum(ratio, metric / _LARGEST_CHANGE), metric * _LARGEST_CHANGE
+    )
     return torch.where(usable, torch.sqrt(metric * bounded), metric)

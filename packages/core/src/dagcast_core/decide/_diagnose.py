@@ -87,7 +87,9 @@ def _first_bad(compiled: Compiled, x: torch.Tensor, what: str) -> tuple[str, str
     for name, tensor in outputs.items():
         if not tensor.tensor.requires_grad:
             continue
-        (gradient,) = torch.autograd.grad(tensor.tensor.sum(), leaf, retain_graph=True, allow_unused=True)
+        (gradient,) = torch.autograd.grad(
+            tensor.tensor.sum(), leaf, retain_graph=True, allow_unused=True
+        )
         if gradient is not None and not bool(torch.isfinite(gradient).all()):
             cell = int(torch.nonzero(~torch.isfinite(gradient))[0])
             return str(producer.get(name, model.contract.model)), name, compiled.space.where(cell)

@@ -119,7 +119,9 @@ class LinearSet:
         )
         for layer in self.budgets:
             spent = layer.sums(x)
-            worst = max(worst, float(((spent - layer.limit) / layer.limit.abs().clamp(min=1e-300)).max()))
+            worst = max(
+                worst, float(((spent - layer.limit) / layer.limit.abs().clamp(min=1e-300)).max())
+            )
         if self.chains is not None:
             order, limit = self.chains.order, self.chains.limit
             both = (order[:, 1:] >= 0) & (order[:, :-1] >= 0)
@@ -145,6 +147,8 @@ class LinearSet:
             room = layer.limit - layer.sums(self.lower)
             bound = torch.full_like(reach, float("inf"))
             group = layer.group[inside]
-            bound[inside] = self.lower[inside] + room[group].clamp(min=0) / layer.coefficient[inside]
+            bound[inside] = (
+                self.lower[inside] + room[group].clamp(min=0) / layer.coefficient[inside]
+            )
             reach = torch.minimum(reach, bound)
         return torch.maximum(reach, self.lower)

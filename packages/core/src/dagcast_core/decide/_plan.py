@@ -11,7 +11,7 @@ from typing import Any, Literal, final
 
 from dagcast_core.decide._declare import DecisionError
 from dagcast_core.decide._sqp import Status
-from dagcast_core.tensor import IndexTensor, Panel
+from dagcast_core.tensor import Panel
 
 __all__ = ["Plan", "Sensitivity", "ShadowPrice"]
 
@@ -138,7 +138,9 @@ class Plan:
         """
         target = Path(folder)
         if target.exists() and any(target.iterdir()):
-            raise DecisionError(f"cannot save the plan: {target.name!r} is not empty. Give a new folder.")
+            raise DecisionError(
+                f"cannot save the plan: {target.name!r} is not empty. Give a new folder."
+            )
         target.mkdir(parents=True, exist_ok=True)
         for name in _PANELS:
             panel: Panel = getattr(self, name)
@@ -204,5 +206,3 @@ class Plan:
                 return price
         known = [f"{p.name} {p.label}".strip() for p in self.shadow_prices]
         raise DecisionError(f"no limit on {name!r} {label!r}; the plan has {', '.join(known[:8])}.")
-
-

@@ -209,7 +209,9 @@ def _check_outcome(
                 f"know. {closest(limit.reduce.by, known)}"
             )
     elif limit.reduce not in ("mean", "sum"):
-        raise DecisionError(f"{what} has reduce {limit.reduce!r}; write 'mean', 'sum' or Weighted(name).")
+        raise DecisionError(
+            f"{what} has reduce {limit.reduce!r}; write 'mean', 'sum' or Weighted(name)."
+        )
     _check_unit(limit.unit, outcome_unit(quantity, limit), what)
     if limit.quantity not in reached:
         raise DecisionError(
@@ -230,7 +232,9 @@ def outcome_unit(quantity: Quantity, limit: OutcomeLimit) -> str:
 def budget_unit(quantity: Quantity, budget: Budget) -> str:
     """Unit in which a budget is stated."""
     time = quantity.time_dim
-    return summed_unit(quantity.unit) if time is None or time.name not in budget.by else quantity.unit
+    return (
+        summed_unit(quantity.unit) if time is None or time.name not in budget.by else quantity.unit
+    )
 
 
 def _check_linear(problem: DecisionProblem, item: Budget | Ramp | Fixed, levers: list[str]) -> None:

@@ -45,7 +45,9 @@ def shadow_prices(
     ):
         for k, name in enumerate(names):
             price = sense * float(prices[k])
-            records.append(_record(name, float(values[k]), price, unit, compiled.problem.objective.name))
+            records.append(
+                _record(name, float(values[k]), price, unit, compiled.problem.objective.name)
+            )
     return tuple(records)
 
 
@@ -134,20 +136,26 @@ def sensitivities(
         if gradient is None:
             continue
         cells[name] = tensor.with_tensor(sense * gradient)
-        _append(records, name, 0.01 * sense * float((gradient * tensor.tensor.detach()).sum()), unit, compiled)
+        _append(
+            records,
+            name,
+            0.01 * sense * float((gradient * tensor.tensor.detach()).sum()),
+            unit,
+            compiled,
+        )
     for name, gradient in zip(factors, gradients[len(inputs) :], strict=True):
         if gradient is not None and name not in compiled.problem.objective.weights:
             _append(records, name, 0.01 * sense * float(gradient), unit, compiled)
     return tuple(sorted(records, key=lambda item: -abs(item.effect))), Panel(cells)
 
 
-def _append(records: list[Sensitivity], name: str, effect: float, unit: str, compiled: Compiled) -> None:
+def _append(
+    records: list[Sensitivity], name: str, effect: float, unit: str, compiled: Compiled
+) -> None:
     if effect == 0.0:
         return
     verb = "raises" if effect > 0 else "lowers"
-    words = (
-        f"1 % more {name} {verb} the best {compiled.problem.objective.name} by {abs(effect):.4g} {unit}."
-    )
+    words = f"1 % more {name} {verb} the best {compiled.problem.objective.name} by {abs(effect):.4g} {unit}."
     records.append(Sensitivity(name, effect, unit, words))
 
 
@@ -182,5 +190,3 @@ def _scaled_run(
         shift = torch.zeros_like(ones) if own is None else own.shift.values(*like.dims)
         residuals[name] = Residual(like.with_tensor(ratio), like.with_tensor(shift * factor))
     return model.propagate(known, residuals=residuals)
-
-

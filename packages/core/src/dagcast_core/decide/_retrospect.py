@@ -30,9 +30,9 @@ from dagcast_core.decide._declare import DecisionError
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._reading import objective_unit
-from dagcast_core.decide._solve import solve
-from dagcast_core.decide._sqp import Options
-from dagcast_core.model import ModelCollection
+from dagcast_core.decide._solve import search, solve
+from dagcast_core.decide._sqp import Options, WarmStart
+from dagcast_core.model import ModelCollection, Residual
 from dagcast_core.tensor import IndexTensor, Panel
 
 __all__ = ["Retrospective", "Share", "retrospect", "shapley_values"]
@@ -81,6 +81,7 @@ class Retrospective:
             decisions; residuals bounded away from their range show here.
         unit: of the objective.
         solves: number of plans solved.
+        coalitions: ex-post objective of the plan by the members that knew the future.
     """
 
     regret: float
@@ -139,7 +140,7 @@ def retrospect(
             f"nothing that {model.contract.model} forecasts is in the actuals: they hold "
             f"{', '.join(map(repr, list(actuals)[:6]))}."
         )
-    options = options or Options(gap=1e-6)
+    options = options or Options(gap=1e-5)
     names = tuple(members if members is not None else model.members)
     levers = {lever.name for lever in problem.levers}
     compiled = Compiled(problem)
@@ -150,9 +151,13 @@ def retrospect(
         if name in actuals and name not in levers and name not in outputs
     }
     changed = {
-        name: tensor for name, tensor in true_inputs.items() if _differs(tensor, problem.context[name])
+        name: tensor
+        for name, tensor in true_inputs.items()
+        if _differs(tensor, problem.context[name])
     }
-    truth = problem.context.assign({name: _like(tensor, problem.context[name]) for name, tensor in changed.items()})
+    truth = problem.context.assign(
+        {name: _like(tensor, problem.context[name]) for name, tensor in changed.items()}
+    )
     observed = truth.assign({**compiled.space.panel(x_executed)})
     observed = observed.assign({q: actuals[q] for q in outputs if q in actuals})
     residuals = dict(model.residuals(observed))
@@ -163,23 +168,30 @@ def retrospect(
     judge = Compiled(ex_post_problem)
     ex_post = solve(ex_post_problem, planned, options=options)
     value = _Judge(judge, ex_post)
-    known: dict[frozenset[str], tuple[float, Plan]] = {
-        frozenset(players): (value(judge.space.flat(ex_post.decisions)), ex_post)
+    if planned is None:
+        planned = solve(problem, ex_post, options=options)
+    # A member that foresaw everything changes no coalition.
+    silent = {name for name in names if not _matters(residuals, owned[name])}
+    everyone = frozenset(players) - silent
+    known = {
+        everyone: value(judge.space.flat(ex_post.decisions)),
+        frozenset(): value(judge.space.flat(planned.decisions)),
     }
+    x_best = judge.space.flat(ex_post.decisions)
+    multipliers = torch.tensor(ex_post.multipliers, dtype=torch.float64)
 
     def coalition(members_in: frozenset[str]) -> float:
-        if members_in not in known:
-            quantities = set().union(*(owned[name] for name in members_in if name in owned))
+        key = members_in - silent
+        if key not in known:
+            quantities = set().union(*(owned[name] for name in key if name in owned))
             part = replace(
                 problem,
-                context=truth if EXOGENOUS in members_in else problem.context,
+                context=truth if EXOGENOUS in key else problem.context,
                 residuals={q: r for q, r in residuals.items() if q in quantities},
             )
-            plan = planned if not members_in and planned is not None else None
-            if plan is None:
-                plan = solve(part, ex_post, options=options)
-            known[members_in] = (value(judge.space.flat(plan.decisions)), plan)
-        return known[members_in][0]
+            solution, _, _ = search(Compiled(part), WarmStart(x_best, multipliers), options)
+            known[key] = value(solution.x)
+        return known[key]
 
     best = coalition(frozenset(players))
     from_forecast = coalition(frozenset())
@@ -204,18 +216,22 @@ def retrospect(
         execution_gap=from_forecast - happened,
         attribution=attribution,
         ex_post=ex_post,
-        planned=known[frozenset()][1],
+        planned=planned,
         violation=value.violation(x_executed),
         priced=value.price(x_executed),
         decision_difference=Panel(
             judge.space.panel(judge.space.flat(ex_post.decisions) - x_executed)
         ),
         forecast_difference=Panel({q: after[q] - before[q] for q in after}),
-        forecast_error=Panel({q: _minus(actuals[q], foreseen[q]) for q in foreseen if q in actuals}),
-        replay_error=max((_mismatch(before[q], actuals[q]) for q in before if q in actuals), default=0.0),
+        forecast_error=Panel(
+            {q: _minus(actuals[q], foreseen[q]) for q in foreseen if q in actuals}
+        ),
+        replay_error=max(
+            (_mismatch(before[q], actuals[q]) for q in before if q in actuals), default=0.0
+        ),
         unit=unit,
         solves=len(known),
-        coalitions={tuple(sorted(names_in)): pair[0] for names_in, pair in known.items()},
+        coalitions={tuple(sorted(names_in)): worth for names_in, worth in known.items()},
     )
 
 
@@ -267,6 +283,16 @@ def shapley_values(
     return out
 
 
+def _matters(residuals: Mapping[str, Residual], quantities: set[str]) -> bool:
+    """Whether any residual of these quantities changes a prediction by more than rounding."""
+    for name in quantities & set(residuals):
+        residual = residuals[name]
+        size = float(residual.shift.tensor.abs().max())
+        if bool(((residual.ratio.tensor - 1.0).abs() > 1e-12).any()) or size > 1e-12:
+            return True
+    return False
+
+
 class _Judge:
     """Ex-post objective of decisions; what breaks a limit ex post is priced by the ex-post multipliers."""
 
@@ -275,7 +301,9 @@ class _Judge:
         self.sign = 1.0 if compiled.problem.objective.sense == "max" else -1.0
         rows = len(compiled.outcomes)
         prices = [p.price for p in ex_post.shadow_prices if p.kind == "outcome"]
-        self.prices = self.sign * torch.tensor(prices, dtype=torch.float64) if rows else torch.zeros(0)
+        self.prices = (
+            self.sign * torch.tensor(prices, dtype=torch.float64) if rows else torch.zeros(0)
+        )
 
     def __call__(self, x: Tensor) -> float:
         """Objective less the price of violations, larger is better."""

@@ -21,7 +21,7 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from dagcast_core.decide._kernels import box_pass, chain_pass, tighten_chains
-from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
+from dagcast_core.decide._linear import Chains, LinearSet
 
 __all__ = ["Projection", "SeparableProgramme", "SeparableSolution", "project"]
 
@@ -85,7 +85,9 @@ class SeparableProgramme:
         if chains is None:
             order = np.argsort(pattern, kind="stable")
             self._order = order
-            self._block_start = np.searchsorted(pattern[order], np.arange(pattern_rows.shape[0] + 1))
+            self._block_start = np.searchsorted(
+                pattern[order], np.arange(pattern_rows.shape[0] + 1)
+            )
             count = pattern_rows.shape[0]
             self._gram = np.zeros((count, self.layers, self.layers))
             rows = np.broadcast_to(pattern_rows[:, :, None], self._gram.shape)
@@ -122,7 +124,9 @@ class SeparableProgramme:
         padded[order.shape[0] :, 0] = alone
         padded = padded[by_block]
         self._order = padded[padded >= 0]
-        self._block_chain = np.searchsorted(chain_block[by_block], np.arange(blocks + 1)).astype(np.int64)
+        self._block_chain = np.searchsorted(chain_block[by_block], np.arange(blocks + 1)).astype(
+            np.int64
+        )
         self._limit = np.zeros(self.cells)
         self._limit[order[valid]] = chains.limit.numpy()[valid]
         self._longest = int(length.max())
@@ -192,7 +196,9 @@ class SeparableProgramme:
     def _newton_step(self, free: np.ndarray, slope: np.ndarray, damping: np.ndarray) -> np.ndarray:
         """Solve (H + damping) step = slope on the free rows; 0 elsewhere."""
         data = np.bincount(
-            self._gram_entry, self._gram.reshape(-1)[self._gram_kept], minlength=self._hessian_row.size
+            self._gram_entry,
+            self._gram.reshape(-1)[self._gram_kept],
+            minlength=self._hessian_row.size,
         )
         data[self._hessian_diagonal] += damping
         step = np.zeros(self.rows)
@@ -208,14 +214,19 @@ class SeparableProgramme:
             matrix = sp.csc_matrix((data[kept], (row, col)), shape=(count, count))
             # A total over all cells is a dense row: an order for A + A' keeps its factors sparse.
             factors = splu(
-                matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+                matrix,
+                permc_spec="MMD_AT_PLUS_A",
+                diag_pivot_thresh=0.0,
+                options={"SymmetricMode": True},
             )
             step[free] = factors.solve(slope[free])
         return step
 
     def _hessian_diagonal_now(self) -> np.ndarray:
         data = np.bincount(
-            self._gram_entry, self._gram.reshape(-1)[self._gram_kept], minlength=self._hessian_row.size
+            self._gram_entry,
+            self._gram.reshape(-1)[self._gram_kept],
+            minlength=self._hessian_row.size,
         )
         return data[self._hessian_diagonal]
 
@@ -335,7 +346,9 @@ def project(
     return Projection(solution.x, solution.multipliers, solution.links)
 
 
-def linear_programme(linear: LinearSet, extra: tuple[Tensor, ...] = (), extra_rows: int = 0) -> SeparableProgramme:
+def linear_programme(
+    linear: LinearSet, extra: tuple[Tensor, ...] = (), extra_rows: int = 0
+) -> SeparableProgramme:
     """Lay out the budgets of ``linear``, followed by ``extra`` layers of outcome rows (numbered from 0)."""
     groups: list[Tensor] = []
     offset = 0
@@ -347,7 +360,9 @@ def linear_programme(linear: LinearSet, extra: tuple[Tensor, ...] = (), extra_ro
         linear.lower, linear.upper, tuple(groups), offset + extra_rows, linear.chains
     )
     for k, layer in enumerate(linear.budgets):
-        programme.set_layer(k, torch.where(layer.group >= 0, layer.coefficient, torch.zeros_like(layer.coefficient)))
+        programme.set_layer(
+            k, torch.where(layer.group >= 0, layer.coefficient, torch.zeros_like(layer.coefficient))
+        )
     return programme
 
 

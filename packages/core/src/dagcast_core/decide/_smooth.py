@@ -186,7 +186,9 @@ class Oracle:
             probes = torch.ones(1, self._x.numel(), dtype=torch.bool)
         diagonal = torch.zeros_like(self._x).detach()
         for k in range(probes.shape[0]):
-            signs = torch.randint(0, 2, probes[k].shape, generator=generator).to(diagonal.dtype) * 2 - 1
+            signs = (
+                torch.randint(0, 2, probes[k].shape, generator=generator).to(diagonal.dtype) * 2 - 1
+            )
             direction = torch.where(probes[k], signs, torch.zeros_like(signs))
             begun = time.perf_counter()
             (product,) = torch.autograd.grad(

@@ -25,10 +25,17 @@ from dagcast_core.decide._reading import (
     shadow_prices,
 )
 from dagcast_core.decide._smooth import NonFiniteError
-from dagcast_core.decide._sqp import Options, Progress, Solution, WarmStart, default_start, solve_smooth
+from dagcast_core.decide._sqp import (
+    Options,
+    Progress,
+    Solution,
+    WarmStart,
+    default_start,
+    solve_smooth,
+)
 from dagcast_core.tensor import IndexTensor, Panel
 
-__all__ = ["solve", "what_if"]
+__all__ = ["search", "solve", "what_if"]
 
 
 def solve(
@@ -59,35 +66,62 @@ def solve(
     options = options or Options(gap=1e-5)
     begun = time.perf_counter()
     compiled = _compiled(problem)
-    try:
-        warm = _warm(compiled, start)
-        solution = solve_smooth(compiled.smooth, options, warm, progress)
-        concavity = _concavity(compiled, solution, options)
-        tried = 1
-        if concavity == "refuted" and solution.status != "interrupted":
-            for point in _other_starts(compiled, starts, options.seed):
-                left = None
-                if options.time_limit is not None:
-                    left = options.time_limit - (time.perf_counter() - begun)
-                    if left <= 0:
-                        break
-                other = solve_smooth(
-                    replace(compiled.smooth, concave=False),
-                    replace(options, time_limit=left),
-                    WarmStart(point),
-                    progress,
-                )
-                tried += 1
-                if _beats(other, solution, options):
-                    solution = other
-    except NonFiniteError as error:
-        raise explain_non_finite(compiled, error) from error
-    except EmptySetError as error:
-        raise explain_empty(compiled, error) from error
+    warm = _warm(compiled, start)
+    solution, concavity, tried = search(compiled, warm, options, starts=starts, progress=progress)
     status, message = _claim(solution, concavity, tried, options)
     return _plan_of(
         compiled, solution, status, message, concavity, options, time.perf_counter() - begun, tried
     )
+
+
+def search(
+    compiled: Compiled,
+    warm: WarmStart | None,
+    options: Options,
+    *,
+    starts: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[Solution, Any, int]:
+    """Solve, and start again elsewhere where the problem turns out not to be concave.
+
+    Args:
+        starts: further starts; with 0 concavity is not tested.
+
+    Returns:
+        The best solution, "declared", "tested", "refuted" or "unknown", and the number of starts.
+
+    Raises:
+        DecisionError: the model is not finite, or the linear limits contradict one another.
+    """
+    begun = time.perf_counter()
+    tried = 1
+    try:
+        solution = solve_smooth(compiled.smooth, options, warm, progress)
+        if starts == 0:
+            return solution, "declared" if compiled.problem.concave else "unknown", tried
+        concavity = _concavity(compiled, solution, options)
+        if concavity != "refuted" or solution.status == "interrupted":
+            return solution, concavity, tried
+        local = replace(compiled.smooth, concave=False)
+        for point in _other_starts(compiled, starts, options.seed):
+            left = None
+            if options.time_limit is not None:
+                left = options.time_limit - (time.perf_counter() - begun)
+                if left <= 0:
+                    break
+            other = solve_smooth(
+                local, replace(options, time_limit=left), WarmStart(point), progress
+            )
+            tried += 1
+            if _beats(other, solution, options):
+                solution = other
+            if other.status == "interrupted":
+                break
+    except NonFiniteError as error:
+        raise explain_non_finite(compiled, error) from error
+    except EmptySetError as error:
+        raise explain_empty(compiled, error) from error
+    return solution, concavity, tried
 
 
 def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | None = None) -> Plan:
@@ -112,12 +146,15 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         raise explain_non_finite(compiled, error) from error
     rows = compiled.smooth.rows
     excess = rows.sign * (outcomes - rows.limit) / rows.scale
-    broken = [str(compiled.outcomes[k]) for k in torch.nonzero(excess > options.violation).flatten()]
+    broken = [
+        str(compiled.outcomes[k]) for k in torch.nonzero(excess > options.violation).flatten()
+    ]
     spent = [layer.sums(x) for layer in compiled.smooth.linear.budgets]
     over = torch.cat(spent) if spent else torch.zeros(0, dtype=x.dtype)
     limit = torch.tensor([name.limit for name in compiled.budgets], dtype=x.dtype)
     broken += [
-        str(compiled.budgets[k]) for k in torch.nonzero(over > limit * (1 + options.violation)).flatten()
+        str(compiled.budgets[k])
+        for k in torch.nonzero(over > limit * (1 + options.violation)).flatten()
     ]
     linear_violation = compiled.smooth.linear.worst_violation(x)
     if linear_violation > options.violation and not broken:
@@ -197,9 +234,7 @@ def _beats(other: Solution, best: Solution, options: Options) -> bool:
     return other.objective > best.objective if ours else other.violation < best.violation
 
 
-def _claim(
-    solution: Solution, concavity: str, tried: int, options: Options
-) -> tuple[Any, str]:
+def _claim(solution: Solution, concavity: str, tried: int, options: Options) -> tuple[Any, str]:
     if solution.status in ("interrupted", "infeasible", "stalled"):
         return solution.status, solution.message
     if solution.message == "flat":
@@ -207,7 +242,10 @@ def _claim(
     gap = solution.certificate.gap
     if concavity == "refuted":
         words = f"best known of {tried} starts" if tried > 1 else "local optimum"
-        return "feasible", f"{words}; the problem is not concave, so no bound on a better plan is proved"
+        return (
+            "feasible",
+            f"{words}; the problem is not concave, so no bound on a better plan is proved",
+        )
     share = f"at most {gap:.1e} of the lift below the optimum"
     basis = "declared concave" if concavity == "declared" else "concave on all points tested"
     if gap <= options.gap:
@@ -229,7 +267,11 @@ def _plan_of(
     if status == "infeasible":
         conflicts = explain_infeasible(compiled, solution, options)
         message = "no plan keeps every limit: " + "; ".join(conflicts)
-    gap = None if concavity in ("refuted", "unknown") else solution.certificate.gap * solution.yardstick
+    gap = (
+        None
+        if concavity in ("refuted", "unknown")
+        else solution.certificate.gap * solution.yardstick
+    )
     assert solution.warm.multipliers is not None
     counts = solution.counter
     more = {
@@ -270,7 +312,9 @@ def _assemble(
     watched = [name for name in ("eta", "prime_time") if name in problem.contract.output_names]
     effects = marginal_effects(compiled, x, tuple(dict.fromkeys([*limited, *watched])))
     records, _ = sensitivities(compiled, x, row_prices)
-    detached = {name: tensor.with_tensor(tensor.tensor.detach()) for name, tensor in forecast.items()}
+    detached = {
+        name: tensor.with_tensor(tensor.tensor.detach()) for name, tensor in forecast.items()
+    }
     return Plan(
         decisions=Panel(compiled.space.panel(x)),
         forecast=Panel(detached),
@@ -297,7 +341,9 @@ def _flags(problem: DecisionProblem, compiled: Compiled) -> Panel:
         if isinstance(item, Fixed):
             template = compiled.space.templates[item.lever]
             wanted = {dim: template.index(dim) for dim in template.dims}
-            values = item.values.double().reindex(**wanted, fill=float("nan")).values(*template.dims)
+            values = (
+                item.values.double().reindex(**wanted, fill=float("nan")).values(*template.dims)
+            )
             known = torch.isfinite(values).double()
             if item.lever in found:
                 known = torch.maximum(known, found[item.lever].tensor)
@@ -313,5 +359,3 @@ def _provenance(options: Options, seconds: float, more: dict[str, Any]) -> dict[
         except importlib.metadata.PackageNotFoundError:
             continue
     return {"options": asdict(options), "seconds": seconds, "versions": versions, **more}
-
-

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dagcast_core.decide._declare import DecisionError, Labels, Limit
-from dagcast_core.tensor import IndexTensor, Panel
+from dagcast_core.tensor import IndexTensor
 
 __all__ = ["Space", "closest", "group_numbers", "label_text", "limit_values", "mask_of"]
 
@@ -23,7 +23,9 @@ def closest(name: object, known: Iterable[object]) -> str:
     near = difflib.get_close_matches(str(name), names, n=1)
     if near:
         return f"Nearest: {near[0]!r}."
-    return f"Known: {', '.join(repr(item) for item in names[:8])}{', ...' if len(names) > 8 else ''}."
+    return (
+        f"Known: {', '.join(repr(item) for item in names[:8])}{', ...' if len(names) > 8 else ''}."
+    )
 
 
 def label_text(label: object) -> str:

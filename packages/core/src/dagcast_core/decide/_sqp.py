@@ -190,7 +190,9 @@ class Solver:
         self.jacobian: list[Tensor] = []
         self.row_unit = torch.ones(self.rows, dtype=torch.float64)
         self.jx = torch.zeros(self.rows, dtype=torch.float64)
-        self.size = typical_size(problem.linear.lower, problem.linear.upper, equal_shares(problem.linear))
+        self.size = typical_size(
+            problem.linear.lower, problem.linear.upper, equal_shares(problem.linear)
+        )
         self.generator = torch.Generator().manual_seed(options.seed)
         self.begun = time.perf_counter()
         self.trace: list[Progress] = []
@@ -210,8 +212,12 @@ class Solver:
         for family, coefficient in zip(self.problem.rows.families, self.jacobian, strict=True):
             index = family.group.clamp(min=0)
             inside = (family.group >= 0).to(gradient.dtype)
-            ours = torch.zeros_like(self.row_unit).index_add_(0, index, coefficient.abs() * self.size)
-            goal = torch.zeros_like(self.row_unit).index_add_(0, index, gradient.abs() * self.size * inside)
+            ours = torch.zeros_like(self.row_unit).index_add_(
+                0, index, coefficient.abs() * self.size
+            )
+            goal = torch.zeros_like(self.row_unit).index_add_(
+                0, index, gradient.abs() * self.size * inside
+            )
             rows = family.rows
             self.row_unit[rows] = torch.where(
                 ours[rows] > 0, goal[rows] / ours[rows].clamp(min=1e-300), self.row_unit[rows]
@@ -234,7 +240,9 @@ class Solver:
 
     # -- the step -----------------------------------------------------------------------------
 
-    def subproblem(self, state: _State, c: Tensor, tolerance: float) -> tuple[Tensor, Tensor, float]:
+    def subproblem(
+        self, state: _State, c: Tensor, tolerance: float
+    ) -> tuple[Tensor, Tensor, float]:
         """Minimise the model over the linear set with rows J (x - x_k) + c <= 0.
 
         Returns:
@@ -269,6 +277,17 @@ class Solver:
             state.x, gradient, state.metric, self.problem.linear, multipliers[: self.budgets],
             self.programme.links, c, multipliers[self.budgets :], lift,
         )  # fmt: skip
+
+    def promised(self, state: _State, target: Tensor, weights: Tensor) -> float:
+        """Decrease of the merit function that the quadratic model promises at ``target``."""
+        assert state.gradient is not None and state.metric is not None
+        step = target - state.x
+        linearised = state.c + self.rows_times(step)
+        return (
+            -float((state.gradient * step).sum())
+            - 0.5 * float((state.metric * state.boost * step * step).sum())
+            + float((weights * (state.c.clamp(min=0) - linearised.clamp(min=0))).sum())
+        )
 
     def merit(self, f: float, c: Tensor, weights: Tensor) -> float:
         """F plus the weighted violations."""
@@ -324,7 +343,9 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
     rejections = 0
     polish = 0
     tightest: list[float] = []
-    previous: tuple[Tensor, Tensor] | None = None  # x, gradient of the Lagrangian's model there (new multipliers)
+    previous: tuple[Tensor, Tensor] | None = (
+        None  # x, gradient of the Lagrangian's model there (new multipliers)
+    )
     try:
         for iteration in range(1, options.iterations + 1):
             y = state.multipliers[solver.budgets :]
@@ -355,7 +376,9 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
                             state.multipliers = multipliers
                             y = multipliers[solver.budgets :]
                         again = oracle.gradient(y, create=True)
-                        state.metric = floored(oracle.hessian_diagonal(again, solver.generator), solver.size)
+                        state.metric = floored(
+                            oracle.hessian_diagonal(again, solver.generator), solver.size
+                        )
                         oracle_again = again.detach()
                         lagrangian = oracle_again
             elif previous is not None:
@@ -364,17 +387,13 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
                 )
             # Step.
             target, multipliers, row_error = solver.subproblem(state, state.c, 1e-13)
-            step = target - state.x
-            metric = state.metric * state.boost
             y_new = multipliers[solver.budgets :]
-            predicted_f = -float((state.gradient * step).sum())
-            weights = torch.maximum(1.5 * y_new, state.weights) if state.weights.numel() else 1.5 * y_new + 1e-3
-            linearised = state.c + solver.rows_times(step)
-            model_drop = (
-                predicted_f
-                - 0.5 * float((metric * step * step).sum())
-                + float((weights * (state.c.clamp(min=0) - linearised.clamp(min=0))).sum())
+            weights = (
+                torch.maximum(1.5 * y_new, state.weights)
+                if state.weights.numel()
+                else 1.5 * y_new + 1e-3
             )
+            model_drop = solver.promised(state, target, weights)
             violation = solver.violation(state.c)
             lift = max(f0 - state.f, _LEAST_LIFT)
             share = model_drop / lift
@@ -385,7 +404,9 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
             if solver.progress is not None:
                 solver.progress(solver.trace[-1])
             feasible = violation <= options.violation
-            if best is None or _better((feasible, state.f, state.x, state.c), best, solver, weights):
+            if best is None or _better(
+                (feasible, state.f, state.x, state.c), best, solver, weights
+            ):
                 best = (feasible, state.f, state.x, state.c)
             if share <= options.gap and row_error <= 1e-9:
                 if not feasible:
@@ -411,19 +432,32 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
             reference = max(solver.merit(fh, ch, weights) for fh, ch in history[-4:])
             reference += 1e-14 * (abs(state.f) + abs(f0))
             accepted = False
-            for _ in range(12):
+            for attempt in range(14):
+                if attempt == 2 and not exact:
+                    # Old row gradients may promise what the model does not keep: take them anew.
+                    oracle.forward(state.x)
+                    state.gradient = oracle.gradient()
+                    solver.refresh_rows()
+                    solver.jx = solver.rows_times(state.x)
+                    jacobian_age, exact, state.boost = 1, True, 1.0
+                    target, multipliers, _ = solver.subproblem(state, state.c, 1e-12)
+                    model_drop = solver.promised(state, target, weights)
                 ft, ct = oracle.forward(target)
                 if solver.merit(ft, ct, weights) <= reference - 1e-4 * model_drop:
                     accepted = True
                     if solver.violation(ct) > options.violation and share < _CORRECT_BELOW:
-                        corrected, m2, _ = solver.subproblem(state, ct - solver.rows_times(target - state.x), 1e-12)
+                        corrected, m2, _ = solver.subproblem(
+                            state, ct - solver.rows_times(target - state.x), 1e-12
+                        )
                         fc, cc = oracle.forward(corrected)
                         if solver.merit(fc, cc, weights) <= reference - 1e-4 * model_drop:
                             target, multipliers, ft, ct = corrected, m2, fc, cc
                     break
                 rejections += 1
                 if solver.rows and float((weights * ct.clamp(min=0)).sum()) > 0:
-                    corrected, m2, _ = solver.subproblem(state, ct - solver.rows_times(target - state.x), 1e-12)
+                    corrected, m2, _ = solver.subproblem(
+                        state, ct - solver.rows_times(target - state.x), 1e-12
+                    )
                     ft, ct = oracle.forward(corrected)
                     if solver.merit(ft, ct, weights) <= reference - 1e-4 * model_drop:
                         target, multipliers = corrected, m2
@@ -433,6 +467,8 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
                 target, multipliers, _ = solver.subproblem(state, state.c, 1e-12)
             if not accepted:
                 message = "no step improves the merit function"
+                if feasible and share <= 100 * options.gap:
+                    status, message = "feasible", "converged to rounding"
                 break
             y_new = multipliers[solver.budgets :]
             previous = (state.x, state.gradient + solver.transposed_rows(y_new))
@@ -440,7 +476,10 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
             state.multipliers, state.weights = multipliers, weights
             state.boost = max(1.0, state.boost / 2.0)
             history.append((ft, ct))
-            if options.time_limit is not None and time.perf_counter() - solver.begun > options.time_limit:
+            if (
+                options.time_limit is not None
+                and time.perf_counter() - solver.begun > options.time_limit
+            ):
                 status, message = "interrupted", f"time limit of {options.time_limit:g} s reached"
                 break
     except KeyboardInterrupt:

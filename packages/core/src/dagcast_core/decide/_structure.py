@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dagcast_core.decide._smooth import Counter, Oracle, OutcomeRows, RowFamily, SmoothProblem
+from dagcast_core.decide._smooth import Counter, Oracle, RowFamily, SmoothProblem
 
 __all__ = ["families_of"]
 

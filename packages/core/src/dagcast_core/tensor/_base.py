@@ -33,6 +33,8 @@ class Labelled:
 
     # numpy must leave operators to us, or `array * a` would lose the labels in silence.
     __array_ufunc__ = None
+    # The same for pandas: higher than a DataFrame's own 4000.
+    __pandas_priority__ = 5000
 
     def __init__(self, tensor: Values, indexes: Indexes, name: str | None = None) -> None:
         layout = layout_of(indexes)

@@ -203,8 +203,9 @@ def _reduce(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     dims = [d for part in rest for d in (part if isinstance(part, (tuple, list)) else [part])]
     for dim in dims:
         if isinstance(dim, int):
+            known = -value.ndim <= dim < value.ndim
             raise TypeError(
-                f"cannot reduce dim {dim} by position: name it, as in torch.{name}(a, dim="
-                f"{value.dims[dim] if -value.ndim <= dim < value.ndim else 'region'!r})."
+                f"cannot reduce dim {dim} by position: name it, as in "
+                f"a.{_METHODS.get(name, name)}({value.dims[dim] if known else 'region'!r})."
             )
     return getattr(value, _METHODS.get(name, name))(*dims)

@@ -546,6 +546,8 @@ def _with_tensors(
     def call(x: torch.Tensor, y: Any) -> torch.Tensor:
         if not isinstance(y, torch.Tensor):
             y = torch.as_tensor(y, dtype=torch.result_type(x, y), device=x.device)
+        if x.dtype == y.dtype:
+            return function(x, y)
         dtype = torch.result_type(x, y)
         return function(x.to(dtype), y.to(dtype))
 
@@ -557,7 +559,11 @@ def _choose(
 ) -> Any:
     """Apply a function to several operands of which some are numbers."""
     labelled = tuple(operand for operand in operands if isinstance(operand, Labelled))
-    tensors, layout = bring_together("where", labelled, settings())
+    layout = labelled[0]._layout
+    if all(operand._layout is layout for operand in labelled):
+        tensors = [operand._tensor for operand in labelled]
+    else:
+        tensors, layout = bring_together("where", labelled, settings())
     queue = iter(tensors)
     raw = [
         next(queue) if isinstance(operand, Labelled) else as_scalar(operand, "where", like)
@@ -567,8 +573,15 @@ def _choose(
         kinds = ", ".join(type(operand).__name__ for operand in operands)
         raise TypeError(f"cannot choose between values of types {kinds}.")
     valued = tuple(x for x in labelled if x.dtype != torch.bool) or labelled
+    if len(labelled) == 1 and valued is labelled:
+        # Two numbers: torch would choose between them in its default type, which is float32.
+        raw = [torch.as_tensor(x, dtype=_wide(x)) if isinstance(x, float | int) else x for x in raw]
     result = function(*raw)
     return wrap(like, result.expand(layout.shape), layout, common_name(valued))
+
+
+def _wide(value: float | int | bool) -> torch.dtype:
+    return {bool: torch.bool, int: torch.int64}.get(type(value), torch.float64)
 
 
 def where(condition: Operand, x: Operand, y: Operand) -> Any:

@@ -352,7 +352,7 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
         if axis.kind.endswith(" time"):
             listed = [as_label(axis, label, attempt) for label in listed]
         wanted = pd.Index(listed, dtype=axis.index.dtype if len(listed) == 0 else None)
-    target = intern_axis(axis.dim, wanted)
+    target = intern_axis(axis.dim, _with_levels_of(axis, wanted))
     positions = locate_all(axis, target, attempt)
     layout = value._layout.replaced(position, axis.taken(positions))
     step = take_step(position, positions, axis.size) or (lambda tensor: tensor)
@@ -360,6 +360,15 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
         # Text equals nothing but the same text; 1, 1.0 and True would share an entry.
         remember_pick(value._layout, axis.dim, tuple(labels), (step, layout, list))
     return wrap(value, step(value._tensor), layout, value._name)
+
+
+def _with_levels_of(axis: Axis, wanted: pd.Index) -> pd.Index:
+    """Bare tuples take the names of the axis's levels."""
+    if isinstance(wanted, pd.MultiIndex) and isinstance(axis.index, pd.MultiIndex):
+        unnamed = all(name is None for name in wanted.names)
+        if unnamed and wanted.nlevels == axis.index.nlevels:
+            return wanted.set_names(list(axis.index.names))
+    return wanted
 
 
 def locate_all(axis: Axis, target: Axis, attempt: str, tolerance: float = 0.0) -> Positions:
@@ -432,6 +441,7 @@ def _reindex(value: Any, dim: str, labels: Any, fill: float | None, tolerance: f
     position = value._layout.position(dim, attempt)
     axis = value._layout.axes[position]
     target = intern_axis(dim, labels)
+    target = intern_axis(dim, _with_levels_of(axis, target.index))
     if target is axis:
         return value
     if fill is None:

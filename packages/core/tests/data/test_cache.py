@@ -1,5 +1,7 @@
 """Hot cubes: the same bits, from a mapped file, for as long as the store is the same."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,14 @@ def test_cached_bits_are_the_bits(filled):
     assert len(files(filled)) == 1
     assert bits(filled) == fresh
     assert len(files(filled)) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mappings")
+def test_cached_cubes_are_mapped_not_copied(filled):
+    bits(filled)
+    panel = filled.read(["wait", "rides"], **DAY)
+    assert str(files(filled)[0]) in Path("/proc/self/maps").read_text()
+    assert panel["rides"].tensor.sum().isnan()
 
 
 def test_the_cache_is_what_is_read(filled, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from dagcast.ingest import (
     ingest_hvfhv,
     ingest_laguardia,
+    ingest_manhattan_taxi,
     ingest_tlc_vintages,
     ingest_uber_2012,
     ingest_uber_2015,
@@ -187,6 +188,24 @@ def test_uber_2012_never_rides_more_than_it_requests(store, real_data):
     assert (tensors["rides"] <= tensors["requests"]).all()
     assert (tensors["requests"] <= tensors["sessions"]).all()
     assert tensors["rides"].mean().item() == pytest.approx(4.0625)
+
+
+def test_manhattan_s_double_hours_are_halved_and_nothing_is_lost(store, real_data):
+    report, _ = ingest_manhattan_taxi(store.folder, real_data)
+    raw = pd.read_parquet(real_data / "manhattan69_taxi_pickups.parquet")
+    assert report.quarantined == {"local hour does not exist": 2 * 69}
+    assert report.remarks == {"local hour occurs twice: half each": 2 * 2 * 69}
+    span = store.spans()["taxi_pickups"]
+    rides = store.read(["rides"], start=span.start, end=span.end, as_of=LATER)["rides"]
+    assert not rides.tensor.isnan().any()
+    assert rides.sizes == {"region": 69, "hour": 17_544}
+    totals = dict(zip(rides.indexes["region"], rides.tensor.sum(dim=1).tolist(), strict=True))
+    assert totals == raw.astype("float64").sum().to_dict()
+    assert totals["103"] == 0
+    autumn = store.read(
+        ["rides"], start="2019-11-03T04:00Z", end="2019-11-03T07:00Z", as_of=LATER
+    )["rides"].tensor.sum(dim=0)  # fmt: skip
+    assert autumn.tolist() == [10981.0, 18309.0 / 2, 18309.0 / 2, 5609.0]
 
 
 def test_two_vintages_disagree_and_each_is_read_as_of_its_time(store, real_data):

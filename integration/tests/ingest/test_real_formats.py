@@ -7,6 +7,7 @@ import pytest
 from dagcast.ingest import (
     ingest_hvfhv,
     ingest_laguardia,
+    ingest_manhattan_taxi,
     ingest_tlc_vintages,
     ingest_uber_2012,
     ingest_uber_2015,
@@ -208,6 +209,21 @@ def test_laguardia_hours_that_were_not_observed_are_missing(store, data):
     np.testing.assert_array_equal(panel["temperature"].tensor, [[10.0, NAN]])
     rolled = store.rollup(["eta"], **window, frequency="h", by={"region": {"LaGuardia": "all"}})
     assert rolled["eta"].tensor.tolist() == [[2.0, 5.0]]
+
+
+def test_manhattan_hours_that_occur_twice_are_shared_out(store, data):
+    hours = pd.date_range("2019-11-03 00:00", periods=3, freq="h")
+    frame = pd.DataFrame({"4": [3.0, 7.0, 1.0], "12": [0.0, 2.0, 0.0]}, index=hours)
+    frame.to_parquet(data / "manhattan69_taxi_pickups.parquet")
+    report, _ = ingest_manhattan_taxi(store.folder, data)
+    assert report.remarks == {"local hour occurs twice: half each": 4}
+    window = {"start": "2019-11-03T04:00Z", "end": "2019-11-03T07:00Z", "as_of": "2020-01-01"}
+    panel = store.read(["rides", "hour_of_week"], **window)
+    assert panel["rides"].tensor.tolist() == [[0, 1, 1, 0], [3, 3.5, 3.5, 1]]
+    assert panel["hour_of_week"].tensor[0].tolist() == [144, 145, 145, 146]
+    frame.reset_index(drop=True).to_parquet(data / "manhattan69_taxi_pickups.parquet")
+    with pytest.raises(DataError, match="found an index of int64"):
+        ingest_manhattan_taxi(store.folder, data)
 
 
 def test_uber_2012_refuses_rows_that_contradict_themselves(store, data):

@@ -3,6 +3,7 @@
 from dagcast.ingest._calendars import calendar_rows
 from dagcast.ingest._hvfhv import ingest_hvfhv, zone_boroughs
 from dagcast.ingest._laguardia import ingest_laguardia
+from dagcast.ingest._manhattan import ingest_manhattan_taxi
 from dagcast.ingest._marketplace import (
     Region,
     ingest_marketplace,
@@ -28,6 +29,7 @@ __all__ = [
     "calendar_rows",
     "ingest_hvfhv",
     "ingest_laguardia",
+    "ingest_manhattan_taxi",
     "ingest_marketplace",
     "ingest_tlc_vintages",
     "ingest_uber_2012",

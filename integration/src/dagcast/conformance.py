@@ -13,7 +13,7 @@ from typing import Any
 
 from dagcast_core.contract import Problem
 
-_MODULE = "dagcast_testing.conformance.test_installed"
+_MODULE = "dagcast_testing.conformance"
 _SELECTION = "DAGCAST_CONFORMANCE"
 
 

@@ -24,7 +24,7 @@ def test_failures_become_problems_with_both_sides_and_how_to_try_again():
     assert str(ours.problems[0]) == (
         "DC401 [- <- eta (dagcast-eta)] conformance 'test_short_horizons': expected 0 steps of "
         "'eta'; found 1. fix: do it; try again with DAGCAST_CONFORMANCE=dagcast-eta pytest "
-        "--pyargs dagcast_testing.conformance.test_installed -k test_short_horizons"
+        "--pyargs dagcast_testing.conformance -k test_short_horizons"
     )
     assert "expected the test to pass; found KeyError: 'region'. fix: try again" in str(
         mine.problems[0]

@@ -1,4 +1,10 @@
-"""Every model of every installed package obeys the model contract."""
+"""Every model of every installed package obeys the model contract.
+
+    pytest --pyargs dagcast_testing.conformance
+
+``DAGCAST_CONFORMANCE=dagcast-eta,my-eta`` restricts it to some distributions. The file is not named
+as tests are, so that it runs only where it is asked for.
+"""
 
 import pytest
 

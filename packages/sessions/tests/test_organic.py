@@ -10,7 +10,7 @@ import torch
 
 from dagcast_core import IndexTensor, Panel
 from dagcast_sessions import OrganicSessions
-from dagcast_sessions._start import calendar_start
+from dagcast_sessions._start import calendar_start, since_opening
 
 REGIONS = ("SFO", "LAX", "CHI")
 Constant = Callable[[str, float], IndexTensor]
@@ -132,3 +132,25 @@ def test_warm_start_puts_the_anchor_at_the_end_of_the_history(
     assert model.anchor.item() == (hours[-1] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(hours=1)
     # A region without history starts at the mean over the others.
     assert model.level.value().sel(region="SEA").item() == pytest.approx(math.log(20), abs=0.02)
+
+
+def test_history_begins_when_a_region_opens(hours: pd.DatetimeIndex) -> None:
+    rate = np.full((3, len(hours)), 20.0)
+    rate[0, : 20 * 24] = 0.0
+    rate[1, 30 * 24 : 31 * 24] = 0.0
+    rate[2, : 10 * 24] = np.nan
+    kept = since_opening(IndexTensor(rate, {"region": REGIONS, "hour": hours}, "sessions"))
+    # One closed day is a storm, three are a closure; what was not observed says nothing.
+    assert kept.sum("hour").tolist() == [len(hours) - 20 * 24, len(hours), len(hours)]
+    assert kept.sel(region="SFO").tensor[20 * 24 - 1 : 20 * 24 + 1].tolist() == [0.0, 1.0]
+
+
+def test_a_late_region_starts_at_its_own_level(
+    hour_of_week: IndexTensor, hours: pd.DatetimeIndex
+) -> None:
+    rate = np.full((3, len(hours)), 20.0)
+    rate[2, : 6 * 168] = 0.3
+    observed = IndexTensor(rate, hour_of_week.indexes, "sessions")
+    start = calendar_start(observed, hour_of_week, half_life=840.0)
+    assert np.allclose(start.level, math.log(20.0), atol=0.02)
+    assert np.abs(start.trend).max() < 0.01

@@ -14,7 +14,7 @@ Caldwell & Hall 2021) need earnings as a lagged input. Until then the level foll
 which carries slow changes of earnings, and incentives carry the paid ones. Weather is left out too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -25,14 +25,14 @@ from dagcast_core import (
     IndexTensor,
     LossTerm,
     Model,
-    NegativeBinomial,
     Panel,
     PartialPooling,
     Ridge,
     Smoothness,
+    SquaredError,
 )
 from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_driver_hours._start import calendar_start
+from dagcast_driver_hours._start import calendar_start, since_opening
 from dagcast_driver_hours.contract import DRIVER_HOURS, DRIVER_HOURS_CONTRACT
 
 _HOUR = pd.Timedelta(hours=1)
@@ -59,7 +59,7 @@ class DriverHoursHyperparameters:
 
     half_life: float = field(default=840.0, metadata={"range": (336.0, 2688.0), "unit": "h"})
     trend_horizon: float = field(default=2.0, metadata={"range": (0.5, 8.0), "unit": "week"})
-    trend_spread: float = field(default=0.03, metadata={"range": (0.005, 0.1), "unit": "1/week"})
+    trend_spread: float = field(default=0.06, metadata={"range": (0.01, 0.3), "unit": "1/week"})
     profile_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
     roughness: float = field(default=0.5, metadata={"range": (0.1, 2.0), "unit": "1"})
     independence: float = field(default=0.25, metadata={"range": (0.05, 1.0), "unit": "1"})
@@ -81,7 +81,7 @@ class DriverHours(Model):
 
     def __init__(
         self,
-        regions: tuple[str, ...],
+        regions: Sequence[str],
         hyperparameters: DriverHoursHyperparameters = _DEFAULT,
     ) -> None:
         super().__init__()
@@ -94,8 +94,6 @@ class DriverHours(Model):
         # Shift of a holiday in logs, and how far its profile is a Sunday's, 0 to 1.
         self.holiday_shift = self.parameter(REGION, labels=regions, start=-0.1)
         self.holiday_sunday = self.parameter(start=0.5, transform="sigmoid")
-        # Variance is mean + mean^2 / concentration: shocks of about 10 % per hour at the start.
-        self.concentration = self.parameter(start=100.0, transform="exp")
         # End of the history in hours since 1970; weeks are counted from it.
         self.anchor: torch.Tensor
         self.register_buffer("anchor", torch.zeros((), dtype=torch.float64))
@@ -121,16 +119,19 @@ class DriverHours(Model):
         return {"organic_driver_hours": organic, "driver_hours": positive}
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
-        """Hours with more spread than Poisson; incremental hours are held at their prediction."""
+        """Errors of log hours: shocks are shares, and hours are far smoother than counts.
+
+        Incremental hours are held at their prediction.
+        """
         chosen = self.hyperparameters
         return (
-            NegativeBinomial(
+            SquaredError(
                 DRIVER_HOURS,
+                log=True,
                 weight=chosen.independence,
                 half_life=chosen.half_life,
-                concentration=self.concentration,
+                weights=_since_opening,
             ),
-            Ridge(self.concentration, toward=100.0, weight=1.0, unconstrained=True),
             PartialPooling(self.level, REGION, scale=1.5),
             Ridge(self.trend, toward=0.0, weight=chosen.trend_spread**-2),
             PartialPooling(self.profile, REGION, scale=chosen.profile_spread),
@@ -163,6 +164,10 @@ class DriverHours(Model):
         after = weeks.clamp(min=0.0)
         weeks = weeks.clamp(max=0.0) + horizon * -torch.expm1(-after / horizon)
         return IndexTensor(weeks, {"hour": index}, "weeks")
+
+
+def _since_opening(history: Panel) -> IndexTensor:
+    return since_opening(history["driver_hours"])
 
 
 __all__ = ["DriverHours", "DriverHoursHyperparameters"]

@@ -21,6 +21,7 @@ the nearest of n uniform points falls as n ** -1/2) and is moved by experiments 
 Left out: prime time calming the hour it occurs in, and idle drivers lent by a neighbouring region.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -95,7 +96,7 @@ class EtaFromIdleHours(Model):
     contract = ETA_CONTRACT
 
     def __init__(
-        self, regions: tuple[str, ...], hyperparameters: EtaHyperparameters = _DEFAULT
+        self, regions: Sequence[str], hyperparameters: EtaHyperparameters = _DEFAULT
     ) -> None:
         super().__init__()
         self.hyperparameters = hyperparameters

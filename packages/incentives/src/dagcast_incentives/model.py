@@ -18,6 +18,7 @@ Left out: spend of hours before the data begins (the first hours lack its carry-
 cross a border for a bonus, and earlier hours in which drivers may wait for an announced bonus.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -84,8 +85,8 @@ class IncentiveResponse(Model):
 
     def __init__(
         self,
-        incentives: tuple[str, ...],
-        regions: tuple[str, ...],
+        incentives: Sequence[str],
+        regions: Sequence[str],
         hyperparameters: IncentiveHyperparameters = _DEFAULT,
     ) -> None:
         super().__init__()
@@ -131,10 +132,12 @@ class IncentiveResponse(Model):
         )
 
     def warm_start(self, history: Panel) -> None:
-        """Take the typical driver hours of each region from the observed ones."""
+        """Take the typical driver hours of each region from its last four weeks."""
         if "driver_hours" not in history:
             return
         observed = history["driver_hours"]
+        recent = observed.index("hour").max() - pd.Timedelta(weeks=4)
+        observed = observed.isel(hour=np.flatnonzero(observed.index("hour") > recent))
         usual = observed.mean("hour", skipna=True).values("region").detach().numpy()
         known = np.isfinite(usual) & (usual > 0)
         if not known.any():
@@ -165,12 +168,14 @@ class IncentiveResponse(Model):
         before = torch.nn.functional.pad(raw.tensor, (_LAGS, 0))
         # shape: (region, hour, lag), the last being lag 0
         windows = before.unfold(1, _LAGS + 1, 1)
-        return raw.with_tensor(windows @ self._kernel().flip(0))
+        spread: torch.Tensor = windows @ self._kernel().flip(0)
+        return raw.with_tensor(spread)
 
     def _kernel(self) -> torch.Tensor:
         lags = torch.arange(_LAGS + 1, dtype=torch.float64)
         stay = torch.softmax(-lags / self.stint.value().tensor, dim=0)
-        return stay - self.rest.value().tensor / _LAGS * (lags > 0)
+        moved: torch.Tensor = self.rest.value().tensor / _LAGS * (lags > 0)
+        return stay - moved
 
 
 def hour_classes(hour_of_week: IndexTensor) -> IndexTensor:

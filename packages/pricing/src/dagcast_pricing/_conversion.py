@@ -17,6 +17,7 @@ minute (19.38 USD/h, Goldszmidt et al. 2020, at a 15 USD fare) to what impatienc
 Left out: riders who wait for the surcharge to end, and the memory of past prices.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -73,7 +74,7 @@ class QuoteAppeal(Model):
     contract = APPEAL_CONTRACT
 
     def __init__(
-        self, regions: tuple[str, ...], hyperparameters: AppealHyperparameters = _DEFAULT
+        self, regions: Sequence[str], hyperparameters: AppealHyperparameters = _DEFAULT
     ) -> None:
         super().__init__()
         self.hyperparameters = hyperparameters
@@ -140,7 +141,7 @@ class Conversion(Model):
 
     contract = CONVERSION_CONTRACT
 
-    def __init__(self, regions: tuple[str, ...]) -> None:
+    def __init__(self, regions: Sequence[str]) -> None:
         super().__init__()
         by_hour = {"region": regions, "hour_of_week": range(168)}
         # Log odds.

@@ -11,7 +11,7 @@ Evidence: bookkeeping; fitted to observed revenue and pay.
 Left out: fixed costs, taxes, tips, and coupons that are not redeemed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from dagcast_core import IndexTensor, LossTerm, Model, PartialPooling, Ridge, SquaredError
@@ -29,7 +29,7 @@ class Money(Model):
 
     contract = MONEY_CONTRACT
 
-    def __init__(self, regions: tuple[str, ...]) -> None:
+    def __init__(self, regions: Sequence[str]) -> None:
         super().__init__()
         # Pure numbers.
         self.fare = self.parameter(REGION, labels=regions, start=1.0, transform="exp")

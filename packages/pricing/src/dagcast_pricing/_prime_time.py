@@ -11,6 +11,7 @@ load is not confounded; only its mean over an hour is modelled.
 Left out: the spread of the surcharge within the hour, and a cap on it.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -44,7 +45,7 @@ class PrimeTime(Model):
 
     contract = PRIME_TIME_CONTRACT
 
-    def __init__(self, regions: tuple[str, ...]) -> None:
+    def __init__(self, regions: Sequence[str]) -> None:
         super().__init__()
         # Share per log load; log load; log load; log load.
         self.rise = self.parameter(REGION, labels=regions, start=0.5, transform="exp")
@@ -83,10 +84,10 @@ class PrimeTime(Model):
         sessions, hours = align(
             history["sessions"].detach(), history["driver_hours"].detach(), join="inner"
         )
-        load = np.log(
-            (sessions.values("region", "hour").numpy() + _FLOOR)
-            / (hours.values("region", "hour").numpy() + _FLOOR)
-        )
+        riders, supply = (x.values("region", "hour").numpy() for x in (sessions, hours))
+        load = np.log((riders + _FLOOR) / (supply + _FLOOR))
+        # Hours without riders say nothing about a busy hour.
+        load = np.where(riders > 0, load, np.nan)
         known = np.isfinite(load).any(axis=1)
         if not known.any():
             return

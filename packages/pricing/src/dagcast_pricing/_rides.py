@@ -12,6 +12,7 @@ Evidence: bookkeeping. ``turns`` is the number of rides that a driver hour witho
 Left out: rides cancelled after a match by pure chance, which ``conversion`` absorbs.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 from dagcast_core import (
@@ -40,7 +41,7 @@ class Rides(Model):
 
     contract = RIDES_CONTRACT
 
-    def __init__(self, regions: tuple[str, ...]) -> None:
+    def __init__(self, regions: Sequence[str]) -> None:
         super().__init__()
         # Ride per driver-hour.
         self.turns = self.parameter(REGION, labels=regions, start=3.0, transform="exp")

@@ -8,6 +8,8 @@
 Each module says its form, its evidence and what it leaves out.
 """
 
+from collections.abc import Sequence
+
 from dagcast_core import ModelCollection
 from dagcast_pricing._conversion import AppealHyperparameters, Conversion, QuoteAppeal
 from dagcast_pricing._money import Money
@@ -15,7 +17,7 @@ from dagcast_pricing._prime_time import PrimeTime
 from dagcast_pricing._rides import Rides
 
 
-def pricing_collection(regions: tuple[str, ...]) -> ModelCollection:
+def pricing_collection(regions: Sequence[str]) -> ModelCollection:
     """Build the models of the pricing team as one.
 
     Args:

@@ -10,6 +10,7 @@ history may not move these two: the fitness term on sessions does not reach them
 Left out: sessions borrowed from the following day.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 from dagcast_core import IndexTensor, LossTerm, Model, PartialPooling, Ridge
@@ -33,7 +34,7 @@ class CouponSessions(Model):
 
     contract = COUPON
 
-    def __init__(self, regions: tuple[str, ...]) -> None:
+    def __init__(self, regions: Sequence[str]) -> None:
         super().__init__()
         # Session per USD; share of organic sessions.
         self.reply = self.parameter(REGION, labels=regions, start=_REPLY, transform="exp")

@@ -11,6 +11,7 @@ Evidence: none of these is a lever; they are fitted to observed sessions.
 Left out: growth of the market by its own success, which this horizon does not need.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -43,7 +44,7 @@ class OrganicHyperparameters:
 
     half_life: float = field(default=840.0, metadata={"range": (336.0, 2688.0), "unit": "h"})
     trend_horizon: float = field(default=2.0, metadata={"range": (0.5, 8.0), "unit": "week"})
-    trend_spread: float = field(default=0.03, metadata={"range": (0.005, 0.1), "unit": "1/week"})
+    trend_spread: float = field(default=0.06, metadata={"range": (0.01, 0.3), "unit": "1/week"})
     profile_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
     roughness: float = field(default=0.5, metadata={"range": (0.1, 2.0), "unit": "1"})
 
@@ -64,7 +65,7 @@ class OrganicSessions(Model):
 
     def __init__(
         self,
-        regions: tuple[str, ...],
+        regions: Sequence[str],
         hyperparameters: OrganicHyperparameters = _DEFAULT,
     ) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Closed-form starting values of a log-linear rate: level, trend and profile by region."""
+"""What a history says at once: since when a region is open, and starting values of its rate."""
 
 from dataclasses import dataclass
 from typing import final
@@ -45,6 +45,34 @@ class CalendarStart:
             parameter.assign(padded[found])
 
 
+def since_opening(rate: IndexTensor) -> IndexTensor:
+    """Say which cells belong to the market as it is now.
+
+    A region that opens, or reopens after days of closure, does not grow by a trend: its history
+    begins at the opening. The opening is the end of the last run of three days or more that stay
+    below a quarter of the region's usual day, the median of its last seven.
+
+    Args:
+        rate: dims (region, hour); 0 or more, NaN where not observed.
+
+    Returns:
+        dims (region, hour); 1 from the opening on, 0 before it.
+    """
+    values = rate.values("region", "hour").detach().numpy()
+    hours = pd.DatetimeIndex(rate.index("hour"))
+    day = ((hours - hours.min()) // pd.Timedelta(days=1)).to_numpy()
+    kept = np.ones_like(values)
+    for row, region in zip(kept, values, strict=True):
+        daily = pd.Series(region).groupby(day).mean()
+        usual = daily.dropna().tail(_WEEK // 24).median()
+        low = (daily < 0.25 * usual).to_numpy()
+        closed = [i for i in range(2, len(low)) if low[i - 2 : i + 1].all()]
+        if closed:
+            row[day <= daily.index[closed[-1]]] = 0.0
+    indexes = {"region": rate.index("region"), "hour": rate.index("hour")}
+    return IndexTensor(kept, indexes, "since_opening")
+
+
 def calendar_start(
     rate: IndexTensor, hour_of_week: IndexTensor, *, half_life: float
 ) -> CalendarStart:
@@ -62,7 +90,7 @@ def calendar_start(
     calendar = hour_of_week.sel(region=list(rate.index("region")), hour=hours)
     y = rate.values("region", "hour").detach().numpy()
     slot = calendar.values("region", "hour").numpy().astype(np.int64)
-    seen = np.isfinite(y)
+    seen = np.isfinite(y) & (since_opening(rate).numpy() > 0)
     kept = seen.any(axis=1)
     y, slot, seen = np.where(seen, y, 0.0)[kept], slot[kept], seen[kept]
     weeks = ((hours - hours.max()) / pd.Timedelta(hours=_WEEK)).to_numpy(dtype=np.float64)

@@ -7,12 +7,22 @@ The sum is what is observed: its fitness term moves the organic and the weather 
 the coupon part to experiments.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from dagcast_core import IndexTensor, LossTerm, Model, ModelCollection, NegativeBinomial, Ridge
+from dagcast_core import (
+    IndexTensor,
+    LossTerm,
+    Model,
+    ModelCollection,
+    NegativeBinomial,
+    Panel,
+    Ridge,
+)
 from dagcast_sessions._coupon import CouponSessions
 from dagcast_sessions._organic import OrganicHyperparameters, OrganicSessions
+from dagcast_sessions._start import since_opening
 from dagcast_sessions._weather import WeatherSessions
 from dagcast_sessions.contract import SESSIONS, TOTAL
 
@@ -65,6 +75,7 @@ class SessionsTotal(Model):
                 SESSIONS,
                 weight=self.hyperparameters.independence,
                 half_life=self.hyperparameters.half_life,
+                weights=_since_opening,
                 concentration=self.concentration,
                 through=("organic_sessions", "weather_sessions"),
             ),
@@ -72,7 +83,11 @@ class SessionsTotal(Model):
         )
 
 
-def sessions_collection(regions: tuple[str, ...]) -> ModelCollection:
+def _since_opening(history: Panel) -> IndexTensor:
+    return since_opening(history["sessions"])
+
+
+def sessions_collection(regions: Sequence[str]) -> ModelCollection:
     """Build the four models of the sessions team as one.
 
     Args:

@@ -127,7 +127,7 @@ class Pickup(Model):
         )
 
 
-def market(weeks=6, regions=REGIONS, seed=0, gain=(6.0, 2.0)):
+def market(weeks=4, regions=REGIONS, seed=0, gain=(6.0, 2.0)):
     """History whose spend follows demand, so that spend and demand are confounded."""
     rng = np.random.default_rng(seed)
     hours = pd.date_range("2025-01-06", periods=168 * weeks, freq="h", tz="UTC")

@@ -97,6 +97,9 @@ def factorised(blocks: torch.Tensor, border: torch.Tensor, corner: torch.Tensor)
         blocks: ``A``; (block, inner, inner), symmetric.
         border: ``B``; (block, inner, shared).
         corner: ``C``; (shared, shared), symmetric.
+
+    Raises:
+        FloatingPointError: a value is not finite.
     """
     lower = _cholesky(blocks)
     if not corner.shape[0]:
@@ -113,6 +116,8 @@ def _cholesky(matrices: torch.Tensor) -> torch.Tensor:
     if not matrices.numel():
         return matrices
     symmetric = 0.5 * (matrices + matrices.mT)
+    if not torch.isfinite(symmetric).all():
+        raise FloatingPointError("the curvature is not finite")
     factors: torch.Tensor
     factors, failed = torch.linalg.cholesky_ex(symmetric)
     for index in failed.nonzero().flatten().tolist():

@@ -219,6 +219,7 @@ class ModelCollection(Model):
         Returns:
             The outputs of the models that ran.
         """
+        known = dict(known)
         replaced, residuals, observed = replaced or {}, residuals or {}, observed or {}
         running = set(self.order if only is None else only)
         alone = set(isolated)
@@ -239,7 +240,10 @@ class ModelCollection(Model):
                         source = observed
                     if any(name == looped and item is read for looped, read in feedback):
                         inputs[item.name] = lagged_after(
-                            leaf.contract, item, earlier.get(item.name), known.get(item.name)
+                            leaf.contract,
+                            item,
+                            earlier.get(item.name),
+                            known.get(item.name),
                         )
                     else:
                         inputs[item.name] = input_from(leaf.contract, item, source)

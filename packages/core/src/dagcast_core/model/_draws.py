@@ -223,10 +223,10 @@ def predict_draws(
         panel: its inputs.
         draws: of its parameters.
         quantities: outputs wanted; all by default.
-        history: if given, each draw also gets what the model did not foresee in one past week,
-            chosen at random and laid over every week of the panel: a predictive distribution of
-            what will happen, not only of its mean.
-        seed: of the choice of weeks.
+        history: if given, each draw also gets what the model did not foresee in seven days of the
+            past, chosen at random and laid over every week of the panel: a predictive
+            distribution of what will happen, not only of its mean.
+        seed: of the choice of days.
 
     Returns:
         The outputs with a leading dim ``draw``, labels 0, 1, ...
@@ -270,7 +270,7 @@ def effect_draws(
 
 
 def _shifted_week(residuals: Residuals, panel: Panel, rng: np.random.Generator) -> Residuals:
-    """Residuals of one past week under the hours of the panel."""
+    """Residuals of seven past days under the hours of the panel."""
     choice = float(rng.random())
     return Residuals(
         {
@@ -288,15 +288,16 @@ def _shifted_week(residuals: Residuals, panel: Panel, rng: np.random.Generator) 
 def _laid(given: IndexTensor, panel: Panel, choice: float, quantity: str) -> IndexTensor:
     known = given.index(HOUR)
     wanted = next(panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims)
-    weeks = len(known) // _WEEK
-    if not weeks:
+    if len(known) < _WEEK:
         raise ModelError(
-            f"the history of {quantity!r} has {len(known)} hours; surprises are drawn from whole "
-            f"weeks, so it needs {_WEEK} or more."
+            f"the history of {quantity!r} has {len(known)} hours; surprises are drawn in runs of "
+            f"a week, so it needs {_WEEK} or more."
         )
-    # Weeks before the panel: the same hour of the week, `back` weeks earlier or cyclically so.
+    # A run of seven days from any day of the past, at the same hours of the day: what lasts for
+    # days stays together, and there are seven times as many runs as whole weeks.
+    days = (len(known) - _WEEK) // 24 + 1
+    start = len(known) - _WEEK - 24 * int(choice * days)
     ahead = np.asarray((wanted - known[-1]) / pd.Timedelta(hours=1), dtype=np.int64) - 1
-    start = len(known) - _WEEK * (1 + int(choice * weeks))
     places = start + ahead % _WEEK
     regions = _other_labels(panel, given)
     moved = given.isel(hour=places.tolist()).relabel(hour=wanted)

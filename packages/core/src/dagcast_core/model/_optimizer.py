@@ -15,6 +15,8 @@ from dagcast_core.model._lbfgs import Iterate, lbfgs
 
 # Iterations over which the loss must have stopped falling.
 _LOOK = 5
+# A gain so far below the tolerance needs no second opinion.
+_NEGLIGIBLE = 1e-4
 
 
 @final
@@ -119,8 +121,10 @@ def minimise(
             if progress is not None and iteration % _LOOK == 0:
                 progress(iteration, point.value)
             fell = losses[-min(_LOOK, len(losses))] - point.value
+            left = gain(point)
             # The gain trusts an approximate curvature; the fall of several steps trusts nothing.
-            if gain(point) <= spec.tolerance and fell <= 10 * spec.tolerance:
+            settled = left <= spec.tolerance and fell <= 10 * spec.tolerance
+            if settled or left <= _NEGLIGIBLE * spec.tolerance:
                 converged = True
                 break
             if iteration >= spec.max_iterations:

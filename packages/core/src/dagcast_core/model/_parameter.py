@@ -12,7 +12,7 @@ import torch
 from dagcast_core.contract import Dim
 from dagcast_core.model._errors import ModelError
 from dagcast_core.model._transform import Transform, TransformName, transform_of
-from dagcast_core.tensor import IndexTensor
+from dagcast_core.tensor import IndexTensor, align
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,7 +197,9 @@ class LabelledParameter(torch.nn.Module):
         combine: Callable[[IndexTensor, Any], IndexTensor],
     ) -> IndexTensor:
         if isinstance(other, LabelledParameter):
-            other = other.value()
+            # Two parameters meet on their own labels; neither may pool for the other.
+            with align("exact"):
+                return combine(self.value(), other.value())
         mine = self.at(other) if isinstance(other, IndexTensor) else self.value()
         return combine(mine, other)
 

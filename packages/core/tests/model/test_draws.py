@@ -1,0 +1,99 @@
+"""Draws have the spread that theory says, and carry over to forecasts and effects."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from dagcast_core.model import ModelError, Widening, draws, effect_draws, fit, predict_draws
+
+
+@pytest.fixture(scope="module")
+def fitted(kit, history):
+    models = kit.collection()
+    experiments = [kit.spend_experiment(estimate=9.0, standard_error=0.4)]
+    report = fit(models, history, experiments, widening=Widening.none(), draws=300)
+    return models, experiments, report.draws
+
+
+def test_effect_is_as_uncertain_as_experiment_and_prior_say(kit, history, fitted):
+    models, experiments, sample = fitted
+    effects = effect_draws(models, history, experiments[0], sample)
+    # Prior of the gain: sd 2, hence 2 ln 2.5 on the effect; the experiment: sd 0.4.
+    expected = (0.4**-2 + (2 * math.log1p(1.5)) ** -2) ** -0.5
+    assert len(effects) == 300
+    assert effects.std().item() == pytest.approx(expected, rel=0.15)
+
+
+def test_elasticity_is_as_uncertain_as_regression_says(kit, history, fitted):
+    _models, _, sample = fitted
+    drawn = sample.states["_members.pickup.elasticity.raw"]
+    load = np.log(history["sessions"].numpy().clip(0.1) / history["driver_hours"].numpy())
+    sigma = 0.1
+    spread = sigma / np.sqrt(((load - load.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
+    np.testing.assert_allclose(drawn.std(dim=0).numpy(), spread, rtol=0.2)
+
+
+def test_bootstrap_agrees_with_laplace_on_independent_errors(kit, history, fitted):
+    models, experiments, sample = fitted
+    before = {name: value.clone() for name, value in models.state_dict().items()}
+    again = draws(models, history, experiments, 30, method="bootstrap", seed=3)
+    assert all(torch.equal(before[name], value) for name, value in models.state_dict().items())
+    name = "_members.pickup.elasticity.raw"
+    ratio = again.states[name].std(dim=0) / sample.states[name].std(dim=0)
+    assert 0.5 < float(ratio.mean()) < 1.6
+
+
+def test_draws_repeat_with_their_seed(kit, history, fitted):
+    models, experiments, _ = fitted
+    one, two = (draws(models, history, experiments, 3, seed=5) for _ in range(2))
+    other = draws(models, history, experiments, 3, seed=6)
+    name = "_members.bonus.gain.raw"
+    assert torch.equal(one.states[name], two.states[name])
+    assert not torch.equal(one.states[name], other.states[name])
+
+
+def test_parameters_come_back_after_a_draw(fitted):
+    models, _, sample = fitted
+    raw = models.leaves["bonus"].gain.raw
+    before = raw.detach().clone()
+    with sample.applied_to(models, 7):
+        assert torch.equal(raw.detach(), sample.states["_members.bonus.gain.raw"][7])
+    assert torch.equal(raw.detach(), before)
+
+
+def test_draws_of_another_model_are_refused(kit, fitted):
+    _, _, sample = fitted
+    with pytest.raises(ModelError, match="of another model"), sample.applied_to(kit.Demand(), 0):
+        pass
+
+
+def test_frozen_parameters_are_not_drawn(kit, history):
+    models = kit.collection()
+    models.freeze("demand")
+    fit(models, history)
+    assert not [name for name in draws(models, history, n=2).states if "demand" in name]
+
+
+def test_predictive_draws_cover_what_happened(kit, fitted):
+    models, _, sample = fitted
+    longer = kit.market(weeks=5)
+    hours = longer.index("hour")
+    past, week = longer.between(end=hours[4 * 168 - 1]), longer.between(hours[4 * 168])
+    drawn = predict_draws(models, week, sample, ["eta", "sessions"], history=past, seed=1)
+    assert drawn["eta"].dims == ("draw", "region", "hour")
+    values, actual = drawn["sessions"].tensor, week["sessions"].tensor
+    low, high = values.quantile(0.05, dim=0), values.quantile(0.95, dim=0)
+    covered = ((actual >= low) & (actual <= high)).double().mean().item()
+    assert 0.8 < covered < 0.97
+    mean_only = predict_draws(models, week, sample, ["sessions"])["sessions"].tensor
+    assert float(mean_only.std(dim=0).mean()) < 0.5 * float(values.std(dim=0).mean())
+
+
+def test_method_and_number_are_checked(kit, history, fitted):
+    models, _, _ = fitted
+    with pytest.raises(ModelError, match="cannot make 0 draws"):
+        draws(models, history, n=0)
+    with pytest.raises(ModelError, match="by 'guess'"):
+        draws(models, history, method="guess")

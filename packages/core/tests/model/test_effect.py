@@ -1,0 +1,216 @@
+"""Modelled effects of experiments equal their closed forms, on the experiment's own cells."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast_core.contract import Arm, Cells, Change, Contract, Experiment, ExperimentSet
+from dagcast_core.model import (
+    ExperimentError,
+    Model,
+    ModelCollection,
+    Widening,
+    conflicts_among,
+    effect_of,
+)
+from dagcast_core.model._evidence import Evidence, covariance_of
+
+
+def test_absolute_effect_is_the_difference_of_the_arms(kit, history):
+    found = effect_of(kit.collection(), history, kit.spend_experiment()).item()
+    assert found == pytest.approx(3.0 * math.log1p(30 / 20), rel=1e-12)
+
+
+def test_sum_counts_every_cell(kit, history):
+    one = effect_of(kit.collection(), history, kit.spend_experiment())
+    total = effect_of(kit.collection(), history, kit.spend_experiment(reduce="sum"))
+    assert total.item() == pytest.approx(one.item() * 4 * 168, rel=1e-12)
+
+
+def test_ratio_compares_the_reduced_outcomes(kit, history):
+    models = kit.collection()
+    experiment = kit.spend_experiment(scale="ratio")
+    found = effect_of(models, history, experiment).item()
+    cells = {"hour": slice(experiment.cells.start, experiment.cells.end)}
+    spend = history["spend"].sel(cells)
+    arms = []
+    for value in (0.0, 30.0):
+        changed = spend.tensor.clone()
+        changed[0] = value
+        panel = history.sel(cells).assign(spend=spend.with_tensor(changed))
+        arms.append(models.predict(panel)["driver_hours"].mean().item())
+    assert found == pytest.approx(arms[1] / arms[0] - 1, rel=1e-12)
+
+
+def supply_experiment(kit, **changes):
+    return Experiment(
+        "supply",
+        ("driver_hours",),
+        "eta",
+        **{
+            "cells": Cells(kit.REGIONS, "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00"),
+            "control": Arm("control", (Change("driver_hours", "scale", 0.99),)),
+            "treatment": Arm("treatment", (Change("driver_hours", "scale", 1.01),)),
+            "estimate": -0.5,
+            "standard_error": 0.05,
+            "scale": "elasticity",
+            **changes,
+        },
+    )
+
+
+def test_elasticity_of_a_power_law_is_its_exponent(kit, history):
+    models = kit.collection()
+    models.leaves["pickup"].elasticity.assign(0.37)
+    found = effect_of(models, history, supply_experiment(kit)).item()
+    assert found == pytest.approx(-0.37, rel=1e-9)
+
+
+def test_single_model_answers_like_its_collection(kit, history):
+    model = kit.Pickup()
+    assert effect_of(model, history, supply_experiment(kit)).item() == pytest.approx(-0.3)
+
+
+def test_gradient_is_the_finite_difference(kit, history):
+    models = kit.collection()
+    experiment = kit.spend_experiment("path", outcome="eta", estimate=-0.1)
+    raw = models.leaves["bonus"].gain.raw
+    (slope,) = torch.autograd.grad(effect_of(models, history, experiment), raw)
+    with torch.no_grad():
+        for place in range(2):
+            values = []
+            for step in (1e-5, -1e-5):
+                raw[place] += step
+                values.append(effect_of(models, history, experiment).item())
+                raw[place] -= step
+            assert slope[place].item() == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-6)
+
+
+def test_effect_crosses_models_and_keeps_the_rest_as_observed(kit, history):
+    models = kit.collection()
+    # Demand is off the path: its parameters must not matter where sessions are observed.
+    experiment = kit.spend_experiment("path", outcome="eta", estimate=-0.1)
+    before = effect_of(models, history, experiment).item()
+    models.leaves["demand"].level.assign(9.0)
+    assert effect_of(models, history, experiment).item() == before
+
+
+def test_local_hours_restrict_the_cells(kit, history):
+    cells = Cells(
+        ("SFO",), "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00", local_hours=(17, 18)
+    )
+    models = kit.collection()
+    found = effect_of(models, history, kit.spend_experiment(cells=cells, reduce="sum")).item()
+    assert found == pytest.approx(14 * 3.0 * math.log1p(1.5), rel=1e-12)
+
+
+def test_memory_gives_the_hours_before_the_cells(kit, history):
+    class Lasting(Model):
+        contract = Contract("bonus", inputs=(kit.Bonus.contract.inputs), outputs=(kit.EXTRA,))
+        memory = 24
+        seen = ()
+
+        def forward(self, spend):
+            type(self).seen = (spend.index("hour")[0], spend.index("hour")[-1])
+            return spend.sum("incentive")
+
+    models = ModelCollection([Lasting(), kit.Supply()])
+    effect_of(models, history, kit.spend_experiment())
+    assert Lasting.seen == (
+        pd.Timestamp("2025-01-12", tz="UTC"),
+        pd.Timestamp("2025-01-19T23:00", tz="UTC"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"outcome": "driver_hour"}, "'driver_hour'. Near: 'driver_hours'"),
+        ({"outcome": "sessions"}, "no chain of models leads from 'spend' to 'sessions'"),
+        (
+            {"cells": Cells(("SFO",), "2024-01-01T00:00+00:00", "2024-01-02T00:00+00:00")},
+            "2024-01-01 00:00 to 2024-01-02 00:00 UTC lie outside the history, which covers "
+            "2025-01-06 00:00 to 2025-02-02 23:00",
+        ),
+        (
+            {"cells": Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00")},
+            "its region 'JFK' is not in the history",
+        ),
+        (
+            {"treatment": Arm("t", (Change("spend", "set", 1.0, {"incentive": ("bonsu",)}),))},
+            "incentive 'bonsu', which is not among bonus",
+        ),
+        (
+            {"treatment": Arm("t", (Change("spend", "set", 1.0, {"zone": ("a",)}),))},
+            "along 'zone', which is none of its dims",
+        ),
+    ],
+)
+def test_experiments_that_do_not_fit_say_why(kit, history, changes, message):
+    with pytest.raises(ExperimentError, match=r"experiment 'bonus-hours'") as caught:
+        effect_of(kit.collection(), history, kit.spend_experiment(**changes))
+    assert message in str(caught.value)
+
+
+def test_elasticity_without_a_dose_is_refused(kit, history):
+    experiment = kit.spend_experiment(
+        scale="elasticity",
+        control=Arm("control", (Change("spend", "set", 0.0),)),
+        treatment=Arm("treatment", (Change("spend", "set", 3.0),)),
+    )
+    with pytest.raises(ExperimentError, match="needs 'spend' to be positive"):
+        effect_of(kit.collection(), history, experiment)
+
+
+def test_widening_shows_its_factors(kit):
+    widening = Widening(half_life=10.0, dose=0.5, duration=0.2, full_duration=168.0)
+    cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00")
+    now = pd.Timestamp("2025-01-13T23:00+00:00") + pd.Timedelta(weeks=20)
+    factors = widening.factors(kit.spend_experiment(cells=cells), now, 20.0, 10.0)
+    assert factors.recency == pytest.approx(4.0)
+    assert factors.dose == pytest.approx(1 + 0.5 * math.log(2) ** 2)
+    assert factors.duration == pytest.approx(1 + 0.2 * math.log(7))
+    assert factors.total == pytest.approx(factors.recency * factors.dose * factors.duration)
+
+
+def test_prior_belief_is_not_widened(kit):
+    now = pd.Timestamp("2030-01-01", tz="UTC")
+    factors = Widening().factors(kit.spend_experiment(design="prior"), now, 1.0, 9.0)
+    assert factors.total == 1.0
+
+
+def test_misfit_uses_the_covariance_and_the_weights(kit, history):
+    first = kit.spend_experiment("first", estimate=2.0, standard_error=0.5, group="week")
+    second = kit.spend_experiment(
+        "second", estimate=1.0, standard_error=0.4, incentive="guarantee", group="week"
+    )
+    matrix = ((0.25, 0.1), (0.1, 0.16))
+    measured = ExperimentSet((first, second), {"week": matrix})
+    evidence = Evidence(kit.collection(), history, measured, Widening.none(), {"first": 4.0})
+    apart = np.array([3 * math.log1p(1.5) - 2.0, 3 * math.log1p(1.5) - 1.0])
+    weighted = np.array(matrix) * np.outer([0.5, 1.0], [0.5, 1.0])
+    expected = 0.5 * apart @ np.linalg.solve(weighted, apart)
+    assert evidence.misfit().item() == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_allclose(covariance_of(measured).numpy(), matrix)
+
+
+def test_contradiction_is_named_with_its_numbers(kit):
+    first = kit.spend_experiment("first", estimate=4.0, standard_error=0.3)
+    second = kit.spend_experiment("second", estimate=1.0, standard_error=0.4)
+    (conflict,) = conflicts_among(ExperimentSet((first, second)))
+    assert conflict.z == pytest.approx(6.0)
+    assert "first measured 4 and second 1 for the same change: 6.0" in str(conflict)
+
+
+def test_other_arms_or_regions_are_no_contradiction(kit):
+    first = kit.spend_experiment("first", estimate=4.0, standard_error=0.3)
+    other_arm = kit.spend_experiment("second", estimate=1.0, incentive="guarantee")
+    elsewhere = kit.spend_experiment(
+        "third",
+        estimate=1.0,
+        cells=Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00"),
+    )
+    assert conflicts_among(ExperimentSet((first, other_arm, elsewhere))) == ()

@@ -81,8 +81,8 @@ def test_predictive_draws_cover_what_happened(kit, fitted):
     longer = kit.market(weeks=5)
     hours = longer.index("hour")
     past, week = longer.between(end=hours[4 * 168 - 1]), longer.between(hours[4 * 168])
-    drawn = predict_draws(models, week, sample, ["eta", "sessions"], history=past, seed=1)
-    assert drawn["eta"].dims == ("draw", "region", "hour")
+    drawn = predict_draws(models, week, sample, ["sessions"], history=past, seed=1)
+    assert drawn["sessions"].dims == ("draw", "region", "hour")
     values, actual = drawn["sessions"].tensor, week["sessions"].tensor
     low, high = values.quantile(0.05, dim=0), values.quantile(0.95, dim=0)
     covered = ((actual >= low) & (actual <= high)).double().mean().item()

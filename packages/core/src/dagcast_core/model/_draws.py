@@ -238,6 +238,7 @@ def predict_draws(
     collection = as_collection(model)
     residuals = collection.residuals(history) if history is not None else None
     wanted = tuple(quantities or model.contract.output_names)
+    needed = collection.wiring.upstream(wanted)
     found: dict[str, list[IndexTensor]] = {name: [] for name in wanted}
     with torch.no_grad():
         for draw in range(len(draws)):
@@ -245,7 +246,7 @@ def predict_draws(
                 surprise = None
                 if residuals is not None:
                     surprise = _shifted_week(residuals, panel, rng)
-                predicted = collection.predict(panel, residuals=surprise)
+                predicted = collection.propagate(panel, only=needed, residuals=surprise)
                 for name in wanted:
                     found[name].append(predicted[name])
     labels = list(range(len(draws)))

@@ -103,13 +103,20 @@ def against(
         (other,) = seconds([run], rounds=max(3, rounds // 6), round_time=round_time)
         columns[name] = f"{_time(other)} ({other / plain:.1f}x)"
     target = f"{at_most:g}x" + (f" + {_time(slack)}" if slack else "")
-    measured = f"{mine / plain:.2f}x" + (f" ({_time(mine - at_most * plain)} on top)" if slack else "")
+    measured = f"{mine / plain:.2f}x" + (
+        f" ({_time(mine - at_most * plain)} on top)" if slack else ""
+    )
     return Row(case, target, measured, mine <= at_most * plain + slack, columns)
 
 
 def limit(
-    case: str, measured: float, *, at_most: float | None = None, at_least: float | None = None,
-    unit: str = "", beside: Mapping[str, str] | None = None,
+    case: str,
+    measured: float,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    unit: str = "",
+    beside: Mapping[str, str] | None = None,
 ) -> Row:
     """Judge one figure by a bound on it.
 
@@ -161,7 +168,9 @@ def report(title: str, rows: Sequence[Row]) -> int:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     print(title)
     for line in lines:
-        print("  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)).rstrip())
+        print(
+            "  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)).rstrip()
+        )
     missed = [row.case for row in rows if row.held is False]
     judged = [row for row in rows if row.held is not None]
     print(f"{len(judged) - len(missed)} of {len(judged)} targets held")

@@ -266,9 +266,7 @@ def chains() -> list[Row]:
             chain(x, y).sum().backward()
 
         rows.append(
-            against(
-                f"the same with gradient, {size}", ours, raw, at_most=with_grad, rounds=rounds
-            )
+            against(f"the same with gradient, {size}", ours, raw, at_most=with_grad, rounds=rounds)
         )
     return rows
 

@@ -28,7 +28,9 @@ def spend():
 
 @pytest.fixture
 def effect():
-    return IndexTensor([[0.5, 2.0], [1.0, 3.0]], {"region": ["SEA", "SFO"], "hour": [0, 1]}, "effect")
+    return IndexTensor(
+        [[0.5, 2.0], [1.0, 3.0]], {"region": ["SEA", "SFO"], "hour": [0, 1]}, "effect"
+    )
 
 
 def profit(spend, effect):

@@ -27,9 +27,7 @@ REGIONS = ["SFO", "LAX", "SEA"]
 
 @pytest.fixture
 def rides():
-    return IndexTensor(
-        np.arange(18.0).reshape(3, 6), {"region": REGIONS, "hour": HOURS}, "rides"
-    )
+    return IndexTensor(np.arange(18.0).reshape(3, 6), {"region": REGIONS, "hour": HOURS}, "rides")
 
 
 class Region:

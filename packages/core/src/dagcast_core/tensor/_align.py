@@ -15,15 +15,21 @@ from dagcast_core.tensor._base import Labelled, Scalar, wrap
 from dagcast_core.tensor._errors import AlignmentError
 from dagcast_core.tensor._join import JoinPlan, plan_join
 from dagcast_core.tensor._layout import SCALAR, Layout, intern_layout
-from dagcast_core.tensor._settings import COVERING, SETTINGS, Join, OnEmpty, Settings, settings, using
+from dagcast_core.tensor._settings import (
+    COVERING,
+    SETTINGS,
+    Join,
+    OnEmpty,
+    Settings,
+    settings,
+    using,
+)
 
 T = TypeVar("T", bound=Labelled)
 Operand: TypeAlias = "Labelled | Scalar | torch.Tensor | np.generic"
 
 
-def expression(
-    symbol: str, left: str | None, right: str | None
-) -> tuple[str, tuple[str, str]]:
+def expression(symbol: str, left: str | None, right: str | None) -> tuple[str, tuple[str, str]]:
     """What is being computed, and what its sides are called.
 
     Example:
@@ -54,6 +60,7 @@ def find_plan(
         >>> find_plan(a, b, settings(), "+", ("a", "b")).layout.shape
         (1,)
     """
+    plan: JoinPlan | None
     partner, under, plan = left.recent
     if partner is not right or under is not how:
         plan = how.plans.get((left, right))

@@ -103,7 +103,7 @@ class Autograd(Labelled):
         weights = gradient
         if isinstance(gradient, Labelled):
             weights = conform(gradient, self._layout, "go backward with weights")
-        self._tensor.backward(weights, retain_graph=retain_graph, create_graph=create_graph)  # type: ignore[arg-type, no-untyped-call]
+        self._tensor.backward(weights, retain_graph=retain_graph, create_graph=create_graph)  # type: ignore[no-untyped-call]
 
     def detach(self) -> Self:
         """The same values, cut off from the graph.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -313,7 +314,7 @@ class Labelled:
         return wrap(self, self._tensor, self._layout, self._name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return wrap(self, self._tensor.__deepcopy__(memo), self._layout, self._name)
+        return wrap(self, copy.deepcopy(self._tensor, memo), self._layout, self._name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has its own interned layouts, so labels travel as pandas indexes.
@@ -356,7 +357,7 @@ def wrap(like: LabelledT, tensor: torch.Tensor, layout: Layout, name: str | None
     return out
 
 
-def as_tensor(values: Values) -> torch.Tensor:
+def as_tensor(values: Any) -> torch.Tensor:
     """Values as a torch tensor; Python numbers become float64 or int64.
 
     Raises:

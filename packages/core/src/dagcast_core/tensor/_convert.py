@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from dagcast_core.tensor._layout import Indexes, as_index_mapping, intern_layout
 if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
+
+T = TypeVar("T", bound=Labelled)
 
 
 class Convert(Labelled):
@@ -429,13 +431,13 @@ def _product(axes: tuple[Axis, ...]) -> pd.MultiIndex:
 
 
 def _from_columns(
-    cls: Any,
+    cls: type[T],
     columns: Mapping[str, pd.Index],
     values: npt.NDArray[Any],
     name: str | None,
     labels: Mapping[str, Any] | None,
     fill: float | None,
-) -> Any:
+) -> T:
     """A dense tensor from one column of labels per dim and one of values."""
     shown = name or "the table"
     axes, codes = [], []
@@ -483,7 +485,7 @@ def _codes(axis: Axis, column: pd.Index, who: str) -> npt.NDArray[np.int64]:
     """Position of every row's label along a dim; -1 for labels that were not asked for."""
     if column.hasnans:
         raise AlignmentError(
-            f"cannot label {who}: {int(column.isna().sum())} rows have no {axis.dim!r}. "
+            f"cannot label {who}: {np.count_nonzero(column.isna())} rows have no {axis.dim!r}. "
             "Drop or name them first.",
             dim=axis.dim,
         )

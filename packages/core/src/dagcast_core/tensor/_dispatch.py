@@ -12,14 +12,19 @@ from dagcast_core.tensor._align import binary, reflected
 from dagcast_core.tensor._base import Labelled, wrap
 from dagcast_core.tensor._elementwise import where
 
-_UNARY = (
-    "abs absolute acos acosh angle asin asinh atan atanh bitwise_not ceil cos cosh deg2rad digamma "
-    "erf erfc erfinv exp exp2 expm1 floor frac isfinite isinf isnan isneginf isposinf isreal lgamma "
-    "log log10 log1p log2 logical_not logit nan_to_num neg negative positive rad2deg reciprocal relu "
-    "round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc clone detach "
-    "zeros_like ones_like empty_like rand_like randn_like full_like"
-).split()
-_UNARY_NN = "softplus relu elu gelu selu silu logsigmoid tanh sigmoid hardtanh leaky_relu relu6 mish".split()
+_UNARY = """
+    abs absolute acos acosh angle asin asinh atan atanh bitwise_not ceil clone cos cosh deg2rad
+    detach digamma empty_like erf erfc erfinv exp exp2 expm1 floor frac full_like isfinite isinf
+    isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit nan_to_num neg
+    negative ones_like positive rad2deg rand_like randn_like reciprocal relu round rsqrt sgn
+    sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc zeros_like
+"""
+_UNARY_NN = """
+    elu gelu hardtanh leaky_relu logsigmoid mish relu relu6 selu sigmoid silu softplus tanh
+"""
+_UNARY_SPECIAL = """
+    digamma erf erfc erfinv expit expm1 gammaln i0 i1 log1p log_ndtr logit ndtr ndtri
+"""
 _BINARY = {
     "add": "+",
     "sub": "-",
@@ -58,7 +63,7 @@ _BINARY = {
     "bitwise_xor": "^",
     "isclose": "isclose",
 }
-_REDUCTIONS = "sum mean prod amin amax std var logsumexp any all cumsum cumprod".split()
+_REDUCTIONS = "sum mean prod amin amax std var logsumexp any all"
 _OPERATORS = {
     "__add__": operator.add,
     "__radd__": operator.add,
@@ -91,18 +96,17 @@ def _named(module: Any, names: Any) -> dict[Any, str]:
 
 
 _UNARY_FUNCTIONS = {
-    **_named(torch.Tensor, _UNARY),
-    **_named(torch.special, "digamma erf erfc erfinv expit expm1 gammaln logit log1p ndtr ndtri "
-                            "log_ndtr i0 i1".split()),
-    **_named(torch.nn.functional, _UNARY_NN),
-    **_named(torch, _UNARY),
-}  # fmt: skip
+    **_named(torch.Tensor, _UNARY.split()),
+    **_named(torch.special, _UNARY_SPECIAL.split()),
+    **_named(torch.nn.functional, _UNARY_NN.split()),
+    **_named(torch, _UNARY.split()),
+}
 _BINARY_FUNCTIONS = {
     **_named(torch.Tensor, [name for name in _BINARY if hasattr(torch.Tensor, name)]),
     **_named(torch.special, ["xlogy", "xlog1py"]),
     **_named(torch, _BINARY),
 }
-_REDUCTION_FUNCTIONS = _named(torch, _REDUCTIONS)
+_REDUCTION_FUNCTIONS = _named(torch, _REDUCTIONS.split())
 _OPERATOR_FUNCTIONS = {
     getattr(torch.Tensor, name): function
     for name, function in _OPERATORS.items()
@@ -189,7 +193,7 @@ def _tensors_only(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _symbol(function: Any) -> str:
-    name = function.__name__.strip("_")
+    name: str = function.__name__.strip("_")
     name = name if name in _BINARY else name.removeprefix("r")
     return _BINARY.get(name, {"truediv": "/", "floordiv": "//", "mod": "%"}.get(name, name))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ from dagcast_core.tensor._align import (
 )
 from dagcast_core.tensor._base import Labelled, new, wrap
 from dagcast_core.tensor._settings import Join, OnEmpty, settings, using
+
+T = TypeVar("T", bound=Labelled)
 
 
 class Elementwise(Labelled):
@@ -230,7 +232,7 @@ class Elementwise(Labelled):
             return binary(operator.truediv, "/", self, other)
 
     def exp(self) -> Self:
-        """e to the power of each value.
+        """E to the power of each value.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
@@ -554,9 +556,7 @@ def _with_tensors(
     return call
 
 
-def _choose(
-    like: Labelled, operands: tuple[Any, ...], function: Callable[..., torch.Tensor]
-) -> Any:
+def _choose(like: T, operands: tuple[Any, ...], function: Callable[..., torch.Tensor]) -> T:
     """Apply a function to several operands of which some are numbers."""
     labelled = tuple(operand for operand in operands if isinstance(operand, Labelled))
     layout = labelled[0]._layout

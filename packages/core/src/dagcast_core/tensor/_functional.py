@@ -64,9 +64,7 @@ def value_and_grad(function: Callable[..., Any], argnum: int = 0) -> Callable[..
 
     def both(*args: Any, **kwargs: Any) -> Any:
         value = _labelled(args[argnum], "differentiate by")
-        transformed = torch.func.grad_and_value(
-            _on_tensor(function, args, argnum, kwargs, _scalar)
-        )
+        transformed = torch.func.grad_and_value(_on_tensor(function, args, argnum, kwargs, _scalar))
         gradient, result = transformed(value._tensor)
         scalar = wrap(value, result, intern_layout(()), None)
         return scalar, wrap(value, gradient, value._layout, value._name)
@@ -112,7 +110,8 @@ def jvp(
         return result._tensor
 
     _load_forward_rules()
-    out, change = torch.func.jvp(on_tensors, tuple(v._tensor for v in values), directions)
+    primal_tensors = tuple(v._tensor for v in values)
+    out, change = torch.func.jvp(on_tensors, primal_tensors, directions)[:2]
     like = found[-1]
     return (
         wrap(like, out, like._layout, like._name),
@@ -308,7 +307,7 @@ def _on_tensor(
     return on_tensor
 
 
-def _labelled(value: Any, verb: str) -> Any:
+def _labelled(value: Any, verb: str) -> Labelled:
     if not isinstance(value, Labelled):
         raise TypeError(f"cannot {verb} a {type(value).__name__}: an IndexTensor is needed.")
     return value

@@ -11,7 +11,7 @@ T = TypeVar("T", bound=Elementwise)
 
 
 def exp(a: T) -> T:
-    """e to the power of each value.
+    """E to the power of each value.
 
     Example:
         >>> from dagcast_core.tensor import IndexTensor

@@ -20,9 +20,9 @@ from dagcast_core.tensor._settings import SETTINGS
 # Positions of the labels held in a tensor, by identity and version of that tensor. Checking
 # eight million labels costs as much as the gather itself, and a fit gathers by the same ones
 # in every step.
-_POSITIONS: OrderedDict[
-    tuple[int, Axis], tuple[weakref.ref[torch.Tensor], int, torch.Tensor]
-] = OrderedDict()
+_POSITIONS: OrderedDict[tuple[int, Axis], tuple[weakref.ref[torch.Tensor], int, torch.Tensor]] = (
+    OrderedDict()
+)
 _POSITIONS_KEPT = 32
 
 
@@ -84,7 +84,7 @@ def _meet(value: Any, cells: Any, attempt: str) -> tuple[Any, Any]:
             f"{attempt}: a missing label has no value under the join {join!r}. "
             "Reindex first, or use an inner or exact join."
         )
-    return align(value, cells)  # type: ignore[return-value]
+    return align(value, cells)
 
 
 def _pick_in_rows(
@@ -110,7 +110,8 @@ def _pick_in_rows(
     else:
         picked = table.reshape(rows, size).gather(1, index)
     have = (*shared, *new, *(layout.dims[i] for i in rest))
-    return picked.reshape(shape).permute([have.index(dim) for dim in result.dims])
+    shaped: torch.Tensor = picked.reshape(shape)
+    return shaped.permute([have.index(dim) for dim in result.dims])
 
 
 def label_positions(axis: Axis, tensor: torch.Tensor, attempt: str, who: str) -> torch.Tensor:
@@ -172,4 +173,3 @@ def _find_positions(axis: Axis, tensor: torch.Tensor, attempt: str, who: str) ->
             right=axis.index,
         )
     return torch.from_numpy(order)[places].to(tensor.device)
-

@@ -258,13 +258,13 @@ class Grouped(Generic[T]):
         found, places = np.unique(codes, return_index=True)
         if found.size < self._groups.size:
             raise AlignmentError("cannot take the first value of a group without labels.")
-        return pick(self._value, self._position, places.astype(np.int64), self._groups)  # type: ignore[no-any-return]
+        return pick(self._value, self._position, places.astype(np.int64), self._groups)
 
-    def transform(self, function: Callable[[T], T]) -> T:
+    def transform(self, function: Callable[[Grouped[T]], T]) -> T:
         """A reduction of each group spread back over its labels, such as a mean to subtract.
 
         Args:
-            function: takes these groups' tensor of group values; identity to spread as it is.
+            function: takes these groups and returns one value for each.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
@@ -272,7 +272,7 @@ class Grouped(Generic[T]):
             >>> a.groupby("n", lambda n: n % 2).transform(lambda group: group.mean()).tolist()
             [2.5, 2.0, 2.5]
         """
-        combined = function(self)  # type: ignore[arg-type]
+        combined = function(self)
         tensor = self._spread(combined._tensor)
         return wrap(self._value, tensor, self._value._layout, self._value._name)
 
@@ -456,7 +456,7 @@ def _unique(keys: Any) -> Any:
     return list(dict.fromkeys(keys.tolist() if isinstance(keys, np.ndarray) else keys))
 
 
-def _group_by_values(value: Any, position: int, by: Any, name: str, labels: Any) -> Any:
+def _group_by_values(value: T, position: int, by: Any, name: str, labels: Any) -> Grouped[T]:
     axis = value._layout.axes[position]
     attempt = f"cannot group {call_name(value)} along {axis.dim!r}"
     if axis.dim not in by._layout.where:
@@ -498,12 +498,16 @@ def _period_starts(axis: Axis, frequency: str, zone: str | None, who: str) -> pd
     offset = pd.tseries.frequencies.to_offset(frequency)
     if isinstance(offset, (pd.offsets.Tick, pd.offsets.Day)):
         # Hours are absolute, days follow the clock: the wall time is floored and read back.
-        if isinstance(offset, pd.offsets.Day) or pd.Timedelta(offset) % pd.Timedelta("1D") == pd.Timedelta(0):
+        if isinstance(offset, pd.offsets.Day) or pd.Timedelta(offset) % pd.Timedelta(
+            "1D"
+        ) == pd.Timedelta(0):
             wall = local.tz_localize(None)
             starts = wall.floor(frequency)
             if local.tz is not None:
                 starts = starts.tz_localize(
-                    local.tz, ambiguous=np.ones(len(starts), dtype=bool), nonexistent="shift_forward"
+                    local.tz,
+                    ambiguous=np.ones(len(starts), dtype=bool),
+                    nonexistent="shift_forward",
                 )
         else:
             starts = index.floor(frequency)

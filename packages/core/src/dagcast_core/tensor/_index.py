@@ -114,7 +114,9 @@ class Axis:
 
 
 # Keys hold their content strongly, axes are held weakly: an entry dies with its last user.
-_AXES: weakref.WeakValueDictionary[tuple[str, tuple[Any, ...]], Axis] = weakref.WeakValueDictionary()
+_AXES: weakref.WeakValueDictionary[tuple[str, tuple[Any, ...]], Axis] = (
+    weakref.WeakValueDictionary()
+)
 # Indexes already seen, by identity. The weak reference guards against a reused id.
 _SEEN: dict[tuple[str, int], tuple[weakref.ref[pd.Index], weakref.ref[Axis]]] = {}
 
@@ -189,7 +191,7 @@ def _as_index(dim: str, labels: object) -> pd.Index:
         labels = list(labels)
         if labels and all(isinstance(label, tuple) for label in labels):
             return pd.MultiIndex.from_tuples(labels)
-    return pd.Index(labels)  # type: ignore[call-overload, no-any-return]
+    return pd.Index(labels)
 
 
 def _content(dim: str, index: pd.Index) -> tuple[str, tuple[Any, ...]]:
@@ -269,16 +271,21 @@ def _canonical(dim: str, index: pd.Index) -> pd.Index:
     if isinstance(index, pd.MultiIndex):
         return index
     if isinstance(index, pd.DatetimeIndex):
-        return pd.DatetimeIndex(index, name=dim, freq=None)
+        return pd.DatetimeIndex(index, name=dim, freq=None)  # type: ignore[arg-type]
     if isinstance(index, pd.TimedeltaIndex):
         return pd.TimedeltaIndex(index, name=dim, freq=None)  # type: ignore[arg-type]
     if index.dtype != object and pd.api.types.is_bool_dtype(index.dtype):
-        return pd.Index(np.asarray(index, dtype=bool), name=dim)
+        return _new_index(np.asarray(index, dtype=bool), dim)
     if pd.api.types.is_numeric_dtype(index.dtype) and not isinstance(
         index, (pd.CategoricalIndex, pd.IntervalIndex)
     ):
-        return pd.Index(_numbers(index), name=dim)
+        return _new_index(_numbers(index), dim)
     return index.rename(dim)
+
+
+def _new_index(values: npt.NDArray[Any], dim: str) -> pd.Index:
+    index: pd.Index = pd.Index(values, name=dim)
+    return index
 
 
 def _numbers(index: pd.Index) -> npt.NDArray[Any]:
@@ -323,22 +330,20 @@ def comparable(axis: Axis) -> npt.NDArray[Any] | Sequence[Any]:
         [3, 5]
     """
     if axis.key[0] != "object" and isinstance(axis.key[1], tuple) and axis.kind == "str":
-        return axis.key[1]
+        labels: tuple[Any, ...] = axis.key[1]
+        return labels
     index = axis.index
     if isinstance(index, pd.MultiIndex):
         return list(
             zip(
-                *(
-                    _values(index.get_level_values(level))
-                    for level in range(index.nlevels)
-                ),
+                *(_values(index.get_level_values(level)) for level in range(index.nlevels)),
                 strict=True,
             )
         )
     return _values(index)
 
 
-def _values(index: pd.Index) -> Any:
+def _values(index: pd.Index) -> npt.NDArray[Any] | list[Any]:
     if isinstance(index, pd.CategoricalIndex):
         categories = _values(index.categories)
         if isinstance(categories, np.ndarray):
@@ -395,7 +400,7 @@ def match(
                 "rounding or real.\n"
                 f"{show_sides((names[0], left.index), (names[1], right.index))}\n"
                 "Pass a tolerance (0.0 for exact matches), as in "
-                "`with align(\"inner\", tolerance=1e-9):`.",
+                '`with align("inner", tolerance=1e-9):`.',
                 dim=left.dim,
                 left=left.index,
                 right=right.index,
@@ -437,7 +442,7 @@ def _check_comparable(left: Axis, right: Axis, attempt: str, names: tuple[str, s
         naive = names[0] if left.kind == "naive time" else names[1]
         hint = (
             f"Time labels are instants: give {naive} a zone, as in "
-            f"{naive}.relabel({left.dim}=lambda t: t.tz_localize(\"UTC\"))."
+            f'{naive}.relabel({left.dim}=lambda t: t.tz_localize("UTC")).'
         )
     raise AlignmentError(
         f"cannot compute {attempt}:\nlabels along {left.dim!r} cannot be compared: "

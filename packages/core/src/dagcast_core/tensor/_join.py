@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, final
 
 import numpy as np
+import pandas as pd
 import torch
 
 from dagcast_core.tensor._errors import AlignmentError, show_sides
@@ -297,10 +298,10 @@ def _join_axes(
     return joined, np.concatenate([everywhere, missing]), np.concatenate([found, new])
 
 
-def _in_dtype_of(labels: object, axis: Axis) -> object:
+def _in_dtype_of(labels: pd.Index, axis: Axis) -> pd.Index:
     """New labels of an outer join in the left side's dtype, where that loses nothing."""
     try:
-        converted = labels.astype(axis.index.dtype)  # type: ignore[attr-defined]
+        converted = labels.astype(axis.index.dtype)
     except (TypeError, ValueError, OverflowError):
         return labels
     return converted if (converted == labels).all() else labels
@@ -325,7 +326,7 @@ def _check_exact(
     raise AlignmentError(
         f"cannot compute {attempt}:\nlabels differ along {left.dim!r}, and the join is exact.\n"
         f"{show_sides((names[0], left.index), (names[1], right.index), *only)}\n"
-        f"Select the shared labels first, or allow it: `with align(\"inner\"):`.",
+        f'Select the shared labels first, or allow it: `with align("inner"):`.',
         dim=left.dim,
         left=left.index,
         right=right.index,
@@ -365,5 +366,5 @@ def _rename_hint(left: Axis, right: Axis, names: tuple[str, str]) -> str:
         return f"Check the two ranges of time, or shift one side with relabel({dim}=...)."
     return (
         f"Rename one side with relabel({dim}=...), or accept an empty result: "
-        "`with align(on_empty=\"allow\"):`."
+        '`with align(on_empty="allow"):`.'
     )

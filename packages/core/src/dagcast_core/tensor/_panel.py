@@ -349,9 +349,7 @@ class Panel(Mapping[str, IndexTensor]):
             >>> Panel.from_pandas(panel.to_frame())["a"].dims
             ('region',)
         """
-        return cls(
-            {str(name): IndexTensor.from_series(s, str(name)) for name, s in tables.items()}
-        )
+        return cls({str(name): IndexTensor.from_series(s, str(name)) for name, s in tables.items()})
 
     def to_arrow(self) -> dict[str, pa.Table]:
         """One long Arrow table per member.
@@ -445,5 +443,3 @@ class Panel(Mapping[str, IndexTensor]):
 def _labels_of(tensor: IndexTensor, dim: str) -> IndexTensor:
     """A tensor that has nothing but labels along a dim."""
     return IndexTensor.zeros({dim: tensor.index(dim)}, tensor.name)
-
-

@@ -246,7 +246,9 @@ class Reshape(Labelled):
         index = axis.index
         attempt = f"cannot unstack {axis.dim!r} of {call_name(self)}"
         if not isinstance(index, pd.MultiIndex):
-            raise AlignmentError(f"{attempt}: its labels are {axis.kind}, not tuples.", dim=dim_name(dim))
+            raise AlignmentError(
+                f"{attempt}: its labels are {axis.kind}, not tuples.", dim=dim_name(dim)
+            )
         if any(name is None for name in index.names):
             raise AlignmentError(
                 f"{attempt}: its levels are called {tuple(index.names)}, and each becomes a dim. "
@@ -394,9 +396,8 @@ def _shift(value: Any, dim: str, step: Any, fill: float | None) -> Any:
 def _positions_by_time(axis: Any, step: Any, attempt: str) -> Any:
     if not axis.kind.endswith("time"):
         raise TypeError(
-            f"{attempt} by {step!r}: labels that are {axis.kind} move by whole numbers of positions."
+            f"{attempt} by {step!r}: labels that are {axis.kind} move by whole numbers of "
+            "positions."
         )
     earlier = intern_axis(axis.dim, axis.index - pd.Timedelta(step))
     return match(earlier, axis, attempt.removeprefix("cannot "), ("earlier", "given"), None)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Hashable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from dagcast_core.tensor._index import (
 from dagcast_core.tensor._join import take_or_fill, take_step
 from dagcast_core.tensor._layout import remember_pick
 from dagcast_core.tensor._settings import COVERING
+
+T = TypeVar("T", bound=Labelled)
 
 
 class Select(Labelled):
@@ -174,7 +176,7 @@ def named_items(by: Mapping[Any, Any] | None, named: Mapping[str, Any]) -> list[
     return items + list(named.items())
 
 
-def pick(value: Any, dim: int, positions: Positions, axis: Axis | None = None) -> Any:
+def pick(value: T, dim: int, positions: Positions, axis: Axis | None = None) -> T:
     """Keep positions along a dim, with their labels.
 
     Example:
@@ -335,10 +337,10 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
     if isinstance(labels, torch.Tensor):
         labels = labels.detach().cpu().numpy()
     if isinstance(labels, pd.Series) and labels.dtype == bool:
-        mask = labels.reindex(axis.index)
-        if mask.isna().any():
+        covering = labels.reindex(axis.index)
+        if covering.isna().any():
             raise AlignmentError(f"{attempt}: the mask does not cover every label.", dim=axis.dim)
-        labels = mask.to_numpy(dtype=bool)
+        labels = covering.to_numpy(dtype=bool)
     wanted = labels if isinstance(labels, pd.Index) else None
     if wanted is None:
         listed = list(labels) if not isinstance(labels, (np.ndarray, pd.Series)) else labels
@@ -447,9 +449,7 @@ def _reindex(value: Any, dim: str, labels: Any, fill: float | None, tolerance: f
     if fill is None:
         positions = locate_all(axis, target, attempt, tolerance)
         return pick(value, position, positions, target)
-    positions = match(
-        target, axis, attempt.removeprefix("cannot "), ("wanted", "given"), tolerance
-    )
+    positions = match(target, axis, attempt.removeprefix("cannot "), ("wanted", "given"), tolerance)
     layout = value._layout.replaced(position, target)
     if (positions < 0).any():
         step = take_or_fill(position, positions, axis.size, fill)

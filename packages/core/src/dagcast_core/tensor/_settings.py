@@ -59,7 +59,7 @@ class Settings:
 
 @lru_cache(maxsize=64)
 def _interned(
-    join: Join, fill: float | None, fill_type: type, tolerance: float | None, on_empty: OnEmpty
+    join: Join, fill: float | None, fill_type: str, tolerance: float | None, on_empty: OnEmpty
 ) -> Settings:
     del fill_type  # only part of the key: 1, 1.0 and True are equal but give other dtypes
     return Settings(join, fill, tolerance, on_empty)
@@ -97,16 +97,16 @@ def settings(
     if isinstance(fill, float) and math.isnan(fill):
         fill = math.nan  # one object, since nan differs from itself
     tolerance = current.tolerance if tolerance is None else tolerance
-    return _interned(join, fill, type(fill), tolerance, on_empty)
+    return _interned(join, fill, type(fill).__name__, tolerance, on_empty)
 
 
-SETTINGS: ContextVar[Settings] = ContextVar(
-    "dagcast_alignment", default=_interned("inner", None, type(None), None, "raise")
-)
+_DEFAULT = _interned("inner", None, "", None, "raise")
+# Settings never change, but for the plans that they remember.
+SETTINGS: ContextVar[Settings] = ContextVar("dagcast_alignment", default=_DEFAULT)
 
 
 # Every left label must be there; whatever else the right side has is not asked for.
-COVERING = _interned("left", None, type(None), None, "allow")
+COVERING = _interned("left", None, "", None, "allow")
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def _labels_to_arrow(axis: Axis, pa: Any) -> tuple[Any, dict[str, Any]]:
         levels = [index]
         description = {"dtypes": [str(index.dtype)]}
         if isinstance(index, pd.CategoricalIndex):
-            description["ordered"] = index.ordered  # type: ignore[assignment]
+            description["ordered"] = index.ordered
     try:
         columns = {str(i): pa.Array.from_pandas(pd.Series(x)) for i, x in enumerate(levels)}
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
@@ -180,4 +180,5 @@ def _labels_from_arrow(table: Any, entry: Mapping[str, Any]) -> pd.Index:
         levels.append(pd.Index(series))
     if "levels" in entry:
         return pd.MultiIndex.from_arrays(levels, names=entry["levels"])
-    return levels[0]
+    first: pd.Index = levels[0]
+    return first

@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch.utils import _pytree as pytree
 
-from dagcast_core.tensor._align import Operand, binary, joint_name
+from dagcast_core.tensor._align import Operand, binary
 from dagcast_core.tensor._autograd import Autograd
 from dagcast_core.tensor._base import new, wrap
 from dagcast_core.tensor._convert import Convert
@@ -26,9 +26,7 @@ settings_in_force = SETTINGS.get
 
 
 @final
-class IndexTensor(
-    Elementwise, Select, Reduce, Group, Reshape, Convert, Autograd, Store
-):
+class IndexTensor(Elementwise, Select, Reduce, Group, Reshape, Convert, Autograd, Store):
     """A torch tensor with a pandas index along every named dim, and a name.
 
     Operations join their operands by label: by default they keep the labels that both sides

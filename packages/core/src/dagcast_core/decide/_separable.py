@@ -193,23 +193,29 @@ class SeparableProgramme:
             )  # fmt: skip
         return value, self._sums[: self.rows].copy()
 
-    def _newton_step(self, free: np.ndarray, slope: np.ndarray, damping: np.ndarray) -> np.ndarray:
-        """Solve (H + damping) step = slope on the free rows; 0 elsewhere."""
+    def _newton_step(
+        self, free: np.ndarray, slope: np.ndarray, ridge: np.ndarray, unit: np.ndarray
+    ) -> np.ndarray:
+        """Solve (H + ridge) step = slope on the free rows; 0 elsewhere."""
         data = np.bincount(
             self._gram_entry,
             self._gram.reshape(-1)[self._gram_kept],
             minlength=self._hessian_row.size,
         )
-        data[self._hessian_diagonal] += damping
+        data[self._hessian_diagonal] += ridge
+        # Rows differ in unit by many orders: solve in the unit of each.
+        scale = 1.0 / np.sqrt(unit)
+        data *= scale[self._hessian_row] * scale[self._hessian_col]
         step = np.zeros(self.rows)
         index = np.cumsum(free) - 1
         count = int(free.sum())
         kept = free[self._hessian_row] & free[self._hessian_col]
         row, col = index[self._hessian_row[kept]], index[self._hessian_col[kept]]
+        right = (slope * scale)[free]
         if count <= _DENSE_ROWS:
             dense = np.zeros((count, count))
             dense[row, col] = data[kept]
-            step[free] = np.linalg.solve(dense, slope[free])
+            solution = np.linalg.solve(dense, right)
         else:
             matrix = sp.csc_matrix((data[kept], (row, col)), shape=(count, count))
             # A total over all cells is a dense row: an order for A + A' keeps its factors sparse.
@@ -219,7 +225,8 @@ class SeparableProgramme:
                 diag_pivot_thresh=0.0,
                 options={"SymmetricMode": True},
             )
-            step[free] = factors.solve(slope[free])
+            solution = factors.solve(right)
+        step[free] = solution * scale[free]
         return step
 
     def _hessian_diagonal_now(self) -> np.ndarray:
@@ -259,6 +266,7 @@ class SeparableProgramme:
         dual = value + float(v @ (sums - b))
         # Rows are measured against what their cells add up to, so that a limit of 0 has a scale too.
         size = np.maximum(np.abs(b), self._row_scale(zn))
+        unit = self._free_curvature(dn)
         damping = 1e-10
         done = 0
         error = math.inf
@@ -275,8 +283,11 @@ class SeparableProgramme:
                 break
             free = ~blocked
             diagonal = self._hessian_diagonal_now()
-            ridge = self._ridge(diagonal, damping)
-            direction = self._newton_step(free, slope, ridge)
+            # A row whose cells are all held has no curvature: it moves by its slope in its own unit.
+            ridge = damping * np.maximum(diagonal, 1e-3 * unit) + np.where(
+                diagonal > 0, 0.0, 1e-3 * unit
+            )
+            direction = self._newton_step(free, slope, ridge, unit)
             accepted = False
             length = 1.0
             for _ in range(12):
@@ -307,11 +318,13 @@ class SeparableProgramme:
             torch.from_numpy(self._x.copy()), torch.from_numpy(v), self.links, error, done
         )
 
-    def _ridge(self, diagonal: np.ndarray, damping: float) -> np.ndarray:
-        positive = diagonal[diagonal > 0]
-        typical = float(np.median(positive)) if positive.size else 1.0
-        # A row whose cells are all held has no curvature: it moves by its slope in the typical metric.
-        return damping * np.maximum(diagonal, typical) + np.where(diagonal > 0, 0.0, 1e-3 * typical)
+    def _free_curvature(self, metric: np.ndarray) -> np.ndarray:
+        """Diagonal of the dual Hessian if no cell were held, (rows,): each row's own unit."""
+        total = np.zeros(self.rows + 1)
+        for k in range(self.layers):
+            rows = self._pattern_rows[self._pattern, k]
+            total += np.bincount(rows, self.coefficients[:, k] ** 2 / metric, self.rows + 1)
+        return np.maximum(total[: self.rows], 1e-300)
 
     def _row_scale(self, z: np.ndarray) -> np.ndarray:
         total = np.zeros(self.rows + 1)

@@ -185,6 +185,8 @@ class Oracle:
         if probes is None:
             probes = torch.ones(1, self._x.numel(), dtype=torch.bool)
         diagonal = torch.zeros_like(self._x).detach()
+        if not gradient.requires_grad:
+            return diagonal
         for k in range(probes.shape[0]):
             signs = (
                 torch.randint(0, 2, probes[k].shape, generator=generator).to(diagonal.dtype) * 2 - 1

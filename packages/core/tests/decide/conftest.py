@@ -1,0 +1,266 @@
+"""A small market in three models: bonus hours, ETA, rides; and flat problems for the numeric core."""
+
+from typing import final
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dagcast_core.contract import Contract, Quantity
+from dagcast_core.decide import (
+    Budget,
+    Chains,
+    DecisionProblem,
+    Lever,
+    LinearSet,
+    Objective,
+    OutcomeLimit,
+    OutcomeRows,
+    RowFamily,
+    RowLayer,
+    SmoothProblem,
+)
+from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.model import Model, ModelCollection
+from dagcast_core.tensor import IndexTensor, Panel
+
+torch.set_num_threads(1)
+
+SPEND = Quantity("spend", (INCENTIVE, REGION, HOUR), "USD/h", aggregation={"hour": "sum"})
+SESSIONS = Quantity("sessions", (REGION, HOUR), "session/h", bounds=(0, None))
+SUPPLY = Quantity("supply", (REGION, HOUR), "driver-hour/h", bounds=(0, None))
+ETA = Quantity("eta", (REGION, HOUR), "min", bounds=(0, None))
+RIDES = Quantity("rides", (REGION, HOUR), "ride/h", bounds=(0, None))
+PROFIT = Quantity("profit", (REGION, HOUR), "USD/h")
+WEATHER = Quantity("weather", (REGION, HOUR), "1")
+CALM = Quantity("calm", (REGION, HOUR), "1")
+
+
+@final
+class Supply(Model):
+    """Bonus hours saturate in spend."""
+
+    contract = Contract("supply-model", inputs=(SPEND, SESSIONS), outputs=(SUPPLY,))
+
+    def __init__(self, exponent=1.0, half=20.0):
+        super().__init__()
+        self.exponent = exponent
+        self.half = half
+
+    def forward(self, spend, sessions):
+        if self.exponent == 1.0:
+            answer = spend / (spend + self.half)
+        else:
+            power = (spend / self.half + 1e-6) ** self.exponent
+            answer = power / (power + 1.0)
+        return sessions * 0.7 + (sessions * answer * 0.25).sum("incentive")
+
+    def loss_terms(self):
+        return ()
+
+
+@final
+class Eta(Model):
+    """ETA falls in supply per session."""
+
+    contract = Contract("eta-model", inputs=(SUPPLY, SESSIONS), outputs=(ETA,))
+
+    def forward(self, supply, sessions):
+        return 4.0 * (supply / sessions) ** -0.8
+
+    def loss_terms(self):
+        return ()
+
+
+@final
+class Rides(Model):
+    """Conversion falls in ETA; profit is margin less spend."""
+
+    contract = Contract(
+        "rides-model", inputs=(SESSIONS, ETA, SPEND), outputs=(RIDES, PROFIT)
+    )
+
+    def forward(self, sessions, eta, spend):
+        rides = sessions * (2.2 - 0.25 * eta).sigmoid()
+        return {"rides": rides, "profit": rides * 6.0 - spend.sum("incentive")}
+
+    def loss_terms(self):
+        return ()
+
+
+@final
+class Calm(Model):
+    """Depends on no lever."""
+
+    contract = Contract("calm-model", inputs=(WEATHER,), outputs=(CALM,))
+
+    def forward(self, weather):
+        return weather * 2.0
+
+    def loss_terms(self):
+        return ()
+
+
+REGIONS = ("A", "B", "C")
+INCENTIVES = ("boost", "quest")
+
+
+def market(exponent=1.0, **swapped):
+    models = {"supply": Supply(exponent), "eta": Eta(), "rides": Rides(), "calm": Calm()}
+    models.update(swapped)
+    return ModelCollection(models.values(), name="market")
+
+
+def context(hours=12, regions=REGIONS, incentives=INCENTIVES, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    index = {
+        "region": list(regions),
+        "hour": pd.date_range("2026-03-02", periods=hours, freq="h", tz="UTC"),
+    }
+    draw = torch.rand(3, hours, generator=generator, dtype=torch.float64)[: len(regions)]
+    order = [REGIONS.index(r) for r in regions]
+    sessions = 40.0 + 60.0 * draw[order] if set(regions) <= set(REGIONS) else 40.0 + 60 * draw
+    spend = {"incentive": list(incentives), **index}
+    return Panel(
+        {
+            "sessions": IndexTensor(sessions, index, "sessions"),
+            "weather": IndexTensor(torch.ones_like(sessions), index, "weather"),
+            "spend": IndexTensor.zeros(spend, "spend"),
+        }
+    )
+
+
+def limits(eta=None, budget=900.0, total=2000.0):
+    found = [
+        Budget("spend", budget, by=("region",), unit="USD"),
+        Budget("spend", total),
+        OutcomeLimit("profit", ">=", 9850.0, reduce="sum", unit="USD"),
+    ]
+    if eta is not None:
+        found.append(OutcomeLimit("eta", "<=", eta, by=("region",), unit="min"))
+    return found
+
+
+@pytest.fixture
+def problem():
+    """Rides under budgets, a profit floor and an ETA limit per region, all of which matter."""
+    return DecisionProblem(
+        market(), [Lever("spend", 0.0, 60.0)], Objective("rides"), limits({"A": 4.6, "B": 4.03, "C": 4.6}), context()
+    )
+
+
+def _random_set(seed, regions=4, steps=6, budgets=True, chains=False):
+    """Bounds, nested budgets by region and in total, and chains along the steps of a region."""
+    g = np.random.default_rng(seed)
+    n = regions * steps
+    lower = -0.2 * g.random(n)
+    upper = g.random(n) * 4 + 0.5
+    layers = ()
+    if budgets:
+        limit = g.random(regions) * 6 + 0.3
+        group = torch.arange(regions).repeat_interleave(steps)
+        layers = (
+            RowLayer(group, torch.tensor(g.random(n) + 0.5), torch.tensor(limit)),
+            RowLayer(
+                torch.zeros(n, dtype=torch.int64),
+                torch.ones(n, dtype=torch.float64),
+                torch.tensor([0.5 * limit.sum()]),
+            ),
+        )
+    links = None
+    if chains:
+        order = torch.arange(n).view(regions, steps)
+        links = Chains(order, torch.tensor(g.random((regions, steps)) + 0.05))
+    return LinearSet(torch.tensor(lower), torch.tensor(upper), layers, links)
+
+
+def _concave_problem(seed, cells=24, regions=3, scale=1.0, floor=True, order=None):
+    """Saturating response by region, a budget by region and in total, a convex row per region.
+
+    Args:
+        scale: unit of money; spend, bounds and budgets are multiplied by it.
+        order: permutation of the cells.
+    """
+    g = torch.Generator().manual_seed(seed)
+
+    def uniform(low, high, *shape):
+        return low + (high - low) * torch.rand(*shape, generator=g, dtype=torch.float64)
+
+    group = torch.arange(regions).repeat_interleave(cells // regions)
+    worth, half = uniform(1.0, 5.0, cells), uniform(2.0, 6.0, cells)
+    need = uniform(0.5, 2.0, cells)
+    budget = uniform(4.0, 9.0, regions)
+    slack = uniform(1.02, 1.1, regions)
+    if order is not None:
+        group, worth, half, need = group[order], worth[order], half[order], need[order]
+    half, budget = half * scale, budget * scale
+
+    def by_region(values):
+        return torch.zeros(regions, dtype=values.dtype).index_add(0, group, values)
+
+    def evaluate(x):
+        answer = x / (x + half)
+        objective = (worth * answer).sum()
+        rows = by_region(need * torch.exp(-2.0 * answer))
+        if floor:
+            rows = torch.cat([rows, (objective - 0.02 * x.sum() / scale).reshape(1)])
+        return objective, rows
+
+    share = (budget / torch.bincount(group, minlength=regions))[group] * 0.8
+    witness = share * (need / need.mean())
+    witness = torch.minimum(witness, 10.0 * torch.full_like(half, scale))
+    spent = by_region(witness)
+    witness = witness * torch.minimum(torch.ones_like(budget), 0.8 * budget / spent)[group]
+    _, at = evaluate(witness)
+    limit = at.clone()
+    limit[:regions] *= slack
+    if floor:
+        limit[regions] *= 0.98
+    sign = torch.ones(limit.numel(), dtype=torch.float64)
+    if floor:
+        sign[regions] = -1.0
+    families = [RowFamily(torch.arange(regions), group)]
+    if floor:
+        families.append(RowFamily(torch.tensor([regions]), torch.full_like(group, regions)))
+    linear = LinearSet(
+        torch.zeros(cells, dtype=torch.float64),
+        torch.full((cells,), 10.0 * scale, dtype=torch.float64),
+        (
+            RowLayer(group, torch.ones(cells, dtype=torch.float64), budget),
+            RowLayer(
+                torch.zeros(cells, dtype=torch.int64),
+                torch.ones(cells, dtype=torch.float64),
+                0.85 * budget.sum().reshape(1),
+            ),
+        ),
+    )
+    rows = OutcomeRows(limit, sign, limit.abs(), tuple(families))
+    return SmoothProblem(evaluate, linear, rows, concave=True)
+
+
+@pytest.fixture
+def random_set():
+    """Draws linear sets."""
+    return _random_set
+
+
+@pytest.fixture
+def concave_problem():
+    """Draws concave problems."""
+    return _concave_problem
+
+
+@pytest.fixture
+def make():
+    """Builds markets, contexts and limits."""
+    return Make
+
+
+class Make:
+    """The builders of this folder, for tests that vary a problem."""
+
+    market = staticmethod(market)
+    context = staticmethod(context)
+    limits = staticmethod(limits)
+    Supply, Eta, Rides, Calm = Supply, Eta, Rides, Calm

@@ -1,0 +1,117 @@
+"""Projections and chain steps, against a conic solver."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+
+from dagcast_core.decide import Chains, EmptySetError, LinearSet, RowLayer, project
+from dagcast_core.decide._separable import linear_limits, linear_programme
+
+
+def conic(z, metric, linear):
+    x = cp.Variable(len(z))
+    keep = [x >= linear.lower.numpy(), x <= linear.upper.numpy()]
+    for layer in linear.budgets:
+        for row in range(layer.limit.numel()):
+            weight = (layer.group.numpy() == row) * layer.coefficient.numpy()
+            keep.append(weight @ x <= float(layer.limit[row]))
+    if linear.chains is not None:
+        order, limit = linear.chains.order.numpy(), linear.chains.limit.numpy()
+        change = x[order[:, 1:].ravel()] - x[order[:, :-1].ravel()]
+        keep.append(cp.abs(change) <= limit[:, 1:].ravel())
+    goal = cp.Minimize(0.5 * cp.sum(cp.multiply(metric, cp.square(x - z))))
+    cp.Problem(goal, keep).solve(
+        solver=cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11
+    )
+    return x.value
+
+
+def draw(seed, n):
+    g = np.random.default_rng(1000 + seed)
+    return g.normal(size=n) * 3 + 1, np.exp(g.normal(size=n) * 1.5)
+
+
+@pytest.mark.parametrize("budgets", [True, False])
+@pytest.mark.parametrize("chains", [True, False])
+@pytest.mark.parametrize("seed", range(8))
+def test_projection_equals_a_conic_solver(random_set, seed, chains, budgets):
+    linear = random_set(seed, budgets=budgets, chains=chains, steps=6 + seed)
+    z, metric = draw(seed, linear.size)
+    ours = project(torch.tensor(z), torch.tensor(metric), linear)
+    np.testing.assert_allclose(ours.x.numpy(), conic(z, metric, linear), atol=2e-5)
+    assert linear.worst_violation(ours.x) < 1e-11
+
+
+def test_projection_in_another_metric_is_another_point(random_set):
+    linear = random_set(3)
+    z, metric = draw(3, linear.size)
+    weighted = project(torch.tensor(z), torch.tensor(metric), linear).x
+    plain = project(torch.tensor(z), torch.ones(linear.size, dtype=torch.float64), linear).x
+    assert float((weighted - plain).abs().max()) > 0.1
+
+
+def test_projection_is_idempotent_and_warm_start_agrees(random_set):
+    linear = random_set(5, chains=True)
+    z, metric = (torch.tensor(v) for v in draw(5, linear.size))
+    once = project(z, metric, linear)
+    again = project(once.x, metric, linear)
+    warm = project(z, metric, linear, start=once.multipliers)
+    torch.testing.assert_close(again.x, once.x, atol=1e-9, rtol=0)
+    torch.testing.assert_close(warm.x, once.x, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_chain_step_moves_its_segments_as_one(random_set, seed):
+    """The weights that the dual Hessian uses are the derivatives of the exact step."""
+    linear = random_set(seed, regions=1, steps=7, budgets=False, chains=True)
+    z, metric = (torch.tensor(v) for v in draw(seed, 7))
+    programme = linear_programme(linear)
+    layer = RowLayer(torch.zeros(7, dtype=torch.int64), torch.ones(7, dtype=torch.float64), torch.zeros(1))
+    rowed = LinearSet(linear.lower, linear.upper, (layer,), linear.chains)
+    counted = linear_programme(rowed)
+    step = 1e-6
+    _, sums = counted._evaluate(z.numpy(), metric.numpy(), np.array([0.3]), True)
+    weight = counted._gram.reshape(-1)[counted._gram_kept].sum()
+    _, more = counted._evaluate(z.numpy(), metric.numpy(), np.array([0.3 + step]), False)
+    _, less = counted._evaluate(z.numpy(), metric.numpy(), np.array([0.3 - step]), False)
+    assert (less - more)[0] / (2 * step) == pytest.approx(weight, abs=1e-4)
+    assert programme.solve(z, metric, linear_limits(linear)).residual == 0.0
+
+
+def test_long_chain_of_hourly_links_is_exact(random_set):
+    linear = random_set(11, regions=2, steps=60, budgets=False, chains=True)
+    z, metric = draw(11, linear.size)
+    ours = project(torch.tensor(z), torch.tensor(metric), linear).x
+    np.testing.assert_allclose(ours.numpy(), conic(z, metric, linear), atol=2e-5)
+
+
+def test_bounds_that_cross_along_a_ramp_are_named():
+    order = torch.arange(3).view(1, 3)
+    linear = LinearSet(
+        torch.tensor([0.0, 5.0, 0.0], dtype=torch.float64),
+        torch.tensor([1.0, 9.0, 9.0], dtype=torch.float64),
+        (),
+        Chains(order, torch.full((1, 3), 2.0, dtype=torch.float64)),
+    )
+    with pytest.raises(EmptySetError, match="bounds contradict") as caught:
+        linear.tightened()
+    assert 0 in caught.value.places or 1 in caught.value.places
+
+
+def test_budget_below_the_lower_bounds_is_named_with_its_excess():
+    linear = LinearSet(
+        torch.ones(4, dtype=torch.float64),
+        2 * torch.ones(4, dtype=torch.float64),
+        (
+            RowLayer(
+                torch.tensor([0, 0, 1, 1]),
+                torch.ones(4, dtype=torch.float64),
+                torch.tensor([3.0, 1.5], dtype=torch.float64),
+            ),
+        ),
+    )
+    with pytest.raises(EmptySetError) as caught:
+        linear.tightened()
+    assert caught.value.places == ((0, 1),)
+    assert caught.value.excess == pytest.approx((0.5,))

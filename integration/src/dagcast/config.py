@@ -162,7 +162,7 @@ class Uncertainty(_Settings):
 class Solver(_Settings):
     """When the solver stops."""
 
-    tolerance: Positive = 1e-6
+    tolerance: Positive = 1e-5
     seconds: Positive = 60.0
 
 

@@ -1,5 +1,6 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
+from dagcast.plans._hindsight import Hindsight, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
     LeverBounds,
@@ -16,14 +17,17 @@ __all__ = [
     "COLUMNS",
     "BudgetLimit",
     "Estimate",
+    "Hindsight",
     "LeverBounds",
     "LimitRow",
     "Limits",
     "OutcomeBound",
+    "OutcomeGap",
     "Outlook",
     "Path3",
     "PlanSummary",
     "Ramp",
+    "RegretShare",
     "Sensitivity",
     "make_outlook",
     "overall",

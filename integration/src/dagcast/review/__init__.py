@@ -20,6 +20,7 @@ from dagcast.review._content import (
 )
 from dagcast.review._page import render
 from dagcast.review._plan_page import PlanEvidence, plan_page
+from dagcast.review._retro_page import retro_page
 
 __all__ = [
     "Bar",
@@ -38,4 +39,5 @@ __all__ = [
     "Text",
     "plan_page",
     "render",
+    "retro_page",
 ]

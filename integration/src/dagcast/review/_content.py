@@ -138,12 +138,13 @@ Block: TypeAlias = Chart | Heatmap | Table | Forest | Text | tuple[Bar, ...] | t
 @final
 @dataclass(frozen=True)
 class Section:
-    """One part of a page."""
+    """One part of a page; ``short`` is its name in the navigation."""
 
     key: str
     title: str
     lead: str
     blocks: tuple[Block, ...]
+    short: str = ""
 
 
 @final

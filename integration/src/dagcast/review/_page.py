@@ -40,7 +40,7 @@ def render(page: Page) -> str:
     parts = files("dagcast.review")
     body = "".join(_section(section) for section in page.sections)
     links = "".join(
-        f'<a href="#{html.escape(section.key)}">{html.escape(section.title)}</a>'
+        f'<a href="#{html.escape(section.key)}">{html.escape(section.short or section.title)}</a>'
         for section in page.sections
     )
     fill = {
@@ -128,11 +128,7 @@ def _header(page: Page) -> str:
 
 
 def _card(card: Card) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th>'
-        f'<td class="{tone}">{_two_lines(value)}</td></tr>'
-        for name, value, tone in card.comparisons
-    )
+    rows = "".join(_comparison(*row) for row in card.comparisons)
     interval = f'<p class="interval">{html.escape(card.interval)}</p>' if card.interval else ""
     table = f"<table>{rows}</table>" if rows else ""
     return (
@@ -141,9 +137,13 @@ def _card(card: Card) -> str:
     )
 
 
-def _two_lines(value: str) -> str:
+def _comparison(name: str, value: str, tone: str) -> str:
     first, _, second = value.partition("\n")
-    return html.escape(first) + (f"<small>{html.escape(second)}</small>" if second else "")
+    below = f'<tr class="below"><td colspan="2">{html.escape(second)}</td></tr>' if second else ""
+    return (
+        f'<tr><th scope="row">{html.escape(name)}</th>'
+        f'<td class="{tone}">{html.escape(first)}</td></tr>{below}'
+    )
 
 
 def _section(section: Section) -> str:

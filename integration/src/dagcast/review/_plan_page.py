@@ -225,6 +225,7 @@ def _spend(summary: PlanSummary, decisions: Mapping[str, Array]) -> Section:
                 (*rows, total),
             ),
         ),
+        short="Spend",
     )
 
 
@@ -244,13 +245,15 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
         charts.append(Chart(f"f-{quantity}", title(quantity), shown, tuple(lines), digits=digits))
     note = ""
     if summary.repeated:
-        note = f" Nothing was known yet of {', '.join(summary.repeated)}: last week stands in."
+        note = f" Nothing was known yet of {', '.join(summary.repeated)}: the usual hour of day stands in."
     return Section(
         "forecast",
         "What we expect",
         f"Choose a region at the top. Bands hold {outlook.level:.0%} of {outlook.draws} draws of "
-        f"the models' parameters; chance from hour to hour comes on top.{note}",
+        f"the models' parameters; chance from hour to hour comes on top. Lines "
+        f"are at the fitted parameters, which need not lie in the middle of a band.{note}",
         (tuple(charts),),
+        short="Forecast",
     )
 
 
@@ -276,6 +279,7 @@ def _marginal(outlook: Outlook, marginals: Mapping[str, Mapping[str, Array]]) ->
         "Effect of one more dollar per hour in a cell on the same region, at this plan. All regions "
         "together show the mean.",
         (tuple(charts),),
+        short="One more dollar",
     )
 
 
@@ -341,6 +345,7 @@ def _limits(summary: PlanSummary) -> Section:
         "Limits and their prices",
         "A limit that binds has a price: what one more unit of it would be worth.",
         tuple(blocks) or (Text("This plan has no limits."),),
+        short="Limits",
     )
 
 
@@ -386,6 +391,7 @@ def _evidence(summary: PlanSummary, evidence: PlanEvidence) -> Section:
         "Measured effects of experiments beside what the models say, and how the models would have "
         "forecast past weeks.",
         tuple(blocks),
+        short="Evidence",
     )
 
 

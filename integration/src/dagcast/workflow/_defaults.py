@@ -14,15 +14,15 @@ from dagcast.config import (
 def marketplace_config(name: str, *, seed: int = 0) -> Config:
     """Settings for the levers and outcomes that the five team packages serve.
 
-    Limits are multiples of recent weeks: as much money as the operator spent, waits and prices
-    close to what riders know.
+    Limits are multiples of recent weeks: less money than the operator spent, waits and prices close
+    to what riders know.
     """
     return Config(
         name=name,
         levers={"incentive_spend": Lever(lower=0.0, upper_of_recent=2.0)},
         budgets=(
-            Budget(lever="incentive_spend", of_recent=1.0),
-            Budget(lever="incentive_spend", of_recent=1.5, by=("region",)),
+            Budget(lever="incentive_spend", of_recent=0.8),
+            Budget(lever="incentive_spend", of_recent=1.2, by=("region",)),
         ),
         guardrails=(
             Guardrail(quantity="eta", of_recent=1.05, by=("region",), weight="sessions"),
@@ -30,6 +30,7 @@ def marketplace_config(name: str, *, seed: int = 0) -> Config:
             Guardrail(quantity="profit", sense=">=", of_recent=0.9, reduce="sum"),
         ),
         ramps=(RampLimit(lever="incentive_spend", step=24, of_upper=0.5),),
-        objective=Objective(weights={"profit": 1.0}, unit="USD"),
+        # A ride is worth more than its profit of today: its rider comes back.
+        objective=Objective(weights={"profit": 1.0, "rides": 4.0}, unit="USD"),
         seeds=Seeds(world=seed, draws=seed, plan=seed),
     )

@@ -311,9 +311,13 @@ def _summary(
     session = setting.session
     lever = next(iter(session.project.config.levers))
     planned, current = solved.decisions[lever], setting.current[lever]
-    rows = [_limit(item, solved.objective_name) for item in solved.shadow_prices]
-    levers = set(session.project.config.levers)
     objective = session.project.config.objective
+    maximised = " + ".join(
+        quantity if weight == 1 else f"{weight:g} {quantity}"
+        for quantity, weight in objective.weights.items()
+    )
+    rows = [_limit(item, maximised) for item in solved.shadow_prices]
+    levers = set(session.project.config.levers)
     return PlanSummary(
         plan=name,
         kind=kind,
@@ -322,10 +326,7 @@ def _summary(
         kkt_residual=float(solved.kkt_residual),
         worst_violation=float(solved.worst_violation),
         gap_bound=None if solved.gap_bound is None else float(solved.gap_bound),
-        objective=" + ".join(
-            quantity if weight == 1 else f"{weight:g} {quantity}"
-            for quantity, weight in objective.weights.items()
-        ),
+        objective=maximised,
         objective_unit=objective.unit,
         spend={
             label: (amount, now)
@@ -336,7 +337,10 @@ def _summary(
         budgets=tuple(row for row in rows if row.name in levers),
         guardrails=tuple(row for row in rows if row.name not in levers),
         sensitivities=tuple(
-            Sensitivity(item.name, float(item.effect), item.words) for item in solved.sensitivities
+            Sensitivity(
+                item.name, float(item.effect), _sensitivity_words(item.name, item.effect, maximised)
+            )
+            for item in solved.sensitivities
         ),
         flagged=_flagged(solved.flags),
         repeated=setting.assumed,
@@ -374,6 +378,11 @@ def _sums(lever: "IndexTensor") -> list[float]:
     dims = (*(dim for dim in lever.dims if dim not in ("region", "hour")), "region", "hour")
     sums = lever.values(*dims).detach().sum((-2, -1)).reshape(-1)
     return [float(value) for value in sums]
+
+
+def _sensitivity_words(name: str, effect: float, objective: str) -> str:
+    verb = "raise" if effect > 0 else "lower"
+    return f"1 % more {title(name).lower()} would {verb} {objective} by {money(abs(effect))}"
 
 
 def _flagged(flags: "Panel") -> tuple[tuple[str, str], ...]:

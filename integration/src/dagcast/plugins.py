@@ -28,6 +28,7 @@ class Plugin:
         distribution: that declares it.
         version: of the distribution.
         module: what was registered.
+        package: import name of the package that it lies in.
         contracts: what ``dagcast_contracts`` returned.
         experiments: what ``dagcast_experiments`` returned.
     """
@@ -38,6 +39,7 @@ class Plugin:
     module: Any
     contracts: tuple[Contract, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+    package: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
@@ -121,7 +123,9 @@ def load_plugins(disable: Iterable[str] = (), *, path: Sequence[str] | None = No
     for claim in sole:
         plugin, found = _load(claim)
         problems += found
-        if plugin is not None:
+        if plugin is not None and manager.is_registered(plugin.module):
+            problems.append(_registered_twice(plugin, manager))
+        elif plugin is not None:
             manager.register(plugin.module, name=plugin.name)
             plugins.append(plugin)
     return Plugins(manager, tuple(plugins), tuple(problems), disabled)
@@ -227,7 +231,19 @@ def _load(claim: _Claim) -> tuple[Plugin | None, list[Problem]]:
         module,
         tuple(contracts),
         tuple(experiments),
+        claim.entry_point.module.partition(".")[0],
     ), []
+
+
+def _registered_twice(plugin: Plugin, manager: pluggy.PluginManager) -> Problem:
+    return Problem.of(
+        "DC204",
+        plugin.name,
+        producer=f"{plugin.distribution} {plugin.version}",
+        expected="a module of its own",
+        found=f"the module that the entry point {manager.get_name(plugin.module)!r} names too",
+        fix="remove one of the two from the pyproject.toml",
+    )
 
 
 def _failed_import(claim: _Claim, error: BaseException) -> Problem:

@@ -207,6 +207,14 @@ def test_two_distributions_that_claim_one_name_are_both_refused(install):
     )
 
 
+def test_module_under_two_names_is_registered_once_and_reported(install):
+    points = {"eta": "dagcast_eta_plugin", "eta-again": "dagcast_eta_plugin"}
+    install("dagcast-eta", GOOD.format(name="eta"), points=points)
+    plugins, (line,) = load(install)
+    assert [plugin.name for plugin in plugins.plugins] == ["eta"]
+    assert line.startswith("DC204 [- <- dagcast-eta 1.0.0] entry point 'eta-again'")
+
+
 def test_disabling_one_of_two_settles_the_claim(install):
     install("dagcast-eta", GOOD.format(name="eta"), points={"eta": "dagcast_eta_plugin"})
     install("my-eta", GOOD.format(name="eta"), "2.0.0", points={"eta": "my_eta_plugin"})

@@ -24,8 +24,8 @@ def installed_packages(plugins: Plugins) -> tuple[Package, ...]:
     found = []
     for name in sorted(names):
         contracts = tuple(c for plugin in plugins.of(name) for c in plugin.contracts)
-        roots = {plugin.module.__name__.partition(".")[0] for plugin in plugins.of(name)}
-        module = roots.pop() if roots else name.replace("-", "_")
+        held = next(iter(plugins.of(name)), None)
+        module = held.package if held is not None else name.replace("-", "_")
         version = importlib.metadata.version(name)
         found.append(Package(name, version, content_hash(module), contracts))
     return tuple(found)

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from dagcast_simulator import MarketWorlds
+from dagcast_simulator import MarketWorlds, WorldError
 from dagcast_simulator._events import SCHEMAS, UNKNOWN_REGION
 
 
@@ -197,6 +197,24 @@ def test_a_world_reopens_from_its_manifest_alone(folders, world, tmp_path):
     (tmp_path / "world.json").write_text((events / "world.json").read_text())
     again = MarketWorlds().load(tmp_path)
     pd.testing.assert_frame_equal(again.outcome(plan), world.outcome(plan))
+
+
+def test_damaged_states_are_recomputed(folders, world, tmp_path):
+    events, *_, plan = folders
+    (tmp_path / "world.json").write_text((events / "world.json").read_text())
+    (tmp_path / ".world").mkdir()
+    (tmp_path / ".world" / "state.npz").write_bytes(b"PK\x03\x04 cut short")
+    again = MarketWorlds().load(tmp_path)
+    pd.testing.assert_frame_equal(again.outcome(plan), world.outcome(plan))
+
+
+def test_a_world_of_other_laws_is_refused(folders, tmp_path):
+    events, *_ = folders
+    manifest = json.loads((events / "world.json").read_text())
+    manifest["scenario"]["patience"] = 12.0
+    (tmp_path / "world.json").write_text(json.dumps(manifest))
+    with pytest.raises(WorldError, match=r"under other laws: its first day had"):
+        MarketWorlds().load(tmp_path)
 
 
 def test_a_calm_world_plants_nothing(calm, tmp_path):

@@ -163,7 +163,7 @@ def test_a_folder_without_a_world_is_refused(tmp_path):
     with pytest.raises(WorldError, match="not a world's manifest"):
         MarketWorlds().load(tmp_path)
     (tmp_path / "world.json").write_text(json.dumps({"kind": "market", "format": 99}))
-    with pytest.raises(WorldError, match=r"format 99; this simulator reads 'market', format 1"):
+    with pytest.raises(WorldError, match=r"format 99; this simulator reads 'market', format 2"):
         MarketWorlds().load(tmp_path)
 
 

@@ -50,7 +50,9 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
     """The operator's trials within a history of ``weeks`` weeks; none below four weeks.
 
     The first week and the last two are left to habit. From seven weeks on, one bonus is tried
-    after the other, then all together; shorter histories try the three at once.
+    after the other, then all together; shorter histories try the three at once. Neighbours switch
+    together in what moves drivers: trips carry them over the border, and with neighbours in
+    different arms a tenth of the effect would be lost to the comparison.
     """
     free = weeks - 3
     regions = [i for i in range(len(env.regions)) if env.open[i, 0] > 0]
@@ -73,7 +75,7 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
                 control=control,
                 treatment=treatment,
                 seed=seed,
-                border_clusters=kind == "boost",
+                border_clusters=True,
             )
         )
         begin += length if free >= 4 else 0
@@ -122,8 +124,8 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
 def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
     """A trial of half as many starts again, for four weeks; run as a replay of the history.
 
-    That many more drivers are nothing that the recorded levers could explain, so within the history it
-    would be noise to every model of driver hours. It is tried on a replay instead.
+    That many more drivers are nothing that the recorded levers could explain, so within the
+    history they would be noise to every model of driver hours. A replay is the place to try them.
     """
     free = weeks - 3
     if free < 1:
@@ -137,6 +139,7 @@ def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
         control=(),
         treatment=(Change("driver_hours", "scale", 1.5),),
         seed=seed,
+        border_clusters=True,
     )
 
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -35,7 +37,7 @@ from dagcast_simulator._truth import true_effect
 
 Array = NDArray[np.float64]
 
-_FORMAT = 1
+_FORMAT = 2
 _TRUTH = ".world"  # beside the event files, for what they must not show
 
 
@@ -517,7 +519,19 @@ class MarketWorld:
             "sessions": self._sessions_before,
             "shifts": self._shifts_before,
             "planted": planted.to_json(),
+            "first_day": self._first_day(),
         }
+
+    def _first_day(self) -> list[float]:
+        """A fingerprint of the market: figures of its first day, cheap to live through again."""
+        run = self._engine.run(self.levers, self._engine.initial_state(), 24)
+        sessions = run.sessions
+        return [
+            float(sessions.shape[1]),
+            float(sessions[5].sum()),
+            round(float(sessions[6].sum()), 2),
+            float(run.driver_minutes.sum()),
+        ]
 
     def _save_states(self, path: Path) -> None:
         np.savez_compressed(
@@ -529,26 +543,22 @@ class MarketWorld:
 
     def restore(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """Take over states and pending rows that ``write_events`` left, instead of recomputing."""
-        path = folder / _TRUTH / "state.npz"
-        files = {
-            name: folder / _TRUTH / f"pending_{name}.parquet"
-            for name in ("sessions", "shifts", "spend")
-        }
-        if not path.is_file() or not all(file.is_file() for file in files.values()):
-            return  # Everything follows from the seed; it only takes longer.
-        with np.load(path, allow_pickle=False) as saved:
-            self._states = [
-                State(
-                    saved["driver"][week].astype(np.int64),
-                    saved["tired"][week].copy(),
-                    saved["region"][week].copy(),
-                    168 * 60 * week,
-                )
-                for week in range(len(saved["driver"]))
-            ]
+        if self._first_day() != list(manifest["first_day"]):
+            raise WorldError(
+                f"the world in {folder} was written by simulator {manifest['simulator']} under "
+                f"other laws: its first day had {manifest['first_day']} (sessions, rides, USD, "
+                f"driver minutes), this version's has {self._first_day()}. Write its events again."
+            )
         self._sessions_before = int(manifest["sessions"])
         self._shifts_before = int(manifest["shifts"])
-        self._pending = {name: pq.read_table(file) for name, file in files.items()}
+        # What is missing or damaged is recomputed: everything follows from the seed.
+        with suppress(OSError, ValueError, KeyError, BadZipFile, pa.ArrowInvalid):
+            states = _read_states(folder / _TRUTH / "state.npz")
+            self._pending = {
+                name: pq.read_table(folder / _TRUTH / f"pending_{name}.parquet")
+                for name in ("sessions", "shifts", "spend")
+            }
+            self._states = states
 
 
 class MarketWorlds:
@@ -601,10 +611,23 @@ class MarketWorlds:
                 f"{path} describes a world of kind {kind!r}, format {layout!r}; this simulator "
                 f"reads 'market', format {_FORMAT}. Write its events again."
             )
-        scenario = Scenario.from_mapping(manifest["scenario"])
-        world = self.create(manifest["regions"], manifest["weeks"], manifest["seed"], scenario)
-        world.restore(Path(folder), manifest)
+        try:
+            scenario = Scenario.from_mapping(manifest["scenario"])
+            world = self.create(manifest["regions"], manifest["weeks"], manifest["seed"], scenario)
+            world.restore(Path(folder), manifest)
+        except KeyError as error:
+            raise WorldError(f"{path} is not a world's manifest: it lacks {error}") from error
         return world
+
+
+def _read_states(path: Path) -> list[State]:
+    # numpy leaves a damaged file open when it is given the path.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+        driver, tired, region = saved["driver"], saved["tired"], saved["region"]
+    return [
+        State(driver[week].astype(np.int64), tired[week].copy(), region[week].copy(), 10080 * week)
+        for week in range(len(driver))
+    ]
 
 
 def _check_size(regions: int, weeks: int, seed: int) -> None:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+N = TypeVar("N", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def instant_loops(count: int, arcs: Sequence[Arc]) -> list[list[Arc]]:
     return loops
 
 
-def reachable(start: Iterable[str], arrows: Mapping[str, Iterable[str]]) -> set[str]:
+def reachable(start: Iterable[N], arrows: Mapping[N, Iterable[N]]) -> set[N]:
     """Return everything that ``arrows`` lead to from ``start``, which is included."""
     seen = set(start)
     stack = list(seen)
@@ -78,19 +81,18 @@ def reachable(start: Iterable[str], arrows: Mapping[str, Iterable[str]]) -> set[
 
 def _components(count: int, arcs: Sequence[Arc]) -> list[set[int]]:
     # Graphs of models are small: two reachability sweeps per node are clearer than Tarjan.
-    forward: dict[str, set[str]] = {}
-    backward: dict[str, set[str]] = {}
+    forward: dict[int, set[int]] = {}
+    backward: dict[int, set[int]] = {}
     for arc in arcs:
-        forward.setdefault(str(arc.tail), set()).add(str(arc.head))
-        backward.setdefault(str(arc.head), set()).add(str(arc.tail))
+        forward.setdefault(arc.tail, set()).add(arc.head)
+        backward.setdefault(arc.head, set()).add(arc.tail)
     groups: list[set[int]] = []
     placed: set[int] = set()
     looped = {arc.tail for arc in arcs if arc.tail == arc.head}
     for node in range(count):
         if node in placed:
             continue
-        both = reachable([str(node)], forward) & reachable([str(node)], backward)
-        group = {int(name) for name in both}
+        group = reachable([node], forward) & reachable([node], backward)
         placed |= group
         if len(group) > 1 or node in looped:
             groups.append(group)

@@ -24,7 +24,6 @@ from dagcast.release._registry import (
     propose,
     rollback,
     show,
-    summary,
     verify,
 )
 
@@ -54,7 +53,6 @@ __all__ = [
     "propose",
     "rollback",
     "show",
-    "summary",
     "verify",
     "write_bump",
 ]

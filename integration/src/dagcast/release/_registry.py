@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from dagcast.errors import GateError, UsageError
 from dagcast.evolution import read_json
@@ -422,14 +421,3 @@ def _write(path: Path, manifest: Manifest) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def summary(manifest: Manifest) -> dict[str, Any]:
-    """Return what a table of a release shows: packages, gates and figures."""
-    return {
-        "name": manifest.name,
-        "parent": manifest.parent,
-        "packages": [str(package) for package in manifest.packages],
-        "gates": {gate.name: gate.passed for gate in manifest.gates},
-        "metrics": {metric.name: metric.value for metric in manifest.metrics},
-    }

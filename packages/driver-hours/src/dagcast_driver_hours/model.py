@@ -112,10 +112,10 @@ class DriverHours(Model):
         centre = self.profile.at(hour_of_week).mean("hour_of_week")
         season = usual - centre + drawn + self.holiday_shift * holiday
         trend = self.trend.at(season) * self._weeks(season)
-        organic = torch.exp(season + self.level.at(season) + trend)
+        organic = (season + self.level.at(season) + trend).exp()
         total = organic + incremental_driver_hours
         # A hyperbola instead of a corner at 0: hours moved away can never exceed the hours there.
-        positive = 0.5 * (total + torch.sqrt(total.square() + (_BEND * organic).square()))
+        positive = 0.5 * (total + (total.square() + (_BEND * organic).square()).sqrt())
         return {"organic_driver_hours": organic, "driver_hours": positive}
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
@@ -157,7 +157,7 @@ class DriverHours(Model):
         start.assign(self.level, self.trend, self.profile)
 
     def _weeks(self, like: IndexTensor) -> IndexTensor:
-        index = like.index("hour")
+        index = pd.DatetimeIndex(like.index("hour"))
         hours = torch.tensor(((index - _EPOCH) / _HOUR).to_numpy(dtype="float64"))
         weeks = (hours - self.anchor) / _WEEK
         horizon = self.hyperparameters.trend_horizon

@@ -126,7 +126,7 @@ class EtaFromIdleHours(Model):
     ) -> IndexTensor:
         """Compute minutes; dims (region, hour)."""
         traffic = self.traffic.value()
-        slow = torch.exp((traffic - traffic.mean()).sel(hour_of_week=hour_of_week))
+        slow = (traffic - traffic.mean()).sel(hour_of_week=hour_of_week).exp()
         rides = self._of_region(self.share, sessions) * sessions.clamp(min=0.0) + _ASLEEP
         usual, power = self.usual.at(rides), self.exponent.at(rides)
         fixed = self.fixed.value()
@@ -172,30 +172,32 @@ class EtaFromIdleHours(Model):
         if not all(name in history for name in names):
             return
         if "rides" in history:
-            rides, riders = align(history["rides"].detach(), history["sessions"].detach())
-            share = rides.sum("hour", skipna=True) / riders.sum("hour", skipna=True)
-            share = share.values("region").clamp(0.05, 0.95).numpy()
-            seen = np.isfinite(share)
-            if seen.any():
-                self.share.copy_(self._padded(share[seen], rides.index("region")[seen]))
+            self._take_share(history["rides"].detach(), history["sessions"].detach())
         eta, sessions, hours = align(*(history[name].detach() for name in names), join="inner")
         minutes, supply = (x.values("region", "hour").numpy() for x in (eta, hours))
         wanted = (self._of_region(self.share, sessions) * sessions).values("region", "hour").numpy()
         prior = self.hyperparameters
-        idle = supply - wanted * (minutes + prior.trip_time) / _MINUTES
         # In tight hours the idle drivers implied by a guessed trip time can be negative.
-        idle = np.maximum(idle, 0.1 * supply)
+        idle = np.maximum(supply - wanted * (minutes + prior.trip_time) / _MINUTES, 0.1 * supply)
         usable = np.isfinite(minutes + idle) & (minutes > 0) & (wanted > 0) & (idle > 0)
-        known = usable.any(axis=1)
-        if not known.any():
+        known = np.flatnonzero(usable.any(axis=1))
+        if not len(known):
             return
-        idle, minutes = (np.where(usable, x, np.nan)[known] for x in (idle, minutes))
+        idle = np.where(usable, idle, np.nan)[known]
         middle = np.nanmedian(idle, axis=1)
         falling = (idle / middle[:, None]) ** -prior.exponent
-        usual = np.nanmedian(minutes / (prior.fixed + (1 - prior.fixed) * falling), axis=1)
+        pickup = minutes[known] / (prior.fixed + (1 - prior.fixed) * falling)
         regions = eta.index("region")[known]
         self.usual_idle.copy_(self._padded(middle, regions))
-        self.usual.assign(self._padded(usual, regions))
+        self.usual.assign(self._padded(np.nanmedian(pickup, axis=1), regions))
+
+    def _take_share(self, rides: IndexTensor, sessions: IndexTensor) -> None:
+        rides, sessions = align(rides, sessions, join="inner")
+        ridden, seen = (x.sum("hour", skipna=True).values("region") for x in (rides, sessions))
+        share = (ridden / seen).clamp(0.05, 0.95).numpy()
+        known = np.flatnonzero(np.isfinite(share))
+        if len(known):
+            self.share.copy_(self._padded(share[known], rides.index("region")[known]))
 
     def _padded(self, values: NDArray[np.float64], regions: pd.Index) -> torch.Tensor:
         """Values on the model's own regions; one without history gets the geometric mean."""

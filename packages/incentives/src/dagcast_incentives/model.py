@@ -139,8 +139,8 @@ class IncentiveResponse(Model):
         recent = observed.index("hour").max() - pd.Timedelta(weeks=4)
         observed = observed.isel(hour=np.flatnonzero(observed.index("hour") > recent))
         usual = observed.mean("hour", skipna=True).values("region").detach().numpy()
-        known = np.isfinite(usual) & (usual > 0)
-        if not known.any():
+        known = np.flatnonzero(np.isfinite(usual) & (usual > 0))
+        if not len(known):
             return
         found = observed.index("region")[known].get_indexer(self._regions)
         padded = np.append(usual[known], usual[known].mean())
@@ -168,8 +168,8 @@ class IncentiveResponse(Model):
         before = torch.nn.functional.pad(raw.tensor, (_LAGS, 0))
         # shape: (region, hour, lag), the last being lag 0
         windows = before.unfold(1, _LAGS + 1, 1)
-        spread: torch.Tensor = windows @ self._kernel().flip(0)
-        return raw.with_tensor(spread)
+        moved: torch.Tensor = windows @ self._kernel().flip(0)
+        return raw.with_tensor(moved)
 
     def _kernel(self) -> torch.Tensor:
         lags = torch.arange(_LAGS + 1, dtype=torch.float64)

@@ -169,11 +169,13 @@ class Conversion(Model):
         """Take the share of sessions that ride from the history."""
         if "rides" not in history or "sessions" not in history:
             return
-        rides, sessions = align(history["rides"].detach(), history["sessions"].detach())
+        rides, sessions = align(
+            history["rides"].detach(), history["sessions"].detach(), join="inner"
+        )
         share = rides.sum("hour", skipna=True) / sessions.sum("hour", skipna=True)
         odds = torch.logit(share.values("region").clamp(0.02, 0.98)).numpy()
-        seen = np.isfinite(odds)
-        if seen.any():
+        seen = np.flatnonzero(np.isfinite(odds))
+        if len(seen):
             found = rides.index("region")[seen].get_indexer(self.base.indexes["region"])
             # Position -1, a region without history, is the mean at the end.
             self.base.assign(np.append(odds[seen], odds[seen].mean())[found])

@@ -88,8 +88,8 @@ class PrimeTime(Model):
         load = np.log((riders + _FLOOR) / (supply + _FLOOR))
         # Hours without riders say nothing about a busy hour.
         load = np.where(riders > 0, load, np.nan)
-        known = np.isfinite(load).any(axis=1)
-        if not known.any():
+        known = np.flatnonzero(np.isfinite(load).any(axis=1))
+        if not len(known):
             return
         usual = np.nanquantile(load[known], 0.75, axis=1)
         found = pd.Index(sessions.index("region")[known]).get_indexer(

@@ -94,8 +94,8 @@ class OrganicSessions(Model):
         # Centred, so that the level means the same whatever the profile is.
         centre = self.profile.at(hour_of_week).mean("hour_of_week")
         season = usual - centre + drawn + self.holiday_shift * holiday
-        scale = torch.exp(self.level.at(season) + self.trend.at(season) * self._weeks(season))
-        return scale * (torch.exp(season) + self.event.at(season) * local_event)
+        scale = (self.level.at(season) + self.trend.at(season) * self._weeks(season)).exp()
+        return scale * (season.exp() + self.event.at(season) * local_event)
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Priors; fitness to observed sessions is a term of the total."""
@@ -126,7 +126,7 @@ class OrganicSessions(Model):
         start.assign(self.level, self.trend, self.profile)
 
     def _weeks(self, like: IndexTensor) -> IndexTensor:
-        index = like.index("hour")
+        index = pd.DatetimeIndex(like.index("hour"))
         hours = torch.tensor(((index - _EPOCH) / _HOUR).to_numpy(dtype="float64"))
         weeks = (hours - self.anchor) / _WEEK
         horizon = self.hyperparameters.trend_horizon

@@ -12,8 +12,6 @@ that stop traffic altogether, wind, and snow on the ground.
 
 from typing import final
 
-import torch
-
 from dagcast_core import IndexTensor, LossTerm, Model, Ridge
 from dagcast_sessions.contract import WEATHER
 
@@ -48,7 +46,7 @@ class WeatherSessions(Model):
         wet = precipitation.clamp(min=0.0).log1p()
         shift = self.cold * chill + self.heat * warmth + self.rain * wet
         # Bounded: an extrapolated heat wave must not multiply demand.
-        shift = 1.5 * torch.tanh(shift / 1.5)
+        shift = 1.5 * (shift / 1.5).tanh()
         return organic_sessions * shift.expm1()
 
     def loss_terms(self) -> tuple[LossTerm, ...]:

@@ -111,7 +111,9 @@ def test_difference_in_differences_takes_out_level_and_trend():
     assert effect.estimate == pytest.approx(2.0)
     changes = after - before
     expected = sum(changes[treated == arm].var(ddof=1) / 2 for arm in (0, 1))
-    assert effect.standard_error == pytest.approx(np.sqrt(expected))
+    assert effect.standard_error == pytest.approx(
+        np.sqrt(expected) * student_t.ppf(0.975, 1) / norm.ppf(0.975)
+    )
 
 
 def test_a_geo_test_of_one_region_has_no_error_and_is_refused():

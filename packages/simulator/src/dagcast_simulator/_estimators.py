@@ -6,7 +6,7 @@
   doi:10.1093/qje/qjac038) with the bias-reduced adjustment CR2 of Bell & McCaffrey (2002), in the
   form of Pustejovsky & Tipton (2018), doi:10.1080/07350015.2016.1247004. Windows are randomised in
   pairs, so the pair is the unit (de Chaisemartin & Ramirez-Cuellar 2024, doi:10.1257/app.20210252).
-- Geo tests: difference in differences of region means, variance by arm (Neyman).
+- Geo tests: difference in differences of region means, variance by arm (Neyman), Student quantile.
 - User splits: ratio of the arms' conversion, linearised, clustered by region-day.
 - Elasticities of one outcome to another that a randomised lever moved: ratio of two effects
   (Wald), standard error by the delta method on the clusters' influences.
@@ -158,6 +158,8 @@ def difference_in_differences(before: ArrayLike, after: ArrayLike, treated: Arra
     # n / (n - 1) makes the squares sum to Neyman's variance.
     influence = np.where(d == 1, 1, -1) * (change - means[d.astype(int)]) / size
     influence = influence * np.sqrt(size / (size - 1))
+    # The fewer of the two arms' degrees of freedom: a test of few regions promises little.
+    influence = influence * (student_t.ppf(0.975, count.min() - 1) / norm.ppf(0.975))
     estimate = float(means[1] - means[0])
     base = float(first[d == 1].mean() + means[0])
     return Effect(

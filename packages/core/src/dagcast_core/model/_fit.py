@@ -37,6 +37,8 @@ Progress: TypeAlias = Callable[[str, int, float], None]
 _ROUNDS = 2
 # Most often that inputs held within a unit are brought up to date in its own fit.
 _SETTLING = 8
+# Iterations after which the curvature that scales the steps is taken anew.
+_CURVATURE_LASTS = 20
 
 
 def fit(
@@ -221,8 +223,7 @@ class _Fitting:
                 self.progress(name, iteration, loss)
 
         try:
-            certain = precision_of(unit)
-            minimum = _settled(unit, self._spec(unit), certain, report)
+            minimum = _settled(unit, self._spec(unit), report)
         except FloatingPointError:
             unit.raise_non_finite()
             raise
@@ -418,28 +419,51 @@ def _chosen(collection: ModelCollection, only: Iterable[str] | None) -> frozense
     return frozenset(leaf for name in only for leaf in collection.leaves_within(name))
 
 
-def _settled(
-    unit: Unit, spec: OptimizerSpec, certain: Precision, report: Callable[[int, float], None]
+def _settled(unit: Unit, spec: OptimizerSpec, report: Callable[[int, float], None]) -> Minimum:
+    """Minimise a unit's own loss with curvatures, and held inputs, that follow the parameters."""
+    total = _leg(unit, spec, 0, report)
+    while not total.converged and total.iterations < spec.max_iterations:
+        again = _leg(unit, spec, total.iterations, report)
+        stuck = again.iterations == 0
+        total = _after(total, again)
+        if stuck:
+            break
+    return total
+
+
+def _leg(
+    unit: Unit, spec: OptimizerSpec, done: int, report: Callable[[int, float], None]
 ) -> Minimum:
-    """Minimise a unit's own loss, again where inputs held within the unit have to follow."""
+    """One leg of a minimisation: with one curvature, until it converges or has to look anew."""
+    precision = precision_of(unit)
+    limit = min(_CURVATURE_LASTS, spec.max_iterations - done)
 
     def covariance(vector: torch.Tensor) -> torch.Tensor:
-        return certain.solve(vector.unsqueeze(-1)).squeeze(-1)
+        return precision.solve(vector.unsqueeze(-1)).squeeze(-1)
 
-    minimum = minimise(unit.loss, unit.flat, spec, covariance, report)
+    def tell(iteration: int, loss: float) -> None:
+        report(done + iteration, loss)
+
+    leg = replace(spec, max_iterations=limit)
+    total = minimise(unit.loss, unit.flat, leg, covariance, tell)
     for _ in range(_SETTLING):
-        if not unit.refresh():
+        # Held inputs follow the parameters until they no longer move them.
+        if not total.converged or not unit.refresh():
             break
-        again = minimise(unit.loss, unit.flat, spec, covariance, report)
-        settled = again.converged and again.iterations == 0
-        minimum = replace(
-            again,
-            loss_start=minimum.loss_start,
-            iterations=minimum.iterations + again.iterations,
-        )
-        if settled:
+        again = minimise(unit.loss, unit.flat, leg, covariance, tell)
+        total = _after(total, again)
+        if not again.iterations:
             break
-    return minimum
+    return total
+
+
+def _after(first: Minimum, second: Minimum) -> Minimum:
+    """Two minimisations in a row as one."""
+    return replace(
+        second,
+        loss_start=first.loss_start,
+        iterations=first.iterations + second.iterations,
+    )
 
 
 def _nothing(unit: Unit) -> Minimum:

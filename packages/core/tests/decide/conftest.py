@@ -77,9 +77,7 @@ class Eta(Model):
 class Rides(Model):
     """Conversion falls in ETA; profit is margin less spend."""
 
-    contract = Contract(
-        "rides-model", inputs=(SESSIONS, ETA, SPEND), outputs=(RIDES, PROFIT)
-    )
+    contract = Contract("rides-model", inputs=(SESSIONS, ETA, SPEND), outputs=(RIDES, PROFIT))
 
     def forward(self, sessions, eta, spend):
         rides = sessions * (2.2 - 0.25 * eta).sigmoid()
@@ -146,7 +144,11 @@ def limits(eta=None, budget=900.0, total=2000.0):
 def problem():
     """Rides under budgets, a profit floor and an ETA limit per region, all of which matter."""
     return DecisionProblem(
-        market(), [Lever("spend", 0.0, 60.0)], Objective("rides"), limits({"A": 4.6, "B": 4.03, "C": 4.6}), context()
+        market(),
+        [Lever("spend", 0.0, 60.0)],
+        Objective("rides"),
+        limits({"A": 4.6, "B": 4.03, "C": 4.6}),
+        context(),
     )
 
 

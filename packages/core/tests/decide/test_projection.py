@@ -67,7 +67,9 @@ def test_chain_step_moves_its_segments_as_one(random_set, seed):
     linear = random_set(seed, regions=1, steps=7, budgets=False, chains=True)
     z, metric = (torch.tensor(v) for v in draw(seed, 7))
     programme = linear_programme(linear)
-    layer = RowLayer(torch.zeros(7, dtype=torch.int64), torch.ones(7, dtype=torch.float64), torch.zeros(1))
+    layer = RowLayer(
+        torch.zeros(7, dtype=torch.int64), torch.ones(7, dtype=torch.float64), torch.zeros(1)
+    )
     rowed = LinearSet(linear.lower, linear.upper, (layer,), linear.chains)
     counted = linear_programme(rowed)
     step = 1e-6

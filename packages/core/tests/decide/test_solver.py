@@ -22,7 +22,12 @@ def by_slsqp(problem):
         jacobian = torch.stack(
             [torch.autograd.grad(o, leaf, retain_graph=True)[0] for o in outcomes]
         )
-        return float(objective.detach()), gradient.numpy(), outcomes.detach().numpy(), jacobian.numpy()
+        return (
+            float(objective.detach()),
+            gradient.numpy(),
+            outcomes.detach().numpy(),
+            jacobian.numpy(),
+        )
 
     sign, limit, scale = rows.sign.numpy(), rows.limit.numpy(), rows.scale.numpy()
     budget = []
@@ -85,7 +90,9 @@ def test_unit_of_money_does_not_matter(concave_problem, scale):
     scaled = solve_smooth(concave_problem(2, scale=scale), TIGHT)
     assert scaled.status == plain.status == "optimal"
     torch.testing.assert_close(scaled.x / scale, plain.x, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(scaled.budget_prices * scale, plain.budget_prices, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        scaled.budget_prices * scale, plain.budget_prices, rtol=1e-5, atol=1e-7
+    )
 
 
 def test_order_of_cells_does_not_matter(concave_problem):
@@ -112,7 +119,9 @@ def moved(problem, layer=None, row=None, amount=0.0):
     limit[0] += amount
     budgets[layer] = replace(budgets[layer], limit=limit)
     linear = problem.linear
-    return replace(problem, linear=LinearSet(linear.lower, linear.upper, tuple(budgets), linear.chains))
+    return replace(
+        problem, linear=LinearSet(linear.lower, linear.upper, tuple(budgets), linear.chains)
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -355,7 +355,7 @@ def project(
         start: multipliers of an earlier projection.
     """
     programme = linear_programme(linear)
-    solution = programme.solve(z, metric, linear_limits(linear), start)
+    solution = programme.solve(z, metric, linear_limits(linear), start, tolerance=1e-14)
     return Projection(solution.x, solution.multipliers, solution.links)
 
 

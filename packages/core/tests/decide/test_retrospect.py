@@ -1,0 +1,122 @@
+"""Regret and its attribution, on a market whose truth is known."""
+
+import pytest
+import torch
+
+from dagcast_core.decide import DecisionError, Options, retrospect, shapley_values, solve
+from dagcast_core.model import ModelCollection
+from dagcast_core.tensor import Panel
+
+FINE = Options(gap=1e-6)
+
+
+@pytest.fixture
+def lived(make, problem):
+    """A plan by models of which one is wrong, and what the truth made of it."""
+
+    def live(wrong):
+        plan = solve(problem, options=FINE)
+        truth = make.market(**wrong)
+        happened = truth.predict(problem.context.assign(spend=plan.decisions["spend"]))
+        values = {name: t.with_tensor(t.tensor.detach()) for name, t in happened.items()}
+        return plan, Panel(values)
+
+    return live
+
+
+def test_regret_is_zero_where_everything_was_foreseen(problem, lived):
+    plan, actuals = lived({})
+    seen = retrospect(problem, plan.decisions, actuals, planned=plan, options=FINE)
+    assert seen.regret == pytest.approx(0.0, abs=1e-5 * seen.attainable)
+    assert seen.replay_error < 1e-9
+    assert all(share.value == pytest.approx(0.0, abs=1e-6) for share in seen.attribution)
+
+
+def test_shares_sum_to_regret_and_blame_the_wrong_member(make, problem, lived):
+    plan, actuals = lived({"supply": make.Supply(half=45.0)})
+    seen = retrospect(problem, plan.decisions, actuals, planned=plan, options=FINE)
+    total = sum(share.value for share in seen.attribution) + seen.execution_gap
+    assert total == pytest.approx(seen.regret, abs=1e-9)
+    assert seen.attribution[0].member == "supply-model"
+    assert seen.attribution[0].value > 0
+    others = [share.value for share in seen.attribution[1:]]
+    assert max(map(abs, others)) <= 1e-6 * max(seen.attainable, 1.0)
+    assert seen.replay_error < 1e-9
+    assert seen.unit == "ride"
+    assert "supply-model" in seen.attribution[0].words
+
+
+def test_regret_is_not_negative_where_executed_keeps_the_limits(make, problem, lived):
+    plan, actuals = lived({"eta": make.Eta()})
+    spend = plan.decisions["spend"]
+    less = Panel(spend=spend.with_tensor(spend.tensor * 0.999))
+    happened = make.market().predict(problem.context.assign(spend=less["spend"]))
+    actuals = Panel({n: t.with_tensor(t.tensor.detach()) for n, t in happened.items()})
+    seen = retrospect(problem, less, actuals, planned=plan, options=FINE)
+    assert seen.execution_gap == pytest.approx(seen.regret, abs=1e-6 * seen.attainable)
+
+
+def test_wrong_forecast_of_inputs_is_a_player(make, problem, lived):
+    plan, _ = lived({})
+    sessions = problem.context["sessions"]
+    wave = 1.0 + 0.4 * torch.sin(torch.arange(12) * 0.9)
+    true_sessions = sessions.with_tensor(sessions.tensor * wave)
+    happened = make.market().predict(
+        problem.context.assign(sessions=true_sessions, spend=plan.decisions["spend"])
+    )
+    actuals = Panel({n: t.with_tensor(t.tensor.detach()) for n, t in happened.items()})
+    seen = retrospect(
+        problem, plan.decisions, actuals.assign(sessions=true_sessions), planned=plan, options=FINE
+    )
+    assert seen.attribution[0].member == "forecast of inputs"
+    assert seen.attribution[0].value > 0
+
+
+def test_single_model_is_refused_with_the_way_out(make, problem):
+    alone = make.Rides()
+    with pytest.raises(DecisionError, match="needs a ModelCollection"):
+        retrospect(
+            type(problem)(
+                alone,
+                problem.levers,
+                problem.objective,
+                [],
+                problem.context.assign(eta=problem.context["sessions"] * 0.05),
+            ),
+            Panel(spend=problem.context["spend"]),
+            Panel(rides=problem.context["sessions"]),
+        )
+    assert isinstance(problem.model, ModelCollection)
+
+
+def test_nothing_observed_is_refused(problem):
+    with pytest.raises(DecisionError, match="nothing that market forecasts"):
+        retrospect(problem, Panel(spend=problem.context["spend"]), Panel())
+
+
+def test_shapley_values_of_a_known_game():
+    """Weighted majority: player a has a veto, b and c are interchangeable."""
+
+    def worth(inside):
+        return 1.0 if "a" in inside and len(inside) > 1 else 0.0
+
+    values = shapley_values(("a", "b", "c"), worth)
+    assert values["a"][0] == pytest.approx(2 / 3)
+    assert values["b"][0] == pytest.approx(1 / 6)
+    assert values["c"][0] == pytest.approx(1 / 6)
+
+
+def test_sampled_shapley_values_sum_and_have_errors():
+    players = tuple("abcdefghij")
+    weight = {p: float(k) for k, p in enumerate(players)}
+
+    def worth(inside):
+        return sum(weight[p] for p in inside) + 3.0 * len(inside) ** 2
+
+    values = shapley_values(players, worth, samples=40, seed=1)
+    total = sum(value for value, _ in values.values())
+    assert total == pytest.approx(worth(frozenset(players)) - worth(frozenset()))
+    for player in players:
+        value, error = values[player]
+        # The symmetric part is shared evenly: 3 * 100 / 10.
+        assert abs(value - (weight[player] + 30.0)) <= 5 * error + 1e-6

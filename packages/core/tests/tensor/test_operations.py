@@ -383,3 +383,12 @@ def test_panels_come_back_from_other_libraries(rides):
         assert list(again) == list(panel)
         assert again["double"].layout is rides.layout
         assert again["double"].tolist() == panel["double"].tolist()
+
+
+def test_a_panel_answers_like_any_mapping(rides):
+    panel = Panel([rides])
+    assert panel.get("eta") is None
+    assert "eta" not in panel
+    assert list(panel.keys()) == ["rides"]
+    with pytest.raises(KeyError, match="it holds"):
+        panel["eta"]

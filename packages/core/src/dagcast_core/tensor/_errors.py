@@ -48,7 +48,7 @@ class AlignmentError(ValueError):
         return _rebuild, (type(self), str(self), self.dim, self.left, self.right)
 
 
-class LabelError(AlignmentError, LookupError):
+class LabelError(AlignmentError, KeyError):
     """A label, or a dimension, that the tensor does not have.
 
     Example:
@@ -62,6 +62,10 @@ class LabelError(AlignmentError, LookupError):
           rides  1 label: 'SFO'
         Near: 'SFO'.
     """
+
+    def __str__(self) -> str:
+        # A KeyError, which mappings raise and catch, would show the repr of its message.
+        return str(self.args[0])
 
 
 def _rebuild(

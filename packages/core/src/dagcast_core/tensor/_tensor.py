@@ -16,6 +16,7 @@ from dagcast_core.tensor._dispatch import dispatch
 from dagcast_core.tensor._elementwise import Elementwise
 from dagcast_core.tensor._group import Group
 from dagcast_core.tensor._layout import Layout
+from dagcast_core.tensor._operators import Operators
 from dagcast_core.tensor._reduce import Reduce
 from dagcast_core.tensor._reshape import Reshape
 from dagcast_core.tensor._select import Select
@@ -26,7 +27,7 @@ settings_in_force = SETTINGS.get
 
 
 @final
-class IndexTensor(Elementwise, Select, Reduce, Group, Reshape, Convert, Autograd, Store):
+class IndexTensor(Operators, Elementwise, Select, Reduce, Group, Reshape, Convert, Autograd, Store):
     """A torch tensor with a pandas index along every named dim, and a name.
 
     Operations join their operands by label: by default they keep the labels that both sides

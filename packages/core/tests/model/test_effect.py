@@ -170,10 +170,10 @@ def test_widening_shows_its_factors(kit):
     cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00")
     now = pd.Timestamp("2025-01-13T23:00+00:00") + pd.Timedelta(weeks=20)
     factors = widening.factors(kit.spend_experiment(cells=cells), now, 20.0, 10.0)
-    assert factors.recency == pytest.approx(4.0)
-    assert factors.dose == pytest.approx(1 + 0.5 * math.log(2) ** 2)
-    assert factors.duration == pytest.approx(1 + 0.2 * math.log(7))
-    assert factors.total == pytest.approx(factors.recency * factors.dose * factors.duration)
+    assert factors.recency == pytest.approx(3.0)
+    assert factors.dose == pytest.approx(0.5 * math.log(2) ** 2)
+    assert factors.duration == pytest.approx(0.2 * math.log(7))
+    assert factors.total == pytest.approx(1 + factors.recency + factors.dose + factors.duration)
 
 
 def test_prior_belief_is_not_widened(kit):

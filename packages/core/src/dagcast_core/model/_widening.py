@@ -15,7 +15,7 @@ from dagcast_core.model._errors import ModelError
 @final
 @dataclass(frozen=True)
 class WideningFactors:
-    """Factors on an experiment's variance, each at least 1.
+    """What is added to an experiment's variance, in units of that variance.
 
     Attributes:
         recency: for its age at the end of the history.
@@ -23,14 +23,14 @@ class WideningFactors:
         duration: for a run too short to show weekly rhythm and habits.
     """
 
-    recency: float = 1.0
-    dose: float = 1.0
-    duration: float = 1.0
+    recency: float = 0.0
+    dose: float = 0.0
+    duration: float = 0.0
 
     @property
     def total(self) -> float:
-        """Product of the factors."""
-        return self.recency * self.dose * self.duration
+        """Factor on the variance: 1 plus what is added."""
+        return 1.0 + self.recency + self.dose + self.duration
 
 
 @final
@@ -39,16 +39,14 @@ class Widening:
     """How the variance of an experiment grows with age, distance of dose and brevity.
 
     Attributes:
-        half_life: weeks in which the information halves: ``2^(age / half_life)``.
-        dose: growth per squared log distance between the treated dose and today's:
-            ``1 + dose * ln(treated / today)^2``.
-        duration: growth per log shortfall of ``full_duration``:
-            ``1 + duration * ln(full_duration / hours)``.
+        half_life: weeks after which an experiment alone says half as much: adds
+            ``2^(age / half_life) - 1``.
+        dose: adds ``dose * ln(treated / today)^2``.
+        duration: adds ``duration * ln(full_duration / hours)`` where that is positive.
         full_duration: hours that an experiment needs to show a whole weekly rhythm.
 
-    Source: the idea, to widen what an experiment says by how it differs from what is asked, from
-    Google Meridian, "ROI priors and calibration"; the forms are ours, see
-    docs/design/calibration.md.
+    Source: the additive form ``1 + spend + recency + duration`` from Google Meridian, "Set custom
+    ROI priors using past experiments"; the three terms are ours, see docs/design/calibration.md.
     """
 
     half_life: float = 104.0
@@ -84,11 +82,11 @@ class Widening:
         start, end = pd.Timestamp(experiment.cells.start), pd.Timestamp(experiment.cells.end)
         age = max((now - end) / pd.Timedelta(weeks=1), 0.0)
         hours = (end - start) / pd.Timedelta(hours=1) + 1
-        dose = 1.0
+        dose = 0.0
         if treated > 0 and today > 0:
-            dose += self.dose * math.log(treated / today) ** 2
+            dose = self.dose * math.log(treated / today) ** 2
         return WideningFactors(
-            recency=2.0 ** (age / self.half_life),
+            recency=2.0 ** (age / self.half_life) - 1.0,
             dose=dose,
-            duration=1 + self.duration * max(math.log(self.full_duration / hours), 0.0),
+            duration=self.duration * max(math.log(self.full_duration / hours), 0.0),
         )

@@ -13,7 +13,7 @@ from dagcast_testing import Setting, _causal, _outputs, _reads
 torch.set_num_threads(1)
 
 SESSIONS = Quantity("sessions", (REGION, HOUR), "session/h", bounds=(0, None))
-PRICE = Quantity("price", (REGION, HOUR), "USD", bounds=(0, None), typical=(5, 20))
+PRICE = Quantity("price", (REGION, HOUR), "USD", bounds=(0, 100), typical=(5, 20))
 HOUR_OF_WEEK = Quantity("hour_of_week", (REGION, HOUR), "1", dtype="int64", bounds=(0, 167))
 RAIN = Quantity("rain", (REGION, HOUR), "mm/h", bounds=(0, None))
 SPEND = Quantity("spend", (INCENTIVE, REGION, HOUR), "USD/h", bounds=(0, None))
@@ -126,6 +126,10 @@ def take_a_root(model, rides, sessions, *_):
     return rides.with_tensor(sessions.tensor.sqrt() * rides.tensor / (1 + sessions.tensor))
 
 
+def divide_by_what_is_left(model, rides, sessions, price, rain):
+    return rides / (100.0 - price)
+
+
 def change_inputs(model, rides, sessions, *_):
     with torch.no_grad():
         sessions.tensor[0, 0] += 1.0
@@ -196,6 +200,11 @@ MUTANTS = [
     ),
     (divide_by_sessions, _outputs.check_at_bounds, "where 'sessions' is at its least value 0"),
     (take_a_root, _outputs.check_at_bounds, "expected finite gradients; found infinite"),
+    (
+        divide_by_what_is_left,
+        _outputs.check_at_bounds,
+        "where 'price' is at its greatest value 100",
+    ),
     (change_inputs, _outputs.check_no_mutation, "expected input 'sessions' unchanged"),
     (draw_at_random, _outputs.check_determinism, "difference between two calls"),
     (go_by_position, _reads.check_label_order, "the labels of 'region' come in another order"),

@@ -54,31 +54,34 @@ def check_values(setting: Setting, seed: int) -> None:
 
 
 def check_at_bounds(setting: Setting, seed: int) -> None:
-    """Inputs at their least possible values, such as night hours of zeros, give finite outputs.
+    """Inputs at their bounds, such as night hours of zeros, give finite outputs.
 
     The gradients have to stay finite too: one infinite gradient spoils a whole fit.
     """
     panel = setting.panel(seed)
-    lows = {i.name: i.quantity.bounds[0] for i in setting.inputs}
-    for name, low in lows.items():
-        if low is None:
-            continue
-        extreme = panel[name].with_tensor(torch.full_like(panel[name].tensor, low))
-        tried = leaves({**panel, name: extreme})
-        outputs = predicted(setting.model, Panel(tried))
-        at = f" where {name!r} is at its least value {low:g}"
-        check_within(setting, outputs, at)
-        total = sum_of(outputs)
-        if not total.requires_grad:
-            continue
-        wrt = [t.tensor for t in tried.values() if t.tensor.requires_grad]
-        wrt += [p for p in setting.model.parameters() if p.requires_grad]
-        for gradient in torch.autograd.grad(total, wrt, allow_unused=True):
-            assert gradient is None or bool(torch.isfinite(gradient).all()), (
-                f"{_who(setting)}: expected finite gradients; found infinite or undefined ones"
-                f"{at}. fix: clamp before a logarithm, a root or a division, which have no finite "
-                "slope at 0"
-            )
+    for item in setting.inputs:
+        for end, word in zip(item.quantity.bounds, ("least", "greatest"), strict=True):
+            if end is None:
+                continue
+            extreme = panel[item.name].with_tensor(torch.full_like(panel[item.name].tensor, end))
+            at = f" where {item.name!r} is at its {word} value {end:g}"
+            _assert_finite(setting, leaves({**panel, item.name: extreme}), at)
+
+
+def _assert_finite(setting: Setting, tried: Mapping[str, IndexTensor], at: str) -> None:
+    outputs = predicted(setting.model, Panel(tried))
+    check_within(setting, outputs, at)
+    total = sum_of(outputs)
+    if not total.requires_grad:
+        return
+    wrt = [t.tensor for t in tried.values() if t.tensor.requires_grad]
+    wrt += [p for p in setting.model.parameters() if p.requires_grad]
+    for gradient in torch.autograd.grad(total, wrt, allow_unused=True):
+        assert gradient is None or bool(torch.isfinite(gradient).all()), (
+            f"{_who(setting)}: expected finite gradients; found infinite or undefined ones"
+            f"{at}. fix: clamp before a logarithm, a root or a division, which have no finite "
+            "slope at 0"
+        )
 
 
 def check_within(setting: Setting, outputs: Mapping[str, IndexTensor], at: str = "") -> None:

@@ -77,10 +77,10 @@ class ModelContract:
         for seed in range(self.draws):
             _outputs.check_values(setting, seed)
 
-    def test_inputs_at_their_least_values_give_finite_values_and_gradients(
+    def test_inputs_at_their_bounds_give_finite_values_and_gradients(
         self, setting: Setting
     ) -> None:
-        """Night hours hold zeros."""
+        """Night hours hold zeros, and a share may be 1."""
         _outputs.check_at_bounds(setting, seed=0)
 
     def test_prediction_changes_nothing(self, setting: Setting) -> None:

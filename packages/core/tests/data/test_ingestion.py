@@ -233,6 +233,9 @@ def test_a_source_may_cover_the_hours_of_another(store, rides_table, make_rides)
     np.testing.assert_equal(panel["coupons"].tensor.numpy(), [[0, 0, 0, np.nan], [0, 5, 0, np.nan]])
     np.testing.assert_equal(panel["margin"].tensor.numpy(), [[0, 1, 0, np.nan], [1, -5, 1, np.nan]])
     assert all(report.unchanged for report in store.ingest_all(items, derived=[margin]))
+    # As of an earlier moment, hours that had not ended then are not known to be without coupons.
+    early = store.read(["coupons"], **{**DAY, "as_of": "2025-01-06T01:00Z"})["coupons"].tensor
+    np.testing.assert_equal(early.numpy(), [[0, np.nan, np.nan, np.nan]] * 2)
 
 
 def test_new_metrics_of_an_old_table_need_no_new_ledger(store, rides_table, make_rides):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._model import Model
 from dagcast_core.model._residual import filled
 from dagcast_core.tensor import IndexTensor, Panel
+
+Cuts: TypeAlias = dict[tuple[object, ...], dict[str, IndexTensor]]
 
 _HOUR_OF_WEEK = "hour_of_week"
 
@@ -49,6 +51,8 @@ class ExperimentalEffect:
         collection: the models.
         panel: history that covers the cells.
         experiment: says which effect.
+        cuts: parts of the panel cut out before; shared by those who evaluate the same experiments
+            on the same panel again and again.
 
     Attributes:
         path: names of the innermost models that join the levers to the outcome, in order.
@@ -57,13 +61,23 @@ class ExperimentalEffect:
         ExperimentError: see `effect_of`.
     """
 
-    def __init__(self, collection: ModelCollection, panel: Panel, experiment: Experiment) -> None:
+    def __init__(
+        self,
+        collection: ModelCollection,
+        panel: Panel,
+        experiment: Experiment,
+        cuts: Cuts | None = None,
+    ) -> None:
         self.collection = collection
         self.experiment = experiment
         self.path = path_of(collection, experiment)
         hours = self._hours(panel)
         regions = list(experiment.cells.regions)
-        given = _cut(panel, regions, hours, experiment)
+        key = (*regions, hours[0], hours[-1])
+        cuts = {} if cuts is None else cuts
+        if key not in cuts:
+            cuts[key] = _cut(panel, regions, hours, experiment)
+        given = cuts[key]
         base = self._base(given)
         region_hours = self._cells(given, regions, hours)
         self._cells_of = region_hours
@@ -282,9 +296,9 @@ def _cut(
             given = given.sel(region=wanted)
         if HOUR.name in given.dims:
             index = given.index(HOUR)
-            if not hours.isin(index).all():
+            if hours[0] < index[0] or hours[-1] > index[-1]:
                 continue
-            given = given.sel(hour=hours)
+            given = given.sel(hour=slice(hours[0], hours[-1]))
         cut[quantity] = given
     return cut
 

@@ -13,7 +13,7 @@ import torch
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model._collection import ModelCollection
-from dagcast_core.model._effect import ExperimentalEffect
+from dagcast_core.model._effect import Cuts, ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._loss import ExperimentAgreement
@@ -35,6 +35,7 @@ class Evidence:
         experiments: what was measured.
         widening: how standard errors grow with age, dose and brevity.
         weights: factor on an experiment's term, by name; 1 where absent.
+        cuts: parts of the history cut out before, see `ExperimentalEffect`.
 
     Attributes:
         effects: the modelled effect of each experiment, to be called.
@@ -52,10 +53,12 @@ class Evidence:
         experiments: ExperimentSet,
         widening: Widening,
         weights: Mapping[str, float],
+        cuts: Cuts | None = None,
     ) -> None:
         self.experiments = tuple(experiments)
         self.effects = tuple(
-            ExperimentalEffect(collection, history, experiment) for experiment in self.experiments
+            ExperimentalEffect(collection, history, experiment, cuts)
+            for experiment in self.experiments
         )
         self.factors = tuple(_factors(effect, history, widening) for effect in self.effects)
         self.estimates = torch.tensor(

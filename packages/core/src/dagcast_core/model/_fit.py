@@ -13,6 +13,7 @@ from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._complete import complete_inputs
 from dagcast_core.model._draws import laplace
+from dagcast_core.model._effect import Cuts
 from dagcast_core.model._evidence import (
     Evidence,
     as_experiment_set,
@@ -154,6 +155,7 @@ class _Fitting:
     ) -> None:
         self.collection, self.history, self.widening = collection, history, widening
         self.progress, self.chosen = progress, chosen
+        self._cuts: Cuts = {}
         self.weights = weights_of(collection)
         unused = [e.name for e in measured if self.weights.get(e.name, 1.0) == 0]
         self.measured = measured.without(*unused)
@@ -174,7 +176,9 @@ class _Fitting:
         self.own: dict[tuple[str, ...], _Own] = {}
 
     def _evidence(self, measured: ExperimentSet) -> Evidence:
-        return Evidence(self.collection, self.history, measured, self.widening, self.weights)
+        return Evidence(
+            self.collection, self.history, measured, self.widening, self.weights, self._cuts
+        )
 
     # Own fits
 

@@ -87,6 +87,8 @@ def against(
 ) -> Row:
     """Compare a computation with the same one in plain terms.
 
+    A comparison that misses is made twice more, and the middle one of the three counts.
+
     Args:
         case: what is measured.
         ours: the computation under test.
@@ -97,7 +99,13 @@ def against(
         rounds: how often each is timed.
         round_time: shortest length of one timing in seconds.
     """
-    mine, plain = seconds([ours, raw], rounds=rounds, round_time=round_time)
+    tries = [seconds([ours, raw], rounds=rounds, round_time=round_time)]
+    if tries[0][0] > at_most * tries[0][1] + slack:
+        # One unlucky moment is no verdict: of three measurements, the middle one.
+        for _ in range(2):
+            tries.append(seconds([ours, raw], rounds=rounds, round_time=round_time))
+        tries.sort(key=lambda pair: pair[0] / pair[1])
+    mine, plain = tries[len(tries) // 2]
     columns = {"ours": _time(mine), "plain": _time(plain)}
     for name, run in (beside or {}).items():
         (other,) = seconds([run], rounds=max(3, rounds // 6), round_time=round_time)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from dagcast_core.decide._linear import LinearSet
+from dagcast_core.decide._separable import SeparableProgramme
 
-__all__ = ["Certificate", "certify", "reduced_gradient"]
+__all__ = ["Certificate", "Certifier", "reduced_gradient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,64 +34,80 @@ class Certificate:
     slack: float
 
 
-def reduced_gradient(
-    gradient: Tensor, linear: LinearSet, budget_multipliers: Tensor, links: Tensor | None
-) -> Tensor:
-    """Gradient of the minimised Lagrangian with the multipliers of budgets and links added, (cells,)."""
+def reduced_gradient(gradient: Tensor, linear: LinearSet, multipliers: Tensor) -> Tensor:
+    """Gradient of the minimised Lagrangian with the budgets' multipliers added, (cells,)."""
     reduced = gradient.clone()
     offset = 0
     for layer in linear.budgets:
-        own = budget_multipliers[offset : offset + layer.limit.numel()]
+        own = multipliers[offset : offset + layer.limit.numel()]
         offset += layer.limit.numel()
         pull = layer.coefficient * own[layer.group.clamp(min=0)]
         reduced += torch.where(layer.group >= 0, pull, torch.zeros_like(pull))
-    if linear.chains is not None and links is not None:
-        order = linear.chains.order
-        valid = order >= 0
-        along = torch.where(valid, links[order.clamp(min=0)], torch.zeros((), dtype=links.dtype))
-        along[:, 0] = 0.0
-        following = torch.cat([along[:, 1:], torch.zeros_like(along[:, :1])], dim=1)
-        reduced.index_add_(0, order[valid], (along - following)[valid])
     return reduced
 
 
-def certify(
-    x: Tensor,
-    gradient: Tensor,
-    metric: Tensor,
-    linear: LinearSet,
-    budget_multipliers: Tensor,
-    links: Tensor | None,
-    row_values: Tensor,
-    row_multipliers: Tensor,
-    lift: float,
-) -> Certificate:
-    """Residual and gap bound at ``x``, in the scaled minimisation form of the solver.
+class Certifier:
+    """Certificates over one linear set.
 
     Args:
-        gradient: exact gradient of F + y'C at ``x``.
-        metric: (cells,) curvature, used by the residual only.
-        row_values: (rows,) C(x), at most 0 where kept.
-        lift: F(baseline) - F(x).
+        linear: tightened; its budgets make the cells' reach finite where bounds do not.
     """
-    rho = reduced_gradient(gradient, linear, budget_multipliers, links)
-    reach = linear.reach()
-    slack = -float((row_multipliers * row_values).sum())
-    offset = 0
-    for layer in linear.budgets:
-        own = budget_multipliers[offset : offset + layer.limit.numel()]
-        offset += layer.limit.numel()
-        slack += float((own * (layer.limit - layer.sums(x))).sum())
-    if linear.chains is not None and links is not None:
-        order, limit = linear.chains.order, linear.chains.limit
-        both = (order[:, 1:] >= 0) & (order[:, :-1] >= 0)
-        here, before = order[:, 1:].clamp(min=0), order[:, :-1].clamp(min=0)
-        link = torch.where(both, links[here], torch.zeros((), dtype=links.dtype))
-        slack += float((link.abs() * limit[:, 1:] - link * (x[here] - x[before])).sum())
-    room = torch.where(rho > 0, x - linear.lower, reach - x).clamp(min=0)
-    # 0 * inf: a cell at rest needs no bound.
-    gain = torch.where(rho == 0, torch.zeros_like(rho), rho.abs() * room)
-    step = (x - rho / metric).clamp(linear.lower, linear.upper) - x
-    residual = float((rho * step).abs().sum()) + max(slack, 0.0)
-    scale = max(lift, 1e-300)
-    return Certificate(residual / scale, (float(gain.sum()) + slack) / scale, slack / scale)
+
+    def __init__(self, linear: LinearSet) -> None:
+        self.linear = linear
+        self.reach = linear.reach()
+        self.chained: SeparableProgramme | None = None
+        if linear.chains is not None:
+            self.chained = SeparableProgramme(linear.lower, self.reach, (), 0, linear.chains)
+
+    def certify(
+        self,
+        x: Tensor,
+        gradient: Tensor,
+        metric: Tensor,
+        multipliers: Tensor,
+        row_values: Tensor,
+        row_multipliers: Tensor,
+        lift: float,
+    ) -> Certificate:
+        """Residual and gap bound at ``x``, in the scaled minimisation form of the solver.
+
+        Args:
+            x: (cells,) inside the linear set.
+            gradient: (cells,) exact gradient of F + y'C at ``x``.
+            metric: (cells,) curvature, used by the residual only.
+            multipliers: (budgets,) nonnegative.
+            row_values: (rows,) C(x), at most 0 where kept.
+            row_multipliers: (rows,) nonnegative y.
+            lift: what the result is relative to.
+        """
+        rho = reduced_gradient(gradient, self.linear, multipliers)
+        slack = -float((row_multipliers * row_values).sum())
+        offset = 0
+        for layer in self.linear.budgets:
+            own = multipliers[offset : offset + layer.limit.numel()]
+            offset += layer.limit.numel()
+            slack += float((own * (layer.limit - layer.sums(x))).sum())
+        step = self._nearest(x - rho / metric, metric) - x
+        residual = float(-(rho * step).sum()) + abs(slack)
+        scale = max(lift, 1e-300)
+        gain = self._largest_gain(x, rho, scale)
+        return Certificate(residual / scale, (gain + slack) / scale, slack / scale)
+
+    def _nearest(self, z: Tensor, metric: Tensor) -> Tensor:
+        if self.chained is None:
+            return z.clamp(self.linear.lower, self.linear.upper)
+        return self.chained.solve(z, metric, torch.zeros(0, dtype=z.dtype)).x
+
+    def _largest_gain(self, x: Tensor, rho: Tensor, scale: float) -> float:
+        """Upper bound of rho'(x - x') over all x' within bounds and chains."""
+        if self.chained is None or not bool(torch.isfinite(self.reach).all()):
+            room = torch.where(rho > 0, x - self.linear.lower, self.reach - x).clamp(min=0)
+            # 0 * inf: a cell at rest needs no bound.
+            return float(torch.where(rho == 0, torch.zeros_like(rho), rho.abs() * room).sum())
+        # The linear programme of the chains as the limit of their proximal step: a curvature so
+        # weak that all of it over the whole set is negligible, and that little is added.
+        room = (self.reach - self.linear.lower).clamp(min=1e-12)
+        weak = 1e-9 * scale / x.numel() / (room * room)
+        best = self._nearest(x - rho / weak, weak)
+        return float((rho * (x - best)).sum()) + 0.5e-9 * scale

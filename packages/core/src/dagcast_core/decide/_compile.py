@@ -68,7 +68,12 @@ class Compiled:
         outcomes: meaning of every outcome row.
     """
 
-    def __init__(self, problem: DecisionProblem, models: Sequence[Model] | None = None) -> None:
+    def __init__(
+        self,
+        problem: DecisionProblem,
+        models: Sequence[Model] | None = None,
+        families: tuple[RowFamily, ...] | None = None,
+    ) -> None:
         self.problem = problem
         self.space = problem.space()
         self.context = {
@@ -96,8 +101,8 @@ class Compiled:
             self.evaluate, linear, rows, self._probes(), baseline, problem.concave
         )
         if self.outcomes:
-            groups = self._candidate_groups()
-            families = families_of(self.smooth, groups)
+            if families is None:
+                families = families_of(self.smooth, self._candidate_groups())
             self.smooth = SmoothProblem(
                 self.evaluate, linear, OutcomeRows(limit, sign, scale, families), self._probes(),
                 baseline, problem.concave,

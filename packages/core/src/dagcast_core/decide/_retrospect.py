@@ -179,6 +179,10 @@ def retrospect(
     }
     x_best = judge.space.flat(ex_post.decisions)
     multipliers = torch.tensor(ex_post.multipliers, dtype=torch.float64)
+    # Coalitions differ little from one another: each starts where hindsight ended, with the metric of the one
+    # before, and stops without a certificate.
+    warm = [WarmStart(x_best, multipliers)]
+    rough = replace(options, gap=10.0 * options.gap, iterations=40)
 
     def coalition(members_in: frozenset[str]) -> float:
         key = members_in - silent
@@ -189,7 +193,10 @@ def retrospect(
                 context=truth if EXOGENOUS in key else problem.context,
                 residuals={q: r for q, r in residuals.items() if q in quantities},
             )
-            solution, _, _ = search(Compiled(part), WarmStart(x_best, multipliers), options)
+            related = Compiled(part, families=judge.smooth.rows.families)
+            related.smooth = replace(related.smooth, concave=False)
+            solution, _, _ = search(related, warm[0], rough)
+            warm[0] = WarmStart(x_best, multipliers, solution.warm.metric)
             known[key] = value(solution.x)
         return known[key]
 

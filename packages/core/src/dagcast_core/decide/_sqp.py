@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dagcast_core.decide._certificate import Certificate, certify
+from dagcast_core.decide._certificate import Certificate, Certifier
 from dagcast_core.decide._curvature import first_metric, floored, secant_update, typical_size
 from dagcast_core.decide._linear import LinearSet
 from dagcast_core.decide._separable import SeparableProgramme, linear_limits, linear_programme
@@ -184,6 +184,7 @@ class Solver:
         self.rows = problem.rows.limit.numel()
         self.budgets = sum(layer.limit.numel() for layer in problem.linear.budgets)
         groups = tuple(family.group for family in problem.rows.families)
+        self.certifier = Certifier(problem.linear)
         self.programme: SeparableProgramme = linear_programme(problem.linear, groups, self.rows)
         self.first_layer = len(problem.linear.budgets)
         self.budget_limit = linear_limits(problem.linear)
@@ -273,10 +274,15 @@ class Solver:
     ) -> Certificate:
         """Certificate at ``state.x`` for the exact ``gradient`` of the Lagrangian there."""
         assert state.metric is not None
-        return certify(
-            state.x, gradient, state.metric, self.problem.linear, multipliers[: self.budgets],
-            self.programme.links, c, multipliers[self.budgets :], lift,
-        )  # fmt: skip
+        return self.certifier.certify(
+            state.x,
+            gradient,
+            state.metric,
+            multipliers[: self.budgets],
+            c,
+            multipliers[self.budgets :],
+            lift,
+        )
 
     def promised(self, state: _State, target: Tensor, weights: Tensor) -> float:
         """Decrease of the merit function that the quadratic model promises at ``target``."""
@@ -338,7 +344,6 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
     status: Status = "stalled"
     message = f"stopped after {options.iterations} iterations"
     jacobian_age = 0
-    certificate = None
     iteration = 0
     rejections = 0
     polish = 0

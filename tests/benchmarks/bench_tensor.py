@@ -87,7 +87,7 @@ def broadcast() -> list[Row]:
 
 def floor(case: str, ours: Callable[[], object], raw: Callable[[], object]) -> Row:
     """A case shown beside the others and not judged; the design note says what it costs and why."""
-    return replace(against(case, ours, raw, at_most=1.0), target="-", held=None)
+    return replace(against(case, ours, raw, at_most=float("inf")), target="-", held=None)
 
 
 def joins() -> list[Row]:

@@ -40,7 +40,7 @@ def test_unknown_key_names_line_allowed_keys_and_nearest(write):
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert str(caught.value) == (
-        "expected a key of [backtest] (horizon_hours, origins, quantities, step_hours); "
+        "expected a key of [backtest] (horizon_hours, origins, quantities, step_hours, workers); "
         "found 'orgins' at dagcast.toml line 5. Did you mean 'origins'?"
     )
 

@@ -149,6 +149,7 @@ class Backtest(_Settings):
     horizon_hours: Count = 168
     step_hours: Count = 168
     quantities: Labels = ("sessions", "driver_hours", "eta", "rides")
+    workers: Count = 2
 
 
 class Uncertainty(_Settings):

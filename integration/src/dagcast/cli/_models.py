@@ -85,14 +85,11 @@ def backtest(folder: Path, settings: tuple[str, ...], quantities: tuple[str, ...
 
 @click.command()
 @project_options
-@click.option("--by", type=click.Choice(["mase", "regret"]), default="mase", show_default=True)
 @click.argument("candidates", nargs=-1, required=True, metavar="QUANTITY=DISTRIBUTION...")
 @result_options
-def compare(
-    folder: Path, settings: tuple[str, ...], by: str, candidates: tuple[str, ...]
-) -> "Result":
+def compare(folder: Path, settings: tuple[str, ...], candidates: tuple[str, ...]) -> "Result":
     """Compare candidates, such as eta=dagcast-eta eta=my-eta, by one backtest."""
     from dagcast import workflow
 
     with progress_shown() as progress:
-        return workflow.compare(opened(folder, settings), candidates, by=by, progress=progress)
+        return workflow.compare(opened(folder, settings), candidates, progress=progress)

@@ -30,13 +30,15 @@ from dagcast.review._content import (
     Interval,
     Line,
     Page,
+    Role,
     Section,
     Table,
     Text,
     Tone,
 )
 
-ARMS = {"none": "no spend", "current": "current plan"}
+ARMS: dict[Role, str] = {"none": "no spend", "current": "current plan"}
+_ROLES: tuple[Role, ...] = ("1", "2", "3", "4", "5")
 _CHARTS = (
     "sessions",
     "driver_hours",
@@ -238,7 +240,7 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
         lines = [Line("this plan", "plan", plan.mid, plan.low, plan.high)]
         for arm, words in ARMS.items():
             if arm in outlook.paths:
-                lines.append(Line(words, arm, outlook.paths[arm][quantity].mid))  # type: ignore[arg-type]
+                lines.append(Line(words, arm, outlook.paths[arm][quantity].mid))
         unit = outlook.units[quantity]
         digits = 3 if unit == "1" else (2 if unit == "min" else 1)
         shown = "fraction" if unit == "1" else unit
@@ -264,8 +266,8 @@ def _marginal(outlook: Outlook, marginals: Mapping[str, Mapping[str, Array]]) ->
     for outcome, layers in marginals.items():
         factor = factors.get(outcome, 1.0)
         lines = [
-            Line(name, str(number), factor * np.vstack([values.mean(axis=0), values]))  # type: ignore[arg-type]
-            for number, (name, values) in enumerate(list(layers.items())[:5], start=1)
+            Line(name, role, factor * np.vstack([values.mean(axis=0), values]))
+            for role, (name, values) in zip(_ROLES, layers.items(), strict=False)
         ]
         unit = units.get(outcome, f"{outlook.units.get(outcome, '')} per USD/h")
         charts.append(
@@ -276,8 +278,8 @@ def _marginal(outlook: Outlook, marginals: Mapping[str, Mapping[str, Array]]) ->
     return Section(
         "marginal",
         "What one more dollar does",
-        "Effect of one more dollar per hour in a cell on the same region, at this plan. All regions "
-        "together show the mean.",
+        "Effect of one more dollar per hour in a cell, at this plan, summed over the hours and regions "
+        "it reaches. All regions together show the mean.",
         (tuple(charts),),
         short="One more dollar",
     )

@@ -147,9 +147,9 @@ def _attribution(found: Hindsight) -> Section:
     return Section(
         "regret",
         "Which model made the difference",
-        "Shapley values: the average gain from knowing what a model did not foresee, over all orders "
-        f"in which models could learn it ({found.solves} plans were solved). They add up to the "
-        "regret, and say where better modelling pays.",
+        "Shapley values: the average gain from knowing what a model did not foresee, over all "
+        f"orders in which models could learn it ({found.solves} plans were solved). They add up to "
+        "the regret, and say where better modelling pays.",
         (
             Table(
                 (
@@ -208,8 +208,8 @@ def _outcomes(
     return Section(
         "outcomes",
         "What happened",
-        f"Bands hold {outlook.level:.0%} of the draws of the models' parameters, without the chance "
-        "of single hours.",
+        f"Bands hold {outlook.level:.0%} of the draws of the models' parameters, without the "
+        "chance of single hours.",
         (tuple(charts),),
         short="Outcomes",
     )

@@ -1,6 +1,7 @@
 """Stage 6: would the models have forecast the past?"""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,23 +132,50 @@ def run_backtest(
             "Set fewer origins in [backtest], or ingest more history.",
         )
     actual = session.store.read(list(names), start=times.first, end=times.last, as_of=times.as_of)
-    warm: list[Any] = [None]
+    finished = 0
 
-    def forecast(origin: pd.Timestamp) -> "Panel":
-        progress(f"backtest from {origin:%Y-%m-%d}", origins.index(origin) / len(origins))
-        past = at_origin(times, origin, settings.horizon_hours, session.weeks)
-        # The fit of the origin before is a better start than none; the optimum is the same.
-        model, _ = fit_collection(session, past, warm=warm[0])
-        warm[0] = model
-        return predicted(session, model, past).select(*names)
+    def done(key: str) -> None:
+        nonlocal finished
+        finished += 1
+        progress(f"backtest, {finished} of {len(origins)} origins", finished / len(origins))
 
-    return run(
-        forecast,
-        actual,
-        origins=origins,
-        quantities=names,
-        horizon=settings.horizon_hours,
-    )
+    progress(f"backtest, {len(origins)} origins", 0.0)
+    forecast = _Forecast(session.project, names, tuple(session.serving.items()))
+    with tempfile.TemporaryDirectory() as temporary:
+        return run(
+            forecast,
+            actual,
+            origins=origins,
+            quantities=names,
+            horizon=settings.horizon_hours,
+            folder=Path(temporary) / "forecasts",
+            workers=min(settings.workers, len(origins)),
+            progress=done,
+        )
+
+
+@final
+@dataclass(frozen=True)
+class _Forecast:
+    """What would have been forecast from an origin; it travels to worker processes.
+
+    Attributes:
+        project: whose store is read.
+        names: quantities to forecast.
+        serving: which distribution serves a quantity.
+    """
+
+    project: Project
+    names: tuple[str, ...]
+    serving: tuple[tuple[str, str], ...]
+
+    def __call__(self, origin: pd.Timestamp) -> "Panel":
+        session = open_session(self.project, serving=dict(self.serving))
+        hours = self.project.config.backtest.horizon_hours
+        past = at_origin(session.times, origin, hours, session.weeks)
+        # Every origin starts from scratch: a fit that knows later weeks would be no fair start.
+        model, _ = fit_collection(session, past)
+        return predicted(session, model, past).select(*self.names)
 
 
 def predicted(session: Session, model: Any, past: Any) -> "Panel":

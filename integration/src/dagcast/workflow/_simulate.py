@@ -127,10 +127,11 @@ def simulate(
     made = factory.create(regions, weeks, seed, dict(scenario or {}))
     if not exists:
         config = _configured(marketplace_config("marketplace", seed=seed), flags)
-        history = max(3, min(config.data.history_weeks, weeks))
-        config = config.model_copy(
-            update={"data": config.data.model_copy(update={"history_weeks": history})}
-        )
+        # The first origin of the backtest needs some weeks before it, too.
+        origins = max(1, min(config.backtest.origins, weeks - 4))
+        data = config.data.model_copy(update={"history_weeks": max(3, weeks)})
+        tested = config.backtest.model_copy(update={"origins": origins})
+        config = config.model_copy(update={"data": data, "backtest": tested})
         project = create_project(folder, config)
     with staged(project.events / HISTORY) as temporary:
         rows = dict(made.write_events(temporary))

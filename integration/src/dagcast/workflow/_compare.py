@@ -1,0 +1,96 @@
+"""Candidate models for one quantity, judged by the same backtest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from dagcast.errors import UsageError
+from dagcast.figures import number
+from dagcast.project import Project
+from dagcast.workflow._backtest import run_backtest
+from dagcast.workflow._result import Progress, Result, ResultTable, silent
+from dagcast.workflow._session import open_session
+
+
+@final
+@dataclass(frozen=True)
+class CandidateErrors:
+    """One candidate's backtest.
+
+    Attributes:
+        candidate: as it was named, such as ``eta=dagcast-eta``.
+        mase: by quantity.
+    """
+
+    candidate: str
+    mase: dict[str, float]
+
+
+@final
+@dataclass(frozen=True)
+class CompareResult(Result):
+    """Candidates side by side; all saw the same origins and the same data.
+
+    Attributes:
+        folder: the project.
+        candidates: in the order in which they were named.
+        origins: number of origins.
+    """
+
+    folder: Path
+    candidates: tuple[CandidateErrors, ...]
+    origins: int
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        names = tuple(self.candidates[0].mase)
+        best = {name: min(item.mase[name] for item in self.candidates) for name in names}
+        rows = tuple(
+            (
+                item.candidate,
+                *(
+                    number(item.mase[name]) + (" *" if item.mase[name] == best[name] else "")
+                    for name in names
+                ),
+            )
+            for item in self.candidates
+        )
+        note = f"MASE over {self.origins} origins; * is the lowest"
+        return (ResultTable("Candidates", ("candidate", *names), rows, note),)
+
+    def next_command(self) -> str:
+        return f"edit [serving] in {self.folder / 'dagcast.toml'} to choose one"
+
+
+def compare(
+    project: Project, candidates: tuple[str, ...], *, progress: Progress = silent
+) -> CompareResult:
+    """Backtest the collection once with each candidate.
+
+    Args:
+        project: with ingested events.
+        candidates: each ``quantity=distribution``.
+        progress: told what is going on.
+
+    Raises:
+        UsageError: a candidate is not of that form, or fewer than two are named.
+        AssemblyError: a candidate does not fit.
+    """
+    chosen = []
+    for candidate in candidates:
+        quantity, equals, distribution = candidate.partition("=")
+        if not equals or not quantity or not distribution:
+            raise UsageError(
+                "candidates such as eta=dagcast-eta", repr(candidate), "Name quantity and package."
+            )
+        chosen.append((candidate, {quantity: distribution}))
+    if len(chosen) < 2:
+        raise UsageError("two candidates or more", f"{len(chosen)}", "Name each that competes.")
+    found = []
+    # Every candidate is assembled before any is backtested: a misfit is said at once.
+    sessions = [(name, open_session(project, serving=serving)) for name, serving in chosen]
+    for name, session in sessions:
+        progress(f"backtest with {name}", None)
+        report = run_backtest(session, progress=progress)
+        found.append(CandidateErrors(name, {row.quantity: row.mase for row in report.rows}))
+    project.record("compared", details={item.candidate: item.mase for item in found})
+    return CompareResult(project.folder, tuple(found), project.config.backtest.origins)

@@ -359,6 +359,11 @@ def _choose(like: T, operands: tuple[Any, ...], function: Callable[..., torch.Te
         tensors = [operand._tensor for operand in labelled]
     else:
         tensors, layout = bring_together("where", labelled, settings())
+        # The fill of a left or outer join is a number, and a condition stays one.
+        tensors = [
+            tensor.bool() if operand.dtype == torch.bool else tensor
+            for operand, tensor in zip(labelled, tensors, strict=True)
+        ]
     queue = iter(tensors)
     raw = [
         next(queue) if isinstance(operand, Labelled) else as_scalar(operand, "where", like)

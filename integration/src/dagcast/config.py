@@ -96,7 +96,8 @@ class Budget(_Settings):
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
-        return _one_of(self, "limit", "of_recent")
+        _require_one(self, "limit", "of_recent")
+        return self
 
 
 class Guardrail(_Settings):
@@ -112,7 +113,8 @@ class Guardrail(_Settings):
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
-        return _one_of(self, "limit", "of_recent")
+        _require_one(self, "limit", "of_recent")
+        return self
 
 
 class RampLimit(_Settings):
@@ -125,7 +127,8 @@ class RampLimit(_Settings):
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
-        return _one_of(self, "limit", "of_upper")
+        _require_one(self, "limit", "of_upper")
+        return self
 
 
 class Objective(_Settings):
@@ -196,10 +199,9 @@ class Config(_Settings):
     seeds: Seeds = Seeds()
 
 
-def _one_of(settings: Any, first: str, second: str) -> Any:
+def _require_one(settings: BaseModel, first: str, second: str) -> None:
     if (getattr(settings, first) is None) == (getattr(settings, second) is None):
         raise ValueError(f"a table with either {first} or {second}")
-    return settings
 
 
 def load_config(

@@ -43,7 +43,8 @@ def result_options(function: Callable[..., "Result"]) -> Callable[..., int]:
     def command(*args: Any, as_json: bool, **kwargs: Any) -> int:
         result = function(*args, **kwargs)
         show(result, as_json=as_json)
-        return result.exit_code()
+        code: int = result.exit_code()
+        return code
 
     return command
 

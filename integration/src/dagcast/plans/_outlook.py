@@ -184,7 +184,7 @@ def together(values: Values, quantity: Quantity, axis: str) -> Array:
         weights = values[how.by]
         total = weights.sum(axis=position)
         mean = (own * weights).sum(axis=position) / np.where(total > 0, total, 1.0)
-        return np.where(total > 0, mean, own.mean(axis=position))
+        return np.asarray(np.where(total > 0, mean, own.mean(axis=position)), dtype=np.float64)
     return np.asarray(own.mean(axis=position))
 
 

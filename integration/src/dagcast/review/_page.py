@@ -170,7 +170,7 @@ def _block(block: Block) -> str:
             return _forest(block)
         case tuple():
             if block and isinstance(block[0], Bar):
-                return f'<ul class="bars">{"".join(_bar(bar) for bar in block)}</ul>'  # type: ignore[arg-type]
+                return f'<ul class="bars">{"".join(_bar(bar) for bar in block)}</ul>'
             return f'<div class="grid">{"".join(_figure(chart) for chart in block)}</div>'  # type: ignore[arg-type]
 
 

@@ -247,7 +247,8 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
         charts.append(Chart(f"f-{quantity}", title(quantity), shown, tuple(lines), digits=digits))
     note = ""
     if summary.repeated:
-        note = f" Nothing was known yet of {', '.join(summary.repeated)}: the usual hour of day stands in."
+        names = ", ".join(summary.repeated)
+        note = f" Nothing was known yet of {names}: the usual hour of day stands in."
     return Section(
         "forecast",
         "What we expect",
@@ -278,8 +279,8 @@ def _marginal(outlook: Outlook, marginals: Mapping[str, Mapping[str, Array]]) ->
     return Section(
         "marginal",
         "What one more dollar does",
-        "Effect of one more dollar per hour in a cell, at this plan, summed over the hours and regions "
-        "it reaches. All regions together show the mean.",
+        "Effect of one more dollar per hour in a cell, at this plan, summed over the hours and "
+        "regions it reaches. All regions together show the mean.",
         (tuple(charts),),
         short="One more dollar",
     )

@@ -122,7 +122,7 @@ def ingest(
             f"Put them there and run `dagcast ingest --project {project.folder}` again, or make "
             f"some with `dagcast simulate --project {project.folder}`.",
         )
-    reports = []
+    reports: list[IngestReport] = []
     for folder in folders:
         progress(f"reading {folder.name}", None)
         reports.extend(ingest_marketplace(project.store, folder))

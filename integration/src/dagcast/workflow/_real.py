@@ -98,8 +98,8 @@ class RealResult(Result):
         if found:
             tables.append(ResultTable("What was odd, and what became of it", (), found))
         if self.cubes:
-            columns = ("metric", "labels", "hours", "cells", "total or mean")
-            tables.append(ResultTable("Cubes", columns, self.cubes))
+            head = ("metric", "labels", "hours", "cells", "total or mean")
+            tables.append(ResultTable("Cubes", head, self.cubes))
         if self.errors:
             table = tuple(
                 (
@@ -114,8 +114,8 @@ class RealResult(Result):
                 f"{len(self.origins)} weekly origins from {self.origins[0][:10]}, {HORIZON} hours "
                 f"ahead; the model beats the 4-week mean in {self.better} of {len(self.errors)}"
             )
-            columns = ("borough", "MASE of our model", "seasonal naive", "4-week hour-of-week mean")
-            tables.append(ResultTable("Backtest", columns, table, note))
+            titles = ("borough", "MASE of our model", "seasonal naive", "4-week hour-of-week mean")
+            tables.append(ResultTable("Backtest", titles, table, note))
         return tuple(tables)
 
     def next_command(self) -> str:

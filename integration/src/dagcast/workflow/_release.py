@@ -68,11 +68,13 @@ class ReleaseResult(Result):
             if problems:
                 tables.append(ResultTable("Why it cannot be released", (), problems))
         if manifest.metrics:
-            rows = tuple(
+            figures = tuple(
                 (m.name, number(m.value, 4), number(m.tolerance), ", ".join(map(str, m.seeds)))
                 for m in manifest.metrics
             )
-            tables.append(ResultTable("Figures", ("figure", "value", "tolerance", "seeds"), rows))
+            tables.append(
+                ResultTable("Figures", ("figure", "value", "tolerance", "seeds"), figures)
+            )
         return tuple(tables)
 
     def next_command(self) -> str:

@@ -96,7 +96,7 @@ def decision_layers(project: Project, plan: str, outlook: Outlook) -> "dict[str,
 
 def zone_of(project: Project) -> str:
     """The regions' own zone if they share one, else UTC."""
-    zones = set()
+    zones: set[str] = set()
     for path in project.events.glob("**/regions.json"):
         zones.update(str(entry["zone"]) for entry in json.loads(path.read_text(encoding="utf-8")))
     return zones.pop() if len(zones) == 1 else "UTC"

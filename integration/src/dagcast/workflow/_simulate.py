@@ -192,7 +192,7 @@ def _factory(name: str | None) -> "WorldFactory":
     from dagcast.plugins import load_plugins
 
     plugins = load_plugins()
-    factories = {
+    factories: dict[str, WorldFactory] = {
         factory.name: factory for made in plugins.manager.hook.dagcast_worlds() for factory in made
     }
     if not factories:

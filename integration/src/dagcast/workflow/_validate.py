@@ -34,7 +34,17 @@ class ValidateResult(Result):
     rows: "tuple[ValidityRow, ...]"
 
     def tables(self) -> tuple[ResultTable, ...]:
-        columns = ("experiment", "effect of", "on", "scale", "measured", "se", "modelled", "z", "")
+        columns: tuple[str, ...] = (
+            "experiment",
+            "effect of",
+            "on",
+            "scale",
+            "measured",
+            "se",
+            "modelled",
+            "z",
+            "",
+        )
         left_out = any(not math.isnan(row.left_out) for row in self.rows)
         if left_out:
             columns = (*columns, "without it", "z without")

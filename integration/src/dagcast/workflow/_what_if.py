@@ -60,13 +60,15 @@ def labels_of(setting: Setting) -> dict[str, Any]:
 
 def laid_over(setting: Setting, frame: "pd.DataFrame", base: "Panel") -> "Panel":
     """The cells of a frame on top of decisions."""
+    import pandas as pd
     import torch
 
     name = next(iter(setting.session.project.config.levers))
     tensor = base[name]
     values = tensor.tensor.detach().clone()
     positions = [
-        torch.from_numpy(tensor.index(dim).get_indexer(frame[dim]).copy()) for dim in tensor.dims
+        torch.from_numpy(tensor.index(dim).get_indexer(pd.Index(frame[dim])).copy())
+        for dim in tensor.dims
     ]
     values[tuple(positions)] = torch.tensor(frame["usd"].to_numpy(), dtype=torch.float64)
     return base.assign({name: tensor.with_tensor(values)})

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core import IndexTensor, Panel
+from dagcast_core import IndexTensor, Panel, calendar_start, since_opening
 from dagcast_sessions import OrganicSessions
-from dagcast_sessions._start import calendar_start, since_opening
 
 REGIONS = ("SFO", "LAX", "CHI")
 Constant = Callable[[str, float], IndexTensor]

@@ -74,6 +74,7 @@ from .data import (
     us_federal_holiday as us_federal_holiday,
 )
 from .model import (
+    CalendarStart as CalendarStart,
     Conflict as Conflict,
     DebugReport as DebugReport,
     ExperimentAgreement as ExperimentAgreement,
@@ -104,6 +105,7 @@ from .model import (
     Transform as Transform,
     Widening as Widening,
     WideningFactors as WideningFactors,
+    calendar_start as calendar_start,
     conflicts_among as conflicts_among,
     debug as debug,
     draws as draws,
@@ -114,6 +116,7 @@ from .model import (
     load_model as load_model,
     predict_draws as predict_draws,
     save_model as save_model,
+    since_opening as since_opening,
 )
 from .evaluate import (
     BacktestReport as BacktestReport,

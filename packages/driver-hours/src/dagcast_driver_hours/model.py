@@ -30,9 +30,10 @@ from dagcast_core import (
     Ridge,
     Smoothness,
     SquaredError,
+    calendar_start,
+    since_opening,
 )
 from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_driver_hours._start import calendar_start, since_opening
 from dagcast_driver_hours.contract import DRIVER_HOURS, DRIVER_HOURS_CONTRACT
 
 _HOUR = pd.Timedelta(hours=1)

@@ -18,9 +18,17 @@ from typing import final
 import pandas as pd
 import torch
 
-from dagcast_core import IndexTensor, LossTerm, Model, Panel, PartialPooling, Ridge, Smoothness
+from dagcast_core import (
+    IndexTensor,
+    LossTerm,
+    Model,
+    Panel,
+    PartialPooling,
+    Ridge,
+    Smoothness,
+    calendar_start,
+)
 from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_sessions._start import calendar_start
 from dagcast_sessions.contract import ORGANIC
 
 _HOUR = pd.Timedelta(hours=1)

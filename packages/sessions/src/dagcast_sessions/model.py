@@ -19,10 +19,10 @@ from dagcast_core import (
     NegativeBinomial,
     Panel,
     Ridge,
+    since_opening,
 )
 from dagcast_sessions._coupon import CouponSessions
 from dagcast_sessions._organic import OrganicHyperparameters, OrganicSessions
-from dagcast_sessions._start import since_opening
 from dagcast_sessions._weather import WeatherSessions
 from dagcast_sessions.contract import SESSIONS, TOTAL
 

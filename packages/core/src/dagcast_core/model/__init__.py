@@ -1,5 +1,6 @@
 """Models, collections of them, their fit and their uncertainty."""
 
+from dagcast_core.model._calendar import CalendarStart, calendar_start, since_opening
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._debug import DebugReport, Direction, UnitDebug, debug
 from dagcast_core.model._draws import ParameterDraws, draws, effect_draws, predict_draws
@@ -27,6 +28,7 @@ from dagcast_core.model._widening import Widening, WideningFactors
 from dagcast_core.model._wiring import Wiring
 
 __all__ = [
+    "CalendarStart",
     "Conflict",
     "DebugReport",
     "Direction",
@@ -62,6 +64,7 @@ __all__ = [
     "Widening",
     "WideningFactors",
     "Wiring",
+    "calendar_start",
     "conflicts_among",
     "debug",
     "draws",
@@ -72,4 +75,5 @@ __all__ = [
     "load_model",
     "predict_draws",
     "save_model",
+    "since_opening",
 ]

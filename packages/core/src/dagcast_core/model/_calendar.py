@@ -1,4 +1,7 @@
-"""What a history says at once: since when a region is open, and starting values of its rate."""
+"""What a history says at once: since when a region is open, and starting values of its rate.
+
+Teams whose rate has a level, a trend and a weekly profile start their fits from these.
+"""
 
 from dataclasses import dataclass
 from typing import final
@@ -7,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dagcast_core import IndexTensor, LabelledParameter
+from dagcast_core.model._parameter import LabelledParameter
+from dagcast_core.tensor import IndexTensor
 
 _WEEK = 168
 # Hours by which a region's own profile is drawn to the common one, in the start only.

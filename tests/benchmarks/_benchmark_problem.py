@@ -1,15 +1,19 @@
-"""Generated allocation problems whose optimum can be certified: the yardstick of the decision solver.
+"""Generated allocation problems whose optimum can be certified.
 
-Maximise rides over spend C[type, region, hour] >= 0 (USD/h). Bonus hours saturate in spend with parameters of their
-own per cell; ETA and prime time fall and are convex in supply; conversion is logistic in ETA and price and above one
-half, where it is concave, so rides are concave in spend and mean ETA and prime time convex:
+The yardstick of the decision solver.
+
+Maximise rides over spend C[type, region, hour] >= 0 (USD/h). Bonus hours saturate in spend with
+parameters of their own per cell; ETA and prime time fall and are convex in supply; conversion is
+logistic in ETA and price and above one half, where it is concave, so rides are concave in spend and
+mean ETA and prime time convex:
 
     hours = max_hours * C / (C + half),   supply = base + sum over types of hours
-    eta = eta0 * (supply / sessions) ** -gamma,   prime_time = softplus(k (balance - supply / sessions)) / k
-    rides = sessions * sigmoid(u0 - b_eta * eta - b_price * fare * (1 + prime_time))
+    eta = eta0 * (supply / sessions) ** -gamma,   prime_time = softplus(k (balance - supply /
+    sessions)) / k rides = sessions * sigmoid(u0 - b_eta * eta - b_price * fare * (1 + prime_time))
 
-Case A: a budget per region and in total, bounds. B: A with mean ETA and mean prime time per region at most a limit
-and a profit floor. C: B with |C_t - C_{t-24}| <= limit. Limits are taken at a witness, so every instance is feasible.
+Case A: a budget per region and in total, bounds. B: A with mean ETA and mean prime time per region
+at most a limit and a profit floor. C: B with |C_t - C_{t-24}| <= limit. Limits are taken at a
+witness, so every instance is feasible.
 """
 
 from __future__ import annotations
@@ -82,7 +86,10 @@ def make_market(
     exponent: float = 1.0,
     drift: float = 0.0,
 ) -> Market:
-    """Draw a market; ``drift`` perturbs the response parameters by that relative standard deviation."""
+    """Draw a market.
+
+    ``drift`` perturbs the response parameters by that relative standard deviation.
+    """
     g = torch.Generator().manual_seed(seed)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -96,10 +103,21 @@ def make_market(
     max_hours = sessions * uniform(0.05, 0.25, types, regions, hours)
     half = max_hours * uniform(8.0, 30.0, types, regions, hours)
     market = Market(
-        types, regions, hours, sessions, sessions * ratio, max_hours, half, exponent,
-        uniform(3.0, 5.0, regions, 1), uniform(0.6, 1.1, regions, 1), uniform(0.7, 1.0, regions, 1),
-        uniform(3.2, 4.0, regions, 1), uniform(9.0, 15.0, regions, 1), leak,
-    )  # fmt: skip
+        types,
+        regions,
+        hours,
+        sessions,
+        sessions * ratio,
+        max_hours,
+        half,
+        exponent,
+        uniform(3.0, 5.0, regions, 1),
+        uniform(0.6, 1.1, regions, 1),
+        uniform(0.7, 1.0, regions, 1),
+        uniform(3.2, 4.0, regions, 1),
+        uniform(9.0, 15.0, regions, 1),
+        leak,
+    )
     if drift == 0.0:
         return market
     h = torch.Generator().manual_seed(seed + 10_000)
@@ -108,15 +126,30 @@ def make_market(
         return value * torch.exp(drift * torch.randn(value.shape, generator=h, dtype=torch.float64))
 
     return Market(
-        types, regions, hours, moved(sessions), moved(market.base_supply), moved(max_hours), moved(half),
-        exponent, market.eta0, market.gamma, market.balance, market.u0, market.fare, leak,
-    )  # fmt: skip
+        types,
+        regions,
+        hours,
+        moved(sessions),
+        moved(market.base_supply),
+        moved(max_hours),
+        moved(half),
+        exponent,
+        market.eta0,
+        market.gamma,
+        market.balance,
+        market.u0,
+        market.fare,
+        leak,
+    )
 
 
 def benchmark_problem(
     market: Market, case: str, seed: int = 0, limits_from: SmoothProblem | None = None
 ) -> SmoothProblem:
-    """The decision problem of ``case`` "A", "B" or "C" on ``market``; limits may be those of another problem."""
+    """The decision problem of ``case`` "A", "B" or "C" on ``market``.
+
+    Limits may be those of another problem.
+    """
     linear, by_region = _linear_set(market, seed)
     probes = torch.zeros(
         market.types, market.types, market.regions * market.hours, dtype=torch.bool
@@ -205,7 +238,10 @@ def _limits(
 
 
 def _coloured(by_region: Tensor, regions: int, offset: int) -> list[RowFamily]:
-    """Rows of one colour touch disjoint cells although bonus hours leak to both neighbours of a ring."""
+    """.
+
+    Rows of one colour touch disjoint cells although bonus hours leak to both neighbours of a ring.
+    """
     colours = 3 if regions % 3 == 0 else (4 if regions % 4 == 0 else regions)
     out = []
     for c in range(colours):
@@ -218,7 +254,10 @@ def _coloured(by_region: Tensor, regions: int, offset: int) -> list[RowFamily]:
 
 
 def _witness(market: Market, linear: LinearSet) -> Tensor:
-    """A point between best rides and least ETA and prime time; a few projected gradient steps are enough."""
+    """A point between best rides and least ETA and prime time.
+
+    A few projected gradient steps are enough.
+    """
     x = torch.zeros(linear.size, dtype=torch.float64)
     share = torch.minimum(linear.upper, 0.25 * market.half.reshape(-1))
     metric = None

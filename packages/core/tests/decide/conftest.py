@@ -1,4 +1,7 @@
-"""A small market in three models: bonus hours, ETA, rides; and flat problems for the numeric core."""
+"""A small market in three models: bonus hours, ETA, rides.
+
+And flat problems for the numeric core.
+"""
 
 from typing import final
 

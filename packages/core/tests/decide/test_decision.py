@@ -1,4 +1,7 @@
-"""Labelled problems: plans, their limits, what is refused, and what is said about infeasible ones."""
+"""Labelled problems: plans, their limits, what is refused.
+
+And what is said about infeasible ones.
+"""
 
 from dataclasses import replace
 

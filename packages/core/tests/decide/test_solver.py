@@ -41,7 +41,7 @@ def by_slsqp(problem):
         0.0,
         jac=lambda x: (sign / scale)[:, None] * value(x)[3],
     )
-    found = minimize(
+    return minimize(
         lambda x: (-value(x)[0], -value(x)[1]),
         0.1 * linear.upper.numpy(),
         jac=True,
@@ -50,7 +50,6 @@ def by_slsqp(problem):
         constraints=[*budget, outcome],
         options={"maxiter": 500, "ftol": 1e-13},
     )
-    return found
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,4 +1,7 @@
-"""Decisions: linear sets and their projections, the solver, plans, and what hindsight says about them."""
+"""Decisions: linear sets and their projections, the solver, plans.
+
+And what hindsight says about them.
+"""
 
 from dagcast_core.decide._certificate import Certificate
 from dagcast_core.decide._declare import (

@@ -1,9 +1,12 @@
-"""How far a point can be from the optimum: the Karush-Kuhn-Tucker residual and an upper bound of the gap.
+"""How far a point can be from the optimum.
 
-For a concave objective and convex rows, weak duality bounds the optimum from one gradient of the Lagrangian: no
-point of the linear set can gain more than the Lagrangian's linearisation allows, and the multipliers of budgets and
-links turn that maximum into a sum over cells in closed form. The bound is valid for *any* nonnegative multipliers,
-so an inexact solve widens it and never makes it wrong.
+The Karush-Kuhn-Tucker residual and an upper bound of the gap.
+
+For a concave objective and convex rows, weak duality bounds the optimum from one gradient of the
+Lagrangian: no point of the linear set can gain more than the Lagrangian's linearisation allows, and
+the multipliers of budgets and links turn that maximum into a sum over cells in closed form. The
+bound is valid for *any* nonnegative multipliers, so an inexact solve widens it and never makes it
+wrong.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ class Certificate:
     """All relative to the lift of the point over the baseline.
 
     Attributes:
-        residual: gain that projected gradient steps still promise, plus unused multipliers times slack.
-        gap: upper bound on (optimum - objective), valid where the model is concave; inf where a cell is unbounded.
+        residual: gain that projected gradient steps still promise, plus unused multipliers times
+            slack.
+        gap: upper bound on (optimum - objective), valid where the model is concave; inf where a
+            cell is unbounded.
         slack: the part of ``gap`` that lies in multipliers of rows that are not at their limit.
     """
 

@@ -14,7 +14,7 @@ from dagcast_core.contract import Weighted
 from dagcast_core.decide._declare import Budget, DecisionError, Fixed, OutcomeLimit, Ramp
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 from dagcast_core.decide._problem import DecisionProblem, budget_unit, outcome_unit
-from dagcast_core.decide._smooth import OutcomeRows, SmoothProblem
+from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
 from dagcast_core.decide._space import (
     group_numbers,
     label_text,
@@ -104,9 +104,13 @@ class Compiled:
             if families is None:
                 families = families_of(self.smooth, self._candidate_groups())
             self.smooth = SmoothProblem(
-                self.evaluate, linear, OutcomeRows(limit, sign, scale, families), self._probes(),
-                baseline, problem.concave,
-            )  # fmt: skip
+                self.evaluate,
+                linear,
+                OutcomeRows(limit, sign, scale, families),
+                self._probes(),
+                baseline,
+                problem.concave,
+            )
 
     # Evaluation
 
@@ -176,15 +180,16 @@ class Compiled:
                 part = space.slices[item.lever]
                 template = space.templates[item.lever]
                 wanted = {dim: template.index(dim) for dim in template.dims}
-                values = item.values.double().reindex(**wanted, fill=float("nan"))
+                values = item.values.double().reindex(wanted, fill=float("nan"))
                 flat = values.values(*template.dims).reshape(-1)
                 known = torch.isfinite(flat)
                 outside = known & ((flat < lower[part]) | (flat > upper[part]))
                 if bool(outside.any()):
                     cell = int(torch.nonzero(outside)[0])
                     raise DecisionError(
-                        f"fixed cell {space.where(part.start + cell)} = {float(flat[cell]):g} is outside "
-                        f"its bounds {float(lower[part][cell]):g} to {float(upper[part][cell]):g}. "
+                        f"fixed cell {space.where(part.start + cell)} = {float(flat[cell]):g} is "
+                        f"outside its bounds {float(lower[part][cell]):g} to "
+                        f"{float(upper[part][cell]):g}. "
                         "Change the value or the lever's bounds."
                     )
                 lower[part] = torch.where(known, flat, lower[part])
@@ -198,8 +203,9 @@ class Compiled:
                 chains.append(self._chains(item, lower, upper))
         if len(chains) > 1:
             raise DecisionError(
-                "several ramps on one problem are not supported: their links form cycles, for which no exact "
-                "step exists. Keep the ramp that matters and bound the other by a budget or fixed cells."
+                "several ramps on one problem are not supported: their links form cycles, for "
+                "which no exact step exists. Keep the ramp that matters and bound the other by a "
+                "budget or fixed cells."
             )
         return LinearSet(lower, upper, tuple(layers), chains[0] if chains else None), names
 
@@ -258,7 +264,7 @@ class Compiled:
         low = lower[part].view(shape).movedim(axis, -1)
         high = upper[part].view(shape).movedim(axis, -1)
         wanted = {dim: template.index(dim) for dim in template.dims if dim != ramp.dim}
-        history = given.double().reindex(**wanted, fill=float("nan"))
+        history = given.double().reindex(wanted, fill=float("nan"))
         before = history.sel({ramp.dim: earlier}).values(
             *[dim for dim in template.dims if dim != ramp.dim], ramp.dim
         )
@@ -296,10 +302,17 @@ class Compiled:
         unit = outcome_unit(self.problem.quantity(limit.quantity), limit)
         reduce = str(limit.reduce)
         names = [
-            RowName("outcome", limit.quantity, _label(labels[k], limit.where), limit.sense, limits[k],
-                    unit, reduce)
+            RowName(
+                "outcome",
+                limit.quantity,
+                _label(labels[k], limit.where),
+                limit.sense,
+                limits[k],
+                unit,
+                reduce,
+            )
             for k in kept
-        ]  # fmt: skip
+        ]
         return _RowBlock(limit, like, group.reshape(-1), names, [labels[k] for k in kept])
 
     def _candidate_groups(self) -> list[tuple[Tensor, Tensor]]:
@@ -328,7 +341,10 @@ class Compiled:
         return out
 
     def _probes(self) -> Tensor:
-        """Masks of cells that differ in region or hour only: of one lever and one label of its other dims."""
+        """Masks of cells that differ in region or hour only.
+
+        Of one lever and one label of its other dims.
+        """
         masks = []
         for name, template in self.space.templates.items():
             quantity = self.problem.quantity(name)

@@ -1,4 +1,7 @@
-"""Whether the certificate's linearisation bounds the Lagrangian on points other than the optimum."""
+""".
+
+Whether the certificate's linearisation bounds the Lagrangian on points other than the optimum.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ _TOLERANCE = 1e-7
 def is_supported(problem: SmoothProblem, x: Tensor, weights: Tensor, seed: int) -> bool:
     """Test on points of the box that the Lagrangian lies below its linearisation at ``x``.
 
-    This is what the bound of the gap rests on. It holds everywhere for concave models; one point where it
-    fails refutes the bound.
+    This is what the bound of the gap rests on. It holds everywhere for concave models; one point
+    where it fails refutes the bound.
 
     Args:
+        problem: the flat problem.
         x: (cells,) the optimum.
         weights: (rows,) nonnegative, objective unit per unit of outcome.
         seed: of the points.
@@ -36,9 +40,7 @@ def is_supported(problem: SmoothProblem, x: Tensor, weights: Tensor, seed: int) 
 
     leaf = x.detach().clone().requires_grad_(True)
     value = lagrangian(leaf)
-    (slope,) = torch.autograd.grad(value, leaf, allow_unused=True)
-    if slope is None:
-        return True
+    (slope,) = torch.autograd.grad(value, leaf)
     here = float(value.detach())
     reach = linear.reach()
     room = torch.where(torch.isfinite(reach), reach - linear.lower, 2.0 * (x - linear.lower) + 1.0)

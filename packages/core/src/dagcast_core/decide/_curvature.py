@@ -12,7 +12,10 @@ _LARGEST_CHANGE = 4.0
 
 
 def typical_size(lower: Tensor, upper: Tensor, shares: Tensor) -> Tensor:
-    """Step that is neither negligible nor absurd, (cells,): the equal share of the tightest budget, or the range."""
+    """Step that is neither negligible nor absurd, (cells,).
+
+    The equal share of the tightest budget, or the range.
+    """
     width = torch.minimum(upper - lower, shares)
     usable = torch.isfinite(width) & (width > 0)
     fallback = width[usable].median() if bool(usable.any()) else torch.ones((), dtype=width.dtype)
@@ -20,7 +23,10 @@ def typical_size(lower: Tensor, upper: Tensor, shares: Tensor) -> Tensor:
 
 
 def first_metric(gradient: Tensor, size: Tensor) -> Tensor:
-    """Metric before anything is known: a step along the gradient moves every cell by about its typical size."""
+    """Metric before anything is known.
+
+    A step along the gradient moves every cell by about its typical size.
+    """
     slope = gradient.abs()
     positive = slope[slope > 0]
     floor = float(positive.median()) * _FLOOR if positive.numel() else 1.0
@@ -39,7 +45,9 @@ def floored(diagonal: Tensor, size: Tensor) -> Tensor:
 
 
 def secant_update(metric: Tensor, step: Tensor, change: Tensor, size: Tensor) -> Tensor:
-    """Geometric mean of the metric and the element-wise secant ``change / step``, by at most a factor.
+    """Geometric mean of the metric and the element-wise secant ``change / step``.
+
+    By at most a factor.
 
     Args:
         metric: (cells,) current.

@@ -1,6 +1,7 @@
 """What a plan may decide and what it has to keep, declared by name.
 
-Limits are numbers, or one number per label. Sums over hours of a rate are amounts: a budget on USD/h is in USD.
+Limits are numbers, or one number per label. Sums over hours of a rate are amounts: a budget on
+USD/h is in USD.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ Limit: TypeAlias = float | Mapping[object, float]
 
 
 class DecisionError(ValueError):
-    """A decision problem that cannot be meant: the message says what was asked and what to change."""
+    """A decision problem that cannot be meant.
+
+    The message says what was asked and what to change.
+    """
 
 
 @final
@@ -72,7 +76,8 @@ class Budget:
 class Ramp:
     """A lever changes by at most ``limit`` over ``step`` steps of ``dim``.
 
-    Where the problem has a current plan before the first hour, the first steps are bounded by it too.
+    Where the problem has a current plan before the first hour, the first steps are bounded by it
+    too.
     """
 
     lever: str

@@ -17,18 +17,19 @@ __all__ = ["explain_empty", "explain_infeasible", "explain_non_finite"]
 def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
     """Bounds, budgets and ramps that contradict one another, in labels and amounts."""
     if error.kind == "bounds":
-        cells = [compiled.space.where(int(str(cell))) for cell in error.places]
+        cells = [compiled.space.where(place[0]) for place in error.places]
         return DecisionError(
-            f"no decision keeps bounds, fixed cells and ramps at {', '.join(cells)}: the lower end is above the "
-            "upper end once the ramp is applied. Widen the ramp there, or change the bounds or the fixed cells."
+            f"no decision keeps bounds, fixed cells and ramps at {', '.join(cells)}: the lower "
+            "end is above the "
+            "upper end once the ramp is applied. Widen the ramp there, or change the bounds or "
+            "the fixed cells."
         )
     offsets = [0]
     for layer in compiled.smooth.linear.budgets:
         offsets.append(offsets[-1] + layer.limit.numel())
     parts = []
     for place, excess in zip(error.places, error.excess, strict=True):
-        layer, row = place  # type: ignore[misc]
-        name = compiled.budgets[offsets[layer] + row]
+        name = compiled.budgets[offsets[place[0]] + place[1]]
         parts.append(f"{name} is exceeded by {excess:.6g} {name.unit} even at the lower bounds")
     return DecisionError("; ".join(parts) + ". Raise the budget, or lower bounds or fixed cells.")
 
@@ -36,9 +37,9 @@ def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
 def explain_infeasible(compiled: Compiled, solution: Solution, options: Options) -> tuple[str, ...]:
     """Rows that cannot all be kept, with the least relaxation of each in its own unit.
 
-    The rows are those whose multiplier sits at its cap where the sum of relative violations is least: the dual
-    proof that no decision keeps them all. Rows with the same label that stand at their limit are in their way,
-    and are named with them.
+    The rows are those whose multiplier sits at its cap where the sum of relative violations is
+    least: the dual proof that no decision keeps them all. Rows with the same label that stand at
+    their limit are in their way, and are named with them.
     """
     smooth = compiled.smooth
     rows = smooth.rows
@@ -88,9 +89,9 @@ def _first_bad(compiled: Compiled, x: torch.Tensor, what: str) -> tuple[str, str
         if not tensor.tensor.requires_grad:
             continue
         (gradient,) = torch.autograd.grad(
-            tensor.tensor.sum(), leaf, retain_graph=True, allow_unused=True
+            tensor.tensor.sum(), leaf, retain_graph=True, materialize_grads=True
         )
-        if gradient is not None and not bool(torch.isfinite(gradient).all()):
+        if not bool(torch.isfinite(gradient).all()):
             cell = int(torch.nonzero(~torch.isfinite(gradient))[0])
             return str(producer.get(name, model.contract.model)), name, compiled.space.where(cell)
     return model.contract.model, "its outputs", what

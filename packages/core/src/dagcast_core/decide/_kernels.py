@@ -1,11 +1,14 @@
 """Compiled inner loops of the separable subproblem: one pass over the cells each.
 
-A pass reads every cell once and keeps nothing decision-sized but its output. The same work in tensor
-operations needs about ten passes over memory, and the exact chain step has no vectorised form whose cost is
-linear in the length of a chain, so these loops are compiled with numba. Arrays are NumPy views of CPU tensors.
+A pass reads every cell once and keeps nothing decision-sized but its output. The same work in
+tensor operations needs about ten passes over memory, and the exact chain step has no vectorised
+form whose cost is linear in the length of a chain, so these loops are compiled with numba. Arrays
+are NumPy views of CPU tensors.
 
-Vocabulary: a *row* is one scalar constraint; a cell touches at most one row per *layer*; cells of one *pattern*
-touch the same rows; a *block* is a set of cells that is closed under chains, with its own small list of rows.
+Vocabulary: a *row* is one scalar constraint; a cell touches at most one row per *layer*; cells of
+    one *pattern*
+touch the same rows; a *block* is a set of cells that is closed under chains, with its own small
+list of rows.
 """
 
 from __future__ import annotations
@@ -35,9 +38,12 @@ def box_pass(
     gram: np.ndarray,
     with_gram: bool,
 ) -> float:
-    """Proximal step under bounds for given multipliers, with row sums and the dual Hessian by block.
+    """Proximal step under bounds for given multipliers.
 
-    x = clip(z - A'v / D, lower, upper);  row_sums = A x;  gram[b] = sum over free cells of a a' / D.
+    With row sums and the dual Hessian by block.
+
+    x = clip(z - A'v / D, lower, upper);  row_sums = A x;  gram[b] = sum over free cells of a a' /
+    D.
 
     Returns:
         sum of D / 2 * (x - z)^2.
@@ -88,7 +94,10 @@ def box_pass(
 def tighten_chains(
     lower: np.ndarray, upper: np.ndarray, order: np.ndarray, limit: np.ndarray
 ) -> None:
-    """Propagate bounds along |x_t - x_{t-1}| <= limit in both directions of every chain, in place."""
+    """Propagate bounds along |x_t - x_{t-1}| <= limit in both directions of every chain.
+
+    In place.
+    """
     for c in range(order.shape[0]):
         for t in range(1, order.shape[1]):
             i = order[c, t]
@@ -142,15 +151,23 @@ def solve_chain(
 ) -> None:
     """Minimise sum D/2 (x - z)^2 over bounds and |x_t - x_{t-1}| <= limit_t, exactly.
 
-    Dynamic programme over t. The derivative of the value function is piecewise linear; its knots lie on two
-    stacks left and right of its minimiser, each with one lazy offset, so a step moves only the knots between
-    the old and the new minimiser. A knot is (position - offset, jump of slope, jump of value), read outwards.
+    Dynamic programme over t. The derivative of the value function is piecewise linear; its knots
+    lie on two stacks left and right of its minimiser, each with one lazy offset, so a step moves
+    only the knots between the old and the new minimiser. A knot is (position - offset, jump of
+    slope, jump of value), read outwards.
 
     Args:
+        z: unconstrained minimiser.
+        metric: positive curvature.
+        lower: tightened along the chain.
+        upper: tightened along the chain.
         limit: limit[t] belongs to the link between t-1 and t; limit[0] is ignored.
+        length: number of cells.
+        x: out; the minimiser.
         segment: out; cells joined by links with a multiplier share the index of their first cell.
         pinned: out; the cell is held by its own bound.
-        link: out; the multiplier of the link (t-1, t), positive where x_t is held down to x_{t-1} + limit.
+        link: out; the multiplier of the link (t-1, t), positive where x_t is held down to x_{t-1} +
+            limit.
         work: scratch of shape (7, 2 * length + 4).
     """
     left_pos, left_slope, left_jump = work[0], work[1], work[2]
@@ -243,7 +260,8 @@ def solve_chain(
                 n_right += 1
         else:
             m = zt
-        # The domain's ends: walk back to the end that cuts the minimiser off, to know the derivative there.
+        # The domain's ends: walk back to the end that cuts the minimiser off, to know the
+        # derivative there.
         if m >= high:
             c = m
             value = value_l
@@ -285,8 +303,8 @@ def solve_chain(
         right_slope[n_right] = slope_r
         right_jump[n_right] = max(value_r, 0.0)
         n_right += 1
-    # Backtrack. A link carries a multiplier where the clamp cuts, or where the cells behind it are free and yet
-    # not at rest: then the minimiser sat on a kink that a neighbour's bound had made.
+    # Backtrack. A link carries a multiplier where the clamp cuts, or where the cells behind it are
+    # free and yet not at rest: then the minimiser sat on a kink that a neighbour's bound had made.
     x[length - 1] = best[length - 1]
     force = 0.0
     effort = 0.0
@@ -318,7 +336,8 @@ def solve_chain(
             effort = 0.0
             held = False
     segment[0] = 1
-    # Multipliers of the links: partial sums of D (x - z) from the free ends of a segment to its pinned cell.
+    # Multipliers of the links: partial sums of D (x - z) from the free ends of a segment to its
+    # pinned cell.
     start = 0
     while start < length:
         end = start + 1
@@ -347,7 +366,8 @@ def solve_chain(
         for t in range(start, end):
             segment[t] = start
         start = end
-    # Neighbouring bounds share the force between them: pass on what has the wrong sign, right and then left.
+    # Neighbouring bounds share the force between them: pass on what has the wrong sign, right and
+    # then left.
     for t in range(length - 1):
         rho = metric[t] * (x[t] - z[t]) + link[t] - link[t + 1]
         if _misplaced(rho, pinned[t], x[t], lower[t], upper[t]) and pinned[t + 1]:
@@ -384,10 +404,13 @@ def chain_pass(
     longest: int,
     largest: int,
 ) -> float:
-    """As `box_pass` with links |x_t - x_{t-1}| <= limit inside every chain; cells sorted by block, chain, time.
+    """As `box_pass` with links |x_t - x_{t-1}| <= limit inside every chain.
 
-    A segment of linked cells moves as one: its weight in the dual Hessian is 1 / sum of D, or 0 where a bound
-    holds any of its cells. ``lower`` and ``upper`` must be tightened along the chains.
+    Cells sorted by block, chain, time.
+
+    A segment of linked cells moves as one: its weight in the dual Hessian is 1 / sum of D, or 0
+    where a bound holds any of its cells. ``lower`` and ``upper`` must be tightened along the
+    chains.
     """
     layers = coefficients.shape[1]
     row_sums[:] = 0.0

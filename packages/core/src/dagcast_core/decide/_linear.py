@@ -1,8 +1,9 @@
 """The linear part of a decision problem: bounds, budgets, ramps, and projection onto them.
 
-Decisions are one flat float64 vector of cells. A `RowLayer` is a family of linear rows that touch disjoint cells
-(one budget per region, one total), so it costs one coefficient and one row number per cell, whatever the number of
-rows. Ramps tie cells into chains: |x_t - x_{t-1}| <= limit along each chain.
+Decisions are one flat float64 vector of cells. A `RowLayer` is a family of linear rows that touch
+disjoint cells (one budget per region, one total), so it costs one coefficient and one row number
+per cell, whatever the number of rows. Ramps tie cells into chains: |x_t - x_{t-1}| <= limit along
+each chain.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ class EmptySetError(ValueError):
 
     Attributes:
         kind: "bounds" (with ramps) or "budgets".
-        places: cells whose bounds cross, or (layer, row) of budgets that the lower bounds overspend.
+        places: (cell,) whose bounds cross, or (layer, row) of budgets that the lower bounds
+            overspend.
         excess: by how much, per budget; unit of the budget.
     """
 
-    def __init__(self, kind: str, places: tuple[object, ...], excess: tuple[float, ...]) -> None:
+    def __init__(
+        self, kind: str, places: tuple[tuple[int, ...], ...], excess: tuple[float, ...]
+    ) -> None:
         self.kind = kind
         self.places = places
         self.excess = excess
@@ -60,7 +64,8 @@ class Chains:
 
     Attributes:
         order: (chains, steps) int64 cells along each chain in order of time, -1 beyond its end.
-        limit: (chains, steps) float64; ``limit[:, t]`` bounds the change from t-1 to t, column 0 is unused.
+        limit: (chains, steps) float64; ``limit[:, t]`` bounds the change from t-1 to t, column 0 is
+            unused.
     """
 
     order: Tensor
@@ -69,10 +74,12 @@ class Chains:
 
 @dataclass(frozen=True, slots=True)
 class LinearSet:
-    """Bounds, budgets and chains over ``lower.numel()`` cells; budgets must have nonnegative coefficients.
+    """Bounds, budgets and chains over ``lower.numel()`` cells.
 
-    With nonnegative coefficients the set is empty exactly if the bounds, tightened along the chains, cross or if
-    their lower ends overspend a budget, so emptiness is decided before solving.
+    Budgets must have nonnegative coefficients.
+
+    With nonnegative coefficients the set is empty exactly if the bounds, tightened along the
+    chains, cross or if their lower ends overspend a budget, so emptiness is decided before solving.
     """
 
     lower: Tensor
@@ -93,7 +100,7 @@ class LinearSet:
             )
         crossed = torch.nonzero(lower > upper * (1 + 1e-12) + 1e-300).flatten()
         if crossed.numel():
-            raise EmptySetError("bounds", tuple(crossed[:5].tolist()), ())
+            raise EmptySetError("bounds", tuple((int(cell),) for cell in crossed[:5]), ())
         upper = torch.maximum(lower, upper)
         for k, layer in enumerate(self.budgets):
             least = layer.sums(lower)
@@ -132,7 +139,10 @@ class LinearSet:
         return worst
 
     def scale(self) -> Tensor:
-        """Typical size of each cell, (cells,): its range, or where unbounded its largest share of a budget."""
+        """Typical size of each cell, (cells,): its range.
+
+        Or where unbounded its largest share of a budget.
+        """
         reach = self.reach()
         width = reach - self.lower
         fallback = width[torch.isfinite(width) & (width > 0)]

@@ -1,4 +1,7 @@
-"""A plan: decisions, what they are forecast to do, how good they are proved to be, and what limits cost."""
+"""A plan: decisions, what they are forecast to do, how good they are proved to be.
+
+And what limits cost.
+"""
 
 from __future__ import annotations
 
@@ -75,8 +78,9 @@ class Plan:
     """The answer to a decision problem.
 
     Attributes:
-        status: "optimal" only with a certificate; "feasible" is a local optimum or a given plan that keeps
-            every limit; "stalled", "infeasible" and "interrupted" hold the best point found.
+        status: "optimal" only with a certificate; "feasible" is a local optimum or a given plan
+            that keeps every limit; "stalled", "infeasible" and "interrupted" hold the best point
+            found.
         message: why the solver stopped, and what kind of claim the status is.
         decisions: the levers.
         forecast: every output of the model under the decisions.
@@ -86,14 +90,14 @@ class Plan:
         baseline: objective of the lower bounds (usually: spend nothing).
         kkt_residual: relative to the lift over the baseline.
         worst_violation: largest relative violation of any limit.
-        gap_bound: upper bound on what a better plan could add, objective unit; None where the model is not
-            concave.
+        gap_bound: upper bound on what a better plan could add, objective unit; None where the model
+            is not concave.
         concavity: "declared", "tested" on random points, or "refuted".
         shadow_prices: one record per budget and outcome row.
         active: names of the rows that bind.
         conflicts: rows that cannot all be kept, with the least relaxation, where infeasible.
-        marginal_effects: per quantity, its change (summed over hours) per unit of lever in each cell, dims of the
-            lever; key "objective" is the objective's.
+        marginal_effects: per quantity, its change (summed over hours) per unit of lever in each
+            cell, dims of the lever; key "objective" is the objective's.
         sensitivities: of the optimum to what is not decided.
         flags: per lever, 1 where a fallback rule or a person decided the cell.
         multipliers: of budgets and rows, for warm starts.
@@ -183,7 +187,8 @@ class Plan:
             path = source / name
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 raise DecisionError(
-                    f"the plan {source.name!r} is damaged: {name} is missing or was changed since it was saved."
+                    f"the plan {source.name!r} is damaged: {name} is missing or was changed since "
+                    "it was saved."
                 )
         manifest.pop("format")
         for name in _PANELS:

@@ -1,4 +1,7 @@
-"""A decision problem: levers, objective and constraints on a model's forecast, checked before solving."""
+"""A decision problem: levers, objective and constraints on a model's forecast.
+
+Checked before solving.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +38,18 @@ class DecisionProblem:
         levers: what is decided.
         objective: what is made best.
         constraints: budgets, ramps, fixed cells and limits on outcomes.
-        context: every other input of the model over the hours to decide, such as exogenous forecasts; it may
-            hold a lever, which then lends its labels.
-        current: the plan in force; lends labels, starts the solver, and bounds the first steps of ramps with
-            hours before the horizon.
-        concave: declare that the objective is concave and the outcome limits convex in the levers; otherwise
-            the solver tests it on random points and says so.
-        residuals: by quantity, what its model did not foresee; added to the forecast. For hindsight.
+        context: every other input of the model over the hours to decide, such as exogenous
+            forecasts; it may hold a lever, which then lends its labels.
+        current: the plan in force; lends labels, starts the solver, and bounds the first steps of
+            ramps with hours before the horizon.
+        concave: declare that the objective is concave and the outcome limits convex in the levers;
+            otherwise the solver tests it on random points and says so.
+        residuals: by quantity, what its model did not foresee; added to the forecast. For
+            hindsight.
 
     Raises:
-        DecisionError: an unknown name or label, a limit in the wrong unit, a negative budget, or a limit on a
-            quantity that no lever reaches.
+        DecisionError: an unknown name or label, a limit in the wrong unit, a negative budget, or a
+            limit on a quantity that no lever reaches.
     """
 
     model: Model
@@ -90,13 +94,15 @@ class DecisionProblem:
         for dim in dims:
             others = [t for name, t in self.context.items() if name != lever and dim in t.dims]
             if others:
-                # The hours to decide are those of the context, not of a current plan that began earlier.
+                # The hours to decide are those of the context, not of a current plan that began
+                # earlier.
                 indexes[dim] = others[0].index(dim)
             elif given is not None and dim in given.dims:
                 indexes[dim] = given.index(dim)
             else:
                 raise DecisionError(
-                    f"labels of lever {lever!r} along {dim!r} are unknown: neither the context nor the "
+                    f"labels of lever {lever!r} along {dim!r} are unknown: neither the context "
+                    "nor the "
                     f"current plan has them. Put {lever!r} into current, zeros will do."
                 )
         return IndexTensor.zeros(indexes, lever)
@@ -144,12 +150,13 @@ def _check(problem: DecisionProblem) -> None:
             _check_linear(problem, constraint, levers)
         else:
             raise DecisionError(
-                f"{type(constraint).__name__} is no constraint; use Budget, Ramp, Fixed or OutcomeLimit."
+                f"{type(constraint).__name__} is no constraint; use Budget, Ramp, Fixed or "
+                "OutcomeLimit."
             )
     if problem.objective.weights and not set(problem.objective.weights) & reached:
         raise DecisionError(
-            f"no lever reaches the objective {problem.objective.name!r}: no model of {contract.model} "
-            f"leads from {', '.join(levers)} to it."
+            f"no lever reaches the objective {problem.objective.name!r}: no model of "
+            f"{contract.model} leads from {', '.join(levers)} to it."
         )
     space = problem.space()
     for lever in problem.levers:
@@ -159,11 +166,14 @@ def _check(problem: DecisionProblem) -> None:
                 space.values_like(value, lever.name, f"{what} bounds")
             elif math.isnan(value):
                 raise DecisionError(f"the {what} bound of {lever.name!r} is NaN.")
-        if not isinstance(lever.lower, IndexTensor) and not isinstance(lever.upper, IndexTensor):
-            if lever.lower > lever.upper:
-                raise DecisionError(
-                    f"bounds of {lever.name!r} cross: lower {lever.lower:g} is above upper {lever.upper:g}."
-                )
+        plain = not isinstance(lever.lower, IndexTensor) and not isinstance(
+            lever.upper, IndexTensor
+        )
+        if plain and lever.lower > lever.upper:
+            raise DecisionError(
+                f"bounds of {lever.name!r} cross: lower {lever.lower:g} is above upper "
+                f"{lever.upper:g}."
+            )
 
 
 def _reached(model: Model, levers: set[str]) -> set[str]:
@@ -191,7 +201,8 @@ def _check_outcome(
     what = f"the limit on {limit.quantity!r}"
     if limit.quantity not in outputs:
         raise DecisionError(
-            f"{what} concerns no output of {problem.contract.model}. {closest(limit.quantity, outputs)}"
+            f"{what} concerns no output of {problem.contract.model}. "
+            f"{closest(limit.quantity, outputs)}"
         )
     if limit.sense not in ("<=", ">="):
         raise DecisionError(f"{what} has sense {limit.sense!r}; write '<=' or '>='.")
@@ -199,13 +210,15 @@ def _check_outcome(
     for dim in (*limit.by, *limit.where):
         if dim not in quantity.dim_names:
             raise DecisionError(
-                f"{what} names the dim {dim!r}, which it does not have. {closest(dim, quantity.dim_names)}"
+                f"{what} names the dim {dim!r}, which it does not have. "
+                f"{closest(dim, quantity.dim_names)}"
             )
     if isinstance(limit.reduce, Weighted):
         known = [*outputs, *(item.name for item in problem.contract.inputs)]
         if limit.reduce.by not in known:
             raise DecisionError(
-                f"{what} is weighted by {limit.reduce.by!r}, which {problem.contract.model} does not "
+                f"{what} is weighted by {limit.reduce.by!r}, which {problem.contract.model} does "
+                "not "
                 f"know. {closest(limit.reduce.by, known)}"
             )
     elif limit.reduce not in ("mean", "sum"):
@@ -241,7 +254,8 @@ def _check_linear(problem: DecisionProblem, item: Budget | Ramp | Fixed, levers:
     kind = type(item).__name__.lower()
     if item.lever not in levers:
         raise DecisionError(
-            f"the {kind} concerns {item.lever!r}, which is no lever here. {closest(item.lever, levers)}"
+            f"the {kind} concerns {item.lever!r}, which is no lever here. "
+            f"{closest(item.lever, levers)}"
         )
     quantity = problem.quantity(item.lever)
     if isinstance(item, Budget):

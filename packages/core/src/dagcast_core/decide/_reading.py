@@ -68,13 +68,24 @@ def _record(name: RowName, used: float, price: float, unit: str, objective: str)
             f"{unit_text} {verb} {abs(price):.4g} {unit} of {objective}."
         )
     return ShadowPrice(
-        name.kind, name.name, name.label, name.sense, name.limit, used, name.unit, price,
-        f"{unit} per {name.unit}", binding, words,
-    )  # fmt: skip
+        name.kind,
+        name.name,
+        name.label,
+        name.sense,
+        name.limit,
+        used,
+        name.unit,
+        price,
+        f"{unit} per {name.unit}",
+        binding,
+        words,
+    )
 
 
 def marginal_effects(compiled: Compiled, x: Tensor, names: Sequence[str]) -> Panel:
-    """Change of each quantity, summed over its cells, per unit of lever in each cell; and of the objective.
+    """Change of each quantity, summed over its cells, per unit of lever in each cell.
+
+    And of the objective.
 
     Keys are ``quantity`` for one lever, ``quantity/lever`` for several.
     """
@@ -90,9 +101,7 @@ def marginal_effects(compiled: Compiled, x: Tensor, names: Sequence[str]) -> Pan
     for name, total in totals.items():
         if not total.requires_grad:
             continue
-        (gradient,) = torch.autograd.grad(total, leaf, retain_graph=True, allow_unused=True)
-        if gradient is None:
-            continue
+        (gradient,) = torch.autograd.grad(total, leaf, retain_graph=True, materialize_grads=True)
         for lever, tensor in compiled.space.panel(gradient).items():
             key = name if len(levers) == 1 else f"{name}/{lever}"
             found[key] = tensor.named(key)
@@ -105,8 +114,8 @@ def sensitivities(
     """Envelope theorem: d optimum / d quantity = d Lagrangian / d quantity at the optimum.
 
     Returns:
-        Effects of +1 % by quantity, inputs of the context and predicted quantities alike; and for inputs the
-        gradient by cell.
+        Effects of +1 % by quantity, inputs of the context and predicted quantities alike; and for
+        inputs the gradient by cell.
     """
     with torch.no_grad():
         shapes = compiled.forecast(x)
@@ -122,19 +131,18 @@ def sensitivities(
     levers = compiled.space.panel(x)
     objective = compiled.objective_of(outputs)
     outcomes = _outcomes(compiled, outputs, levers, inputs)
-    # row_prices = d objective / d limit = sign * y, so the Lagrangian is objective - prices (outcome - limit).
+    # row_prices = d objective / d limit = sign * y, so the Lagrangian is objective - prices
+    # (outcome - limit).
     lagrangian = objective - (row_prices * outcomes).sum()
     wanted = [*(t.tensor for t in inputs.values()), *factors.values()]
     if not wanted or not lagrangian.requires_grad:
         return (), Panel()
-    gradients = torch.autograd.grad(lagrangian, wanted, allow_unused=True)
+    gradients = torch.autograd.grad(lagrangian, wanted, materialize_grads=True)
     sense = 1.0 if compiled.problem.objective.sense == "max" else -1.0
     unit = objective_unit(compiled)
     records: list[Sensitivity] = []
     cells: dict[str, IndexTensor] = {}
     for (name, tensor), gradient in zip(inputs.items(), gradients, strict=False):
-        if gradient is None:
-            continue
         cells[name] = tensor.with_tensor(sense * gradient)
         _append(
             records,
@@ -144,7 +152,7 @@ def sensitivities(
             compiled,
         )
     for name, gradient in zip(factors, gradients[len(inputs) :], strict=True):
-        if gradient is not None and name not in compiled.problem.objective.weights:
+        if name not in compiled.problem.objective.weights:
             _append(records, name, 0.01 * sense * float(gradient), unit, compiled)
     return tuple(sorted(records, key=lambda item: -abs(item.effect))), Panel(cells)
 
@@ -155,7 +163,8 @@ def _append(
     if effect == 0.0:
         return
     verb = "raises" if effect > 0 else "lowers"
-    words = f"1 % more {name} {verb} the best {compiled.problem.objective.name} by {abs(effect):.4g} {unit}."
+    goal = compiled.problem.objective.name
+    words = f"1 % more {name} {verb} the best {goal} by {abs(effect):.4g} {unit}."
     records.append(Sensitivity(name, effect, unit, words))
 
 

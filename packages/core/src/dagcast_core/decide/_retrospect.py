@@ -1,17 +1,20 @@
-"""Hindsight: what the best plan would have been, what it cost not to know, and which sub-model did not know it.
+"""Hindsight: what the best plan would have been, what it cost not to know.
 
-What each model did not foresee is taken from what happened, given true inputs (abduction), and carried over to other
-decisions. The *ex-post model* has all these residuals: at the executed decisions it reproduces what happened. Judging
-every plan by it,
+And which sub-model did not know it.
+
+What each model did not foresee is taken from what happened, given true inputs (abduction), and
+carried over to other decisions. The *ex-post model* has all these residuals: at the executed
+decisions it reproduces what happened. Judging every plan by it,
 
     regret = (ex-post objective of the ex-post plan) - (ex-post objective of what was executed)
            = execution gap (planned against executed) + sum of the members' shares.
 
-A member's share is its Shapley value in the game whose coalitions know the future: v(S) is the ex-post objective of
-the plan that is solved when the members of S have their residuals and the others only forecast. It says where better
-forecasts would have paid.
+A member's share is its Shapley value in the game whose coalitions know the future: v(S) is the
+ex-post objective of the plan that is solved when the members of S have their residuals and the
+others only forecast. It says where better forecasts would have paid.
 
-Source: Shapley (1953), doi:10.1515/9781400881970-018; Pearl (2009), Causality, section 7.1 (abduction).
+Source: Shapley (1953), doi:10.1515/9781400881970-018; Pearl (2009), Causality, section 7.1
+    (abduction).
 """
 
 from __future__ import annotations
@@ -69,16 +72,20 @@ class Retrospective:
         share: regret as a share of the attainable gain (ex-post plan over spending least).
         attainable: ex-post objective of the ex-post plan over that of the least decisions.
         execution_gap: part of the regret because what was executed is not what was planned.
-        attribution: the rest of the regret by member, largest first; sums to regret - execution_gap.
+        attribution: the rest of the regret by member, largest first; sums to regret -
+            execution_gap.
         ex_post: the plan with the future known.
         planned: the plan from forecasts alone.
-        violation: largest relative violation of an outcome limit by the executed decisions, ex post.
+        violation: largest relative violation of an outcome limit by the executed decisions, ex
+            post.
         priced: what that violation is worth at the ex-post shadow prices; it is part of the regret.
         decision_difference: ex-post minus executed decisions, by lever.
-        forecast_difference: ex-post outcomes under the ex-post plan minus those under the executed decisions.
-        forecast_error: what happened minus what was forecast for the executed decisions, by quantity.
-        replay_error: largest relative difference between the ex-post model and what happened at the executed
-            decisions; residuals bounded away from their range show here.
+        forecast_difference: ex-post outcomes under the ex-post plan minus those under the executed
+            decisions.
+        forecast_error: what happened minus what was forecast for the executed decisions, by
+            quantity.
+        replay_error: largest relative difference between the ex-post model and what happened at the
+            executed decisions; residuals bounded away from their range show here.
         unit: of the objective.
         solves: number of plans solved.
         coalitions: ex-post objective of the plan by the members that knew the future.
@@ -118,7 +125,8 @@ def retrospect(
     Args:
         problem: as it was solved, with the context that was forecast then.
         executed: the levers as they were carried out.
-        actuals: what happened over the same labels: outcomes, and true inputs where they differ from the context.
+        actuals: what happened over the same labels: outcomes, and true inputs where they differ
+            from the context.
         planned: the plan of ``problem``, if it is at hand; solved otherwise.
         members: names to attribute to; by default the collection's members.
         options: of every solve.
@@ -179,8 +187,8 @@ def retrospect(
     }
     x_best = judge.space.flat(ex_post.decisions)
     multipliers = torch.tensor(ex_post.multipliers, dtype=torch.float64)
-    # Coalitions differ little from one another: each starts where hindsight ended, with the metric of the one
-    # before, and stops without a certificate.
+    # Coalitions differ little from one another: each starts where hindsight ended, with the metric
+    # of the one before, and stops without a certificate.
     warm = [WarmStart(x_best, multipliers)]
     rough = replace(options, gap=10.0 * options.gap, iterations=40)
 
@@ -249,10 +257,12 @@ def shapley_values(
     samples: int = 64,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Shapley values with standard errors: exact for up to eight players, else over drawn permutations.
+    """Shapley values with standard errors: exact for up to eight players.
 
-    Permutations are drawn in pairs of one and its reverse, which cancels much of the variance. The values always
-    sum to worth(all) - worth(none).
+    Else over drawn permutations.
+
+    Permutations are drawn in pairs of one and its reverse, which cancels much of the variance. The
+    values always sum to worth(all) - worth(none).
     """
     n = len(players)
     if n <= _EXACT:
@@ -301,7 +311,10 @@ def _matters(residuals: Mapping[str, Residual], quantities: set[str]) -> bool:
 
 
 class _Judge:
-    """Ex-post objective of decisions; what breaks a limit ex post is priced by the ex-post multipliers."""
+    """Ex-post objective of decisions.
+
+    What breaks a limit ex post is priced by the ex-post multipliers.
+    """
 
     def __init__(self, compiled: Compiled, ex_post: Plan) -> None:
         self.compiled = compiled
@@ -345,16 +358,19 @@ def _differs(actual: IndexTensor, forecast: IndexTensor) -> bool:
 
 
 def _like(actual: IndexTensor, forecast: IndexTensor) -> IndexTensor:
-    """Actual values in the layout and dtype of the forecast; the forecast where nothing was observed."""
+    """Actual values in the layout and dtype of the forecast.
+
+    The forecast where nothing was observed.
+    """
     wanted = {dim: forecast.index(dim) for dim in forecast.dims}
-    values = actual.double().reindex(**wanted, fill=float("nan")).values(*forecast.dims)
+    values = actual.double().reindex(wanted, fill=float("nan")).values(*forecast.dims)
     own = forecast.tensor.double()
     return forecast.with_tensor(torch.where(torch.isfinite(values), values, own).to(forecast.dtype))
 
 
 def _minus(actual: IndexTensor, forecast: IndexTensor) -> IndexTensor:
     wanted = {dim: forecast.index(dim) for dim in forecast.dims}
-    values = actual.double().reindex(**wanted, fill=float("nan")).values(*forecast.dims)
+    values = actual.double().reindex(wanted, fill=float("nan")).values(*forecast.dims)
     return forecast.with_tensor(values - forecast.tensor)
 
 

@@ -1,11 +1,15 @@
-"""Separable quadratic programmes in their dual: min sum D/2 (x - z)^2 over bounds, chains and linear rows.
+"""Separable quadratic programmes in their dual: min sum D/2 (x - z)^2 over bounds.
 
-The dual has one variable per row. For given multipliers the primal minimiser is exact and costs one pass over the
-cells (`_kernels`), so the dual is maximised by a semismooth Newton method with an active set on the signs of the
-multipliers, a regularised Hessian and a line search on the concave dual value. Every other step of the solver, the
-projection onto nested budgets included, is this one programme with different rows.
+Chains and linear rows.
 
-Source: Qi & Sun (1993), doi:10.1007/BF01581275; Bertsekas (1982), doi:10.1137/0320018 (projected Newton).
+The dual has one variable per row. For given multipliers the primal minimiser is exact and costs one
+pass over the cells (`_kernels`), so the dual is maximised by a semismooth Newton method with an
+active set on the signs of the multipliers, a regularised Hessian and a line search on the concave
+dual value. Every other step of the solver, the projection onto nested budgets included, is this one
+programme with different rows.
+
+Source: Qi & Sun (1993), doi:10.1007/BF01581275; Bertsekas (1982), doi:10.1137/0320018 (projected
+    Newton).
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ class SeparableSolution:
     Attributes:
         x: (cells,).
         multipliers: (rows,) nonnegative; layers in order.
-        links: (cells,) multiplier of the link to the previous cell of the chain, or None without chains.
+        links: (cells,) multiplier of the link to the previous cell of the chain, or None without
+            chains.
         residual: largest relative error of the rows' complementarity.
         iterations: Newton steps.
     """
@@ -54,7 +59,8 @@ class SeparableProgramme:
         lower: (cells,).
         upper: (cells,), may hold inf.
         groups: per layer (cells,) int64 row of the cell within the layer, -1 for none.
-        rows: number of rows per layer, or None where a layer's groups already are global row numbers.
+        rows: number of rows per layer, or None where a layer's groups already are global row
+            numbers.
         chains: ramps, or None.
         total_rows: number of rows overall.
     """
@@ -89,7 +95,7 @@ class SeparableProgramme:
                 pattern[order], np.arange(pattern_rows.shape[0] + 1)
             )
             count = pattern_rows.shape[0]
-            self._gram = np.zeros((count, self.layers, self.layers))
+            self._gram: np.ndarray = np.zeros((count, self.layers, self.layers))
             rows = np.broadcast_to(pattern_rows[:, :, None], self._gram.shape)
             cols = np.broadcast_to(pattern_rows[:, None, :], self._gram.shape)
         else:
@@ -149,13 +155,16 @@ class SeparableProgramme:
         self._slot = slot
         self._gram_start = np.asarray(starts, dtype=np.int64)
         self._block_size = np.asarray(sizes, dtype=np.int64)
-        self._gram = np.zeros(starts[-1])
+        self._gram = np.zeros(starts[-1], dtype=np.float64)
         self._link = np.zeros(self.cells)
         tighten_chains(self.lower, self.upper, order, chains.limit.numpy())
         return np.concatenate(row_parts), np.concatenate(col_parts)
 
     def _scatter(self, rows: np.ndarray, cols: np.ndarray) -> None:
-        """Pattern of the dual Hessian: which entry of it each entry of the blocks' Grams adds to."""
+        """Pattern of the dual Hessian.
+
+        Which entry of it each entry of the blocks' Grams adds to.
+        """
         kept = (rows < self.rows) & (cols < self.rows)
         code = rows[kept] * self.rows + cols[kept]
         diagonal = np.arange(self.rows, dtype=np.int64) * (self.rows + 1)
@@ -181,16 +190,45 @@ class SeparableProgramme:
         padded = np.append(v, 0.0)
         if self._chains is None:
             value = box_pass(
-                z, metric, self.lower, self.upper, self.coefficients, self._order, self._block_start,
-                self._pattern_rows, padded, self._x, self._sums, self._gram, with_gram,
-            )  # fmt: skip
+                z,
+                metric,
+                self.lower,
+                self.upper,
+                self.coefficients,
+                self._order,
+                self._block_start,
+                self._pattern_rows,
+                padded,
+                self._x,
+                self._sums,
+                self._gram,
+                with_gram,
+            )
         else:
             value = chain_pass(
-                z, metric, self.lower, self.upper, self._limit, self.coefficients, self._order,
-                self._chain_start, self._block_chain, self._pattern, self._pattern_rows, self._slot,
-                self._gram_start, self._block_size, padded, self._x, self._sums, self._gram, self._link,
-                with_gram, self._longest, int(self._block_size.max()),
-            )  # fmt: skip
+                z,
+                metric,
+                self.lower,
+                self.upper,
+                self._limit,
+                self.coefficients,
+                self._order,
+                self._chain_start,
+                self._block_chain,
+                self._pattern,
+                self._pattern_rows,
+                self._slot,
+                self._gram_start,
+                self._block_size,
+                padded,
+                self._x,
+                self._sums,
+                self._gram,
+                self._link,
+                with_gram,
+                self._longest,
+                int(self._block_size.max()),
+            )
         return value, self._sums[: self.rows].copy()
 
     def _newton_step(
@@ -254,7 +292,8 @@ class SeparableProgramme:
             metric: (cells,) positive.
             limit: (rows,).
             start: (rows,) multipliers to start from.
-            cap: (rows,) upper bounds of the multipliers; a row at its cap is elastic. None is no cap.
+            cap: (rows,) upper bounds of the multipliers; a row at its cap is elastic. None is no
+                cap.
             tolerance: stop where every row's error is below this share of its scale.
             iterations: at most so many Newton steps.
         """
@@ -264,7 +303,8 @@ class SeparableProgramme:
         v = np.clip(v, 0.0, top)
         value, sums = self._evaluate(zn, dn, v, True)
         dual = value + float(v @ (sums - b))
-        # Rows are measured against what their cells add up to, so that a limit of 0 has a scale too.
+        # Rows are measured against what their cells add up to, so that a limit of 0 has a scale
+        # too.
         size = np.maximum(np.abs(b), self._row_scale(zn))
         unit = self._free_curvature(dn)
         damping = 1e-10
@@ -283,7 +323,8 @@ class SeparableProgramme:
                 break
             free = ~blocked
             diagonal = self._hessian_diagonal_now()
-            # A row whose cells are all held has no curvature: it moves by its slope in its own unit.
+            # A row whose cells are all held has no curvature: it moves by its slope in its own
+            # unit.
             ridge = damping * np.maximum(diagonal, 1e-3 * unit) + np.where(
                 diagonal > 0, 0.0, 1e-3 * unit
             )
@@ -362,7 +403,10 @@ def project(
 def linear_programme(
     linear: LinearSet, extra: tuple[Tensor, ...] = (), extra_rows: int = 0
 ) -> SeparableProgramme:
-    """Lay out the budgets of ``linear``, followed by ``extra`` layers of outcome rows (numbered from 0)."""
+    """Lay out the budgets of ``linear``.
+
+    Followed by ``extra`` layers of outcome rows (numbered from 0).
+    """
     groups: list[Tensor] = []
     offset = 0
     for layer in linear.budgets:

@@ -1,9 +1,13 @@
-"""A smooth decision problem as the solver sees it: flat cells, an objective, outcome rows, and what each row touches.
+"""A smooth decision problem as the solver sees it: flat cells, an objective, outcome rows.
 
-The model is a black box that maps decisions to one objective and a vector of outcomes. Its structure is data beside
-it: which outcome rows touch disjoint cells (so that one backward pass of their sum gives all their gradients), and
-which directions probe the curvature exactly. Wrong structure costs iterations, never a wrong answer, because every
-iteration takes the exact gradient of the Lagrangian.
+And what each row touches.
+
+The model is a black box that maps decisions to one objective and a vector of outcomes. Its
+structure is data beside
+it: which outcome rows touch disjoint cells (so that one backward pass of their sum gives all their
+    gradients), and
+which directions probe the curvature exactly. Wrong structure costs iterations, never a wrong
+answer, because every iteration takes the exact gradient of the Lagrangian.
 """
 
 from __future__ import annotations
@@ -87,9 +91,11 @@ class SmoothProblem:
         evaluate: decisions (cells,) -> (objective, outcomes (rows,)), differentiable by torch.
         linear: bounds, budgets, chains.
         rows: outcome rows.
-        probes: (k, cells) masks for Hessian-vector products; exact where no two cells of one mask interact.
+        probes: (k, cells) masks for Hessian-vector products; exact where no two cells of one mask
+            interact.
         baseline: (cells,) decisions that the lift is measured from; None is the lower bounds.
-        concave: the modeller's claim that objective and feasible set are concave and convex; None is unknown.
+        concave: the modeller's claim that objective and feasible set are concave and convex; None
+            is unknown.
     """
 
     evaluate: Evaluate
@@ -150,35 +156,35 @@ class Oracle:
 
     def gradient(self, y: Tensor | None = None, keep: bool = True, create: bool = False) -> Tensor:
         """Gradient of F + y'C at the last point, (cells,): one backward."""
-        assert self._x is not None and self._f is not None and self._c is not None
+        assert self._x is not None
+        assert self._f is not None
+        assert self._c is not None
         begun = time.perf_counter()
         value = self._f if y is None or y.numel() == 0 else self._f + (y * self._c).sum()
         (gradient,) = torch.autograd.grad(
-            value, self._x, retain_graph=keep or create, create_graph=create, allow_unused=True
+            value, self._x, retain_graph=keep or create, create_graph=create, materialize_grads=True
         )
-        if gradient is None:
-            gradient = torch.zeros_like(self._x)
         self._count(begun)
         self._check(gradient)
         return gradient if create else gradient.detach()
 
     def row_gradients(self, family: RowFamily) -> Tensor:
         """Coefficients of one family's rows, (cells,): one backward of their sum."""
-        assert self._x is not None and self._c is not None
+        assert self._x is not None
+        assert self._c is not None
         begun = time.perf_counter()
         (gradient,) = torch.autograd.grad(
-            self._c[family.rows].sum(), self._x, retain_graph=True, allow_unused=True
+            self._c[family.rows].sum(), self._x, retain_graph=True, materialize_grads=True
         )
         self._count(begun)
-        if gradient is None:
-            return torch.zeros_like(self._x).detach()
         self._check(gradient)
         return torch.where(family.group >= 0, gradient, torch.zeros_like(gradient))
 
     def hessian_diagonal(self, gradient: Tensor, generator: torch.Generator) -> Tensor:
         """Estimate of the diagonal of the Hessian behind ``gradient`` (made with ``create=True``).
 
-        Random signs on every probe make the estimate unbiased where cells of a probe interact, and exact where not.
+        Random signs on every probe make the estimate unbiased where cells of a probe interact, and
+        exact where not.
         """
         assert self._x is not None
         probes = self.problem.probes
@@ -194,11 +200,10 @@ class Oracle:
             direction = torch.where(probes[k], signs, torch.zeros_like(signs))
             begun = time.perf_counter()
             (product,) = torch.autograd.grad(
-                gradient, self._x, direction, retain_graph=True, allow_unused=True
+                gradient, self._x, direction, retain_graph=True, materialize_grads=True
             )
             self._count(begun)
-            if product is not None:
-                diagonal += direction * product
+            diagonal += direction * product
         return diagonal
 
     def release(self) -> None:

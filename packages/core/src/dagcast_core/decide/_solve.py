@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import time
 from collections.abc import Callable
@@ -50,18 +51,19 @@ def solve(
 
     Args:
         problem: what to decide.
-        start: a plan of a related problem (its decisions and multipliers), or decisions to start from.
+        start: a plan of a related problem (its decisions and multipliers), or decisions to start
+            from.
         options: tolerances, limits of time and iterations, seed.
-        starts: for problems that turn out not to be concave: further starts at the upper ends, at the current
-            plan and at random, the best of which is returned as the best known.
+        starts: for problems that turn out not to be concave: further starts at the upper ends, at
+            the current plan and at random, the best of which is returned as the best known.
         progress: called once per iteration.
 
     Returns:
         A plan; see its status. Ctrl-C returns the best point found with status "interrupted".
 
     Raises:
-        DecisionError: limits contradict one another before any model is asked, or the model is not finite at
-            the places named.
+        DecisionError: limits contradict one another before any model is asked, or the model is not
+            finite at the places named.
     """
     options = options or Options(gap=1e-5)
     begun = time.perf_counter()
@@ -85,6 +87,10 @@ def search(
     """Solve, and start again elsewhere where the problem turns out not to be concave.
 
     Args:
+        compiled: the problem.
+        warm: where to start, or None.
+        options: of every start.
+        progress: called once per iteration.
         starts: further starts; with 0 concavity is not tested.
 
     Returns:
@@ -130,9 +136,11 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
     Args:
         problem: the limits that the decisions are judged by.
         decisions: every lever over the problem's labels.
+        options: the tolerance of violations.
 
     Returns:
-        A plan with status "feasible" or "infeasible", whose conflicts name the limits that it breaks.
+        A plan with status "feasible" or "infeasible", whose conflicts name the limits that it
+        breaks.
     """
     options = options or Options(gap=1e-5)
     begun = time.perf_counter()
@@ -144,6 +152,9 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
             base, _ = compiled.evaluate(compiled.smooth.linear.lower)
     except NonFiniteError as error:
         raise explain_non_finite(compiled, error) from error
+    if not bool(torch.isfinite(objective)) or not bool(torch.isfinite(outcomes).all()):
+        what = "outcome" if bool(torch.isfinite(objective)) else "objective"
+        raise explain_non_finite(compiled, NonFiniteError(what, (), 1, x))
     rows = compiled.smooth.rows
     excess = rows.sign * (outcomes - rows.limit) / rows.scale
     broken = [
@@ -161,14 +172,24 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         broken.append("bounds, fixed cells or ramps")
     worst = max(linear_violation, float(excess.max().clamp(min=0)) if excess.numel() else 0.0)
     return _assemble(
-        compiled, x, objective, outcomes, base,
-        torch.zeros(len(compiled.budgets), dtype=x.dtype), torch.zeros(len(compiled.outcomes), dtype=x.dtype),
+        compiled,
+        x,
+        objective,
+        outcomes,
+        base,
+        torch.zeros(len(compiled.budgets), dtype=x.dtype),
+        torch.zeros(len(compiled.outcomes), dtype=x.dtype),
         status="infeasible" if broken else "feasible",
-        message="given decisions, evaluated; " + ("breaks limits" if broken else "keeps every limit"),
-        kkt_residual=float("nan"), worst_violation=worst, gap_bound=None, concavity="unknown",
-        conflicts=tuple(broken), multipliers=(),
+        message="given decisions, evaluated; "
+        + ("breaks limits" if broken else "keeps every limit"),
+        kkt_residual=float("nan"),
+        worst_violation=worst,
+        gap_bound=None,
+        concavity="unknown",
+        conflicts=tuple(broken),
+        multipliers=(),
         provenance=_provenance(options, time.perf_counter() - begun, {"kind": "what-if"}),
-    )  # fmt: skip
+    )
 
 
 def _compiled(problem: DecisionProblem) -> Compiled:
@@ -176,7 +197,8 @@ def _compiled(problem: DecisionProblem) -> Compiled:
         return Compiled(problem)
     except NonFiniteError as error:
         raise DecisionError(
-            f"the model is not finite at a point inside the bounds: {error}. Check the context for missing values."
+            f"the model is not finite at a point inside the bounds: {error}. Check the context "
+            "for missing values."
         ) from error
 
 
@@ -215,11 +237,9 @@ def _other_starts(compiled: Compiled, starts: int, seed: int) -> list[Tensor]:
     points = [reach, linear.lower + 0.05 * (reach - linear.lower)]
     current = compiled.problem.current
     if current is not None and all(name in current for name in compiled.space.slices):
-        try:
+        # A current plan of other hours is no start.
+        with contextlib.suppress(DecisionError):
             points.insert(1, compiled.space.flat(current))
-        except DecisionError:
-            # A current plan of other hours is no start.
-            pass
     while len(points) < starts:
         draw = torch.rand(reach.shape, generator=generator, dtype=reach.dtype)
         points.append(linear.lower + draw * (reach - linear.lower))
@@ -285,12 +305,23 @@ def _plan_of(
     objective = torch.tensor(solution.objective, dtype=torch.float64)
     base = torch.tensor(solution.objective - solution.lift, dtype=torch.float64)
     return _assemble(
-        compiled, solution.x, objective, solution.outcomes, base, solution.budget_prices, solution.row_prices,
-        status=status, message=message, kkt_residual=solution.certificate.residual,
-        worst_violation=solution.violation, gap_bound=gap, concavity=concavity, conflicts=conflicts,
+        compiled,
+        solution.x,
+        objective,
+        solution.outcomes,
+        base,
+        solution.budget_prices,
+        solution.row_prices,
+        status=status,
+        message=message,
+        kkt_residual=solution.certificate.residual,
+        worst_violation=solution.violation,
+        gap_bound=gap,
+        concavity=concavity,
+        conflicts=conflicts,
         multipliers=tuple(solution.warm.multipliers.tolist()),
         provenance=_provenance(options, seconds, more),
-    )  # fmt: skip
+    )
 
 
 def _assemble(
@@ -341,9 +372,7 @@ def _flags(problem: DecisionProblem, compiled: Compiled) -> Panel:
         if isinstance(item, Fixed):
             template = compiled.space.templates[item.lever]
             wanted = {dim: template.index(dim) for dim in template.dims}
-            values = (
-                item.values.double().reindex(**wanted, fill=float("nan")).values(*template.dims)
-            )
+            values = item.values.double().reindex(wanted, fill=float("nan")).values(*template.dims)
             known = torch.isfinite(values).double()
             if item.lever in found:
                 known = torch.maximum(known, found[item.lever].tensor)

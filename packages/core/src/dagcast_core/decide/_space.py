@@ -71,7 +71,7 @@ class Space:
             DecisionError: a lever or some of its labels are missing.
         """
         parts = []
-        for name, template in self.templates.items():
+        for name in self.templates:
             if name not in panel:
                 raise DecisionError(
                     f"cannot read the {what}: lever {name!r} is missing. {closest(name, panel)}"
@@ -91,12 +91,13 @@ class Space:
             missing = template.index(dim).difference(given.index(dim))
             if len(missing):
                 raise DecisionError(
-                    f"cannot read the {what} of {lever!r}: {len(missing)} of its labels along {dim!r} "
+                    f"cannot read the {what} of {lever!r}: {len(missing)} of its labels along "
+                    f"{dim!r} "
                     f"are missing, first {label_text(missing[0])!r}. "
                     f"{closest(label_text(missing[0]), given.index(dim))}"
                 )
         wanted = {dim: template.index(dim) for dim in given.dims}
-        chosen = given.double().reindex(**wanted, fill=float("nan"))
+        chosen = given.double().reindex(wanted, fill=float("nan"))
         order = [dim for dim in template.dims if dim in given.dims]
         values = chosen.values(*order).detach()
         shape = [size if dim in order else 1 for dim, size in template.sizes.items()]

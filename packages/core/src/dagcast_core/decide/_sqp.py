@@ -1,12 +1,13 @@
 """Sequential separable quadratic programming.
 
-Each iteration replaces the Lagrangian by its exact gradient and a diagonal curvature, linearises the outcome rows,
-and solves that programme over bounds, budgets and chains exactly in its dual (`_separable`). Rows' gradients are
-refreshed only now and then: one vector-Jacobian product of the Lagrangian keeps the fixed point exact meanwhile.
-Progress is judged by an l1 merit function, non-monotone over a few iterations, after one second-order correction.
+Each iteration replaces the Lagrangian by its exact gradient and a diagonal curvature, linearises
+the outcome rows, and solves that programme over bounds, budgets and chains exactly in its dual
+(`_separable`). Rows' gradients are refreshed only now and then: one vector-Jacobian product of the
+Lagrangian keeps the fixed point exact meanwhile. Progress is judged by an l1 merit function,
+non-monotone over a few iterations, after one second-order correction.
 
-Everything is scaled inside: the objective by what a typical step changes, rows by their limits, cells by their
-metric. The answer does not depend on the units.
+Everything is scaled inside: the objective by what a typical step changes, rows by their limits,
+cells by their metric. The answer does not depend on the units.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Options:
     Attributes:
         gap: stop where the predicted gain is below this share of the lift over the baseline.
         violation: largest relative violation of an outcome row that counts as feasible.
-        curvature: "hessian" starts the metric by Hessian-vector products, "secant" by the first step.
+        curvature: "hessian" starts the metric by Hessian-vector products, "secant" by the first
+            step.
         iterations: at most so many iterations.
         time_limit: seconds; the best point so far is returned.
         refresh: rows' gradients are taken anew every so many iterations.
@@ -64,7 +66,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """Decisions, multipliers (budgets then rows, scaled as in `Solution`) and metric of an earlier solution."""
+    """Decisions, multipliers (budgets then rows.
+
+    Scaled as in `Solution`) and metric of an earlier solution.
+    """
 
     x: Tensor
     multipliers: Tensor | None = None
@@ -100,7 +105,8 @@ class Solution:
         objective: in the caller's unit, maximised.
         outcomes: (rows,) in the caller's units.
         lift: objective above the baseline's.
-        yardstick: what gaps are relative to: the lift, or a small share of what typical steps change.
+        yardstick: what gaps are relative to: the lift, or a small share of what typical steps
+            change.
         violation: largest relative violation of linear and outcome rows.
         budget_prices: (budgets,) objective per unit of limit, >= 0.
         row_prices: (rows,) d objective / d limit: positive for upper limits, negative for floors.
@@ -145,7 +151,10 @@ class _State:
 
 
 def equal_shares(linear: LinearSet) -> Tensor:
-    """Each cell's equal share of its tightest budget above the lower bounds, (cells,); inf where in none."""
+    """Each cell's equal share of its tightest budget above the lower bounds, (cells,).
+
+    Inf where in none.
+    """
     share = torch.full_like(linear.lower, math.inf)
     for layer in linear.budgets:
         inside = (layer.group >= 0) & (layer.coefficient > 0)
@@ -159,7 +168,10 @@ def equal_shares(linear: LinearSet) -> Tensor:
 
 
 def default_start(linear: LinearSet) -> Tensor:
-    """Half the equal shares above the lower bounds: inside the set, where responses have slope and curvature."""
+    """Half the equal shares above the lower bounds: inside the set.
+
+    Where responses have slope and curvature.
+    """
     share = equal_shares(linear)
     reach = torch.minimum(share, linear.reach() - linear.lower)
     reach = torch.where(torch.isfinite(reach), reach, torch.ones_like(reach))
@@ -208,7 +220,10 @@ class Solver:
             self.programme.set_layer(self.first_layer + k, coefficient)
 
     def measure_rows(self, gradient: Tensor) -> None:
-        """Exchange rate of the objective for each row over the row's own cells: the natural unit of multipliers."""
+        """Exchange rate of the objective for each row over the row's own cells.
+
+        The natural unit of multipliers.
+        """
         self.row_unit = torch.ones(self.rows, dtype=gradient.dtype)
         for family, coefficient in zip(self.problem.rows.families, self.jacobian, strict=True):
             index = family.group.clamp(min=0)
@@ -249,13 +264,14 @@ class Solver:
         Returns:
             x, multipliers, and the error of the rows.
         """
-        assert state.gradient is not None and state.metric is not None
+        assert state.gradient is not None
+        assert state.metric is not None
         metric = state.metric * state.boost
         z = state.x - state.gradient / metric
         limit = torch.cat([self.budget_limit, self.jx - c])
         cap = torch.cat(
             [torch.full((self.budgets,), math.inf, dtype=limit.dtype), self.elastic * self.row_unit]
-        )  # fmt: skip
+        )
         solution = self.programme.solve(z, metric, limit, state.multipliers, cap, tolerance)
         return solution.x, solution.multipliers, solution.residual
 
@@ -286,7 +302,8 @@ class Solver:
 
     def promised(self, state: _State, target: Tensor, weights: Tensor) -> float:
         """Decrease of the merit function that the quadratic model promises at ``target``."""
-        assert state.gradient is not None and state.metric is not None
+        assert state.gradient is not None
+        assert state.metric is not None
         step = target - state.x
         linearised = state.c + self.rows_times(step)
         return (
@@ -309,7 +326,9 @@ def solve_smooth(
     warm: WarmStart | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Solution:
-    """Maximise a smooth problem; see the module docstring for the method and `Solution` for the answer.
+    """Maximise a smooth problem.
+
+    See the module docstring for the method and `Solution` for the answer.
 
     Ctrl-C or the time limit ends the run with the best point found and status "interrupted".
     """
@@ -326,7 +345,8 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
     wide = torch.cat([solver.budget_limit, torch.full((solver.rows,), 1.0, dtype=torch.float64)])
     x = solver.programme.solve(start, ones, wide).x
     baseline = linear.lower if problem.baseline is None else problem.baseline
-    # The scale of the objective is what typical steps change; one evaluation at the baseline gives the lift.
+    # The scale of the objective is what typical steps change; one evaluation at the baseline gives
+    # the lift.
     f0, _ = oracle.forward(baseline, graph=False)
     f, c = oracle.forward(x)
     state = _State(x, f, c, torch.zeros(solver.budgets + solver.rows, dtype=torch.float64))
@@ -387,6 +407,7 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
                         oracle_again = again.detach()
                         lagrangian = oracle_again
             elif previous is not None:
+                assert state.metric is not None
                 state.metric = secant_update(
                     state.metric, state.x - previous[0], lagrangian - previous[1], solver.size
                 )
@@ -403,9 +424,16 @@ def _run(solver: Solver, warm: WarmStart | None) -> Solution:
             lift = max(f0 - state.f, _LEAST_LIFT)
             share = model_drop / lift
             solver.trace.append(
-                Progress(iteration, -state.f * oracle.sigma, violation, share, solver.counter.forward,
-                         solver.counter.backward, time.perf_counter() - solver.begun)
-            )  # fmt: skip
+                Progress(
+                    iteration,
+                    -state.f * oracle.sigma,
+                    violation,
+                    share,
+                    solver.counter.forward,
+                    solver.counter.backward,
+                    time.perf_counter() - solver.begun,
+                )
+            )
             if solver.progress is not None:
                 solver.progress(solver.trace[-1])
             feasible = violation <= options.violation
@@ -535,8 +563,20 @@ def _finish(
     row_prices = rows.sign * y * oracle.sigma / rows.scale
     outcomes = rows.limit + rows.sign * rows.scale * c
     return Solution(
-        status, message, state.x, -f * oracle.sigma, outcomes, lift * oracle.sigma, yardstick * oracle.sigma, violation,
-        budget * oracle.sigma, row_prices, certificate,
+        status,
+        message,
+        state.x,
+        -f * oracle.sigma,
+        outcomes,
+        lift * oracle.sigma,
+        yardstick * oracle.sigma,
+        violation,
+        budget * oracle.sigma,
+        row_prices,
+        certificate,
         WarmStart(state.x, state.multipliers * oracle.sigma, state.metric * oracle.sigma),
-        solver.counter, iterations, y >= solver.elastic * solver.row_unit * (1 - 1e-9), tuple(solver.trace),
-    )  # fmt: skip
+        solver.counter,
+        iterations,
+        y >= solver.elastic * solver.row_unit * (1 - 1e-9),
+        tuple(solver.trace),
+    )

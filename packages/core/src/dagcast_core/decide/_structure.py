@@ -1,9 +1,11 @@
-"""Which outcome rows touch disjoint cells: found by labels, checked by probing, coloured where models couple.
+"""Which outcome rows touch disjoint cells: found by labels, checked by probing.
 
-One backward pass of a sum of rows gives all their gradients only where the rows touch disjoint cells. Labels say
-who should touch what: a region's mean ETA depends on that region's spend. Two backward passes for every binary digit
-of the row numbers prove or refute it. Where models leak, as between neighbouring regions, rows that share a cell get
-different colours.
+Coloured where models couple.
+
+One backward pass of a sum of rows gives all their gradients only where the rows touch disjoint
+cells. Labels say who should touch what: a region's mean ETA depends on that region's spend. Two
+backward passes for every binary digit of the row numbers prove or refute it. Where models leak, as
+between neighbouring regions, rows that share a cell get different colours.
 """
 
 from __future__ import annotations
@@ -56,11 +58,12 @@ def families_of(
 
 
 def _rows_gradient(oracle: Oracle, weights: Tensor) -> Tensor:
-    assert oracle._x is not None and oracle._c is not None
+    assert oracle._x is not None
+    assert oracle._c is not None
     (gradient,) = torch.autograd.grad(
-        (weights * oracle._c).sum(), oracle._x, retain_graph=True, allow_unused=True
+        (weights * oracle._c).sum(), oracle._x, retain_graph=True, materialize_grads=True
     )
-    return torch.zeros_like(oracle._x) if gradient is None else gradient.detach()
+    return gradient.detach()
 
 
 def _separate(oracle: Oracle, rows: Tensor, group: Tensor, size: Tensor) -> bool:
@@ -83,8 +86,12 @@ def _separate(oracle: Oracle, rows: Tensor, group: Tensor, size: Tensor) -> bool
 
 
 def _coloured(oracle: Oracle, rows: Tensor, size: Tensor) -> list[RowFamily]:
-    """One backward pass per row finds what it touches; greedy colours keep rows of one family disjoint."""
-    assert oracle._c is not None and oracle._x is not None
+    """One backward pass per row finds what it touches.
+
+    Greedy colours keep rows of one family disjoint.
+    """
+    assert oracle._c is not None
+    assert oracle._x is not None
     colours: list[tuple[list[int], Tensor]] = []
     for row in rows.tolist():
         weights = torch.zeros_like(oracle._c)

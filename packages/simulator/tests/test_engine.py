@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dagcast_simulator import MarketWorlds
-from dagcast_simulator._engine import nearest
 from dagcast_simulator._hourly import hourly
+from dagcast_simulator._loop import nearest
 
 
 def _steady(world, **changes):

@@ -206,3 +206,13 @@ def test_the_market_is_found_through_its_entry_point():
 
     (entry,) = [e for e in entry_points(group="dagcast.models") if e.name == "simulator"]
     assert entry.value == "dagcast_simulator.plugin"
+
+
+def test_every_public_name_can_be_imported():
+    import dagcast_simulator
+
+    for name in dagcast_simulator.__all__:
+        assert getattr(dagcast_simulator, name) is not None
+    assert dagcast_simulator.__all__ == sorted(dagcast_simulator.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'marketworld'"):
+        dagcast_simulator.marketworld

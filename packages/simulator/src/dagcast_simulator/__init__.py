@@ -5,19 +5,48 @@ from typing import TYPE_CHECKING, Any
 from dagcast_simulator._scenario import Scenario, ScenarioError, load_scenario, scenario_names
 
 if TYPE_CHECKING:
+    from dagcast_simulator._estimators import EstimationError
+    from dagcast_simulator._experiments import Measured
+    from dagcast_simulator._search import BestPlan, best_plan
+    from dagcast_simulator._trials import Trial, TrialError, fare_split, geo, switchback
+    from dagcast_simulator._truth import TruthError
     from dagcast_simulator._world import MarketWorld, MarketWorlds, WorldError
 
 __all__ = [
+    "BestPlan",
+    "EstimationError",
     "MarketWorld",
     "MarketWorlds",
+    "Measured",
     "Scenario",
     "ScenarioError",
+    "Trial",
+    "TrialError",
+    "TruthError",
     "WorldError",
+    "best_plan",
+    "fare_split",
+    "geo",
     "load_scenario",
     "scenario_names",
+    "switchback",
 ]
 
-_LAZY = {"MarketWorld": "_world", "MarketWorlds": "_world", "WorldError": "_world"}
+_LAZY = {
+    "BestPlan": "_search",
+    "EstimationError": "_estimators",
+    "MarketWorld": "_world",
+    "MarketWorlds": "_world",
+    "Measured": "_experiments",
+    "Trial": "_trials",
+    "TrialError": "_trials",
+    "TruthError": "_truth",
+    "WorldError": "_world",
+    "best_plan": "_search",
+    "fare_split": "_trials",
+    "geo": "_trials",
+    "switchback": "_trials",
+}
 
 
 def __getattr__(name: str) -> Any:

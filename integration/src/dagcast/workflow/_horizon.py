@@ -199,11 +199,13 @@ def _usual(store: "MetricStore", name: str, times: Moments, regions: Sequence[st
 
     first = max(times.first, times.last + HOUR - pd.Timedelta(weeks=4))
     found = _read_one(store, name, first, times.last, times.as_of, regions)
-    if found is None:
+    if found is None or not found.tensor.is_floating_point():
+        # A mean of labels, such as hours of the week, is none.
         raise ProjectError(
-            f"{name!r} for every hour of the horizon",
-            "an integer quantity with missing hours",
-            "Ingest a calendar that covers the horizon.",
+            f"{name!r} for every hour from {times.start:%Y-%m-%d %H:%M} to "
+            f"{times.end:%Y-%m-%d %H:%M} UTC",
+            "hours without it",
+            "Ingest a calendar that covers the horizon, or set [horizon] start in dagcast.toml.",
         )
     dims = (*(dim for dim in found.dims if dim != "hour"), "hour")
     frame = pd.DataFrame(found.values(*dims).numpy().reshape(-1, len(found.index("hour"))).T)

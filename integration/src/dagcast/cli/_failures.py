@@ -22,7 +22,9 @@ def report_failure(error: BaseException) -> int:
         _print("dagcast: interrupted; what was finished is kept, nothing is half-written.")
         return 130
     if isinstance(error, click.ClickException):
-        error.show()
+        context = getattr(error, "ctx", None)
+        usage = f" See `{context.command_path} --help`." if context is not None else ""
+        _print(f"dagcast: {error.format_message()}{usage}")
         return error.exit_code
     if isinstance(error, DagcastError):
         _print(f"dagcast: {error}")

@@ -120,3 +120,19 @@ def test_sampled_shapley_values_sum_and_have_errors():
         value, error = values[player]
         # The symmetric part is shared evenly: 3 * 100 / 10.
         assert abs(value - (weight[player] + 30.0)) <= 5 * error + 1e-6
+
+
+def test_limits_that_nobody_could_keep_are_relaxed_and_named(make, problem, lived):
+    """ETA was worse than foreseen in every region: no spend within the budget keeps the limits."""
+
+    class Slow(make.Eta):
+        contract = make.Eta.contract
+
+        def forward(self, supply, sessions):
+            return 1.3 * super().forward(supply, sessions)
+
+    plan, actuals = lived({"eta": Slow()})
+    seen = retrospect(problem, plan.decisions, actuals, planned=plan, options=FINE)
+    assert any("eta B" in line for line in seen.relaxed)
+    assert seen.ex_post.status != "infeasible"
+    assert -1e-6 * seen.attainable <= seen.regret <= seen.attainable

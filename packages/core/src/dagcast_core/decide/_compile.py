@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from dagcast_core.contract import Weighted
-from dagcast_core.decide._declare import Budget, DecisionError, Fixed, OutcomeLimit, Ramp
+from dagcast_core.decide._declare import (
+    Budget,
+    Constraint,
+    DecisionError,
+    Fixed,
+    OutcomeLimit,
+    Ramp,
+)
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 from dagcast_core.decide._problem import DecisionProblem, budget_unit, outcome_unit
 from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
@@ -23,7 +30,7 @@ from dagcast_core.decide._space import (
 )
 from dagcast_core.decide._structure import families_of
 from dagcast_core.model import Model, ModelCollection
-from dagcast_core.tensor import IndexTensor
+from dagcast_core.tensor import IndexTensor, Panel
 
 __all__ = ["Compiled", "RowName", "compile_problem"]
 
@@ -153,6 +160,40 @@ class Compiled:
         levers = self.space.panel(x)
         outputs = self.run({**self.context, **levers})
         return self.objective_of(outputs), self.outcomes_of(outputs, levers)
+
+    def decisions_of(self, x: Tensor) -> Panel:
+        """The levers of a flat vector as a panel."""
+        return Panel(self.space.panel(x))
+
+    def relaxed_to(self, x: Tensor) -> tuple[tuple[Constraint, ...], tuple[str, ...]]:
+        """Constraints with every outcome limit that ``x`` breaks moved to its own value.
+
+        Returns:
+            The constraints, and the limits that were moved.
+        """
+        with torch.no_grad():
+            outcomes = self.evaluate(x)[1].tolist()
+        moved: list[str] = []
+        kept: list[Constraint] = []
+        blocks = iter(self._rows)
+        start = 0
+        for item in self.problem.constraints:
+            if not isinstance(item, OutcomeLimit):
+                kept.append(item)
+                continue
+            block = next(blocks)
+            limits: dict[object, float] = {}
+            for k, (name, label) in enumerate(zip(block.names, block.labels, strict=True)):
+                value = outcomes[start + k]
+                sign = 1.0 if name.sense == "<=" else -1.0
+                broken = sign * (value - name.limit) > 0
+                # A hair of room: the executed decisions must count as keeping the limit.
+                limits[label] = value + sign * 1e-9 * abs(value) if broken else name.limit
+                if broken:
+                    moved.append(str(name))
+            start += len(block.names)
+            kept.append(replace(item, limit=limits if item.by else next(iter(limits.values()))))
+        return tuple(kept), tuple(moved)
 
     # Parts of the flat problem
 

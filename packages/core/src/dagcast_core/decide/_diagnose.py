@@ -56,6 +56,14 @@ def explain_infeasible(compiled: Compiled, solution: Solution, options: Options)
             f"{float(solution.outcomes[k]):.6g} {name.unit})"
         )
     out += [f"{compiled.outcomes[k]} stands in the way" for k in held]
+    spends = [
+        (float(price) * name.limit, name)
+        for price, name in zip(solution.budget_prices, compiled.budgets, strict=True)
+        if float(price) > 0
+    ]
+    if spends:
+        # The budget that holds most of them back; its relaxation is the alternative.
+        out.append(f"{max(spends, key=lambda pair: pair[0])[1]} stands in the way")
     return tuple(out)
 
 

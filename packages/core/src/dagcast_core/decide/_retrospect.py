@@ -88,6 +88,7 @@ class Retrospective:
             executed decisions; residuals bounded away from their range show here.
         unit: of the objective.
         solves: number of plans solved.
+        relaxed: limits that no plan could keep ex post, and that were moved to what was executed.
         coalitions: ex-post objective of the plan by the members that knew the future.
     """
 
@@ -106,6 +107,7 @@ class Retrospective:
     replay_error: float
     unit: str
     solves: int
+    relaxed: tuple[str, ...] = ()
     coalitions: Mapping[tuple[str, ...], float] = field(default_factory=dict)
 
 
@@ -175,6 +177,15 @@ def retrospect(
     ex_post_problem = replace(problem, context=truth, residuals=residuals)
     judge = Compiled(ex_post_problem)
     ex_post = solve(ex_post_problem, planned, options=options)
+    relaxed: tuple[str, ...] = ()
+    if ex_post.status == "infeasible":
+        # Nobody could have kept these limits: hindsight has to keep them only as well as what was
+        # done. Their multipliers, at the solver's cap, would be no price.
+        constraints, relaxed = judge.relaxed_to(x_executed)
+        problem = replace(problem, constraints=constraints)
+        ex_post_problem = replace(ex_post_problem, constraints=constraints)
+        judge = Compiled(ex_post_problem, families=judge.smooth.rows.families)
+        ex_post = solve(ex_post_problem, compiled.decisions_of(x_executed), options=options)
     value = _Judge(judge, ex_post)
     if planned is None:
         planned = solve(problem, ex_post, options=options)
@@ -246,6 +257,7 @@ def retrospect(
         ),
         unit=unit,
         solves=len(known),
+        relaxed=relaxed,
         coalitions={tuple(sorted(names_in)): worth for names_in, worth in known.items()},
     )
 

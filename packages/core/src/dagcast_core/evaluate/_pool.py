@@ -11,6 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dagcast_core.tensor import Panel
 
 # A worker that dies is most often out of memory; a task that kills it three times is at fault.
@@ -76,7 +78,12 @@ def _spread(
         # After a worker died, tasks run one at a time: then the one at fault is known.
         alone = any(attempts.values())
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1 if alone else workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(
+            1 if alone else workers,
+            mp_context=context,
+            initializer=_share_cores,
+            initargs=(workers,),
+        ) as pool:
             futures: dict[Future[None], str] = {
                 pool.submit(_run, function, task, folder, key): key for key, task in left.items()
             }
@@ -94,6 +101,11 @@ def _spread(
                             f"task {key!r} ended its worker process {_ATTEMPTS} times; results of "
                             f"the others are in {folder}. It may need more memory than there is."
                         ) from None
+
+
+def _share_cores(workers: int) -> None:
+    """Leave each worker its share: threads that outnumber the cores wait for each other."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
 def _run(function: Callable[[Any], Panel], task: Any, folder: Path, key: str) -> None:

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 from dagcast_simulator._scenario import Scenario, ScenarioError, load_scenario, scenario_names
 
 if TYPE_CHECKING:
+    from dagcast_simulator._decisions import WorldError
     from dagcast_simulator._estimators import EstimationError
     from dagcast_simulator._experiments import Measured
     from dagcast_simulator._search import BestPlan, best_plan
     from dagcast_simulator._trials import Trial, TrialError, fare_split, geo, switchback
     from dagcast_simulator._truth import TruthError
-    from dagcast_simulator._world import MarketWorld, MarketWorlds, WorldError
+    from dagcast_simulator._world import MarketWorld
+    from dagcast_simulator._worlds import MarketWorlds
 
 __all__ = [
     "BestPlan",
@@ -36,12 +38,12 @@ _LAZY = {
     "BestPlan": "_search",
     "EstimationError": "_estimators",
     "MarketWorld": "_world",
-    "MarketWorlds": "_world",
+    "MarketWorlds": "_worlds",
     "Measured": "_experiments",
     "Trial": "_trials",
     "TrialError": "_trials",
     "TruthError": "_truth",
-    "WorldError": "_world",
+    "WorldError": "_decisions",
     "best_plan": "_search",
     "fare_split": "_trials",
     "geo": "_trials",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dagcast_core.contract import Experiment
+from dagcast_simulator._decisions import FORMAT, WorldError, check_size, decided
 from dagcast_simulator._engine import Engine, Run, State
 from dagcast_simulator._environment import make_environment
 from dagcast_simulator._events import EventLog, Planted, known_by, write_table
@@ -37,12 +38,7 @@ from dagcast_simulator._truth import true_effect
 
 Array = NDArray[np.float64]
 
-_FORMAT = 2
 _TRUTH = ".world"  # beside the event files, for what they must not show
-
-
-class WorldError(ValueError):
-    """A world cannot be made, read, or asked what it was asked."""
 
 
 class MarketWorld:
@@ -59,7 +55,7 @@ class MarketWorld:
     """
 
     def __init__(self, scenario: Scenario, regions: int, weeks: int, seed: int) -> None:
-        _check_size(regions, weeks, seed)
+        check_size(regions, weeks, seed)
         self.scenario = scenario
         self.weeks = weeks
         self.seed = seed
@@ -264,7 +260,7 @@ class MarketWorld:
             f"{name}.parquet": write_table(table, target / f"{name}.parquet")
             for name, table in tables.items()
         }
-        played = {"hours": count, "planted": planted.to_json(), "format": _FORMAT}
+        played = {"hours": count, "planted": planted.to_json(), "format": FORMAT}
         _write_json(target / "played.json", played)
         return rows
 
@@ -422,7 +418,8 @@ class MarketWorld:
         return self._pending
 
     def _planned(self, decisions: pd.DataFrame) -> Levers:
-        return self._with_spend(self._decided(decisions))
+        ahead = self.environment.hours[168 * self.weeks :]
+        return self._with_spend(decided(decisions, self.region_names, ahead))
 
     def _with_spend(self, planned: Array) -> Levers:
         spend = self.levers.incentive_spend.copy()
@@ -442,44 +439,6 @@ class MarketWorld:
         )
         factor: Array = np.exp(self.scenario.execution_noise * normal.reshape(shape))
         return factor
-
-    def _decided(self, decisions: pd.DataFrame) -> Array:
-        ahead = self.environment.hours[168 * self.weeks :]
-        result = np.zeros((len(INCENTIVES), len(self.regions), len(ahead)))
-        missing = [c for c in ("incentive", "region", "hour", "usd") if c not in decisions]
-        if missing:
-            raise WorldError(
-                f"decisions lack the column {missing[0]!r}; "
-                f"expected incentive, region, hour, usd; found {', '.join(map(str, decisions))}."
-            )
-        if decisions.empty:
-            return result
-        hour = pd.DatetimeIndex(decisions["hour"])
-        if hour.tz is None:
-            raise WorldError("decisions have hours without a time zone; localise them to UTC.")
-        at = [
-            _positions(decisions["incentive"], INCENTIVES, "incentive"),
-            _positions(decisions["region"], self.region_names, "region"),
-            ahead.get_indexer(hour.tz_convert("UTC")),
-        ]
-        if (at[2] < 0).any():
-            wrong = hour[int(np.argmax(at[2] < 0))]
-            raise WorldError(
-                f"decisions hold the hour {wrong}, outside what this world can play: "
-                f"{ahead[0]} to {ahead[-1]}."
-            )
-        usd = decisions["usd"].to_numpy(dtype=np.float64)
-        if not np.isfinite(usd).all() or (usd < 0).any():
-            row = int(np.argmax(~(np.isfinite(usd) & (usd >= 0))))
-            raise WorldError(
-                f"decisions hold {usd[row]!r} USD/h in row {row}; expected finite numbers of at "
-                "least 0."
-            )
-        flat = np.ravel_multi_index(tuple(at), result.shape)
-        if len(np.unique(flat)) < len(flat):
-            raise WorldError("decisions name a cell (incentive, region, hour) more than once.")
-        result.ravel()[flat] = usd
-        return result
 
     def _played_hours(self, hours: pd.DatetimeIndex | None) -> int:
         ahead = self.environment.hours[168 * self.weeks :]
@@ -507,7 +466,7 @@ class MarketWorld:
 
     def _manifest(self, planted: Planted) -> dict[str, Any]:
         return {
-            "format": _FORMAT,
+            "format": FORMAT,
             "kind": "market",
             "simulator": version("dagcast-simulator"),
             "regions": len(self.regions),
@@ -561,65 +520,6 @@ class MarketWorld:
             self._states = states
 
 
-class MarketWorlds:
-    """Makes and reopens ``MarketWorld``: what the hook ``dagcast_worlds`` contributes."""
-
-    name = "market"
-
-    def create(
-        self,
-        regions: int = 12,
-        weeks: int = 16,
-        seed: int = 0,
-        scenario: Mapping[str, Any] | Scenario | None = None,
-    ) -> MarketWorld:
-        """A new world; equal arguments give equal worlds.
-
-        Args:
-            regions: number of regions.
-            weeks: weeks of history.
-            seed: not negative.
-            scenario: fields that differ from the default; ``{"base": name}`` starts from a
-                shipped scenario.
-
-        Raises:
-            ScenarioError: the scenario is not valid.
-            WorldError: a number is out of range.
-        """
-        if not isinstance(scenario, Scenario):
-            scenario = Scenario.from_mapping(scenario or {})
-        return MarketWorld(scenario, regions, weeks, seed)
-
-    def load(self, folder: str | Path) -> MarketWorld:
-        """Reopen the world whose ``world.json`` lies in ``folder``.
-
-        Raises:
-            WorldError: there is none, or it was written in another format.
-        """
-        path = Path(folder) / "world.json"
-        if not path.is_file():
-            raise WorldError(
-                f"no world.json in {folder}; write_events puts one beside the event files."
-            )
-        try:
-            manifest = json.loads(path.read_text("utf-8"))
-            kind, layout = manifest["kind"], manifest["format"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise WorldError(f"{path} is not a world's manifest: {error!r}") from error
-        if (kind, layout) != ("market", _FORMAT):
-            raise WorldError(
-                f"{path} describes a world of kind {kind!r}, format {layout!r}; this simulator "
-                f"reads 'market', format {_FORMAT}. Write its events again."
-            )
-        try:
-            scenario = Scenario.from_mapping(manifest["scenario"])
-            world = self.create(manifest["regions"], manifest["weeks"], manifest["seed"], scenario)
-            world.restore(Path(folder), manifest)
-        except KeyError as error:
-            raise WorldError(f"{path} is not a world's manifest: it lacks {error}") from error
-        return world
-
-
 def _read_states(path: Path) -> list[State]:
     # numpy leaves a damaged file open when it is given the path.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
@@ -628,24 +528,6 @@ def _read_states(path: Path) -> list[State]:
         State(driver[week].astype(np.int64), tired[week].copy(), region[week].copy(), 10080 * week)
         for week in range(len(driver))
     ]
-
-
-def _check_size(regions: int, weeks: int, seed: int) -> None:
-    bounds = (("regions", regions, 1, 1000), ("weeks", weeks, 1, 260), ("seed", seed, 0, 2**32 - 1))
-    for name, value, low, high in bounds:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise WorldError(f"{name} must be a whole number from {low} to {high}; got {value!r}")
-
-
-def _positions(values: "pd.Series[Any]", labels: tuple[str, ...], dim: str) -> NDArray[np.intp]:
-    positions = pd.Index(labels).get_indexer(pd.Index(values.astype(str)))
-    if (positions < 0).any():
-        wrong = values.iloc[int(np.argmax(positions < 0))]
-        raise WorldError(
-            f"decisions name the {dim} {wrong!r}; this world has "
-            f"{', '.join(labels[:6])}{', ...' if len(labels) > 6 else ''}."
-        )
-    return positions
 
 
 def _mean(parts: list[Array]) -> Array:

@@ -8,6 +8,6 @@ from dagcast_core.hooks import hookimpl
 def dagcast_worlds() -> list[WorldFactory]:
     """The market of this package."""
     # numba is imported only where a world is made, so that a check of all packages stays quick.
-    from dagcast_simulator._world import MarketWorlds
+    from dagcast_simulator._worlds import MarketWorlds
 
     return [MarketWorlds()]

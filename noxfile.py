@@ -327,7 +327,7 @@ def _test_requirements(package: str) -> list[str]:
 
 TRACKED = re.compile(
     r"(\.gitignore|\.ci/run|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
-    r"|docs/.+\.(md|png|svg)"
+    r"|docs/.+\.(md|png|svg|py)"
     r"|tests/.+\.(py|md|toml)"
     r"|(packages/[a-z-]+|integration)/(README\.md|CHANGELOG\.md|pyproject\.toml|contract\.json"
     r"|changelog\.d/[^/]+\.md|tests/.+|src/[a-z_]+/.+|releases/.+\.json))"

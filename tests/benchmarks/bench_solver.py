@@ -259,13 +259,15 @@ def rivals() -> list[Row]:
     for name, method in (("Adam, projected", adam_projected), ("SPG, Euclidean", spg)):
         gap = (best.objective - method(problem, 1000)) / best.yardstick
         rows.append(Row(f"rival on A 5k: {name}", "1,000 passes", f"gap {gap:.1e}", None))
-    for method, regions, hours in (("SLSQP", 10, 24), ("trust-constr", 4, 24)):
+    for method, regions, hours in (("SLSQP", 5, 24), ("trust-constr", 2, 24)):
         small = benchmark_problem(make_market(2, regions, hours, 1), "B", 1)
         best = certified(small)
-        value, used = by_scipy(small, method, 300)
-        gap = (best.objective - value) / best.yardstick
-        cells = small.linear.size
-        rows.append(Row(f"rival on B {cells}: {method}", "-", f"gap {gap:.1e}, {used} calls", None))
+        try:
+            value, used = by_scipy(small, method, 60)
+            text = f"gap {(best.objective - value) / best.yardstick:.1e}, {used} calls"
+        except ValueError as error:
+            text = f"fails: {error}"
+        rows.append(Row(f"rival on B {small.linear.size}: {method}", "-", text, None))
     return rows
 
 

@@ -83,3 +83,11 @@ def _short(size: float) -> str:
     if size >= 1e4:
         return f"{size / 1e3:,.1f} k"
     return f"{size:,.0f}"
+
+
+def share(part: float, whole: float) -> str:
+    """A part in per cent of a whole, or nothing where the whole is not above 0."""
+    if whole <= 0:
+        return ""
+    percent = round(100 * part / whole)
+    return f"{MINUS if percent < 0 else ''}{abs(percent)}%"

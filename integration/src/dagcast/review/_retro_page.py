@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from dagcast.figures import figure, money, signed_money, title
+from dagcast.figures import figure, money, share, signed_money, title
 from dagcast.plans import Hindsight, Outlook
 from dagcast.review._content import (
     Array,
@@ -131,7 +131,7 @@ def _attribution(found: Hindsight) -> Section:
         (
             item.member,
             signed_money(item.value),
-            f"{item.value / found.regret:.0%}" if found.regret > 0 else "",
+            share(item.value, found.regret),
             _verdict(item.value),
         )
         for item in found.shares
@@ -140,7 +140,7 @@ def _attribution(found: Hindsight) -> Section:
         (
             "carried out otherwise than planned",
             signed_money(found.execution_gap),
-            f"{found.execution_gap / found.regret:.0%}" if found.regret > 0 else "",
+            share(found.execution_gap, found.regret),
             "",
         )
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import pandas as pd
 
 from dagcast.errors import ProjectError
-from dagcast.figures import figure, money, signed_money, title, total_unit
+from dagcast.figures import figure, money, share, signed_money, title, total_unit
 from dagcast.journal import PlanRecord
 from dagcast.plans import Hindsight, OutcomeGap, Outlook, PlanSummary, RegretShare, overall
 from dagcast.project import Project, write_text
@@ -65,7 +65,7 @@ class RetroResult(Result):
                 (
                     item.member,
                     signed_money(item.value),
-                    f"{item.value / found.regret:.0%}" if found.regret > 0 else "",
+                    share(item.value, found.regret),
                 )
                 for item in found.shares
             ),

@@ -117,6 +117,8 @@ class Market:
 
 @pytest.fixture
 def market(tmp_path, monkeypatch):
+    # A package rewritten within the same second would otherwise be served from its bytecode.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     made = Market(tmp_path, monkeypatch)
     yield made
     for name in [name for name in sys.modules if name.startswith("release_")]:

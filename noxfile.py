@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import nox
+from packaging.version import Version
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
@@ -33,6 +34,7 @@ nox.options.sessions = [
 ]
 
 ROOT = Path(__file__).parent
+RELEASES = ROOT / "integration" / "releases"
 PYTHON = "3.11"
 # Distribution name -> folder, relative to the root; a package that `dagcast new` adds is found too.
 PACKAGES = {
@@ -125,12 +127,14 @@ def lowest(session: nox.Session, package: str) -> None:
     """Test one package at the lowest versions that it declares."""
     # torch first and alone: lowest-direct resolution must not go looking for other builds of it.
     session.install("torch==2.13.0")
-    sources = _workspace_needs(package)
+    floors = _declared_floors(package)
+    members = [
+        argument
+        for name in _workspace_needs(package)
+        for argument in _member_at_floor(session, name, floors.get(name))
+    ]
     session.install(
-        "--resolution=lowest-direct",
-        "--no-sources",
-        *(argument for name in sources for argument in ("-e", str(PACKAGES[name]))),
-        *_test_requirements(package),
+        "--resolution=lowest-direct", "--no-sources", *members, *_test_requirements(package)
     )
     _pytest(session, str(PACKAGES[package]))
 
@@ -157,6 +161,7 @@ def wheels(session: nox.Session) -> None:
     session.chdir(session.create_tmp())
     session.run("dagcast", "--version")
     _check_assembly(session)
+    session.run("pytest", "-q", "--pyargs", "dagcast_testing.conformance", env=TEST_ENVIRONMENT)
 
 
 @nox.session(python=PYTHON)
@@ -244,12 +249,11 @@ def affected(session: nox.Session) -> None:
 
 def _current_release(session: nox.Session) -> dict[str, Any]:
     """Read the promoted manifest of the last integration release."""
-    folder = ROOT / "integration" / "releases"
-    pointer = folder / "current.json"
+    pointer = RELEASES / "current.json"
     if not pointer.is_file():
         session.error("no integration release was promoted yet: see `dagcast release --help`")
-    name = json.loads(pointer.read_text())["name"]
-    manifest: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    name = json.loads(pointer.read_text())["release"]
+    manifest: dict[str, Any] = json.loads((RELEASES / f"{name}.json").read_text())
     return manifest
 
 
@@ -318,6 +322,33 @@ def _workspace_needs(package: str) -> list[str]:
             _name(r) for r in _requirements(name) if _name(r) in PACKAGES and _name(r) not in needed
         ]
     return list(dict.fromkeys(needed))
+
+
+def _declared_floors(package: str) -> dict[str, str]:
+    """Read the lowest version of each workspace member that a package says it works with."""
+    found = (re.match(r"([\w-]+)>=([\w.]+)", requirement) for requirement in _requirements(package))
+    return {m[1]: m[2] for m in found if m and m[1] in PACKAGES}
+
+
+def _member_at_floor(session: nox.Session, name: str, floor: str | None) -> tuple[str, ...]:
+    """Choose the sources of a workspace member: those at the floor, rebuilt from its release."""
+    newest = str(_pyproject(name)["project"]["version"])  # type: ignore[index,call-overload]
+    if floor is None or Version(floor) >= Version(newest):
+        return ("-e", str(PACKAGES[name]))
+    commits = [
+        manifest["commit"]
+        for manifest in map(json.loads, (f.read_text() for f in sorted(RELEASES.glob("*.json"))))
+        for item in manifest.get("packages", ())
+        if item["distribution"] == name and Version(item["version"]) == Version(floor)
+    ]
+    if not commits:
+        session.error(
+            f"{name} {floor}, the declared floor, is in no release under "
+            f"{RELEASES.relative_to(ROOT)}; the newest is {newest}. Declare a released version."
+        )
+    folder = Path(session.create_tmp()).resolve() / f"{name}-{floor}"
+    _checkout(commits[-1], folder)
+    return (str(folder / PACKAGES[name]),)
 
 
 def _test_requirements(package: str) -> list[str]:

@@ -4,7 +4,6 @@ Subcommands are imported when they run, so that help and completion stay fast.
 """
 
 import os
-import os
 import sys
 from importlib import import_module
 
@@ -79,9 +78,6 @@ def app() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # A marketplace's tensors are small: threads that wait for one another made a fit seven times
-    # slower on two busy cores. Whoever plans at a larger scale sets the variable.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # Our tensors are small: a second thread only waits. On two busy cores a fit took six times the
     # CPU time with two threads. torch reads this when it is imported; who sets it is obeyed.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -104,7 +104,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session, package: str) -> None:
     """Test one package alone, with only its declared dependencies."""
     _sync(session, "--package", package, "--group", "test")
-    _pytest(session, str(PACKAGES[package]))
+    _pytest(session, *_processes(package), str(PACKAGES[package]))
 
 
 @nox.session(python=PYTHON)
@@ -136,7 +136,7 @@ def lowest(session: nox.Session, package: str) -> None:
     session.install(
         "--resolution=lowest-direct", "--no-sources", *members, *_test_requirements(package)
     )
-    _pytest(session, str(PACKAGES[package]))
+    _pytest(session, *_processes(package), str(PACKAGES[package]))
 
 
 @nox.session(python=PYTHON)
@@ -294,9 +294,13 @@ def _check_assembly(session: nox.Session) -> None:
     session.run("dagcast", "check", "--project", str(project))
 
 
-def _pytest(session: nox.Session, *paths: str) -> None:
-    present = [path for path in paths if (ROOT / path).exists()]
-    session.run("pytest", "-q", *present, *session.posargs, env=TEST_ENVIRONMENT)
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    session.run("pytest", "-q", *arguments, *session.posargs, env=TEST_ENVIRONMENT)
+
+
+def _processes(package: str) -> tuple[str, ...]:
+    """Spread the one long suite over two processes; elsewhere starting them costs more."""
+    return ("-n", "2") if package == "dagcast-core" else ()
 
 
 def _pyproject(package: str) -> dict[str, object]:

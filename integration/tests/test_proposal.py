@@ -49,6 +49,7 @@ def test_cells_are_read_as_written_and_a_region_called_na_stays(written):
         (rows(usd=[1.0, np.nan]), "row 2"),
         (rows(hour=HOURS[:2] + pd.Timedelta(days=9)), "1 more outside"),
         (rows(hour=HOURS[:2].tz_localize(None)), "with their zone"),
+        (rows(hour="noon"), "hours such as 2026-03-02T08:00:00Z"),
         (rows(incentive="bonus", region="SFO", hour=HOURS[0]), "at least twice"),
     ],
 )

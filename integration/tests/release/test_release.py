@@ -409,6 +409,14 @@ def test_nothing_to_show_or_promote_says_so(market):
         promote(market.releases, "r1")
 
 
+def test_proposal_that_was_not_verified_is_not_promoted(market):
+    propose(market.releases, market.plugins, name="r1", data="d")
+    with pytest.raises(UsageError, match="no gate was run on. Run `dagcast release verify r1` first"):
+        promote(market.releases, "r1")
+    with pytest.raises(UsageError, match="expected a current release; found none"):
+        show(market.releases)
+
+
 def test_broken_package_cannot_be_proposed(market):
     (market.site / "release_beta" / "plugin.py").write_text("1 / 0\n")
     with pytest.raises(ReleaseError, match="DC201"):

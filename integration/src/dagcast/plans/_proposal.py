@@ -88,7 +88,7 @@ def _hours(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     import pandas as pd
 
     try:
-        hours = pd.to_datetime(column, utc=False)
+        hours = pd.to_datetime(column, utc=False, format="ISO8601")
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"hours such as 2026-03-02T08:00:00Z in {path}", f"{error}", _NOTHING_DONE

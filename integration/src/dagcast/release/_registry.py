@@ -161,12 +161,19 @@ def promote(releases: Path, name: str) -> Manifest:
     """Make a verified candidate the current release, in one step.
 
     Raises:
-        UsageError: there is no such manifest, or it is damaged.
+        UsageError: there is no such manifest, it was not verified, or it is damaged.
         ReleaseError: a gate failed or is missing, a figure is worse than the current release
             allows, or another release became current since. The current release stays.
     """
     with _locked(releases):
-        candidate = _read(releases / f"{name}.json")
+        file = releases / f"{name}.json"
+        if not file.exists() and (releases / "proposals" / f"{name}.json").exists():
+            raise UsageError(
+                f"a verified candidate {name}",
+                "a proposal that no gate was run on",
+                f"Run `dagcast release verify {name}` first.",
+            )
+        candidate = _read(file)
         held = current(releases)
         problems = _refusals(candidate, held)
         if problems:

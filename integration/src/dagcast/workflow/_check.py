@@ -41,13 +41,12 @@ class CheckResult(Result):
     report: Mapping[str, Any] = hidden(default_factory=dict)
 
     def tables(self) -> tuple[ResultTable, ...]:
-        assembly = ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models)
+        tables = [ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models)]
         if self.problems:
             rows = tuple((problem,) for problem in self.problems)
             count = len(rows)
             noun = "problem" if count == 1 else "problems"
-            return (assembly, ResultTable(f"{count} {noun}", (), rows))
-        tables = [assembly]
+            tables.append(ResultTable(f"{count} {noun}", (), rows))
         if self.evolution:
             rows = tuple((change,) for change in self.evolution)
             tables.append(ResultTable("Changes that need another version", (), rows))

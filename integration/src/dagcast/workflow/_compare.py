@@ -43,12 +43,13 @@ class CompareResult(Result):
 
     def tables(self) -> tuple[ResultTable, ...]:
         names = tuple(self.candidates[0].mase)
-        best = {name: min(item.mase[name] for item in self.candidates) for name in names}
+        best = {name: number(min(item.mase[name] for item in self.candidates)) for name in names}
         rows = tuple(
             (
                 item.candidate,
                 *(
-                    number(item.mase[name]) + (" *" if item.mase[name] == best[name] else "")
+                    # Figures that read the same differ by less than a backtest can tell.
+                    number(item.mase[name]) + (" *" if number(item.mase[name]) == best[name] else "")
                     for name in names
                 ),
             )

@@ -78,10 +78,11 @@ class ReleaseResult(Result):
         return tuple(tables)
 
     def next_command(self) -> str:
+        where = "" if self.releases == RELEASES else f" --releases {self.releases}"
         if self.action == "proposed":
-            return f"dagcast release verify {self.manifest.name}"
+            return f"dagcast release verify {self.manifest.name}{where}"
         if self.action == "verified" and self.manifest.passed:
-            return f"dagcast release promote {self.manifest.name}"
+            return f"dagcast release promote {self.manifest.name}{where}"
         return ""
 
     def exit_code(self) -> int:

@@ -23,3 +23,17 @@ def test_public_names_import_without_torch():
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert found.stdout.strip() == "False"
+
+
+def test_a_table_prints_as_aligned_text():
+    """What `print(workflow.validate(project))` shows in a notebook."""
+    table = dagcast.workflow.ResultTable(
+        "Losses", ("model", "loss"), (("eta", "1.0"), ("sessions", "22.5")), "nats"
+    )
+    assert str(table).splitlines() == [
+        "Losses",
+        "model     loss",
+        "eta       1.0",
+        "sessions  22.5",
+        "nats",
+    ]

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from dagcast.workflow import CheckResult, CompareResult
+import pytest
+
+from dagcast.workflow import CheckResult, CompareResult, ReviewResult
 from dagcast.workflow._compare import CandidateErrors
 
 
@@ -35,3 +37,17 @@ def test_compare_marks_every_candidate_whose_figure_reads_lowest():
         ("eta=a", "0.618 *", "0.579 *"),
         ("eta=b", "0.631", "0.579 *"),
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("proposed", "dagcast approve plan-0001 --project p"),
+        ("approved", "dagcast retro --project p"),
+        ("rejected", "dagcast plan --project p"),
+        ("superseded", "dagcast plan --project p"),
+    ],
+)
+def test_review_proposes_to_approve_only_what_can_be_approved(state, command):
+    result = ReviewResult(Path("p"), "plan-0001", Path("p/page.html"), 1, state)
+    assert result.next_command().startswith(command)

@@ -159,7 +159,7 @@ class Journal:
                 _describe(record),
                 f"Decide about {record.superseded_by} instead."
                 if record.superseded_by
-                else "Make a new plan with `dagcast plan`, or edit it with `dagcast edit`.",
+                else "Make a new plan with `dagcast plan`.",
             )
         if decision == "approved" and (other := self.approved(record.horizon_start)):
             raise PlanStateError(

@@ -411,7 +411,9 @@ def test_nothing_to_show_or_promote_says_so(market):
 
 def test_proposal_that_was_not_verified_is_not_promoted(market):
     propose(market.releases, market.plugins, name="r1", data="d")
-    with pytest.raises(UsageError, match="no gate was run on. Run `dagcast release verify r1` first"):
+    with pytest.raises(
+        UsageError, match="no gate was run on. Run `dagcast release verify r1` first"
+    ):
         promote(market.releases, "r1")
     with pytest.raises(UsageError, match="expected a current release; found none"):
         show(market.releases)

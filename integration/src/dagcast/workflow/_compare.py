@@ -49,7 +49,8 @@ class CompareResult(Result):
                 item.candidate,
                 *(
                     # Figures that read the same differ by less than a backtest can tell.
-                    number(item.mase[name]) + (" *" if number(item.mase[name]) == best[name] else "")
+                    number(item.mase[name])
+                    + (" *" if number(item.mase[name]) == best[name] else "")
                     for name in names
                 ),
             )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
@@ -30,6 +31,16 @@ class ResultTable:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    def __str__(self) -> str:
+        """The table as plain text."""
+        lines = [row for row in (self.columns, *self.rows) if row]
+        widths = [max(map(len, cells)) for cells in zip_longest(*lines, fillvalue="")]
+        body = (
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)).rstrip()
+            for line in lines
+        )
+        return "\n".join((self.title, *body, *([self.note] if self.note else [])))
+
 
 class Result(ABC):
     """The result of one stage; subclasses are frozen dataclasses."""
@@ -41,6 +52,10 @@ class Result(ABC):
     @abstractmethod
     def next_command(self) -> str:
         """The command to run after this one, or an empty text."""
+
+    def __str__(self) -> str:
+        """The tables as plain text, for notebooks and scripts."""
+        return "\n\n".join(map(str, self.tables()))
 
     def exit_code(self) -> int:
         """0 done, 3 a gate not passed, 4 infeasible."""

@@ -32,19 +32,25 @@ class ReviewResult(Result):
         plan: the plan it shows.
         page: the file.
         kilobytes: its size.
+        state: of the plan.
     """
 
     folder: Path
     plan: str
     page: Path
     kilobytes: int
+    state: str = "proposed"
 
     def tables(self) -> tuple[ResultTable, ...]:
         row = (self.plan, str(self.page), f"{self.kilobytes:,}")
         return (ResultTable("Review page", ("plan", "file", "kB"), (row,)),)
 
     def next_command(self) -> str:
-        return f"dagcast approve {self.plan} --project {self.folder} --why ..."
+        if self.state == "proposed":
+            return f"dagcast approve {self.plan} --project {self.folder} --why ..."
+        if self.state == "approved":
+            return f"dagcast retro --project {self.folder}"
+        return f"dagcast plan --project {self.folder}"
 
 
 def review(
@@ -77,7 +83,9 @@ def review(
     path = project.reports / f"review-{record.plan}.html"
     write_text(path, render(page))
     project.record("reviewed", plan=record.plan, details={"page": path.name})
-    return ReviewResult(project.folder, record.plan, path, path.stat().st_size // 1024)
+    return ReviewResult(
+        project.folder, record.plan, path, path.stat().st_size // 1024, record.state
+    )
 
 
 def decision_layers(project: Project, plan: str, outlook: Outlook) -> "dict[str, np.ndarray]":

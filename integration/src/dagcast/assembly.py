@@ -116,7 +116,13 @@ def check_assembly(
     broken = [p for p in plugins.problems if p.code != "DC207"]
     # Any of these may only mean that the failed package is not there.
     consequences = {"DC102", "DC114", "DC115", "DC117", "DC118"} if broken else set()
-    rest = [p for p in assembly.problems if p.code not in consequences]
+    # A lever that lost its effect has lost the paths of its experiments too.
+    lost = {p.name for p in assembly.problems if p.code == "DC118"}
+    rest = [
+        p
+        for p in assembly.problems
+        if p.code not in consequences and not (p.code == "DC115" and p.name in lost)
+    ]
     return Assembly(
         registrations=assembly.registrations,
         inactive=assembly.inactive,

@@ -5,7 +5,17 @@ import pytest
 from dagcast.assembly import build_collection, build_models, check_assembly
 from dagcast.plugins import Plugin, Plugins, load_plugins
 from dagcast_core import hooks
-from dagcast_core.contract import AssemblyError, Contract, Effect, Problem, Quantity
+from dagcast_core.contract import (
+    Arm,
+    AssemblyError,
+    Cells,
+    Change,
+    Contract,
+    Effect,
+    Experiment,
+    Problem,
+    Quantity,
+)
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.hooks import hookimpl
 from dagcast_core.model import Model, ModelCollection
@@ -159,3 +169,22 @@ def test_every_hook_is_specified_once():
     names = [name for name in vars(hooks) if name.startswith("dagcast_")]
     assert "dagcast_contracts" in names
     assert len(names) == 6
+
+
+def test_lever_without_effect_is_one_problem_however_many_experiments_moved_it():
+    trial = Experiment(
+        "trial",
+        ("spend",),
+        "hours",
+        cells=Cells(("north",), "2026-01-05T00:00Z", "2026-01-05T05:00Z"),
+        treatment=Arm("more", (Change("spend", "scale", 1.1),)),
+        estimate=1.0,
+        standard_error=0.1,
+    )
+    organic = Contract("organic", outputs=(HOURS,))
+    plugins = installed(money=Package(MONEY), organic=Package(organic))
+    (problem,) = check_assembly(plugins, experiments=[trial], **ASKED).problems
+    assert (problem.code, problem.name) == ("DC118", "spend")
+    asked = {**ASKED, "levers": []}
+    (problem,) = check_assembly(plugins, experiments=[trial], **asked).problems
+    assert problem.code == "DC115"

@@ -51,7 +51,7 @@ def assemble(
     problems += _mismatched(active, producers, declared)
     arcs = _arcs(active, producers)
     problems += _loops(active, arcs)
-    problems += lost_effects(active, tuple(levers), required, complete=not missing)
+    problems += lost_effects(active, tuple(levers), required, known, complete=not missing)
     problems += unreached(active, tuple(experiments), known, complete=not missing)
     order = topological_order(len(active), arcs)
     return Assembly(

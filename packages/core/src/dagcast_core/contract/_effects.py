@@ -12,6 +12,7 @@ def lost_effects(
     active: Sequence[Registration],
     levers: Sequence[str],
     required: Sequence[str],
+    externals: set[str],
     *,
     complete: bool,
 ) -> list[Problem]:
@@ -25,6 +26,7 @@ def lost_effects(
         active: contracts that take part.
         levers: quantities that the project decides.
         required: quantities that the project asks for.
+        externals: names that the project provides.
         complete: whether every quantity is provided; a missing package explains an unread lever.
     """
     flows = _flows(active)
@@ -58,12 +60,15 @@ def lost_effects(
                     )
                 )
     if levers and complete and not problems:
-        problems += _unmoved(active, levers, required)
+        problems += _unmoved(active, levers, required, externals)
     return problems
 
 
 def _unmoved(
-    active: Sequence[Registration], levers: Sequence[str], required: Sequence[str]
+    active: Sequence[Registration],
+    levers: Sequence[str],
+    required: Sequence[str],
+    externals: set[str],
 ) -> list[Problem]:
     claims: dict[str, set[str]] = {}
     for item in active:
@@ -74,13 +79,21 @@ def _unmoved(
     unmoved = [name for name in dict.fromkeys(required) if name not in reached]
     if not unmoved:
         return []
+    # An optional input that nobody makes is where the path most likely broke.
+    made = externals.union(*(item.contract.output_names for item in active))
+    idle = [
+        f"nothing makes {name!r}, which {item} reads where it is there"
+        for item in active
+        for name in item.contract.input_names
+        if name not in made
+    ]
     return [
         Problem.of(
             "DC118",
             ", ".join(levers),
             consumer=PROJECT_LABEL,
             expected=f"a lever to move {', '.join(unmoved)}",
-            found="no path of differentiable effects between them",
+            found="; ".join(("no path of differentiable effects between them", *idle)),
             fix="install the package that models the response to the lever, declare the effect "
             "that is missing, or take the quantity out of the objective and the guardrails",
         )

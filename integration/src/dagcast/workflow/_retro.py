@@ -90,7 +90,7 @@ class RetroResult(Result):
         return (facts, shares, outcomes)
 
     def next_command(self) -> str:
-        return f"dagcast plan --project {self.folder}"
+        return f"dagcast fit --project {self.folder}    (with the week that has passed)"
 
 
 def retro(project: Project, plan: str | None = None, *, progress: Progress = silent) -> RetroResult:

@@ -375,7 +375,8 @@ def test_required_quantity_that_no_lever_moves_is_a_lost_effect(demand, pickup):
     (line,) = lines(demand, eta, money, **asked)
     assert line.startswith(
         "DC118 [project <- -] lost effect of 'spend': expected a lever to move eta; found no "
-        "path of differentiable effects between them; nothing makes 'driver_hours', which pickup reads"
+        "path of differentiable effects between them; nothing makes 'driver_hours', "
+        "which pickup reads where it is there."
     )
 
 

@@ -145,7 +145,8 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     session.run_install("uv", "build", "--quiet", "--all-packages", "--out-dir", "dist")
     session.install("twine>=6")
-    session.run("twine", "check", "--strict", *map(str, sorted((ROOT / "dist").glob("*.*"))))
+    built = sorted([*(ROOT / "dist").glob("*.whl"), *(ROOT / "dist").glob("*.tar.gz")])
+    session.run("twine", "check", "--strict", *map(str, built))
 
 
 @nox.session(python=PYTHON)
@@ -288,7 +289,7 @@ def _check_python_interface(session: nox.Session, package: str) -> None:
 
 def _check_assembly(session: nox.Session) -> None:
     """Join the contracts of the installed packages under the settings of a new project."""
-    project = Path(session.create_tmp()).resolve() / "project"
+    project = Path(session.virtualenv.location) / "tmp" / "project"
     shutil.rmtree(project, ignore_errors=True)
     session.run("dagcast", "init", "--project", str(project))
     session.run("dagcast", "check", "--project", str(project))

@@ -118,7 +118,7 @@ def contracts(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run the whole loop on small worlds, and on real data where it is present."""
     _everything(session)
-    _pytest(session, "tests/end_to_end", "tests/real")
+    _pytest(session, "tests/end_to_end", "tests/real", "tests/worlds")
 
 
 @nox.session(python=PYTHON)
@@ -232,6 +232,18 @@ def bench(session: nox.Session) -> None:
     )
     for name in names:
         session.run("python", f"tests/benchmarks/bench_{name}.py", success_codes=[0])
+
+
+@nox.session(python=PYTHON)
+def worlds(session: nox.Session) -> None:
+    """Hold models and plans to simulated truth over many seeds: `nox -s worlds -- regret`."""
+    _everything(session)
+    folder = Path("tests/worlds")
+    known = sorted(path.stem for path in folder.glob("[!_]*.py") if "test" not in path.stem)
+    names = [name for name in session.posargs if name in known] or known
+    options = [argument for argument in session.posargs if argument not in known]
+    for name in names:
+        session.run("python", str(folder / f"{name}.py"), *options, env=TEST_ENVIRONMENT)
 
 
 @nox.session(python=False)

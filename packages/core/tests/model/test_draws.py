@@ -148,3 +148,38 @@ def test_curved_effect_is_no_wider_than_its_experiment(kit):
     # What the experiment does not see keeps the prior's width.
     apart = sample.states["one.raw"] - sample.states["two.raw"]
     assert apart.std().item() == pytest.approx(2**0.5, rel=0.2)
+
+
+def test_a_new_region_is_as_uncertain_as_regions_differ(kit, history, fitted):
+    """Known regions are near certain; a new one is like one of them, nobody knows which."""
+    models, _, sample = fitted
+    week = history.between(history.index("hour")[-168])
+    known = predict_draws(models, week, sample, ["sessions"])["sessions"].tensor
+    new = week["hour_of_week"].isel(region=[0]).relabel(region=["NYC"])
+    drawn = predict_draws(models, Panel({"hour_of_week": new}), sample, ["sessions"])
+    logs = drawn["sessions"].tensor[:, 0, 12].log()
+    levels = models.leaves["demand"].level.value().tensor.detach()
+    # 300 draws among four regions, each with its own level.
+    assert logs.std().item() == pytest.approx(levels.std(correction=0).item(), rel=0.1)
+    assert logs.std().item() > 3 * known[:, :, 12].log().std(dim=0).max().item()
+    # Outside the draws it still gets the pooled value.
+    pooled = models.leaves["demand"].level.at(new).item()
+    assert pooled == pytest.approx(levels.mean().item())
+    again = predict_draws(models, Panel({"hour_of_week": new}), sample, ["sessions"])
+    assert torch.equal(again["sessions"].tensor, drawn["sessions"].tensor)
+
+
+def test_a_new_region_is_surprised_like_the_region_that_stands_for_it(kit, fitted):
+    models, _, sample = fitted
+    longer = kit.market(weeks=5)
+    hours = longer.index("hour")
+    past, week = longer.between(end=hours[4 * 168 - 1]), longer.between(hours[4 * 168])
+    new = week["hour_of_week"].isel(region=[0]).relabel(region=["NYC"])
+    options = {"quantities": ["sessions"], "history": past, "seed": 1}
+    drawn = predict_draws(models, Panel({"hour_of_week": new}), sample, **options)
+    known = predict_draws(models, week, sample, **options)
+    values, others = drawn["sessions"].tensor[:, 0], known["sessions"].tensor
+    same = (others == values.unsqueeze(1)).all(dim=2)
+    # In every draw it is exactly one of the known regions, and each of them stands for it at times.
+    assert same.sum(dim=1).tolist() == [1] * len(sample)
+    assert set(same.int().argmax(dim=1).tolist()) == {0, 1, 2, 3}

@@ -21,6 +21,7 @@ from dagcast_core.model._flat import pieces
 from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import OptimizerSpec, minimise
+from dagcast_core.model._parameter import LabelledParameter
 from dagcast_core.model._precision import Precision, precision_of
 from dagcast_core.model._residual import Residual, Residuals
 from dagcast_core.model._unit import Unit
@@ -38,6 +39,10 @@ _BOOTSTRAP = OptimizerSpec(max_iterations=60, tolerance=0.05)
 class ParameterDraws:
     """Draws from the posterior of a model's parameters.
 
+    In each draw a label unseen in training, such as a new region, is like one of the trained
+    labels, chosen at random and the same for all parameters: what is known of it is that it is one
+    of their kind, so its intervals are as wide as they differ.
+
     Attributes:
         states: by name in the model's state dict, values with a leading axis of draws; parameters
             that were held are absent.
@@ -51,6 +56,10 @@ class ParameterDraws:
 
     def __len__(self) -> int:
         return min((len(values) for values in self.states.values()), default=0)
+
+    def stand_in(self, draw: int) -> float:
+        """Where among the trained labels unseen ones find their like in one draw, from 0 to 1."""
+        return float(np.random.default_rng((self.seed, draw)).random())
 
     @contextmanager
     def applied_to(self, model: Model, draw: int) -> Iterator[None]:
@@ -66,12 +75,18 @@ class ParameterDraws:
                 f"these draws are of another model: it has no parameter {unknown[0]!r}."
             )
         kept = {name: own[name].detach().clone() for name in self.states}
+        labelled = [m for m in model.modules() if isinstance(m, LabelledParameter)]
+        place = self.stand_in(draw)
         try:
             with torch.no_grad():
                 for name, values in self.states.items():
                     own[name].copy_(values[draw])
+            for parameter in labelled:
+                parameter.stand_in = place
             yield
         finally:
+            for parameter in labelled:
+                parameter.stand_in = None
             with torch.no_grad():
                 for name, values in kept.items():
                     own[name].copy_(values)
@@ -303,7 +318,7 @@ def predict_draws(
             with draws.applied_to(model, draw):
                 surprise = None
                 if residuals is not None:
-                    surprise = _shifted_week(residuals, panel, rng)
+                    surprise = _shifted_week(residuals, panel, rng, draws.stand_in(draw))
                 predicted = collection.propagate(panel, only=needed, residuals=surprise)
                 for name in wanted:
                     found[name].append(predicted[name])
@@ -328,14 +343,16 @@ def effect_draws(
     return torch.stack(values)
 
 
-def _shifted_week(residuals: Residuals, panel: Panel, rng: np.random.Generator) -> Residuals:
+def _shifted_week(
+    residuals: Residuals, panel: Panel, rng: np.random.Generator, stand_in: float
+) -> Residuals:
     """Residuals of seven past days under the hours of the panel."""
     choice = float(rng.random())
     return Residuals(
         {
             quantity: Residual(
-                _laid(residual.ratio, panel, choice, quantity),
-                _laid(residual.shift, panel, choice, quantity),
+                _laid(residual.ratio, panel, choice, quantity, stand_in),
+                _laid(residual.shift, panel, choice, quantity, stand_in),
                 residual.bounds,
             )
             for quantity, residual in residuals.items()
@@ -344,7 +361,9 @@ def _shifted_week(residuals: Residuals, panel: Panel, rng: np.random.Generator) 
     )
 
 
-def _laid(given: IndexTensor, panel: Panel, choice: float, quantity: str) -> IndexTensor:
+def _laid(
+    given: IndexTensor, panel: Panel, choice: float, quantity: str, stand_in: float
+) -> IndexTensor:
     known = given.index(HOUR)
     wanted = next(panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims)
     if len(known) < _WEEK:
@@ -358,12 +377,16 @@ def _laid(given: IndexTensor, panel: Panel, choice: float, quantity: str) -> Ind
     start = len(known) - _WEEK - 24 * int(choice * days)
     ahead = np.asarray((wanted - known[-1]) / pd.Timedelta(hours=1), dtype=np.int64) - 1
     places = start + ahead % _WEEK
-    regions = _other_labels(panel, given)
     moved = given.isel(hour=places.tolist()).relabel(hour=wanted)
-    return moved if regions is None else moved.reindex(regions)
+    for dim, labels in _other_labels(panel, given).items():
+        found = given.index(dim).get_indexer(labels)
+        # What surprises a new region is what surprised the one that stands for it.
+        found = np.where(found < 0, int(stand_in * len(given.index(dim))), found)
+        moved = moved.isel({dim: found.tolist()}).relabel({dim: labels})
+    return moved
 
 
-def _other_labels(panel: Panel, given: IndexTensor) -> dict[str, pd.Index] | None:
+def _other_labels(panel: Panel, given: IndexTensor) -> dict[str, pd.Index]:
     """Labels of the panel along the dims of a tensor other than hours, where they differ."""
     wanted: dict[str, pd.Index] = {}
     for dim in given.dims:
@@ -374,4 +397,4 @@ def _other_labels(panel: Panel, given: IndexTensor) -> dict[str, pd.Index] | Non
                 if panel[quantity].index(dim) is not given.index(dim):
                     wanted[dim] = panel[quantity].index(dim)
                 break
-    return wanted or None
+    return wanted

@@ -55,6 +55,9 @@ class LabelledParameter(torch.nn.Module):
         self.transform = transform_of(transform)
         self.pool = pool
         self.label = "parameter"
+        # Where unseen labels find their value: None is the mean, else the place, from 0 to 1, of
+        # the one trained label that stands for them.
+        self.stand_in: float | None = None
         self.raw = torch.nn.Parameter(self._start(start))
         # Positions of labels met before, by the identity of their index, which is kept alive here.
         self._positions: dict[tuple[str, int], tuple[pd.Index, torch.Tensor | None]] = {}
@@ -93,7 +96,7 @@ class LabelledParameter(torch.nn.Module):
             indexes[dim] = like.index(dim)
             positions = self._place(dim, like.index(dim))
             if positions is not None:
-                with_pool = torch.cat([raw, raw.mean(dim=axis, keepdim=True)], axis)
+                with_pool = torch.cat([raw, self._pooled(raw, axis)], axis)
                 raw = with_pool.index_select(axis, positions)
         return IndexTensor(self.transform.forward(raw), indexes, self.label)
 
@@ -161,6 +164,12 @@ class LabelledParameter(torch.nn.Module):
                 f"it strictly between {self.transform.lower:g} and {self.transform.upper:g}."
             )
         return raw
+
+    def _pooled(self, raw: torch.Tensor, axis: int) -> torch.Tensor:
+        """What an unseen label gets along one axis, kept with length 1."""
+        if self.stand_in is None:
+            return raw.mean(dim=axis, keepdim=True)
+        return raw.narrow(axis, int(self.stand_in * raw.shape[axis]), 1)
 
     def _place(self, dim: str, index: pd.Index) -> torch.Tensor | None:
         """Position of each label, one past the last for the pool; None where nothing moves."""

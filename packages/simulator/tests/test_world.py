@@ -216,3 +216,35 @@ def test_every_public_name_can_be_imported():
     assert dagcast_simulator.__all__ == sorted(dagcast_simulator.__all__)
     with pytest.raises(AttributeError, match="no attribute 'marketworld'"):
         dagcast_simulator.marketworld
+
+
+def test_replaying_the_history_unchanged_gives_the_history(world):
+    again = world.replay(world.levers, first=2 * 168, hours=168)
+    hours = world.history_hours[2 * 168 : 3 * 168]
+    happened = world.history()
+    happened = happened[happened["hour"].isin(hours)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, happened)
+
+
+def test_replications_meet_other_riders_in_the_same_environment(world):
+    one, three = (
+        world.replay(world.levers, first=168, hours=168, replications=count) for count in (1, 3)
+    )
+    assert one["rides"].sum() == pytest.approx(three["rides"].sum(), rel=0.03)
+    assert (one["rides"] != three["rides"]).any()
+    np.testing.assert_allclose(three["rides"] * 3, (three["rides"] * 3).round(), atol=1e-9)
+
+
+def test_a_replay_outside_the_history_is_refused(world):
+    for part in ({"first": -1, "hours": 5}, {"first": 6 * 168 - 4, "hours": 5}):
+        with pytest.raises(WorldError, match="this history has 1008 hours"):
+            world.replay(world.levers, **part)
+
+
+def test_an_effect_averaged_over_replications_is_near_that_of_the_history(world):
+    bonus = next(item.experiment for item in world.experiments() if item.experiment.levers)
+    once, often = (world.true_effect(bonus, replications=count) for count in (1, 4))
+    assert once != often
+    assert once == pytest.approx(often, rel=0.5)
+    with pytest.raises(WorldError, match="at least 1"):
+        world.true_effect(bonus, replications=0)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -318,8 +319,13 @@ class MarketWorld:
         )
         return pd.DataFrame({"usd": spend.ravel()}, index=index).reset_index()
 
-    def true_effect(self, experiment: Experiment) -> float:
+    def true_effect(self, experiment: Experiment, *, replications: int = 1) -> float:
         """The effect that ``experiment`` estimates, by replaying both arms in all its cells.
+
+        Args:
+            experiment: which effect, on which cells.
+            replications: 1 replays the history's own riders and drivers; more average over other
+                riders and drivers in the same environment, both arms meeting the same ones.
 
         Levers: incentive_spend, coupon_spend, base_fare, prime_time, driver_hours (by scaling
         drivers' starts) and sessions (scale). Outcomes: the columns of ``outcome``,
@@ -327,8 +333,39 @@ class MarketWorld:
 
         Raises:
             TruthError: this market does not know the lever, the outcome or the cells.
+            WorldError: ``replications`` is less than 1.
         """
-        return true_effect(experiment, self.environment, self.levers, self._replay)
+        if replications < 1:
+            raise WorldError(f"replications must be at least 1; got {replications}")
+        replay = partial(self._replays, replications=replications)
+        return true_effect(experiment, self.environment, self.levers, replay)
+
+    def replay(
+        self, levers: Levers, *, first: int, hours: int, replications: int = 1
+    ) -> pd.DataFrame:
+        """What would have happened in a part of the history under other levers.
+
+        Args:
+            levers: over the whole history and the planning week; `levers`, changed.
+            first: hour at which the part begins, counted from the start of the history; the
+                replay starts from the state at the beginning of its week.
+            hours: length.
+            replications: 1 meets the history's own riders and drivers; more average over others.
+
+        Returns:
+            As ``outcome``.
+
+        Raises:
+            WorldError: the hours lie outside the history.
+        """
+        if replications < 1 or first < 0 or hours < 1 or first + hours > 168 * self.weeks:
+            raise WorldError(
+                f"cannot replay {hours} hours from hour {first} ({replications} replications): "
+                f"this history has {168 * self.weeks} hours."
+            )
+        mean = self._replays(levers, first, hours, replications)
+        span = self.environment.hours[first : first + hours]
+        return hourly_frame(mean, self.region_names, span)
 
     # Inside
 
@@ -336,11 +373,19 @@ class MarketWorld:
         parts = [hourly(run, self.levers) for run in self._history_runs()]
         return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
-    def _replay(self, levers: Levers, first: int, hours: int) -> dict[str, Array]:
+    def _replay(
+        self, levers: Levers, first: int, hours: int, replication: int = 0
+    ) -> dict[str, Array]:
         week = min(first // 168, self.weeks)
         skip = first - 168 * week
-        run = self._engine.run(levers, self._state_at(week), skip + hours)
+        run = self._engine.run(levers, self._state_at(week), skip + hours, replication)
         return {name: values[:, skip:] for name, values in hourly(run, levers).items()}
+
+    def _replays(
+        self, levers: Levers, first: int, hours: int, replications: int
+    ) -> dict[str, Array]:
+        parts = [self._replay(levers, first, hours, i) for i in range(replications)]
+        return {name: _mean([part[name] for part in parts]) for name in parts[0]}
 
     def _replayed(self, trial: Trial) -> dict[str, Array]:
         """Hourly history with the trial in it; NaN outside the hours that its analysis needs."""

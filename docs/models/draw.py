@@ -137,8 +137,9 @@ def incentives() -> None:
                 sums.append(model(tensor, calendar).sum().item())
         return sums
 
-    draw("incentives", "Driver hours that one hour of bonus adds, net of rest", "spend, USD",
-         "driver hours", dollars.tolist(), {"50 typical hours": added(True)})  # fmt: skip
+    lines = {"two types": added(True), "one type": added(False)}
+    draw("incentives", "Driver hours that one hour of bonus adds to 50, net of rest", "spend, USD",
+         "driver hours", dollars.tolist(), lines)  # fmt: skip
 
 
 def driver_hours() -> None:

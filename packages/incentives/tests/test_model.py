@@ -20,6 +20,7 @@ LAGS = 8
 def model() -> IncentiveResponse:
     model = IncentiveResponse(TYPES, REGIONS)
     model.reply.assign([[0.2] * 3, [0.4] * 3])
+    model.reach.assign([0.3, 0.6])
     model.ceiling.assign(0.5)
     model.stint.assign(2.0)
     model.rest.assign(0.1)
@@ -36,6 +37,10 @@ def spend(hours: pd.DatetimeIndex) -> IndexTensor:
 @pytest.fixture
 def calendar(hour_of_week: IndexTensor, spend: IndexTensor) -> IndexTensor:
     return hour_of_week.sel(hour=spend.index("hour"))
+
+
+def _saturated(pull: float, most: float) -> float:
+    return most * pull / (most + pull)
 
 
 def _kernel(stint: float = 2.0, rest: float = 0.1) -> np.ndarray:
@@ -55,8 +60,7 @@ def test_one_bonus_saturates_and_spreads_over_the_hours_after_it(
     usd = spend.tensor.clone()
     usd[1, 0, 50] = 300.0
     out = model(spend.with_tensor(usd), calendar).sel(region="SFO").numpy()
-    pull, room = 0.4 * 300.0, 100.0 * 0.5
-    raw = room * pull / (room + pull)
+    raw = _saturated(_saturated(0.4 * 300.0, 100.0 * 0.6), 100.0 * 0.5)
     assert np.allclose(out[50 : 50 + LAGS + 1], raw * _kernel(), rtol=1e-12)
     assert (out[:50] == 0).all()
     assert (out[50 + LAGS + 1 :] == 0).all()
@@ -83,6 +87,23 @@ def test_types_substitute_for_one_another_within_the_hour(
         return model(spend.with_tensor(usd), calendar).tensor.sum().item()
 
     assert added(50.0, 50.0) < added(50.0, 0.0) + added(0.0, 50.0)
+
+
+def test_equal_types_share_the_money(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    """A second type reaches drivers whom more money for the first does not."""
+    model.reply.assign([[0.3] * 3, [0.3] * 3])
+    model.reach.assign([0.4, 0.4])
+
+    def added(first: float, second: float) -> float:
+        usd = spend.tensor.clone()
+        usd[0, 2, 10], usd[1, 2, 10] = first, second
+        return model(spend.with_tensor(usd), calendar).tensor.sum().item()
+
+    shared = added(20.0, 20.0)
+    assert shared > added(30.0, 10.0) > added(40.0, 0.0)
+    assert added(30.0, 10.0) == pytest.approx(added(10.0, 30.0), rel=1e-12)
 
 
 def test_response_is_concave_in_spend_at_every_cell(
@@ -151,7 +172,7 @@ def test_unseen_region_gets_the_pooled_response(
     spend = IndexTensor(np.full((2, 1, 3), 10.0), indexes, "incentive_spend")
     noon = IndexTensor(np.full((1, 3), 12), {"region": ["NEW"], "hour": hours[:3]}, "hour_of_week")
     size = (100 + 50 + 20) / 3
-    pull, room = (0.2 + 0.4) * 10.0, size * 0.5
+    drawn = _saturated(0.2 * 10.0, size * 0.3) + _saturated(0.4 * 10.0, size * 0.6)
     first = model(spend, noon).tensor[0, 0].item()
-    assert first == pytest.approx(room * pull / (room + pull) * _kernel()[0], rel=1e-12)
+    assert first == pytest.approx(_saturated(drawn, size * 0.5) * _kernel()[0], rel=1e-12)
     assert math.isfinite(first)

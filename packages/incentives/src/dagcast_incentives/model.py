@@ -1,15 +1,19 @@
 """Driver hours that bonus spend adds: saturating, carried over, and partly moved from later hours.
 
     offer[incentive] = spend / size[region]                       USD per typical driver hour
-    pull  = sum over incentives of reply[incentive, region] * offer
-    raw   = size * ceiling[region, hour_class] * pull / (ceiling + pull)
+    pull[incentive]  = reply[incentive, region] * offer
+    drawn = sum over incentives of reach[incentive] * pull / (reach + pull)
+    raw   = size * ceiling[region, hour_class] * drawn / (ceiling + drawn)
     incremental_driver_hours[hour] = sum over lags of kernel[lag] * raw[hour - lag]
     kernel[0] = stay[0],  kernel[lag] = stay[lag] - rest / 8 for lag = 1..8
 
-The first dollar of each type adds ``reply`` driver hours; together all types add at most
-``ceiling`` times the typical hours, so types substitute for one another. Drivers who come for a
-bonus stay for ``stint`` hours on average (``stay`` falls geometrically and sums to 1), and having
-driven more they drive less in the hours after: ``rest`` is the share of the hours that is moved.
+The first dollar of each type adds ``reply`` driver hours. A type draws on drivers of its own (who
+would start, stay, or cross over), at most ``reach`` times the typical hours; all types together
+add at most ``ceiling`` times them, so types substitute for one another in part. With the ceiling
+alone they would do so perfectly, and an optimiser would put all money on the type that looks best
+by a hair. Drivers who come for a bonus stay for ``stint`` hours on average (``stay`` falls
+geometrically and sums to 1), and having driven more they drive less in the hours after: ``rest``
+is the share of the hours that is moved.
 Zero spend adds nothing anywhere, and the response is smooth with a finite slope at zero.
 
 Evidence: experiments on spend. The history cannot say: spend was set by people who foresaw demand,
@@ -53,7 +57,9 @@ class IncentiveHyperparameters:
     Args:
         reply: driver hours that the first dollar adds.
         reply_spread: uncertainty of it, in logs.
-        ceiling: largest addition as a share of a region's typical driver hours.
+        reach: largest addition by one type as a share of a region's typical driver hours.
+        reach_spread: uncertainty of it, in logs.
+        ceiling: largest addition by all types together, as such a share.
         ceiling_spread: uncertainty of it, in logs.
         region_spread: how far regions differ, in logs.
         type_spread: how far incentive types differ, in logs.
@@ -61,6 +67,8 @@ class IncentiveHyperparameters:
 
     reply: float = field(default=0.35, metadata={"range": (0.05, 1.0), "unit": "driver-hour/USD"})
     reply_spread: float = field(default=0.8, metadata={"range": (0.1, 1.5), "unit": "1"})
+    reach: float = field(default=0.35, metadata={"range": (0.05, 2.0), "unit": "1"})
+    reach_spread: float = field(default=0.7, metadata={"range": (0.1, 1.5), "unit": "1"})
     ceiling: float = field(default=1.0, metadata={"range": (0.2, 3.0), "unit": "1"})
     ceiling_spread: float = field(default=0.7, metadata={"range": (0.1, 1.0), "unit": "1"})
     region_spread: float = field(default=0.15, metadata={"range": (0.02, 0.6), "unit": "1"})
@@ -96,6 +104,9 @@ class IncentiveResponse(Model):
         self.reply = self.parameter(
             INCENTIVE, REGION, labels=both, start=hyperparameters.reply, transform="exp"
         )
+        self.reach = self.parameter(
+            INCENTIVE, labels=incentives, start=hyperparameters.reach, transform="exp"
+        )
         self.ceiling = self.parameter(
             REGION, HOUR_CLASS, labels=classes, start=hyperparameters.ceiling, transform="exp"
         )
@@ -109,21 +120,26 @@ class IncentiveResponse(Model):
 
     def forward(self, incentive_spend: IndexTensor, hour_of_week: IndexTensor) -> IndexTensor:
         """Compute driver-hour/h; dims (region, hour)."""
-        pull = (self.reply * incentive_spend).sum("incentive")
+        pull = self.reply * incentive_spend
         size = self._size_at(pull)
+        own = size * self.reach.at(pull)
+        drawn = (own * pull / (own + pull)).sum("incentive")
         room = size * self.ceiling.sel(hour_class=hour_classes(hour_of_week))
-        return self._spread(room * pull / (room + pull))
+        return self._spread(room * drawn / (room + drawn))
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Priors; the experiments given to the fit do the rest."""
         prior = self.hyperparameters
         # Regions share what is uncertain: a prior on each alone would sharpen their mean.
         reply = prior.reply_spread**-2 / self.reply.raw.numel()
+        reach = prior.reach_spread**-2 / self.reach.raw.numel()
         ceiling = prior.ceiling_spread**-2 / self.ceiling.raw.numel()
         return (
             Ridge(self.reply, prior.reply, reply, unconstrained=True),
             PartialPooling(self.reply, REGION, scale=prior.region_spread),
             PartialPooling(self.reply, INCENTIVE, scale=prior.type_spread),
+            Ridge(self.reach, prior.reach, reach, unconstrained=True),
+            PartialPooling(self.reach, INCENTIVE, scale=prior.type_spread),
             Ridge(self.ceiling, prior.ceiling, ceiling, unconstrained=True),
             PartialPooling(self.ceiling, REGION, scale=prior.region_spread),
             PartialPooling(self.ceiling, HOUR_CLASS, scale=prior.region_spread),

@@ -22,6 +22,7 @@ def model() -> IncentiveResponse:
     model.reply.assign([[0.2] * 3, [0.4] * 3])
     model.reach.assign([0.3, 0.6])
     model.ceiling.assign(0.5)
+    model.when.assign(1.0)
     model.stint.assign(2.0)
     model.rest.assign(0.1)
     model.size.copy_(torch.tensor([100.0, 50.0, 20.0]))
@@ -76,6 +77,27 @@ def test_the_first_dollar_of_each_type_adds_its_reply(
     (slope,) = torch.autograd.grad(total, usd)
     assert slope[0, 1, 20].item() == pytest.approx(0.2 * 0.9, rel=1e-12)
     assert slope[1, 1, 20].item() == pytest.approx(0.4 * 0.9, rel=1e-12)
+
+
+def test_a_bonus_wins_a_share_of_those_who_usually_drive_then(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor
+) -> None:
+    usual = np.ones((3, 168))
+    usual[0, 12], usual[1, 12] = 0.25, 3.0
+    model.usual.copy_(torch.as_tensor(usual))
+    when = np.ones((3, 4))
+    when[:, 1] = 1.5
+    model.when.assign(when)
+    usd = spend.tensor.clone()
+    places = [int((calendar.tensor[row, 24:] == 12).int().argmax()) + 24 for row in range(3)]
+    for row, place in enumerate(places):
+        usd[0, row, place] = 10.0
+    out = model(spend.with_tensor(usd), calendar).sum("hour")
+    for row, share in enumerate((0.25, 3.0, 1.0)):
+        size = (100.0, 50.0, 20.0)[row]
+        drawn = _saturated(_saturated(0.2 * 10.0, size * 0.3), size * 0.5)
+        expected = 0.9 * 1.5 * share * drawn
+        assert out.tensor[row].item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_types_substitute_for_one_another_within_the_hour(
@@ -150,19 +172,25 @@ def test_second_derivatives_match_finite_differences(
 
 
 def test_hour_classes_follow_the_local_week() -> None:
-    hours = IndexTensor([8, 12, 3, 4 * 24 + 20, 5 * 24 + 8], {"n": [0, 1, 2, 3, 4]})
-    assert hour_classes(hours).tolist() == [2, 0, 1, 2, 0]
+    hours = IndexTensor([4, 9, 10, 24 + 15, 4 * 24 + 16, 21, 22, 24, 3, 167], {"n": range(10)})
+    assert hour_classes(hours).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 3, 3]
 
 
-def test_warm_start_takes_typical_hours_and_gives_new_regions_the_mean(
-    hours: pd.DatetimeIndex,
+def test_warm_start_takes_usual_hours_and_gives_new_regions_the_mean(
+    hours: pd.DatetimeIndex, hour_of_week: IndexTensor
 ) -> None:
     model = IncentiveResponse(TYPES, (*REGIONS, "SEA"))
-    observed = np.broadcast_to(np.array([[10.0], [20.0], [60.0]]), (3, len(hours))).copy()
+    shape = 1 + 0.5 * np.sin(np.arange(168) * 2 * np.pi / 168)
+    level = np.array([[10.0], [20.0], [60.0]])
+    observed = level * shape[hour_of_week.numpy()]
     observed[0, 5] = np.nan
     history = IndexTensor(observed, {"region": REGIONS, "hour": hours}, "driver_hours")
-    model.warm_start(Panel({"driver_hours": history}))
+    order = [2, 0, 1]
+    model.warm_start(
+        Panel({"driver_hours": history, "hour_of_week": hour_of_week.isel(region=order)})
+    )
     assert model.size.tolist() == pytest.approx([10.0, 20.0, 60.0, 30.0])
+    assert np.allclose(model.usual.numpy(), np.tile(shape, (4, 1)), rtol=1e-12)
 
 
 def test_unseen_region_gets_the_pooled_response(

@@ -5,6 +5,7 @@ import pytest
 
 from dagcast_core.contract import Arm, Cells, Change, Experiment
 from dagcast_simulator import MarketWorlds, WorldError
+from dagcast_simulator._experiments import PARTS_OF_DAY
 from dagcast_simulator._trials import TrialError, apply_trial, fare_split, geo, switchback
 from dagcast_simulator._truth import TruthError
 
@@ -53,6 +54,22 @@ def test_the_default_set_informs_every_link(measured):
         ("base_fare", "conversion"),
     }
     assert len(measured) == 9
+
+
+def test_longer_histories_try_two_doses_and_parts_of_the_day():
+    world = MarketWorlds().create(3, 16, 1, {})
+    trials = {trial.name: trial for trial in world.trials}
+    full, low = (trials[f"streak{dose}-switchback"] for dose in ("", "-low"))
+    assert low.treatment[0].value == pytest.approx(full.treatment[0].value / 3, abs=0.5)
+    assert full.start + full.hours == low.start
+    names = {item.experiment.name for item in world.experiments()}
+    assert {f"{kind}-low-hours" for kind in ("guarantee", "streak", "boost")} <= names
+    assert {f"bonus-pause-{part}-hours" for part in PARTS_OF_DAY} <= names
+    assert len(names) == 15
+
+
+def test_parts_of_the_day_share_out_all_hours():
+    assert sorted(hour for part in PARTS_OF_DAY.values() for hour in part) == list(range(24))
 
 
 def test_estimates_agree_with_the_truth_within_their_errors(ten_weeks, measured):

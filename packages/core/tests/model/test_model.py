@@ -152,6 +152,21 @@ def test_parameters_have_their_dotted_names():
     assert model.slope.label == "slope"
 
 
+def test_parameter_cannot_hide_a_method_of_every_model():
+    class Hiding(Model):
+        contract = Contract("hiding", outputs=(Y,))
+
+        def __init__(self):
+            super().__init__()
+            self.half = self.parameter()
+
+        def forward(self):
+            return self.half.value()
+
+    with pytest.raises(ModelError, match="of Hiding cannot be called 'half'"):
+        Hiding()
+
+
 def test_parameter_of_two_dims_needs_labels_by_dim():
     with pytest.raises(ModelError, match="needs its labels by dim"):
         Double().parameter(REGION, HOUR, labels=["SFO"])

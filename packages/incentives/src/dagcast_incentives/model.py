@@ -3,21 +3,25 @@
     offer[incentive] = spend / size[region]                       USD per typical driver hour
     pull[incentive]  = reply[incentive, region] * offer
     drawn = sum over incentives of reach[incentive] * pull / (reach + pull)
-    raw   = size * ceiling[region, hour_class] * drawn / (ceiling + drawn)
+    there = usual[region, hour_of_week] * when[region, hour_class]
+    raw   = size * there * ceiling[region] * drawn / (ceiling + drawn)
     incremental_driver_hours[hour] = sum over lags of kernel[lag] * raw[hour - lag]
     kernel[0] = stay[0],  kernel[lag] = stay[lag] - rest / 8 for lag = 1..8
 
-The first dollar of each type adds ``reply`` driver hours. A type draws on drivers of its own (who
-would start, stay, or cross over), at most ``reach`` times the typical hours; all types together
-add at most ``ceiling`` times them, so types substitute for one another in part. With the ceiling
-alone they would do so perfectly, and an optimiser would put all money on the type that looks best
-by a hair. Drivers who come for a bonus stay for ``stint`` hours on average (``stay`` falls
-geometrically and sums to 1), and having driven more they drive less in the hours after: ``rest``
-is the share of the hours that is moved.
-Zero spend adds nothing anywhere, and the response is smooth with a finite slope at zero.
+In a typical hour the first dollar of each type adds ``reply`` driver hours. A type draws on drivers
+of its own (who would start, stay, or cross over), at most ``reach`` times the typical hours; all
+types together add at most ``ceiling`` times them, so types substitute for one another in part.
+With the ceiling alone they would do so perfectly, and an optimiser would put all money on the type
+that looks best by a hair. A bonus wins a share of those who could drive: ``usual`` is how many
+usually do at that hour of the week, 1 on average, and ``when`` corrects for parts of the day in
+which more or fewer can be won. Drivers who come for a bonus stay for ``stint`` hours on average
+(``stay`` falls geometrically and sums to 1), and having driven more they drive less in the hours
+after: ``rest`` is the share of the hours that is moved. Zero spend adds nothing anywhere, and the
+response is smooth with a finite slope at zero.
 
-Evidence: experiments on spend. The history cannot say: spend was set by people who foresaw demand,
-so these parameters are moved by experiments and priors only, never by the fit to driver hours.
+Evidence: experiments on spend: of each type at two doses for ``reply`` and ``reach``, by part of
+the day for ``when``. The history cannot say: spend was set by people who foresaw demand, so these
+parameters are moved by experiments and priors only, never by the fit to driver hours.
 Left out: spend of hours before the data begins (the first hours lack its carry-over), drivers who
 cross a border for a bonus, and earlier hours in which drivers may wait for an announced bonus.
 """
@@ -29,6 +33,7 @@ from typing import final
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from dagcast_core import (
     Dim,
@@ -43,9 +48,16 @@ from dagcast_core import (
 from dagcast_core.dims import INCENTIVE, REGION
 from dagcast_incentives.contract import INCENTIVES
 
-HOUR_CLASS = Dim("hour_class", kind="int", description="0 day, 1 night, 2 peak")
-CLASSES = (0, 1, 2)
+HOUR_CLASS = Dim(
+    "hour_class",
+    kind="int",
+    description="local part of the day: 0 from 4:00, 1 from 10:00, 2 from 16:00, 3 from 22:00",
+)
+CLASSES = (0, 1, 2, 3)
+_WEEK = 168
 _HOUR = pd.Timedelta(hours=1)
+# History from which the usual hours are read.
+_RECENT = pd.Timedelta(weeks=8)
 # Lags of the kernel: 96 % of the hours of a mean stint lie within them.
 _LAGS = 8
 
@@ -55,12 +67,13 @@ class IncentiveHyperparameters:
     """Priors of the response; ``range`` is where a search may look.
 
     Args:
-        reply: driver hours that the first dollar adds.
+        reply: driver hours that the first dollar adds in a typical hour.
         reply_spread: uncertainty of it, in logs.
         reach: largest addition by one type as a share of a region's typical driver hours.
         reach_spread: uncertainty of it, in logs.
         ceiling: largest addition by all types together, as such a share.
         ceiling_spread: uncertainty of it, in logs.
+        when_spread: how far parts of the day differ beyond the usual driver hours, in logs.
         region_spread: how far regions differ, in logs.
         type_spread: how far incentive types differ, in logs.
     """
@@ -71,6 +84,7 @@ class IncentiveHyperparameters:
     reach_spread: float = field(default=0.7, metadata={"range": (0.1, 1.5), "unit": "1"})
     ceiling: float = field(default=1.0, metadata={"range": (0.2, 3.0), "unit": "1"})
     ceiling_spread: float = field(default=0.7, metadata={"range": (0.1, 1.0), "unit": "1"})
+    when_spread: float = field(default=0.4, metadata={"range": (0.05, 1.0), "unit": "1"})
     region_spread: float = field(default=0.15, metadata={"range": (0.02, 0.6), "unit": "1"})
     type_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
 
@@ -108,24 +122,31 @@ class IncentiveResponse(Model):
             INCENTIVE, labels=incentives, start=hyperparameters.reach, transform="exp"
         )
         self.ceiling = self.parameter(
-            REGION, HOUR_CLASS, labels=classes, start=hyperparameters.ceiling, transform="exp"
+            REGION, labels=regions, start=hyperparameters.ceiling, transform="exp"
         )
+        self.when = self.parameter(REGION, HOUR_CLASS, labels=classes, start=1.0, transform="exp")
         # Hours; share.
         self.stint = self.parameter(start=2.5, transform=Interval(0.3, 8.0))
         self.rest = self.parameter(start=0.15, transform="sigmoid")
-        # Typical driver-hour/h of a region: the unit in which offers are measured, not learned.
+        # Units, read off the history and not learned: typical driver-hour/h of a region, and how
+        # they are spread over the local week, 1 on average; (region,) and (region, hour_of_week).
         self._regions = pd.Index(list(regions))
         self.size: torch.Tensor
-        self.register_buffer("size", torch.full((len(self._regions),), 50.0, dtype=torch.float64))
+        self.usual: torch.Tensor
+        shape = (len(self._regions), _WEEK)
+        self.register_buffer("size", torch.full(shape[:1], 50.0, dtype=torch.float64))
+        self.register_buffer("usual", torch.ones(shape, dtype=torch.float64))
 
     def forward(self, incentive_spend: IndexTensor, hour_of_week: IndexTensor) -> IndexTensor:
         """Compute driver-hour/h; dims (region, hour)."""
         pull = self.reply * incentive_spend
-        size = self._size_at(pull)
+        size = self._of_region(self.size, pull)
         own = size * self.reach.at(pull)
         drawn = (own * pull / (own + pull)).sum("incentive")
-        room = size * self.ceiling.sel(hour_class=hour_classes(hour_of_week))
-        return self._spread(room * drawn / (room + drawn))
+        room = size * self.ceiling.at(drawn)
+        when = self.when.sel(hour_class=hour_classes(hour_of_week))
+        usual = self._of_region(self.usual, hour_of_week).sel(hour_of_week=hour_of_week)
+        return self._spread(room * drawn / (room + drawn) * (usual * when))
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Priors; the experiments given to the fit do the rest."""
@@ -134,6 +155,7 @@ class IncentiveResponse(Model):
         reply = prior.reply_spread**-2 / self.reply.raw.numel()
         reach = prior.reach_spread**-2 / self.reach.raw.numel()
         ceiling = prior.ceiling_spread**-2 / self.ceiling.raw.numel()
+        when = prior.when_spread**-2 / len(self._regions)
         return (
             Ridge(self.reply, prior.reply, reply, unconstrained=True),
             PartialPooling(self.reply, REGION, scale=prior.region_spread),
@@ -142,33 +164,43 @@ class IncentiveResponse(Model):
             PartialPooling(self.reach, INCENTIVE, scale=prior.type_spread),
             Ridge(self.ceiling, prior.ceiling, ceiling, unconstrained=True),
             PartialPooling(self.ceiling, REGION, scale=prior.region_spread),
-            PartialPooling(self.ceiling, HOUR_CLASS, scale=prior.region_spread),
+            Ridge(self.when, 1.0, when, unconstrained=True),
+            PartialPooling(self.when, REGION, scale=prior.region_spread),
             Ridge(self.stint, toward=2.5, weight=0.7**-2),
             Ridge(self.rest, toward=0.15, weight=0.1**-2),
         )
 
     def warm_start(self, history: Panel) -> None:
-        """Take the typical driver hours of each region from its last four weeks."""
-        if "driver_hours" not in history:
+        """Take the usual driver hours of each region and hour of the week from the last weeks."""
+        if "driver_hours" not in history or "hour_of_week" not in history:
             return
-        observed = history["driver_hours"]
-        recent = observed.index("hour").max() - pd.Timedelta(weeks=4)
-        observed = observed.isel(hour=np.flatnonzero(observed.index("hour") > recent))
-        usual = observed.mean("hour", skipna=True).values("region").detach().numpy()
-        known = np.flatnonzero(np.isfinite(usual) & (usual > 0))
+        observed = history["driver_hours"].detach()
+        recent = observed.index("hour") > observed.index("hour").max() - _RECENT
+        observed = observed.isel(hour=np.flatnonzero(recent))
+        regions, hours = observed.index("region"), observed.index("hour")
+        clock = history["hour_of_week"].reindex(region=regions, hour=hours)
+        week = clock.values("region", "hour").numpy().astype(np.int64)
+        usual = _means_of_week(observed.values("region", "hour").numpy(), week)
+        size = np.nanmean(usual, axis=1)
+        known = np.flatnonzero(np.isfinite(size) & (size > 0))
         if not len(known):
             return
-        found = observed.index("region")[known].get_indexer(self._regions)
-        padded = np.append(usual[known], usual[known].mean())
-        self.size.copy_(torch.as_tensor(padded[found]))
+        size, usual = size[known], usual[known]
+        share = np.where(np.isfinite(usual), usual / size[:, None], 1.0)
+        found = regions[known].get_indexer(self._regions)
+        # Position -1, a region without history, is the mean at the end.
+        self.size.copy_(torch.as_tensor(np.append(size, size.mean())[found]))
+        self.usual.copy_(torch.as_tensor(np.vstack([share, share.mean(axis=0)])[found]))
 
-    def _size_at(self, like: IndexTensor) -> IndexTensor:
-        """Typical driver hours on the regions of ``like``; a new region is of average size."""
+    def _of_region(self, values: torch.Tensor, like: IndexTensor) -> IndexTensor:
+        """A buffer by region on the regions of ``like``; a new region gets the mean."""
         index = like.index("region")
         found = torch.as_tensor(self._regions.get_indexer(index))
         # Position -1, an unseen region, is the mean at the end.
-        padded = torch.cat([self.size, self.size.mean().unsqueeze(0)])
-        return IndexTensor(padded[found], {"region": index}, "size")
+        padded = torch.cat([values, values.mean(dim=0, keepdim=True)])[found]
+        if values.ndim == 1:
+            return IndexTensor(padded, {"region": index})
+        return IndexTensor(padded, {"region": index, "hour_of_week": range(_WEEK)})
 
     def _spread(self, raw: IndexTensor) -> IndexTensor:
         """Move hours from where they are bought to where they are driven."""
@@ -195,17 +227,24 @@ class IncentiveResponse(Model):
 
 
 def hour_classes(hour_of_week: IndexTensor) -> IndexTensor:
-    """Class of each local hour: 2 for rush hours and weekend evenings, 1 for nights, else 0."""
-    return hour_of_week.map(lambda hours: _CLASS_OF_HOUR[hours])
+    """Class of each local hour: 0 from 4:00, 1 from 10:00, 2 from 16:00, 3 from 22:00.
+
+    Quarters of the day that begin when most shifts do.
+    """
+    return hour_of_week.map(lambda hours: (hours - 4) % 24 // 6)
 
 
-def _class_of(hour_of_week: int) -> int:
-    day, hour = divmod(hour_of_week, 24)
-    rush = day < 5 and (7 <= hour <= 9 or 16 <= hour <= 19)
-    evening = day in (4, 5) and hour >= 18
-    return 2 if rush or evening else int(hour < 6)
+def _means_of_week(
+    observed: NDArray[np.float64], hour_of_week: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean of each region by hour of the week, (region, 168); NaN where nothing was observed."""
+    means = np.full((len(observed), _WEEK), np.nan)
+    for row, (values, hours) in enumerate(zip(observed, hour_of_week, strict=True)):
+        seen = np.isfinite(values)
+        count = np.bincount(hours[seen], minlength=_WEEK)
+        total = np.bincount(hours[seen], values[seen], minlength=_WEEK)
+        means[row, count > 0] = total[count > 0] / count[count > 0]
+    return means
 
-
-_CLASS_OF_HOUR = torch.tensor([_class_of(hour) for hour in range(168)])
 
 __all__ = ["CLASSES", "HOUR_CLASS", "IncentiveHyperparameters", "IncentiveResponse", "hour_classes"]

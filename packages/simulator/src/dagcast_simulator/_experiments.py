@@ -27,6 +27,16 @@ TIGHT_HOURS = (7, 8, 9, 16, 17, 18, 19)
 SLACK_HOURS = (10, 11, 12, 13, 14, 15, 20, 21, 22)
 # Latent quantities are measured by the observed quantity that the lever moves them through.
 MEASURED_AS = {"incremental_driver_hours": "driver_hours", "coupon_sessions": "sessions"}
+# Full doses of the trials, USD per typical driver hour, and the low dose as a share of them.
+_DOSE = {"guarantee": 0.45, "streak": 0.45, "boost": 0.40}
+_LOW = 1 / 3
+# Local hours of the quarters of a day that begins with the early shift.
+PARTS_OF_DAY: dict[str, tuple[int, ...]] = {
+    "morning": (4, 5, 6, 7, 8, 9),
+    "midday": (10, 11, 12, 13, 14, 15),
+    "evening": (16, 17, 18, 19, 20, 21),
+    "night": (0, 1, 2, 3, 22, 23),
+}
 _COVARIATES = ("usual", "precipitation", "cold", "local_event", "holiday")
 
 
@@ -50,49 +60,47 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
     """The operator's trials within a history of ``weeks`` weeks; none below four weeks.
 
     The first week and the last two are left to habit. From seven weeks on, one bonus is tried
-    after the other, then all together; shorter histories try the three at once. Neighbours switch
-    together in what moves drivers: trips carry them over the border, and with neighbours in
-    different arms a tenth of the effect would be lost to the comparison.
+    after the other, first at a full and, where there is time, at a low dose, because one dose says
+    nothing of how the response bends; then all together. Shorter histories try the three at once.
+    Neighbours switch together in what moves drivers: trips carry them over the border, and with
+    neighbours in different arms a tenth of the effect would be lost to the comparison.
     """
     free = weeks - 3
     regions = [i for i in range(len(env.regions)) if env.open[i, 0] > 0]
     if free < 1:
         return ()
     scale = float(np.median(env.supply_reference[regions]))
-    dose = {"guarantee": 0.45, "streak": 0.45, "boost": 0.40}
-    usd = {kind: float(round(max(1.0, share * scale))) for kind, share in dose.items()}
+    usd = {kind: float(round(max(1.0, dose * scale))) for kind, dose in _DOSE.items()}
     lengths = [free // 4 + (i < free % 4) for i in range(4)] if free >= 4 else [free] * 3
     trials, begin = [], 1
+
+    def bonus_trial(
+        name: str, control: dict[str, float], treatment: dict[str, float], length: int
+    ) -> Trial:
+        return switchback(
+            name,
+            env,
+            regions=regions,
+            start=168 * begin,
+            hours=168 * length,
+            control=_bonus(control),
+            treatment=_bonus(treatment),
+            seed=seed,
+            border_clusters=True,
+        )
+
     for kind, length in zip(INCENTIVES, lengths, strict=False):
-        control, treatment = _bonus({kind: 0.0}), _bonus({kind: usd[kind]})
-        trials.append(
-            switchback(
-                f"{kind}-switchback",
-                env,
-                regions=regions,
-                start=168 * begin,
-                hours=168 * length,
-                control=control,
-                treatment=treatment,
-                seed=seed,
-                border_clusters=True,
-            )
-        )
-        begin += length if free >= 4 else 0
+        low = length // 3 if free >= 4 else 0
+        full = length - low
+        trials.append(bonus_trial(f"{kind}-switchback", {kind: 0.0}, {kind: usd[kind]}, full))
+        begin += full if free >= 4 else 0
+        if low:
+            few = float(round(max(1.0, _LOW * usd[kind])))
+            trials.append(bonus_trial(f"{kind}-low-switchback", {kind: 0.0}, {kind: few}, low))
+            begin += low
     if free >= 4:
-        trials.append(
-            switchback(
-                "bonus-pause",
-                env,
-                regions=regions,
-                start=168 * begin,
-                hours=168 * lengths[3],
-                control=_bonus(dict.fromkeys(INCENTIVES, 0.0)),
-                treatment=_bonus(usd),
-                seed=seed,
-                border_clusters=True,
-            )
-        )
+        none = dict.fromkeys(INCENTIVES, 0.0)
+        trials.append(bonus_trial("bonus-pause", none, usd, lengths[3]))
     half = max(1, free // 2)
     size = float(np.median([env.regions[i].size for i in regions]))
     trials.append(
@@ -190,17 +198,29 @@ def measure_scheduled(
         arms: sessions and rides of the fare split by region, hour and arm, if there was one.
     """
     by_name = {trial.name: trial for trial in trials}
-    links = [
-        (f"{kind}-switchback", f"{kind}-hours", "incremental_driver_hours") for kind in INCENTIVES
-    ]
+    links: list[tuple[str, str, str, tuple[int, ...]]] = []
+    for kind in INCENTIVES:
+        links.append((f"{kind}-switchback", f"{kind}-hours", "incremental_driver_hours", ()))
+        links.append(
+            (f"{kind}-low-switchback", f"{kind}-low-hours", "incremental_driver_hours", ())
+        )
+    if "bonus-pause" in by_name and by_name["bonus-pause"].hours >= 2 * 168:
+        links += [
+            ("bonus-pause", f"bonus-pause-{part}-hours", "driver_hours", hours)
+            for part, hours in PARTS_OF_DAY.items()
+        ]
+    else:
+        # A single week is too little to say when drivers come.
+        links.append(("bonus-pause", "bonus-pause-hours", "driver_hours", ()))
     links += [
-        ("bonus-pause", "bonus-pause-hours", "driver_hours"),
-        ("bonus-pause", "bonus-pause-rides", "rides"),
-        ("coupon-switchback", "coupon-sessions", "sessions"),
+        ("bonus-pause", "bonus-pause-rides", "rides", ()),
+        ("coupon-switchback", "coupon-sessions", "sessions", ()),
     ]
     results = [
-        _if_identified(partial(measure, env, (by_name[trial],), quantities, name, outcome))
-        for trial, name, outcome in links
+        _if_identified(
+            partial(measure, env, (by_name[trial],), quantities, name, outcome, local_hours=hours)
+        )
+        for trial, name, outcome, hours in links
         if trial in by_name
     ]
     if "fare-split" in by_name and arms is not None:

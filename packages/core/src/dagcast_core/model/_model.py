@@ -115,6 +115,11 @@ class Model(torch.nn.Module, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, LabelledParameter):
+            if hasattr(type(self), name):
+                raise ModelError(
+                    f"a parameter of {type(self).__name__} cannot be called {name!r}: every model "
+                    "has an attribute of that name, which would hide it. Choose another name."
+                )
             value.label = name
         super().__setattr__(name, value)
 

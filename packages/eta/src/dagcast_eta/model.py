@@ -68,6 +68,7 @@ class EtaHyperparameters:
         trip_time: minutes of a mean trip.
         region_spread: how far regions differ in exponent.
         traffic_spread: usual size of the traffic profile, in logs.
+        roughness: usual step of the traffic profile from one hour to the next, in logs.
     """
 
     half_life: float = field(default=1344.0, metadata={"range": (336.0, 4032.0), "unit": "h"})
@@ -78,7 +79,8 @@ class EtaHyperparameters:
     fixed_spread: float = field(default=0.1, metadata={"range": (0.02, 0.3), "unit": "1"})
     trip_time: float = field(default=15.0, metadata={"range": (5.0, 40.0), "unit": "min"})
     region_spread: float = field(default=0.2, metadata={"range": (0.02, 1.0), "unit": "1"})
-    traffic_spread: float = field(default=0.2, metadata={"range": (0.02, 0.6), "unit": "1"})
+    traffic_spread: float = field(default=0.2, metadata={"range": (0.02, 1.0), "unit": "1"})
+    roughness: float = field(default=0.05, metadata={"range": (0.01, 0.5), "unit": "1"})
 
 
 _DEFAULT = EtaHyperparameters()
@@ -159,7 +161,7 @@ class EtaFromIdleHours(Model):
             PartialPooling(self.trip_time, REGION, scale=prior.region_spread),
             Ridge(self.queue, 0.3, weight=0.7**-2, unconstrained=True),
             Ridge(self.traffic, toward=0.0, weight=prior.traffic_spread**-2),
-            Smoothness(self.traffic, HOUR_OF_WEEK, weight=0.05**-2, periodic=True),
+            Smoothness(self.traffic, HOUR_OF_WEEK, weight=prior.roughness**-2, periodic=True),
         )
 
     def optimizer(self) -> OptimizerSpec:

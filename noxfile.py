@@ -217,10 +217,12 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def real(session: nox.Session) -> None:
-    """Forecast real ride-hailing data beside the seasonal benchmarks."""
+    """Run on public records: a demand model in New York, and every figure with its target."""
     _sync(session, "--all-packages")
     data = os.environ.get("DAGCAST_REAL_DATA", str(ROOT.parent / "shared" / "data"))
     session.run("dagcast", "demo", "--real", "uber-nyc-2015", "--data", data, *session.posargs)
+    environment = {**TEST_ENVIRONMENT, "DAGCAST_REAL_DATA": data}
+    session.run("python", "tests/real/figures.py", env=environment)
 
 
 @nox.session(python=PYTHON)

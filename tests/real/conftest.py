@@ -1,6 +1,7 @@
 """Where the real data is; tests that need it skip, saying so, where it is absent."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import torch
 from dagcast_core.data import MetricStore
 
 torch.set_num_threads(1)
+
+# Tests import the modules beside them, as the script of figures does.
+sys.path.insert(0, str(Path(__file__).parent))
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("DAGCAST_REAL_DATA", ROOT.parent / "shared" / "data"))

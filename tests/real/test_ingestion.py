@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from _published import congestion_effect, ebay_effect
 
 from dagcast.ingest import (
     ingest_hvfhv,
@@ -11,7 +12,6 @@ from dagcast.ingest import (
     ingest_tlc_vintages,
     ingest_uber_2012,
     ingest_uber_2015,
-    read_congestion_panel,
     read_ebay_paid_search,
     read_m4_hourly,
     zone_boroughs,
@@ -243,22 +243,11 @@ def test_ebay_s_geo_experiment_gives_the_published_effect(real_data):
     frame = read_ebay_paid_search(real_data)
     assert len(frame) == 23_730
     assert frame["market"].nunique() == 210
-    logs = frame.assign(log=np.log(frame["revenue"]))
-    means = logs.groupby(["search_stays_on", "market", "treatment_period"])["log"].mean().unstack()
-    change = means[True] - means[False]
-    off, on = change[False], change[True]
-    assert off.mean() - on.mean() == pytest.approx(-0.0066, abs=5e-5)
-    error = np.sqrt(off.var() / len(off) + on.var() / len(on))
+    effect, error = ebay_effect(real_data)
+    assert effect == pytest.approx(-0.0066, abs=5e-5)
     assert error == pytest.approx(0.0056, abs=5e-5)
 
 
 def test_the_congestion_panel_gives_its_author_s_estimate(real_data):
-    panel, published = read_congestion_panel(real_data)
-    wide = panel.assign(log=np.log(panel["trips"])).pivot(
-        index="date", columns="unit", values="log"
-    )
-    gap = wide["cbd_bound"] - wide["man_control"]
-    after = gap.index >= published["treatment_date"]
-    assert gap[after].mean() - gap[~after].mean() == pytest.approx(
-        published["headline"]["coef"], abs=1e-9
-    )
+    ours, published = congestion_effect(real_data)
+    assert ours == pytest.approx(published, abs=1e-9)

@@ -93,7 +93,7 @@ def test_outcome_covers_the_planning_week_by_region_and_hour(calm, calm_plan):
 
 def test_replications_average_over_luck(calm, calm_plan):
     singles = [
-        calm.objective("rides", calm.operator_spend(), 1),
+        calm.objective({"rides": 1.0}, calm.operator_spend(), 1),
         calm.outcome(calm_plan, replications=4)["rides"].sum(),
     ]
     assert singles[0] != singles[1]
@@ -176,6 +176,35 @@ def test_the_best_plan_beats_nothing_and_the_operator():
     outcome = world.outcome(best.decisions)
     assert outcome["profit"].sum() == pytest.approx(best.value)
     assert best.decisions["usd"].sum() == pytest.approx(best.spend)
+
+
+def test_a_search_can_go_on_from_a_plan_for_several_outcomes():
+    world = MarketWorlds().create(1, 2, 3, {"base": "calm"})
+    weights = {"profit": 1.0, "rides": 4.0}
+    start = world.operator_decisions()
+    budget = 0.5 * float(start["usd"].sum())
+    best = best_plan(world, weights, budget=budget, start=start, replications=1, evaluations=40)
+    outcome = world.outcome(best.decisions)
+    assert outcome["profit"].sum() + 4 * outcome["rides"].sum() == pytest.approx(best.value)
+    assert best.value > best.operator
+    # Hours keep their pattern within a class: the operator's plan is not even there.
+    spends = best.decisions["usd"].to_numpy()
+    assert len(np.unique(spends)) > 40
+    with pytest.raises(WorldError, match="lack the column 'usd'"):
+        best_plan(world, weights, start=start.drop(columns="usd"))
+    with pytest.raises(ValueError, match="weights of some: profit, rides"):
+        best_plan(world, {"profit": 1.0, "eta": -1.0})
+
+
+def test_an_objective_can_be_judged_on_other_replications():
+    world = MarketWorlds().create(1, 2, 3, {"base": "calm"})
+    spend = world.operator_spend()
+    parts = [world.objective({"rides": 1.0}, spend, [i]) for i in (0, 1, 5)]
+    assert world.objective({"rides": 1.0}, spend, 2) == pytest.approx(sum(parts[:2]) / 2)
+    assert world.objective({"rides": 1.0}, spend, (0, 5)) == pytest.approx(
+        (parts[0] + parts[2]) / 2
+    )
+    assert len(set(parts)) == 3
 
 
 def test_the_best_plan_keeps_its_budget():

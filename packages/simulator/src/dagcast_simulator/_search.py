@@ -1,12 +1,14 @@
 """The best plan by direct search: no model, no gradient, only the market's own answers.
 
-A plan is piecewise constant over classes of hours (weekday or weekend, four local hours each), by
-bonus and region. The search starts from the best of several simple plans and moves one class at a
-time, with steps that shrink. Common random numbers make two plans comparable after one replay; a
-few replications keep the search from fitting the luck of one week. Meant for small worlds: 12
-classes x 3 bonuses x regions are moved one by one.
+Hours are moved by classes (weekday or weekend, four local hours each), by bonus and region. The
+search starts from the best of several simple plans, constant over each class, or from a plan that
+it is given, whose pattern within a class it keeps; it moves one class at a time, with steps that
+shrink. Common random numbers make two plans comparable after one replay; a few replications keep
+the search from fitting the luck of one week. Meant for small worlds: 12 classes x 3 bonuses x
+regions are moved one by one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dagcast_simulator._decisions import decided
 from dagcast_simulator._levers import INCENTIVES
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_SUMS = ("profit", "rides", "revenue", "requests")
 _FLAT = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45)  # USD per typical driver hour and bonus
 
 
@@ -49,9 +53,10 @@ class BestPlan:
 
 def best_plan(
     world: "MarketWorld",
-    objective: str = "profit",
+    objective: str | Mapping[str, float] = "profit",
     *,
     budget: float | None = None,
+    start: pd.DataFrame | None = None,
     replications: int = 2,
     evaluations: int = 1500,
     smallest_step: float = 0.15,
@@ -60,83 +65,75 @@ def best_plan(
 
     Args:
         world: a small one; see the cost above.
-        objective: a column of ``outcome`` that is a sum, e.g. ``profit`` or ``rides``.
+        objective: a column of ``outcome`` that is a sum, e.g. ``profit`` or ``rides``, or weights
+            of several, e.g. ``{"profit": 1.0, "rides": 4.0}``.
         budget: USD for the week; none if not given.
+        start: decisions (incentive, region, hour, usd) to start from, cut to the budget; simple
+            plans if not given.
         replications: over which the objective is averaged.
         evaluations: stop after so many plans.
         smallest_step: relative; the search ends when no class gains by it.
 
     Raises:
         ValueError: the objective is no sum that ``outcome`` knows, or the budget is negative.
+        WorldError: ``start`` does not fit this world.
     """
-    if objective not in ("profit", "rides", "revenue", "requests"):
+    weights = {objective: 1.0} if isinstance(objective, str) else dict(objective)
+    unknown = [name for name in weights if name not in _SUMS]
+    if unknown or not weights:
         raise ValueError(
-            f"cannot search for the best {objective!r}; it must be a weekly sum: "
-            "profit, rides, revenue or requests"
+            f"cannot search for the best {unknown[0] if unknown else objective!r}; it must be a "
+            f"weekly sum or weights of some: {', '.join(_SUMS)}"
         )
     if budget is not None and not budget >= 0:
         raise ValueError(f"budget must be at least 0 USD; got {budget!r}")
-    env = world.environment
-    start = 168 * world.weeks
-    how = env.hour_of_week[:, start : start + 168]
+    first = 168 * world.weeks
+    how = world.environment.hour_of_week[:, first : first + 168]
     classes = (how // 24 >= 5) * 6 + (how % 24) // 4
-    reference = env.supply_reference[None, :, None]
-    shape = (len(INCENTIVES), len(world.regions), 12)
-    hours = np.stack([np.bincount(row, minlength=12) for row in classes])[None]
+    reference = world.environment.supply_reference
     tried = 0
 
-    def spread(x: Array) -> Array:
-        return np.stack([x[:, r, classes[r]] for r in range(shape[1])], axis=1)
-
-    def within(x: Array) -> Array:
-        total = float((x * hours).sum())
-        return x * (budget / total) if budget is not None and total > budget else x
+    def within(spend: Array) -> Array:
+        total = float(spend.sum())
+        return spend * (budget / total) if budget is not None and total > budget else spend
 
     def value(spend: Array) -> float:
         nonlocal tried
         tried += 1
-        return world.objective(objective, spend, replications)
+        return world.objective(weights, spend, replications)
 
-    def by_class(spend: Array) -> Array:
-        result = np.zeros(shape)
-        for r in range(shape[1]):
-            for c in range(12):
-                if (classes[r] == c).any():
-                    result[:, r, c] = spend[:, r, classes[r] == c].mean(axis=1)
-        return result
-
-    operator = world.operator_spend()
-    share = 1.0
-    if budget is not None and operator.sum() > budget:
-        share = budget / float(operator.sum())
-    zero_value = value(np.zeros_like(operator))
-    operator_value = value(operator * share)
-    starts = [np.broadcast_to(level * reference, shape).copy() for level in _FLAT[1:]]
-    starts.append(by_class(operator * share))
-    best, best_value = np.zeros(shape), zero_value
-    for x in starts:
-        candidate = within(x)
-        found = value(spread(candidate))
+    operator = within(world.operator_spend())
+    zero_value, operator_value = value(np.zeros_like(operator)), value(operator)
+    if start is not None:
+        starts = [decided(start, world.region_names, world.planning_hours)]
+    else:
+        level = np.broadcast_to(reference[None, :, None], operator.shape)
+        starts = [share * level for share in _FLAT[1:]]
+        starts.append(_by_class(operator, classes))
+    best, best_value = np.zeros_like(operator), zero_value
+    for spend in starts:
+        candidate = within(spend)
+        found = value(candidate)
         if found > best_value:
             best, best_value = candidate, found
 
     step = 0.8
-    floor = 0.02 * np.broadcast_to(reference, shape)  # lets a class at zero start to move
+    floor = 0.02 * reference  # lets a class at zero start to move
     while step >= smallest_step and tried < evaluations:
         moved = False
-        for position in np.ndindex(shape):
-            for direction in (1 + step, 1 / (1 + step), 0.0):
+        for kind, region, label in np.ndindex(len(INCENTIVES), len(world.regions), 12):
+            hours = classes[region] == label
+            for factor in (1 + step, 1 / (1 + step), 0.0):
                 if tried >= evaluations:
                     break
-                x = best.copy()
-                if direction > 1:
-                    x[position] = max(x[position], floor[position]) * direction
-                else:
-                    x[position] = x[position] * direction
-                if x[position] == best[position]:
+                candidate = best.copy()
+                own = best[kind, region, hours]
+                lifted = np.maximum(own, floor[region]) if factor > 1 else own
+                candidate[kind, region, hours] = lifted * factor
+                if np.array_equal(candidate, best):
                     continue
-                candidate = within(x)
-                found = value(spread(candidate))
+                candidate = within(candidate)
+                found = value(candidate)
                 if found > best_value:
                     best, best_value, moved = candidate, found, True
                     break
@@ -146,13 +143,22 @@ def best_plan(
         [INCENTIVES, world.region_names, world.planning_hours],
         names=["incentive", "region", "hour"],
     )
-    plan = spread(best)
     return BestPlan(
-        decisions=pd.DataFrame({"usd": plan.ravel()}, index=index).reset_index(),
+        decisions=pd.DataFrame({"usd": best.ravel()}, index=index).reset_index(),
         value=best_value,
         zero=zero_value,
         operator=operator_value,
-        spend=float(plan.sum()),
+        spend=float(best.sum()),
         evaluations=tried,
         status="stopped" if tried >= evaluations else "converged",
     )
+
+
+def _by_class(spend: Array, classes: NDArray[np.int64]) -> Array:
+    """The same spend, even over each class of hours."""
+    result = np.zeros_like(spend)
+    for region, labels in enumerate(classes):
+        for label in np.unique(labels):
+            hours = labels == label
+            result[:, region, hours] = spend[:, region, hours].mean(axis=1, keepdims=True)
+    return result

@@ -1,7 +1,7 @@
 """One marketplace: its history, the week to plan, and the truth about both."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -295,15 +295,28 @@ class MarketWorld:
         start = 168 * self.weeks
         return hourly_frame(mean, self.region_names, self.environment.hours[start : start + hours])
 
-    def objective(self, name: str, spend: Array, replications: int = 1) -> float:
-        """Weekly sum of one outcome under ``spend`` (incentive, region, hour); for searches."""
+    def objective(
+        self,
+        weights: Mapping[str, float],
+        spend: Array,
+        replications: int | Sequence[int] = 1,
+    ) -> float:
+        """Weighted weekly sums of outcomes under ``spend``; for searches.
+
+        Args:
+            weights: by outcome, e.g. ``{"profit": 1.0}``.
+            spend: USD/h, (incentive, region, hour).
+            replications: how many to average, or which: others than a search used judge its plan
+                without its luck.
+        """
         levers = self._with_spend(spend)
         state = self._state_at(self.weeks)
-        values = [
-            float(hourly(self._engine.run(levers, state, 168, i), levers)[name].sum())
-            for i in range(replications)
-        ]
-        return sum(values) / len(values)
+        chosen = range(replications) if isinstance(replications, int) else replications
+        values = []
+        for replication in chosen:
+            found = hourly(self._engine.run(levers, state, 168, replication), levers)
+            values.append(sum(weight * found[name].sum() for name, weight in weights.items()))
+        return float(sum(values) / len(values))
 
     def operator_spend(self) -> Array:
         """(incentive, region, hour) of the planning week: the operator's rule, USD/h."""

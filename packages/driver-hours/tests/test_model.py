@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core import IndexTensor, Panel
+from dagcast_core import IndexTensor, ModelCollection, Panel
 from dagcast_driver_hours import DriverHours
 
 REGIONS = ("SFO", "LAX", "CHI")
@@ -33,6 +33,25 @@ def test_incremental_hours_add_one_to_one(
     assert torch.allclose(added, torch.full_like(added, 5.0), atol=2e-3)
     organic = some["organic_driver_hours"].sel(region="LAX").tensor
     assert torch.allclose(organic, torch.full_like(organic, math.exp(3.0)))
+
+
+def test_in_hindsight_a_bonus_adds_what_it_added(
+    model: DriverHours, hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    """Half the drivers that were forecast are no sign that a bonus brings half as many."""
+    collection = ModelCollection([model])
+    known = Panel(
+        {
+            "hour_of_week": hour_of_week.named("hour_of_week"),
+            "holiday": constant("holiday", 0.0).named("holiday"),
+            "incremental_driver_hours": constant("incremental_driver_hours", 3.0),
+        }
+    )
+    happened = collection.predict(known)["driver_hours"] * 0.5
+    residuals = collection.residuals(known.assign(driver_hours=happened.named("driver_hours")))
+    more = known.assign(incremental_driver_hours=constant("incremental_driver_hours", 4.0))
+    added = collection.predict(more, residuals=residuals)["driver_hours"] - happened
+    assert torch.allclose(added.tensor, torch.ones_like(added.tensor), atol=2e-3)
 
 
 def test_hours_moved_away_never_make_driver_hours_negative(

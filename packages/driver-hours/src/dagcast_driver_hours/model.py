@@ -79,6 +79,7 @@ class DriverHours(Model):
     """
 
     contract = DRIVER_HOURS_CONTRACT
+    sums = ("driver_hours",)
 
     def __init__(
         self,

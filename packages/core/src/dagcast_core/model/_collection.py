@@ -192,7 +192,10 @@ class ModelCollection(Model):
                     values[quantity] = output
                     if quantity in panel:
                         declared = leaf.contract.output(quantity)
-                        found[quantity] = residual_of(declared, output, panel[quantity])
+                        added = quantity in leaf.sums
+                        found[quantity] = residual_of(
+                            declared, output, panel[quantity], added=added
+                        )
                         values[quantity] = filled(panel[quantity], output)
         return Residuals(found)
 

@@ -32,11 +32,15 @@ class Model(torch.nn.Module, ABC):
         memory: steps of the time dim that `forward` reads back from its inputs, e.g. 24 where a
             bonus is still felt a day later. Experiments are evaluated with that much context.
         join: how labels meet inside `forward`; ``exact`` loses none in silence.
+        sums: outputs that are a sum of which a lever moves one part only. What was not foreseen of
+            them is added, not multiplied: in hindsight twice the hours that were forecast are no
+            sign that a bonus adds twice as many.
     """
 
     contract: Contract
     memory: ClassVar[int] = 0
     join: ClassVar[Literal["exact", "inner"]] = "exact"
+    sums: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,8 @@ class Residual:
     """``actual = ratio * predicted + shift``, cell by cell.
 
     Quantities that cannot be negative have a multiplicative residual, so that a counterfactual
-    prediction keeps its sign; all others an additive one with ratio 1.
+    prediction keeps its sign; all others, and those that a model declares to be sums, an additive
+    one with ratio 1.
 
     Attributes:
         ratio: dims as the quantity.
@@ -65,20 +66,23 @@ class Residuals(Mapping[str, Residual]):
         return Residuals({q: r for q, r in self.by_quantity.items() if q in wanted})
 
 
-def residual_of(quantity: Quantity, predicted: IndexTensor, actual: IndexTensor) -> Residual:
+def residual_of(
+    quantity: Quantity, predicted: IndexTensor, actual: IndexTensor, *, added: bool = False
+) -> Residual:
     """Compare a prediction with what happened; unobserved cells get ratio 1 and shift 0.
 
     Args:
         quantity: its lower bound decides between a multiplicative and an additive residual.
         predicted: dims and labels of the result.
         actual: the same labels, in any order; NaN where nothing was observed.
+        added: whether it is additive whatever the bound; see `Model.sums`.
     """
     happened = aligned_values(actual, predicted)
     foreseen = predicted.tensor.detach()
     observed = torch.isfinite(happened)
     happened = torch.where(observed, happened, foreseen)
     ratio = torch.ones_like(foreseen)
-    if quantity.bounds[0] == 0.0:
+    if quantity.bounds[0] == 0.0 and not added:
         safe = torch.where(foreseen > 0, foreseen, torch.ones_like(foreseen))
         ratio = torch.where(foreseen > 0, happened / safe, ratio).clamp(1 / _RATIO, _RATIO)
     shift = happened - ratio * foreseen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -16,11 +16,14 @@ from dagcast_core.decide._declare import (
     Constraint,
     DecisionError,
     Fixed,
+    Objective,
     OutcomeLimit,
     Ramp,
 )
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 from dagcast_core.decide._problem import DecisionProblem, budget_unit, outcome_unit
+from dagcast_core.decide._risk import Tail
+from dagcast_core.decide._scenarios import Scenarios, run_model, run_with
 from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
 from dagcast_core.decide._space import (
     group_numbers,
@@ -29,10 +32,10 @@ from dagcast_core.decide._space import (
     mask_of,
 )
 from dagcast_core.decide._structure import families_of
-from dagcast_core.model import Model, ModelCollection
+from dagcast_core.model import Model, Residual
 from dagcast_core.tensor import IndexTensor, Panel
 
-__all__ = ["Compiled", "RowName", "compile_problem"]
+__all__ = ["Compiled", "RowName", "compile_problem", "objective_value"]
 
 
 @final
@@ -89,6 +92,9 @@ class Compiled:
             if name not in self.space.slices
         }
         self.models: Sequence[Model] = models or (problem.model,)
+        self.tail: Tail
+        self.row_tails: list[Tail]
+        self.scenarios = None if problem.draws is None else Scenarios(problem.model, problem.draws)
         self.limits = [c for c in problem.constraints if isinstance(c, OutcomeLimit)]
         linear, self.budgets = self._linear()
         self._rows = [self._row_block(limit, self._shape_of(limit)) for limit in self.limits]
@@ -98,6 +104,8 @@ class Compiled:
             [1.0 if name.sense == "<=" else -1.0 for name in self.outcomes], dtype=torch.float64
         )
         baseline = self._baseline(linear)
+        self._set_tails(linear)
+        self._check_objective(baseline)
         scale = limit.abs()
         if scale.numel():
             # A limit of 0 is relative to the outcome itself.
@@ -128,24 +136,14 @@ class Compiled:
     def run(
         self, known: Mapping[str, IndexTensor], model: Model | None = None
     ) -> dict[str, IndexTensor]:
-        """Every output of the model from levers and context."""
+        """Every output of the fitted model from levers and context."""
         model = self.models[0] if model is None else model
-        if isinstance(model, ModelCollection):
-            return model.propagate(known, residuals=self.problem.residuals)
-        outputs = model.run(model.inputs_from(known))
-        return {
-            name: self.problem.residuals[name].applied_to(value)
-            if name in self.problem.residuals
-            else value
-            for name, value in outputs.items()
-        }
+        return dict(run_model(model, known, self.problem.residuals))
 
-    def objective_of(self, outputs: Mapping[str, IndexTensor]) -> Tensor:
-        """The objective, maximised."""
-        weights = self.problem.objective.weights
-        total = sum(weight * outputs[name].tensor.sum() for name, weight in weights.items())
-        assert isinstance(total, Tensor)
-        return total if self.problem.objective.sense == "max" else -total
+    def objective_of(self, known: Mapping[str, IndexTensor]) -> Tensor:
+        """The objective, maximised, from outputs, levers and context."""
+        found = objective_value(self.problem.objective, known)
+        return found if self.problem.objective.sense == "max" else -found
 
     def outcomes_of(
         self, outputs: Mapping[str, IndexTensor], levers: Mapping[str, IndexTensor]
@@ -156,10 +154,152 @@ class Compiled:
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
 
     def evaluate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective and outcome rows at ``x``."""
-        levers = self.space.panel(x)
-        outputs = self.run({**self.context, **levers})
-        return self.objective_of(outputs), self.outcomes_of(outputs, levers)
+        """Objective and outcome rows at ``x``; over draws, their smooth measures."""
+        return self.values({**self.context, **self.space.panel(x)})
+
+    def values(
+        self,
+        known: Mapping[str, IndexTensor],
+        residuals: Mapping[str, Residual] | None = None,
+        parameters: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Objective and outcome rows from levers and context.
+
+        Args:
+            known: levers and context.
+            residuals: instead of the problem's.
+            parameters: by name in the model, instead of the fitted ones; with draws (draws, ...).
+        """
+        by_draw = self.by_draw(known, residuals, parameters)
+        if self.scenarios is None:
+            return by_draw[0][0], by_draw[1][0]
+        return self._measured(*by_draw, "smooth")
+
+    def by_draw(
+        self,
+        known: Mapping[str, IndexTensor],
+        residuals: Mapping[str, Residual] | None = None,
+        parameters: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Objective (draws,) and outcome rows (draws, rows); one draw, the fit, without draws."""
+        own = self.problem.residuals if residuals is None else residuals
+
+        def from_outputs(outputs: Mapping[str, IndexTensor]) -> tuple[Tensor, Tensor]:
+            everything = {**known, **outputs}
+            return self.objective_of(everything), self.outcomes_of(outputs, known)
+
+        if self.scenarios is None:
+            outputs = (
+                run_model(self.models[0], known, own)
+                if parameters is None
+                else run_with(self.models[0], parameters, known, own)
+            )
+            objective, rows = from_outputs(outputs)
+            return objective.unsqueeze(0), rows.unsqueeze(0)
+        objective, rows = self.scenarios.over(lambda run: from_outputs(run(known, own)), parameters)
+        return objective, rows
+
+    def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Objective and outcome rows at ``x`` as they are reported: measures without smoothing."""
+        found = self.by_draw({**self.context, **self.space.panel(x)})
+        if self.scenarios is None:
+            return found[0][0], found[1][0]
+        return self._measured(*found, "exact")
+
+    # Measures over draws
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether the solver sees smooth measures that differ from the reported ones."""
+        return any(tail.measure != "mean" for tail in (self.tail, *self.row_tails))
+
+    @property
+    def convex_measures(self) -> bool:
+        """Whether concave outcomes stay concave once they are measured over draws."""
+        return all(tail.measure != "quantile" for tail in (self.tail, *self.row_tails))
+
+    def sharpen(self, lift: float, row_prices: Tensor) -> None:
+        """Smooth by so little that it costs about the promised share of the lift.
+
+        Args:
+            lift: of the plan found so far.
+            row_prices: (rows,) objective per unit of limit.
+        """
+        allowed = self.problem.measured_risk.smoothing * max(lift, 0.0)
+        if allowed <= 0:
+            return
+        self.tail = self.tail.narrowed(torch.tensor(allowed, dtype=torch.float64))
+        active = max(int((row_prices != 0).sum()), 1)
+        start = 0
+        for k, block in enumerate(self._rows):
+            prices = row_prices[start : start + len(block.names)].abs()
+            start += len(block.names)
+            tail = self.row_tails[k]
+            worth = allowed / (active * prices.clamp(min=1e-300))
+            self.row_tails[k] = tail.narrowed(worth)
+
+    def smoothing_cost(self, x: Tensor, row_prices: Tensor) -> float:
+        """What the smooth measures add to the gap at ``x``; see `_risk`."""
+        if not self.smoothed:
+            return 0.0
+        with torch.no_grad():
+            objective, rows = self.by_draw({**self.context, **self.space.panel(x)})
+        cost = float(self.tail.weighted(objective) - self.tail.exact(objective))
+        smooth = self._measured(objective, rows, "smooth")[1]
+        weighted = self._measured(objective, rows, "weighted")[1]
+        return cost + float((row_prices.abs() * (smooth - weighted).abs()).sum())
+
+    def _measured(self, objective: Tensor, rows: Tensor, how: str) -> tuple[Tensor, Tensor]:
+        parts = []
+        start = 0
+        for block, tail in zip(self._rows, self.row_tails, strict=True):
+            own = rows[:, start : start + len(block.names)]
+            start += len(block.names)
+            # The worst of a value that is capped are its largest draws.
+            side = -1.0 if block.limit.sense == "<=" else 1.0
+            parts.append(side * getattr(tail, how)(side * own))
+        measured = torch.cat(parts) if parts else rows.mean(0)
+        return getattr(self.tail, how)(objective), measured
+
+    def _set_tails(self, linear: LinearSet) -> None:
+        """Widths to begin with: a tenth of the spread over draws inside the bounds."""
+        none = torch.ones((), dtype=torch.float64)
+        self.tail = Tail("mean", 1.0, none)
+        self.row_tails = [
+            Tail("mean", 1.0, torch.ones(len(block.names), dtype=torch.float64))
+            for block in self._rows
+        ]
+        if self.scenarios is None:
+            return
+        # At the lower bounds, where nothing is spent, draws may not differ at all.
+        reach = linear.reach()
+        room = torch.where(torch.isfinite(reach), reach - linear.lower, torch.ones_like(reach))
+        inside = linear.lower + 0.25 * room
+        with torch.no_grad():
+            objective, rows = self.by_draw({**self.context, **self.space.panel(inside)})
+        risk = self.problem.measured_risk
+        self.tail = Tail(risk.measure, risk.tail, _tenth(objective))
+        start = 0
+        for k, block in enumerate(self._rows):
+            chance = block.limit.chance
+            own = rows[:, start : start + len(block.names)]
+            start += len(block.names)
+            if chance is not None:
+                measure: Literal["cvar", "quantile"] = (
+                    "cvar" if block.limit.cautious else "quantile"
+                )
+                self.row_tails[k] = Tail(measure, 1.0 - chance, _tenth(own))
+
+    def _check_objective(self, x: Tensor) -> None:
+        """A function may return what no lever moves, or what torch cannot differentiate."""
+        if not callable(self.problem.objective.quantity):
+            return
+        leaf = x.detach().clone().requires_grad_(True)
+        if not self.evaluate(leaf)[0].requires_grad:
+            raise DecisionError(
+                f"no lever reaches the objective {self.problem.objective.name!r}: it does not "
+                "depend on them through torch operations. Compute it from the forecast's tensors."
+            )
 
     def decisions_of(self, x: Tensor) -> Panel:
         """The levers of a flat vector as a panel."""
@@ -252,20 +392,24 @@ class Compiled:
 
     def _budget(self, budget: Budget) -> tuple[RowLayer, list[RowName]]:
         space = self.space
-        template = space.templates[budget.lever]
-        what = f"the budget of {budget.lever!r}"
-        numbers, labels = group_numbers(template, budget.by, what)
-        limits = limit_values(budget.limit, labels, budget.by, what)
-        inside = mask_of(template, budget.where, what)
-        kept = [k for k, value in enumerate(limits) if np.isfinite(value)]
-        renumber = torch.full((len(labels),), -1)
-        renumber[kept] = torch.arange(len(kept))
+        what = f"the budget of {budget.name!r}"
         group = torch.full((space.size,), -1)
-        own = torch.where(inside, renumber[numbers], torch.tensor(-1)).reshape(-1)
-        group[space.slices[budget.lever]] = own
-        unit = budget_unit(self.problem.quantity(budget.lever), budget)
+        limits: list[float] = []
+        labels: list[object] = []
+        kept: list[int] = []
+        for lever in budget.levers:
+            template = space.templates[lever]
+            numbers, labels = group_numbers(template, budget.by, what, budget.groups)
+            limits = limit_values(budget.limit, labels, budget.by, what)
+            inside = mask_of(template, budget.where, what) & (numbers >= 0)
+            kept = [k for k, value in enumerate(limits) if np.isfinite(value)]
+            renumber = torch.full((len(labels),), -1)
+            renumber[kept] = torch.arange(len(kept))
+            own = torch.where(inside, renumber[numbers.clamp(min=0)], torch.tensor(-1))
+            group[space.slices[lever]] = own.reshape(-1)
+        unit = budget_unit(self.problem.quantity(budget.levers[0]), budget)
         names = [
-            RowName("budget", budget.lever, _label(labels[k], budget.where), "<=", limits[k], unit)
+            RowName("budget", budget.name, _label(labels[k], budget.where), "<=", limits[k], unit)
             for k in kept
         ]
         limit = torch.tensor([limits[k] for k in kept], dtype=torch.float64)
@@ -331,17 +475,19 @@ class Compiled:
 
     def _row_block(self, limit: OutcomeLimit, like: IndexTensor) -> _RowBlock:
         what = f"the limit on {limit.quantity!r}"
-        numbers, labels = group_numbers(like, limit.by, what)
+        numbers, labels = group_numbers(like, limit.by, what, limit.groups)
         limits = limit_values(limit.limit, labels, limit.by, what)
-        inside = mask_of(like, limit.where, what)
+        inside = mask_of(like, limit.where, what) & (numbers >= 0)
         present = torch.zeros(len(labels), dtype=torch.bool)
         present[numbers[inside]] = True
         kept = [k for k, value in enumerate(limits) if np.isfinite(value) and bool(present[k])]
         renumber = torch.full((len(labels),), len(kept))
         renumber[kept] = torch.arange(len(kept))
-        group = torch.where(inside, renumber[numbers], torch.tensor(len(kept)))
+        group = torch.where(inside, renumber[numbers.clamp(min=0)], torch.tensor(len(kept)))
         unit = outcome_unit(self.problem.quantity(limit.quantity), limit)
         reduce = str(limit.reduce)
+        if limit.chance is not None:
+            reduce = f"{limit.chance:.0%} sure {reduce}"
         names = [
             RowName(
                 "outcome",
@@ -372,8 +518,10 @@ class Compiled:
                     continue
                 if any(dim not in template.dims for dim in by):
                     continue
-                numbers, labels = group_numbers(template, by, name)
-                ours = torch.tensor([known.get(label_text(label), -1) for label in labels])[numbers]
+                groups = {dim: given for dim, given in block.limit.groups.items() if dim in by}
+                numbers, labels = group_numbers(template, by, name, groups)
+                rows_of = torch.tensor([known.get(label_text(label), -1) for label in labels])
+                ours = torch.where(numbers >= 0, rows_of[numbers.clamp(min=0)], torch.tensor(-1))
                 group[self.space.slices[name]] = torch.where(ours >= 0, ours + start, ours).reshape(
                     -1
                 )
@@ -435,6 +583,32 @@ class _RowBlock:
             return top[:count]
         bottom = torch.zeros(count + 1, dtype=value.dtype).index_add(0, self.group, weight)
         return top[:count] / bottom[:count]
+
+
+def objective_value(objective: Objective, known: Mapping[str, IndexTensor]) -> Tensor:
+    """The objective as it is declared, from outputs, levers and context.
+
+    Raises:
+        DecisionError: a function returns anything but one number.
+    """
+    if not callable(objective.quantity):
+        parts = [weight * known[name].tensor.sum() for name, weight in objective.weights.items()]
+        return torch.stack(parts).sum()
+    found = objective.quantity(known)
+    total = found.tensor if isinstance(found, IndexTensor) else found
+    if not isinstance(total, Tensor) or total.ndim != 0:
+        shape = tuple(total.shape) if isinstance(total, Tensor) else type(total).__name__
+        raise DecisionError(
+            f"the objective {objective.name!r} returns {shape}, not one number. Sum it over its "
+            "dims with torch operations."
+        )
+    return total
+
+
+def _tenth(values: Tensor) -> Tensor:
+    """A tenth of the spread over draws, and well above rounding."""
+    spread = values.std(0) if values.shape[0] > 1 else torch.zeros_like(values[0])
+    return torch.maximum(0.1 * spread, 1e-9 * values.abs().mean(0)).clamp(min=1e-300)
 
 
 def compile_problem(problem: DecisionProblem) -> Compiled:

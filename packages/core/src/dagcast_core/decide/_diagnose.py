@@ -11,7 +11,7 @@ from dagcast_core.decide._smooth import NonFiniteError
 from dagcast_core.decide._sqp import Options, Solution
 from dagcast_core.model import ModelCollection
 
-__all__ = ["explain_empty", "explain_infeasible", "explain_non_finite"]
+__all__ = ["explain_empty", "explain_infeasible", "explain_non_finite", "first_exploding"]
 
 
 def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
@@ -78,6 +78,35 @@ def explain_non_finite(compiled: Compiled, error: NonFiniteError) -> DecisionErr
         f"the {error.what} is not finite at {error.total} place(s){place}; {source}. "
         "Clamp the argument of its logarithm, power or division, or restrict the lever's bounds."
     )
+
+
+def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int) -> tuple[str, str]:
+    """Sub-model and quantity with whose output the slope of a cell first grows out of proportion.
+
+    The quantity, in the order of the models, whose slope in the cell is largest against the median
+    slope of its cells, among those above a thousandth of the largest such ratio.
+    """
+    leaf = x.detach().clone().requires_grad_(True)
+    outputs = compiled.forecast(leaf)
+    model = compiled.models[0]
+    producer = dict(model.wiring.producer) if isinstance(model, ModelCollection) else {}
+    ratios: dict[str, float] = {}
+    for name, tensor in outputs.items():
+        if not tensor.tensor.requires_grad:
+            continue
+        (gradient,) = torch.autograd.grad(
+            tensor.tensor.sum(), leaf, retain_graph=True, materialize_grads=True
+        )
+        size = gradient.abs()
+        usual = float(size[size > 0].median()) if bool((size > 0).any()) else 0.0
+        # A quantity all of whose slopes are alike is judged by its own size.
+        own = float(tensor.tensor.detach().abs().sum()) / max(float(x.abs().sum()), 1e-12)
+        ratios[name] = float(size[cell]) / max(min(usual, own), 1e-300)
+    if not ratios:
+        return model.contract.model, "its outputs"
+    most = max(ratios.values())
+    name = next(name for name, ratio in ratios.items() if ratio >= 1e-3 * most)
+    return str(producer.get(name, model.contract.model)), name
 
 
 def _first_bad(compiled: Compiled, x: torch.Tensor, what: str) -> tuple[str, str, str]:

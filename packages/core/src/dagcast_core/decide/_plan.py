@@ -18,7 +18,8 @@ from dagcast_core.tensor import Panel
 
 __all__ = ["Plan", "Sensitivity", "ShadowPrice"]
 
-_PANELS = ("decisions", "forecast", "marginal_effects", "flags")
+_PANELS = ("decisions", "forecast", "marginal_effects", "flags", "response_width")
+_TUPLES = ("active", "conflicts", "multipliers", "reasons", "warnings", "objective_draws")
 _MANIFEST = "plan.json"
 
 
@@ -39,6 +40,7 @@ class ShadowPrice:
         price_unit: objective unit per unit of limit.
         binding: whether the plan stands at the limit.
         words: the price in one sentence.
+        kept: share of the parameter draws under which the limit is kept; None without draws.
     """
 
     kind: str
@@ -52,16 +54,18 @@ class ShadowPrice:
     price_unit: str
     binding: bool
     words: str
+    kept: float | None = None
 
 
 @final
 @dataclass(frozen=True)
 class Sensitivity:
-    """How the optimum moves with a quantity that is not decided (envelope theorem).
+    """How the optimum moves with what is not decided.
 
     Attributes:
-        name: an input of the context, or a quantity that a model predicts.
-        effect: change of the best objective if the quantity is 1 % higher everywhere.
+        name: an input of the context, a quantity that a model predicts, or a parameter.
+        effect: change of the best objective if it is 1 % higher everywhere (or by the change that
+            was asked for).
         unit: of the objective.
         words: the same in one sentence.
     """
@@ -99,9 +103,17 @@ class Plan:
         marginal_effects: per quantity, its change (summed over hours) per unit of lever in each
             cell, dims of the lever; key "objective" is the objective's.
         sensitivities: of the optimum to what is not decided.
-        flags: per lever, 1 where a fallback rule or a person decided the cell.
+        flags: per lever, 0 where the solver decided, else the number of the reason in ``reasons``,
+            from 1: people or a fallback rule.
         multipliers: of budgets and rows, for warm starts.
-        provenance: settings, versions, counts, seeds, and what the caller adds.
+        provenance: settings, versions, counts, seeds, the problem, and what the caller adds.
+        reasons: why cells are flagged.
+        warnings: what to know before relying on the plan: a nearly empty feasible set, gradients
+            that explode, measures that are stricter than what was asked for.
+        objective_draws: the objective under each parameter draw, where the problem has draws.
+            ``objective`` is then their measure, and ``forecast`` that of the fitted parameters.
+        response_width: per lever with a fallback, width of the interval of each cell's response
+            relative to its middle.
     """
 
     status: Status
@@ -124,6 +136,10 @@ class Plan:
     flags: Panel
     multipliers: tuple[float, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    objective_draws: tuple[float, ...] = ()
+    response_width: Panel = field(default_factory=Panel)
 
     @property
     def lift(self) -> float:
@@ -196,8 +212,8 @@ class Plan:
             manifest[name] = Panel.load(folder_of) if folder_of.exists() else Panel()
         manifest["shadow_prices"] = tuple(ShadowPrice(**item) for item in manifest["shadow_prices"])
         manifest["sensitivities"] = tuple(Sensitivity(**item) for item in manifest["sensitivities"])
-        for name in ("active", "conflicts", "multipliers"):
-            manifest[name] = tuple(manifest[name])
+        for name in _TUPLES:
+            manifest[name] = tuple(manifest.get(name, ()))
         return cls(**manifest)
 
     def price_of(self, name: str, label: str = "") -> ShadowPrice:

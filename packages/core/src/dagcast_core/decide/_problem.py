@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
+
+import torch
 
 from dagcast_core.contract import Contract, Quantity, Weighted
 from dagcast_core.decide._declare import (
     Budget,
     Constraint,
     DecisionError,
+    Fallback,
     Fixed,
     Lever,
+    Limit,
     Objective,
     OutcomeLimit,
     Ramp,
 )
-from dagcast_core.decide._space import Space, closest
-from dagcast_core.model import Model, ModelCollection, Residual
+from dagcast_core.decide._risk import Risk
+from dagcast_core.decide._space import Space, closest, label_text
+from dagcast_core.model import Model, ModelCollection, ParameterDraws, Residual
 from dagcast_core.tensor import IndexTensor, Panel
 
 __all__ = ["DecisionProblem", "summed_unit"]
@@ -46,10 +51,14 @@ class DecisionProblem:
             otherwise the solver tests it on random points and says so.
         residuals: by quantity, what its model did not foresee; added to the forecast. For
             hindsight.
+        draws: of the model's parameters. With them the objective and every outcome limit are
+            measured over all draws, inside one evaluation; the plan's forecast stays that of the
+            fitted parameters.
+        risk: how the objective weighs the draws; their mean by default.
 
     Raises:
-        DecisionError: an unknown name or label, a limit in the wrong unit, a negative budget, or a
-            limit on a quantity that no lever reaches.
+        DecisionError: an unknown name or label, a limit in the wrong unit, a negative budget, a
+            limit on a quantity that no lever reaches, or draws of another model.
     """
 
     model: Model
@@ -60,6 +69,8 @@ class DecisionProblem:
     current: Panel | None = None
     concave: bool | None = None
     residuals: Mapping[str, Residual] = field(default_factory=dict)
+    draws: ParameterDraws | None = None
+    risk: Risk | None = None
 
     def __post_init__(self) -> None:
         for name in ("levers", "constraints"):
@@ -77,6 +88,22 @@ class DecisionProblem:
             if item.name == name:
                 return item
         return self.contract.input(name).quantity
+
+    @property
+    def measured_risk(self) -> Risk:
+        """How the objective weighs the draws."""
+        return self.risk or Risk()
+
+    def certain(self) -> DecisionProblem:
+        """The same problem at the fitted parameters alone: no draws, chances or fallback rules."""
+        if self.draws is None:
+            return self
+        kept = tuple(
+            replace(item, chance=None) if isinstance(item, OutcomeLimit) else item
+            for item in self.constraints
+            if not isinstance(item, Fallback)
+        )
+        return replace(self, constraints=kept, draws=None, risk=None)
 
     def space(self) -> Space:
         """The cells that are decided."""
@@ -127,11 +154,7 @@ def _check(problem: DecisionProblem) -> None:
             )
         if levers.count(name) > 1:
             raise DecisionError(f"lever {name!r} is declared twice.")
-    for name in problem.objective.weights:
-        if name not in outputs:
-            raise DecisionError(
-                f"objective {name!r} is no output of {contract.model}. {closest(name, outputs)}"
-            )
+    _check_objective(problem, outputs, levers)
     missing = [
         item.name
         for item in contract.inputs
@@ -142,38 +165,198 @@ def _check(problem: DecisionProblem) -> None:
             f"the context lacks {', '.join(map(repr, missing))}, which {contract.model} needs; "
             f"it has {', '.join(map(repr, problem.context))}."
         )
+    _check_draws(problem)
     reached = _reached(problem.model, set(levers))
     for constraint in problem.constraints:
         if isinstance(constraint, OutcomeLimit):
             _check_outcome(problem, constraint, outputs, reached)
         elif isinstance(constraint, Budget | Ramp | Fixed):
             _check_linear(problem, constraint, levers)
+        elif isinstance(constraint, Fallback):
+            _check_fallback(problem, constraint, levers, outputs, reached)
         else:
             raise DecisionError(
-                f"{type(constraint).__name__} is no constraint; use Budget, Ramp, Fixed or "
-                "OutcomeLimit."
+                f"{type(constraint).__name__} is no constraint; use Budget, Ramp, Fixed, Fallback "
+                "or OutcomeLimit."
             )
-    if problem.objective.weights and not set(problem.objective.weights) & reached:
+    weights = problem.objective.weights
+    if weights and not set(weights) & (reached | set(levers)):
         raise DecisionError(
             f"no lever reaches the objective {problem.objective.name!r}: no model of "
             f"{contract.model} leads from {', '.join(levers)} to it."
         )
     space = problem.space()
+    for name, template in space.templates.items():
+        for dim, size in template.sizes.items():
+            if size == 0:
+                raise DecisionError(
+                    f"lever {name!r} has no cells: the context has no labels along {dim!r}. "
+                    "Give the hours and places to decide about."
+                )
     for lever in problem.levers:
-        for what in ("lower", "upper"):
-            value = getattr(lever, what)
-            if isinstance(value, IndexTensor):
-                space.values_like(value, lever.name, f"{what} bounds")
-            elif math.isnan(value):
-                raise DecisionError(f"the {what} bound of {lever.name!r} is NaN.")
-        plain = not isinstance(lever.lower, IndexTensor) and not isinstance(
-            lever.upper, IndexTensor
-        )
-        if plain and lever.lower > lever.upper:
+        _check_bounds(lever, space)
+    for constraint in problem.constraints:
+        if isinstance(constraint, Fixed):
+            _check_fixed(constraint, space)
+
+
+def _check_bounds(lever: Lever, space: Space) -> None:
+    ends = []
+    for what in ("lower", "upper"):
+        value = getattr(lever, what)
+        if isinstance(value, IndexTensor):
+            cells = space.values_like(value, lever.name, f"{what} bounds")
+        else:
+            cells = torch.full(tuple(space.templates[lever.name].shape), float(value)).double()
+        bad = torch.nonzero(torch.isnan(cells).reshape(-1)).flatten()
+        if bad.numel():
+            at = space.where(space.slices[lever.name].start + int(bad[0]))
             raise DecisionError(
-                f"bounds of {lever.name!r} cross: lower {lever.lower:g} is above upper "
-                f"{lever.upper:g}."
+                f"the {what} bound of {at} is NaN, as are {bad.numel() - 1} more. Give numbers."
             )
+        ends.append(cells.reshape(-1))
+    crossed = torch.nonzero(ends[0] > ends[1]).flatten()
+    if crossed.numel():
+        cell = int(crossed[0])
+        raise DecisionError(
+            f"bounds of {lever.name!r} cross in {crossed.numel()} cell(s), first "
+            f"{space.where(space.slices[lever.name].start + cell)}: lower {float(ends[0][cell]):g} "
+            f"is above upper {float(ends[1][cell]):g}."
+        )
+
+
+def _check_fixed(item: Fixed, space: Space) -> None:
+    template = space.templates[item.lever]
+    if set(item.values.dims) != set(template.dims):
+        raise DecisionError(
+            f"fixed cells of {item.lever!r} have the dims {', '.join(item.values.dims)}; expected "
+            f"{', '.join(template.dims)}. Give values for the cells that are set, NaN elsewhere."
+        )
+    for dim in template.dims:
+        known, given = template.index(dim), item.values.index(dim)
+        strange = given.difference(known)
+        # Hours beyond the horizon may be set too; hours that never meet it are a mistake.
+        timed = template.index(dim).dtype.kind == "M"
+        if len(strange) and (not timed or len(strange) == len(given)):
+            raise DecisionError(
+                f"fixed cells of {item.lever!r} name {dim} {label_text(strange[0])!r}, which is "
+                f"not decided. {closest(label_text(strange[0]), map(label_text, known))}"
+            )
+
+
+def _check_objective(problem: DecisionProblem, outputs: list[str], levers: list[str]) -> None:
+    objective = problem.objective
+    if objective.sense not in ("max", "min"):
+        raise DecisionError(f"the objective has sense {objective.sense!r}; write 'max' or 'min'.")
+    if not isinstance(objective.quantity, str | Mapping):
+        if not callable(objective.quantity):
+            raise DecisionError(
+                "the objective is a quantity's name, weights by name, or a function of the "
+                f"forecast; found a {type(objective.quantity).__name__}."
+            )
+        return
+    for name, weight in objective.weights.items():
+        if name not in outputs and name not in levers:
+            raise DecisionError(
+                f"objective {name!r} is no output of {problem.contract.model}. "
+                f"{closest(name, outputs)}"
+            )
+        if not math.isfinite(weight):
+            raise DecisionError(f"the objective's weight of {name!r} is {weight}. Give a number.")
+    if not any(objective.weights.values()):
+        raise DecisionError("all weights of the objective are 0: nothing would be best.")
+
+
+def _check_draws(problem: DecisionProblem) -> None:
+    chances = [
+        item.chance
+        for item in problem.constraints
+        if isinstance(item, OutcomeLimit) and item.chance is not None
+    ]
+    if problem.draws is None:
+        if problem.risk is not None or chances:
+            what = "risk" if problem.risk is not None else "a chance"
+            raise DecisionError(
+                f"{what} is measured over draws of the parameters, and there are none. "
+                "Give draws=draws(model, history, ...)."
+            )
+        return
+    own = dict(problem.model.named_parameters())
+    for name, values in problem.draws.states.items():
+        if name not in own or own[name].shape != values.shape[1:]:
+            raise DecisionError(
+                f"these draws are of another model: {problem.contract.model} has no parameter "
+                f"{name!r} of shape {tuple(values.shape[1:])}. Draw from the model that decides."
+            )
+        if not bool(torch.isfinite(values).all()):
+            raise DecisionError(f"draws of {name!r} are not finite. Fit and draw again.")
+    count = len(problem.draws)
+    if not count:
+        raise DecisionError("there are no draws in draws. Ask for at least 2.")
+    risk = problem.measured_risk
+    if risk.measure not in ("mean", "cvar", "quantile"):
+        raise DecisionError(f"no risk measure {risk.measure!r}; use 'mean', 'cvar' or 'quantile'.")
+    if not 0 < risk.smoothing < 1:
+        raise DecisionError(f"smoothing is {risk.smoothing:g}; it is a share between 0 and 1.")
+    tails = [risk.tail] if risk.measure != "mean" else []
+    for chance in chances:
+        if not 0 < chance < 1:
+            raise DecisionError(
+                f"a limit is asked to hold with chance {chance:g}; a chance is between 0 and 1."
+            )
+        tails.append(1.0 - chance)
+    for tail in tails:
+        if not 0 < tail <= 1:
+            raise DecisionError(f"the tail is {tail:g}; it is a share between 0 and 1.")
+        if tail * count < 1 - 1e-9:
+            raise DecisionError(
+                f"the worst {tail:.3g} of {count} draws is less than one draw. Make at least "
+                f"{math.ceil(1 / tail - 1e-9)} draws, or ask for a larger tail or smaller chance."
+            )
+
+
+def _check_fallback(
+    problem: DecisionProblem,
+    item: Fallback,
+    levers: list[str],
+    outputs: list[str],
+    reached: set[str],
+) -> None:
+    what = f"the fallback of {item.lever!r}"
+    if item.lever not in levers:
+        raise DecisionError(f"{what} concerns no lever here. {closest(item.lever, levers)}")
+    if problem.draws is None:
+        raise DecisionError(
+            f"{what} needs draws of the parameters to see how certain a response is. "
+            "Give draws=draws(model, history, ...)."
+        )
+    if len(problem.draws) < 2 or not item.width > 0 or not 0 < item.level < 1:
+        raise DecisionError(
+            f"{what} has width {item.width:g}, level {item.level:g} and {len(problem.draws)} "
+            "draws; the width is above 0, the level between 0 and 1, and an interval needs 2 draws."
+        )
+    if isinstance(item.rule, str) and item.rule not in ("current", "zero"):
+        raise DecisionError(
+            f"{what} has the rule {item.rule!r}; write 'current', 'zero', a share of the current "
+            "plan, values, or a function of the current plan."
+        )
+    if isinstance(item.rule, int | float) and not item.rule >= 0:
+        raise DecisionError(f"{what} is {item.rule:g} of the current plan; a share is at least 0.")
+    needs = not isinstance(item.rule, IndexTensor) and item.rule != "zero"
+    if needs and (problem.current is None or item.lever not in problem.current):
+        raise DecisionError(
+            f"{what} starts from the current plan, and there is none. Give current=..., or the "
+            "rule 'zero'."
+        )
+    if item.quantity is not None and item.quantity not in outputs:
+        raise DecisionError(
+            f"{what} judges the response of {item.quantity!r}, which is no output. "
+            f"{closest(item.quantity, outputs)}"
+        )
+    if item.quantity is not None and item.quantity not in reached:
+        raise DecisionError(
+            f"{what} judges the response of {item.quantity!r}, which no lever reaches."
+        )
 
 
 def _reached(model: Model, levers: set[str]) -> set[str]:
@@ -207,6 +390,8 @@ def _check_outcome(
     if limit.sense not in ("<=", ">="):
         raise DecisionError(f"{what} has sense {limit.sense!r}; write '<=' or '>='.")
     quantity = problem.quantity(limit.quantity)
+    _check_numbers(limit.limit, what)
+    _check_groups(limit.groups, limit.by, what)
     for dim in (*limit.by, *limit.where):
         if dim not in quantity.dim_names:
             raise DecisionError(
@@ -252,18 +437,25 @@ def budget_unit(quantity: Quantity, budget: Budget) -> str:
 
 def _check_linear(problem: DecisionProblem, item: Budget | Ramp | Fixed, levers: list[str]) -> None:
     kind = type(item).__name__.lower()
-    if item.lever not in levers:
-        raise DecisionError(
-            f"the {kind} concerns {item.lever!r}, which is no lever here. "
-            f"{closest(item.lever, levers)}"
-        )
-    quantity = problem.quantity(item.lever)
+    names = item.levers if isinstance(item, Budget) else (item.lever,)
+    for name in names:
+        if name not in levers:
+            raise DecisionError(
+                f"the {kind} concerns {name!r}, which is no lever here. {closest(name, levers)}"
+            )
+    quantity = problem.quantity(names[0])
     if isinstance(item, Budget):
-        what = f"the budget of {item.lever!r}"
+        what = f"the budget of {item.name!r}"
+        _check_numbers(item.limit, what)
         values = item.limit.values() if isinstance(item.limit, Mapping) else [item.limit]
         for value in values:
             if not value >= 0:
                 raise DecisionError(f"{what} is {value:g}; a budget is at least 0.")
+        units = {name: budget_unit(problem.quantity(name), item) for name in names}
+        if len(set(units.values())) > 1:
+            stated = ", ".join(f"{name} in {unit!r}" for name, unit in units.items())
+            raise DecisionError(f"{what} adds up different units: {stated}. Use one budget each.")
+        _check_groups(item.groups, item.by, what)
         _check_unit(item.unit, budget_unit(quantity, item), what)
     elif isinstance(item, Ramp):
         if item.dim not in quantity.dim_names:
@@ -275,6 +467,23 @@ def _check_linear(problem: DecisionProblem, item: Budget | Ramp | Fixed, levers:
             raise DecisionError(
                 f"the ramp of {item.lever!r} has limit {item.limit:g} and step {item.step}; "
                 "the limit is at least 0 and the step at least 1."
+            )
+
+
+def _check_numbers(limit: Limit, what: str) -> None:
+    for label, value in limit.items() if isinstance(limit, Mapping) else [("", limit)]:
+        if math.isnan(value):
+            at = f" for {label_text(label)!r}" if label != "" else ""
+            raise DecisionError(f"{what} is NaN{at}. Give a number, or leave the label out.")
+
+
+def _check_groups(
+    groups: Mapping[str, Mapping[object, object]], by: tuple[str, ...], what: str
+) -> None:
+    for dim in groups:
+        if dim not in by:
+            raise DecisionError(
+                f"{what} has groups of {dim!r}, which is not in by. Write by=({dim!r},)."
             )
 
 

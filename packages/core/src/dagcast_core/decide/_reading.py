@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,13 +20,21 @@ _BINDING = 1e-4
 
 
 def objective_unit(compiled: Compiled) -> str:
-    """Unit of the objective: of its quantity, summed over hours; mixed for several units."""
+    """Unit of the objective: as declared, or of its quantity, summed over hours.
+
+    "mixed" for several units, "1" for a function without a declared unit.
+    """
+    declared = compiled.problem.objective.unit
+    if declared is not None:
+        return declared
     units = {
         summed_unit(compiled.problem.quantity(name).unit)
         if compiled.problem.quantity(name).time_dim is not None
         else compiled.problem.quantity(name).unit
         for name in compiled.problem.objective.weights
     }
+    if not units:
+        return "1"
     return units.pop() if len(units) == 1 else "mixed"
 
 
@@ -38,17 +47,28 @@ def shadow_prices(
     spent = torch.cat(used) if used else torch.zeros(0, dtype=x.dtype)
     sense = 1.0 if compiled.problem.objective.sense == "max" else -1.0
     unit = objective_unit(compiled)
+    kept = _kept(compiled, x)
     records = []
-    for names, values, prices in (
-        (compiled.budgets, spent, budget_prices),
-        (compiled.outcomes, outcomes, row_prices),
+    for names, values, prices, shares in (
+        (compiled.budgets, spent, budget_prices, None),
+        (compiled.outcomes, outcomes, row_prices, kept),
     ):
         for k, name in enumerate(names):
             price = sense * float(prices[k])
-            records.append(
-                _record(name, float(values[k]), price, unit, compiled.problem.objective.name)
-            )
+            record = _record(name, float(values[k]), price, unit, compiled.problem.objective.name)
+            records.append(record if shares is None else replace(record, kept=shares[k]))
     return tuple(records)
+
+
+def _kept(compiled: Compiled, x: Tensor) -> list[float] | None:
+    """Share of the draws that keep each outcome row, give or take rounding."""
+    if compiled.scenarios is None:
+        return None
+    rows = compiled.smooth.rows
+    with torch.no_grad():
+        _, found = compiled.by_draw({**compiled.context, **compiled.space.panel(x)})
+    excess = rows.sign * (found - rows.limit) / rows.scale
+    return [float(share) for share in (excess <= 1e-6).double().mean(0)]
 
 
 def _record(name: RowName, used: float, price: float, unit: str, objective: str) -> ShadowPrice:
@@ -91,9 +111,16 @@ def marginal_effects(compiled: Compiled, x: Tensor, names: Sequence[str]) -> Pan
     """
     leaf = x.detach().clone().requires_grad_(True)
     levers = compiled.space.panel(leaf)
-    outputs = compiled.run({**compiled.context, **levers})
+    known = {**compiled.context, **levers}
+    outputs = compiled.run(known)
     sign = 1.0 if compiled.problem.objective.sense == "max" else -1.0
-    totals: dict[str, Tensor] = {"objective": sign * compiled.objective_of(outputs)}
+    # Over draws, the objective is their measure; the other effects are at the fitted parameters.
+    objective = (
+        compiled.objective_of({**known, **outputs})
+        if compiled.scenarios is None
+        else compiled.evaluate(leaf)[0]
+    )
+    totals: dict[str, Tensor] = {"objective": sign * objective}
     for name in names:
         if name in outputs:
             totals[name] = outputs[name].tensor.sum()
@@ -127,10 +154,8 @@ def sensitivities(
     factors = {}
     if isinstance(compiled.problem.model, ModelCollection):
         factors = {name: torch.ones((), dtype=torch.float64, requires_grad=True) for name in shapes}
-    outputs = _scaled_run(compiled, {**compiled.context, **inputs}, x, factors)
-    levers = compiled.space.panel(x)
-    objective = compiled.objective_of(outputs)
-    outcomes = _outcomes(compiled, outputs, levers, inputs)
+    known = {**compiled.context, **inputs, **compiled.space.panel(x)}
+    objective, outcomes = compiled.values(known, scaled_residuals(compiled, shapes, factors))
     # row_prices = d objective / d limit = sign * y, so the Lagrangian is objective - prices
     # (outcome - limit).
     lagrangian = objective - (row_prices * outcomes).sum()
@@ -168,28 +193,16 @@ def _append(
     records.append(Sensitivity(name, effect, unit, words))
 
 
-def _outcomes(
-    compiled: Compiled,
-    outputs: Mapping[str, IndexTensor],
-    levers: Mapping[str, IndexTensor],
-    inputs: Mapping[str, IndexTensor],
-) -> Tensor:
-    return compiled.outcomes_of({**outputs, **inputs}, levers)
+def scaled_residuals(
+    compiled: Compiled, shapes: Mapping[str, IndexTensor], factors: Mapping[str, Tensor]
+) -> Mapping[str, Residual]:
+    """Residuals under which predicted quantities are multiplied by factors of their own.
 
-
-def _scaled_run(
-    compiled: Compiled,
-    context: Mapping[str, IndexTensor],
-    x: Tensor,
-    factors: Mapping[str, Tensor],
-) -> Mapping[str, IndexTensor]:
-    """Forecast in which every predicted quantity is multiplied by a factor of its own, all 1."""
-    known = {**context, **compiled.space.panel(x)}
-    model = compiled.models[0]
-    if not factors or not isinstance(model, ModelCollection):
-        return compiled.run(known)
-    with torch.no_grad():
-        shapes = compiled.run(known)
+    Args:
+        compiled: the problem.
+        shapes: a forecast, for dims and labels.
+        factors: by quantity, 0-d.
+    """
     residuals = dict(compiled.problem.residuals)
     for name, factor in factors.items():
         like = shapes[name]
@@ -198,4 +211,4 @@ def _scaled_run(
         ratio = ones * factor if own is None else own.ratio.values(*like.dims) * factor
         shift = torch.zeros_like(ones) if own is None else own.shift.values(*like.dims)
         residuals[name] = Residual(like.with_tensor(ratio), like.with_tensor(shift * factor))
-    return model.propagate(known, residuals=residuals)
+    return residuals

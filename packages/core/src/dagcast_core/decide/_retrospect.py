@@ -7,7 +7,10 @@ carried over to other decisions. The *ex-post model* has all these residuals: at
 decisions it reproduces what happened. Judging every plan by it,
 
     regret = (ex-post objective of the ex-post plan) - (ex-post objective of what was executed)
-           = execution gap (planned against executed) + sum of the members' shares.
+           = execution gap (planned against executed) + caution + sum of the members' shares.
+
+Caution is what it cost, or saved, that the plan weighed draws of the parameters, asked for chances
+or left cells to rules, against a plan that took the forecast for granted.
 
 A member's share is its Shapley value in the game whose coalitions know the future: v(S) is the
 ex-post objective of the plan that is solved when the members of S have their residuals and the
@@ -73,7 +76,7 @@ class Retrospective:
         attainable: ex-post objective of the ex-post plan over that of the least decisions.
         execution_gap: part of the regret because what was executed is not what was planned.
         attribution: the rest of the regret by member, largest first; sums to regret -
-            execution_gap.
+            execution_gap - caution.
         ex_post: the plan with the future known.
         planned: the plan from forecasts alone.
         violation: largest relative violation of an outcome limit by the executed decisions, ex
@@ -90,6 +93,8 @@ class Retrospective:
         solves: number of plans solved.
         relaxed: limits that no plan could keep ex post, and that were moved to what was executed.
         coalitions: ex-post objective of the plan by the members that knew the future.
+        caution: part of the regret because the plan hedged against what is not known of the
+            parameters; negative where that paid, 0 for problems without draws.
     """
 
     regret: float
@@ -109,6 +114,7 @@ class Retrospective:
     solves: int
     relaxed: tuple[str, ...] = ()
     coalitions: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    caution: float = 0.0
 
 
 def retrospect(
@@ -151,6 +157,8 @@ def retrospect(
             f"{', '.join(map(repr, list(actuals)[:6]))}."
         )
     options = options or Options(gap=1e-5)
+    # Hindsight knows what happened, so it weighs no draws.
+    asked, problem = problem, problem.certain()
     names = tuple(members if members is not None else model.members)
     levers = {lever.name for lever in problem.levers}
     compiled = Compiled(problem)
@@ -188,14 +196,15 @@ def retrospect(
         ex_post = solve(ex_post_problem, compiled.decisions_of(x_executed), options=options)
     value = _Judge(judge, ex_post)
     if planned is None:
-        planned = solve(problem, ex_post, options=options)
+        hedged = replace(asked, constraints=problem.constraints) if relaxed else asked
+        planned = solve(hedged, ex_post, options=options)
     # A member that foresaw everything changes no coalition.
     silent = {name for name in names if not _matters(residuals, owned[name])}
     everyone = frozenset(players) - silent
-    known = {
-        everyone: value(judge.space.flat(ex_post.decisions)),
-        frozenset(): value(judge.space.flat(planned.decisions)),
-    }
+    as_planned = value(judge.space.flat(planned.decisions))
+    known = {everyone: value(judge.space.flat(ex_post.decisions))}
+    if asked.draws is None:
+        known[frozenset()] = as_planned
     x_best = judge.space.flat(ex_post.decisions)
     multipliers = torch.tensor(ex_post.multipliers, dtype=torch.float64)
     # Coalitions differ little from one another: each starts where hindsight ended, with the metric
@@ -239,7 +248,8 @@ def retrospect(
         regret=regret,
         share=regret / attainable if attainable > 0 else 0.0,
         attainable=attainable,
-        execution_gap=from_forecast - happened,
+        execution_gap=as_planned - happened,
+        caution=from_forecast - as_planned,
         attribution=attribution,
         ex_post=ex_post,
         planned=planned,

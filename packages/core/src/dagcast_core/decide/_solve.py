@@ -6,16 +6,18 @@ import contextlib
 import importlib.metadata
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
 
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._concavity import is_supported
-from dagcast_core.decide._declare import DecisionError, Fixed, OutcomeLimit
+from dagcast_core.decide._declare import DecisionError, Fallback, OutcomeLimit
+from dagcast_core.decide._describe import describe
 from dagcast_core.decide._diagnose import explain_empty, explain_infeasible, explain_non_finite
+from dagcast_core.decide._fallback import Ruled, apply_fallbacks
 from dagcast_core.decide._linear import EmptySetError
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
@@ -25,7 +27,8 @@ from dagcast_core.decide._reading import (
     sensitivities,
     shadow_prices,
 )
-from dagcast_core.decide._smooth import NonFiniteError
+from dagcast_core.decide._slsqp import solve_slsqp
+from dagcast_core.decide._smooth import Counter, NonFiniteError
 from dagcast_core.decide._sqp import (
     Options,
     Progress,
@@ -34,9 +37,13 @@ from dagcast_core.decide._sqp import (
     default_start,
     solve_smooth,
 )
-from dagcast_core.tensor import IndexTensor, Panel
+from dagcast_core.decide._warnings import warnings_of
+from dagcast_core.tensor import Panel
 
 __all__ = ["search", "solve", "what_if"]
+
+# Rounds of less and less smoothing of measures over draws.
+_SHARPENED = 6
 
 
 def solve(
@@ -46,6 +53,7 @@ def solve(
     options: Options | None = None,
     starts: int = 3,
     progress: Callable[[Progress], None] | None = None,
+    method: Literal["separable", "slsqp"] = "separable",
 ) -> Plan:
     """Find the best decisions.
 
@@ -57,6 +65,8 @@ def solve(
         starts: for problems that turn out not to be concave: further starts at the upper ends, at
             the current plan and at random, the best of which is returned as the best known.
         progress: called once per iteration.
+        method: "separable" is this package's solver; "slsqp" is scipy's, for up to a few hundred
+            cells, such as to compare with.
 
     Returns:
         A plan; see its status. Ctrl-C returns the best point found with status "interrupted".
@@ -66,14 +76,107 @@ def solve(
             finite at the places named.
     """
     options = options or Options(gap=1e-5)
+    if method not in ("separable", "slsqp"):
+        raise DecisionError(f"no method {method!r}; use 'separable' or 'slsqp'.")
     begun = time.perf_counter()
-    compiled = _compiled(problem)
+    ruled = apply_fallbacks(problem)
+    compiled = _compiled(ruled.problem)
     warm = _warm(compiled, start)
-    solution, concavity, tried = search(compiled, warm, options, starts=starts, progress=progress)
-    status, message = _claim(solution, concavity, tried, options)
-    return _plan_of(
-        compiled, solution, status, message, concavity, options, time.perf_counter() - begun, tried
-    )
+    found = _searched(compiled, warm, options, starts, progress, method)
+    return _plan_of(compiled, ruled, found, options, time.perf_counter() - begun, method)
+
+
+@final
+@dataclass(frozen=True)
+class _Found:
+    """A solution and what may be claimed of it.
+
+    Attributes:
+        solution: see `Solution`.
+        concavity: see `Plan`.
+        tried: number of starts.
+        gap: bound on what a better plan could add, relative to the lift, smoothing included.
+        before: calls of rounds with more smoothing.
+    """
+
+    solution: Solution
+    concavity: Any
+    tried: int
+    gap: float
+    before: Counter = field(default_factory=Counter)
+
+
+def _searched(
+    compiled: Compiled,
+    warm: WarmStart | None,
+    options: Options,
+    starts: int,
+    progress: Callable[[Progress], None] | None,
+    method: str,
+) -> _Found:
+    """Solve; where measures over draws have kinks, with ever less smoothing."""
+    begun = time.perf_counter()
+    if method == "slsqp":
+        try:
+            solution = solve_slsqp(compiled.smooth, options, warm, progress)
+        except NonFiniteError as error:
+            raise explain_non_finite(compiled, error) from error
+        except EmptySetError as error:
+            raise explain_empty(compiled, error) from error
+        concavity = "unknown" if starts == 0 else _concavity(compiled, solution, options)
+        return _Found(solution, concavity, 1, solution.certificate.gap)
+    if not compiled.smoothed:
+        solution, concavity, tried = search(
+            compiled, warm, options, starts=starts, progress=progress
+        )
+        return _Found(solution, concavity, tried, solution.certificate.gap)
+    rough = replace(options, gap=max(options.gap, 1e-3))
+    solution, concavity, tried = search(compiled, warm, rough, starts=starts, progress=progress)
+    best: _Found | None = None
+    spent = Counter()
+    for k in range(_SHARPENED):
+        gap, lift = _true_gap(compiled, solution)
+        found = _Found(solution, concavity, tried, gap)
+        if best is None or _sharper(found, best, options):
+            best = found
+        left = None
+        if options.time_limit is not None:
+            left = options.time_limit - (time.perf_counter() - begun)
+        if (
+            solution.status in ("interrupted", "infeasible")
+            or gap <= options.gap
+            or (left is not None and left <= 0)
+        ):
+            break
+        spent.forward += solution.counter.forward
+        spent.backward += solution.counter.backward
+        compiled.sharpen(lift * 0.25**k, solution.row_prices)
+        start = WarmStart(solution.x, solution.warm.multipliers)
+        try:
+            solution, _, _ = search(
+                compiled, start, replace(options, time_limit=left), progress=progress
+            )
+        except KeyboardInterrupt:
+            stopped = replace(best.solution, status="interrupted", message="interrupted")
+            return replace(best, solution=stopped)
+    assert best is not None
+    last = solution.counter
+    spent.forward += last.forward - best.solution.counter.forward
+    spent.backward += last.backward - best.solution.counter.backward
+    return replace(best, before=spent)
+
+
+def _true_gap(compiled: Compiled, solution: Solution) -> tuple[float, float]:
+    """Gap relative to the lift with the cost of smoothing, and the lift; by exact measures."""
+    cost = compiled.smoothing_cost(solution.x, solution.row_prices)
+    gap = solution.certificate.gap + cost / solution.yardstick
+    return gap, solution.yardstick
+
+
+def _sharper(found: _Found, best: _Found, options: Options) -> bool:
+    kept = found.solution.violation <= options.violation
+    was = best.solution.violation <= options.violation
+    return kept if kept != was else found.gap <= best.gap
 
 
 def search(
@@ -105,24 +208,32 @@ def search(
         solution = solve_smooth(compiled.smooth, options, warm, progress)
         if starts == 0:
             return solution, "declared" if compiled.problem.concave else "unknown", tried
-        concavity = _concavity(compiled, solution, options)
-        if concavity != "refuted" or solution.status == "interrupted":
-            return solution, concavity, tried
-        local = replace(compiled.smooth, concave=False)
-        for point in _other_starts(compiled, starts, options.seed):
-            left = None
-            if options.time_limit is not None:
-                left = options.time_limit - (time.perf_counter() - begun)
-                if left <= 0:
-                    break
-            other = solve_smooth(
-                local, replace(options, time_limit=left), WarmStart(point), progress
-            )
-            tried += 1
-            if _beats(other, solution, options):
-                solution = other
-            if other.status == "interrupted":
-                break
+        if solution.status == "interrupted":
+            return solution, "unknown", tried
+        try:
+            concavity = _concavity(compiled, solution, options)
+            if concavity != "refuted":
+                return solution, concavity, tried
+            # Where rows are not convex, another start may also keep limits that this one could not.
+            local = replace(compiled.smooth, concave=False)
+            for point in _other_starts(compiled, starts, options.seed):
+                left = None
+                if options.time_limit is not None:
+                    left = options.time_limit - (time.perf_counter() - begun)
+                    if left <= 0:
+                        break
+                with contextlib.suppress(NonFiniteError):
+                    # A start where the model breaks down is no start; what was found stands.
+                    other = solve_smooth(
+                        local, replace(options, time_limit=left), WarmStart(point), progress
+                    )
+                    tried += 1
+                    if _beats(other, solution, options):
+                        solution = other
+                    if other.status == "interrupted":
+                        break
+        except KeyboardInterrupt:
+            return replace(solution, status="interrupted", message="interrupted"), "unknown", tried
     except NonFiniteError as error:
         raise explain_non_finite(compiled, error) from error
     except EmptySetError as error:
@@ -144,12 +255,22 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
     """
     options = options or Options(gap=1e-5)
     begun = time.perf_counter()
-    compiled = _compiled(problem)
+    # A person's proposal is judged as it is: rules for uncertain cells do not bind it.
+    ruled = apply_fallbacks(
+        replace(
+            problem,
+            constraints=[c for c in problem.constraints if not isinstance(c, Fallback)],
+        )
+    )
+    compiled = _compiled(ruled.problem)
     x = compiled.space.flat(decisions)
+    if not bool(torch.isfinite(x).all()):
+        at = compiled.space.where(int(torch.nonzero(~torch.isfinite(x))[0]))
+        raise DecisionError(f"the decisions have no number at {at}. Give every cell a value.")
     try:
         with torch.no_grad():
-            objective, outcomes = compiled.evaluate(x)
-            base, _ = compiled.evaluate(compiled.smooth.linear.lower)
+            objective, outcomes = compiled.exact(x)
+            base, _ = compiled.exact(compiled.smooth.linear.lower)
     except NonFiniteError as error:
         raise explain_non_finite(compiled, error) from error
     if not bool(torch.isfinite(objective)) or not bool(torch.isfinite(outcomes).all()):
@@ -173,6 +294,7 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
     worst = max(linear_violation, float(excess.max().clamp(min=0)) if excess.numel() else 0.0)
     return _assemble(
         compiled,
+        ruled,
         x,
         objective,
         outcomes,
@@ -188,7 +310,9 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         concavity="unknown",
         conflicts=tuple(broken),
         multipliers=(),
-        provenance=_provenance(options, time.perf_counter() - begun, {"kind": "what-if"}),
+        provenance=_provenance(
+            compiled.problem, options, time.perf_counter() - begun, {"kind": "what-if"}
+        ),
     )
 
 
@@ -215,14 +339,13 @@ def _warm(compiled: Compiled, start: Plan | Panel | None) -> WarmStart | None:
 
 
 def _concavity(compiled: Compiled, solution: Solution, options: Options) -> Any:
+    if not compiled.convex_measures:
+        # A quantile of concave functions is not concave.
+        return "refuted"
     if compiled.problem.concave:
         return "declared"
     if compiled.problem.concave is False:
         return "refuted"
-    if solution.status == "infeasible":
-        return "unknown"
-    y = solution.warm.multipliers
-    assert y is not None
     rows = compiled.smooth.rows
     weights = solution.row_prices * rows.sign
     held = is_supported(compiled.smooth, solution.x, weights, options.seed)
@@ -254,18 +377,20 @@ def _beats(other: Solution, best: Solution, options: Options) -> bool:
     return other.objective > best.objective if ours else other.violation < best.violation
 
 
-def _claim(solution: Solution, concavity: str, tried: int, options: Options) -> tuple[Any, str]:
+def _claim(found: _Found, options: Options) -> tuple[Any, str]:
+    solution, concavity, gap = found.solution, found.concavity, found.gap
     if solution.status in ("interrupted", "infeasible", "stalled"):
         return solution.status, solution.message
     if solution.message == "flat":
         return "feasible", "the objective is flat: no lever moves it where the solver began"
-    gap = solution.certificate.gap
     if concavity == "refuted":
-        words = f"best known of {tried} starts" if tried > 1 else "local optimum"
+        words = f"best known of {found.tried} starts" if found.tried > 1 else "local optimum"
         return (
             "feasible",
             f"{words}; the problem is not concave, so no bound on a better plan is proved",
         )
+    if concavity == "unknown":
+        return "feasible", "converged; whether the problem is concave was not tested, so no bound"
     share = f"at most {gap:.1e} of the lift below the optimum"
     basis = "declared concave" if concavity == "declared" else "concave on all points tested"
     if gap <= options.gap:
@@ -275,40 +400,48 @@ def _claim(solution: Solution, concavity: str, tried: int, options: Options) -> 
 
 def _plan_of(
     compiled: Compiled,
-    solution: Solution,
-    status: Any,
-    message: str,
-    concavity: Any,
+    ruled: Ruled,
+    found: _Found,
     options: Options,
     seconds: float,
-    tried: int,
+    method: str,
 ) -> Plan:
+    solution, concavity = found.solution, found.concavity
+    status, message = _claim(found, options)
     conflicts: tuple[str, ...] = ()
     if status == "infeasible":
         conflicts = explain_infeasible(compiled, solution, options)
-        message = "no plan keeps every limit: " + "; ".join(conflicts)
-    gap = (
-        None
-        if concavity in ("refuted", "unknown")
-        else solution.certificate.gap * solution.yardstick
-    )
+        said = "no plan keeps every limit"
+        if concavity == "refuted":
+            said = f"no plan that keeps every limit was found from {found.tried} starts"
+        message = f"{said}: " + "; ".join(conflicts)
+    proved = concavity in ("declared", "tested") and status != "infeasible"
+    gap = found.gap * solution.yardstick if proved else None
+    warnings = warnings_of(compiled, solution, status, options)
     assert solution.warm.multipliers is not None
     counts = solution.counter
     more = {
         "kind": "solved",
         "iterations": solution.iterations,
-        "forward": counts.forward,
-        "backward": counts.backward,
-        "starts": tried,
+        "forward": counts.forward + found.before.forward,
+        "backward": counts.backward + found.before.backward,
+        "starts": found.tried,
         "cells": compiled.space.size,
+        "method": method,
     }
     objective = torch.tensor(solution.objective, dtype=torch.float64)
     base = torch.tensor(solution.objective - solution.lift, dtype=torch.float64)
+    outcomes = solution.outcomes
+    if compiled.smoothed:
+        with torch.no_grad():
+            objective, outcomes = compiled.exact(solution.x)
+            base, _ = compiled.exact(compiled.smooth.linear.lower)
     return _assemble(
         compiled,
+        ruled,
         solution.x,
         objective,
-        solution.outcomes,
+        outcomes,
         base,
         solution.budget_prices,
         solution.row_prices,
@@ -320,12 +453,14 @@ def _plan_of(
         concavity=concavity,
         conflicts=conflicts,
         multipliers=tuple(solution.warm.multipliers.tolist()),
-        provenance=_provenance(options, seconds, more),
+        warnings=warnings,
+        provenance=_provenance(compiled.problem, options, seconds, more),
     )
 
 
 def _assemble(
     compiled: Compiled,
+    ruled: Ruled,
     x: Tensor,
     objective: Tensor,
     outcomes: Tensor,
@@ -361,30 +496,35 @@ def _assemble(
         ),
         marginal_effects=effects,
         sensitivities=records,
-        flags=_flags(problem, compiled),
+        flags=ruled.flags,
+        reasons=ruled.reasons,
+        response_width=ruled.widths,
+        objective_draws=_objective_draws(compiled, x, sign),
         **fields,
     )
 
 
-def _flags(problem: DecisionProblem, compiled: Compiled) -> Panel:
-    found: dict[str, IndexTensor] = {}
-    for item in problem.constraints:
-        if isinstance(item, Fixed):
-            template = compiled.space.templates[item.lever]
-            wanted = {dim: template.index(dim) for dim in template.dims}
-            values = item.values.double().reindex(wanted, fill=float("nan")).values(*template.dims)
-            known = torch.isfinite(values).double()
-            if item.lever in found:
-                known = torch.maximum(known, found[item.lever].tensor)
-            found[item.lever] = template.with_tensor(known)
-    return Panel(found)
+def _objective_draws(compiled: Compiled, x: Tensor, sign: float) -> tuple[float, ...]:
+    if compiled.scenarios is None:
+        return ()
+    with torch.no_grad():
+        found, _ = compiled.by_draw({**compiled.context, **compiled.space.panel(x)})
+    return tuple((sign * found).tolist())
 
 
-def _provenance(options: Options, seconds: float, more: dict[str, Any]) -> dict[str, Any]:
+def _provenance(
+    problem: DecisionProblem, options: Options, seconds: float, more: dict[str, Any]
+) -> dict[str, Any]:
     versions = {}
     for name in ("dagcast-core", "torch"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"options": asdict(options), "seconds": seconds, "versions": versions, **more}
+    return {
+        "options": asdict(options),
+        "seconds": seconds,
+        "versions": versions,
+        "problem": describe(problem),
+        **more,
+    }

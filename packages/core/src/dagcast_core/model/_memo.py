@@ -27,7 +27,7 @@ class Memo:
         self, model: torch.nn.Module, inputs: Mapping[str, IndexTensor]
     ) -> dict[str, IndexTensor] | None:
         """The outputs, if they are those of these very inputs and parameters."""
-        if self._key is None or _needs_gradient(model, inputs):
+        if self._key is None or _swapped(model) or _needs_gradient(model, inputs):
             return None
         if self._key != _key(model, inputs):
             return None
@@ -41,7 +41,7 @@ class Memo:
         outputs: dict[str, IndexTensor],
     ) -> None:
         """Keep the outputs if they carry no gradient."""
-        if torch.compiler.is_compiling() or _needs_gradient(model, inputs):
+        if torch.compiler.is_compiling() or _swapped(model) or _needs_gradient(model, inputs):
             return
         self._key = _key(model, inputs)
         # Holding the tensors keeps their identities from being given to others.
@@ -53,6 +53,14 @@ class Memo:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Memo, ())
+
+
+def _swapped(model: torch.nn.Module) -> bool:
+    """Whether `torch.func.functional_call` lends the model passing tensors as parameters.
+
+    Their identities go to others once the call is over, so nothing may be kept by them.
+    """
+    return any(not isinstance(p, torch.nn.Parameter) for p in model.parameters())
 
 
 def _needs_gradient(model: torch.nn.Module, inputs: Mapping[str, IndexTensor]) -> bool:

@@ -1,0 +1,123 @@
+"""What people should know before they rely on a plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from dagcast_core.decide._compile import Compiled
+from dagcast_core.decide._diagnose import first_exploding
+from dagcast_core.decide._linear import EmptySetError
+from dagcast_core.decide._smooth import NonFiniteError
+from dagcast_core.decide._sqp import Options, Solution, WarmStart, solve_smooth
+
+__all__ = ["warnings_of"]
+
+# Margin, relative to every limit, below which a feasible set is nearly empty.
+_MARGIN = 1e-3
+# Limits whose prices times this share of themselves exceed the lift are looked at.
+_SUSPECT = 0.05
+# A cell whose millionth part would move the objective by the whole lift.
+_EXPLODES = 1e6
+
+
+def warnings_of(
+    compiled: Compiled, solution: Solution, status: str, options: Options
+) -> tuple[str, ...]:
+    """Remarks on a solved plan, none where all is well."""
+    found: list[str] = []
+    try:
+        found += _exploding(compiled, solution)
+        if status in ("optimal", "feasible", "stalled"):
+            found += _nearly_empty(compiled, solution, options)
+        found += _few_draws(compiled)
+    except KeyboardInterrupt:
+        # The plan is found; what could be said about it may be missing.
+        found.append("interrupted before the plan was looked over")
+    return tuple(found)
+
+
+def _exploding(compiled: Compiled, solution: Solution) -> list[str]:
+    linear = compiled.smooth.linear
+    reach = linear.reach()
+    room = torch.where(torch.isfinite(reach), reach - linear.lower, torch.ones_like(reach))
+    for x, place in ((solution.x, "at the plan"), (linear.lower, "at the lower bounds")):
+        leaf = x.detach().clone().requires_grad_(True)
+        objective, _ = compiled.evaluate(leaf)
+        if not objective.requires_grad:
+            continue
+        (slope,) = torch.autograd.grad(objective, leaf, materialize_grads=True)
+        if not bool(torch.isfinite(slope).all()):
+            # The solver never asked there; nothing hangs on it.
+            continue
+        size = slope.abs() * room
+        if float(size.max()) <= _EXPLODES * max(solution.yardstick, 1e-300):
+            continue
+        cell = int(size.argmax())
+        member, quantity = first_exploding(compiled, x, cell)
+        return [
+            f"the gradient explodes {place}: {float(slope[cell]):.1e} per unit at "
+            f"{compiled.space.where(cell)}, first in {quantity!r} of {member!r}. Bound the lever "
+            "away from there, or clamp the argument of its logarithm, power or division."
+        ]
+    return []
+
+
+def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> list[str]:
+    found = []
+    linear = compiled.smooth.linear
+    offset = 0
+    for layer in linear.budgets:
+        room = layer.limit - layer.sums(linear.lower)
+        for k in torch.nonzero(room <= _MARGIN * layer.limit).flatten().tolist():
+            name = compiled.budgets[offset + k]
+            if name.limit > 0:
+                found.append(
+                    f"{name} leaves {float(room[k]):.4g} {name.unit} to decide about: bounds and "
+                    "fixed cells take the rest"
+                )
+        offset += layer.limit.numel()
+    rows = compiled.smooth.rows
+    weight = float((solution.row_prices.abs() * rows.scale).sum())
+    if weight * _SUSPECT <= solution.yardstick:
+        return found
+    tight = replace(rows, limit=rows.limit - rows.sign * _MARGIN * rows.scale)
+    limited = 10.0 if options.time_limit is None else 0.25 * options.time_limit
+    try:
+        harder = solve_smooth(
+            replace(compiled.smooth, rows=tight, concave=False),
+            replace(options, gap=1e-2, iterations=80, time_limit=limited),
+            WarmStart(solution.x),
+        )
+    except (EmptySetError, NonFiniteError):
+        return found
+    if harder.status != "infeasible":
+        return found
+    return [*found, _margin_words(compiled, solution)]
+
+
+def _margin_words(compiled: Compiled, solution: Solution) -> str:
+    worth = solution.row_prices.abs() * compiled.smooth.rows.scale
+    binding = [
+        str(compiled.outcomes[k]) for k in worth.argsort(descending=True)[:3] if worth[k] > 0
+    ]
+    return (
+        f"the feasible set is nearly empty: no plan keeps every limit with a margin of "
+        f"{_MARGIN:.1%}, so small errors of the forecast break "
+        + "; ".join(binding)
+        + ". Give them room before the plan is relied on"
+    )
+
+
+def _few_draws(compiled: Compiled) -> list[str]:
+    if compiled.scenarios is None:
+        return []
+    tails = [tail.tail for tail in (compiled.tail, *compiled.row_tails) if tail.measure != "mean"]
+    count = compiled.scenarios.count
+    if tails and min(tails) * count < 3:
+        return [
+            f"the worst {min(tails):.0%} of {count} draws are {min(tails) * count:.2g} draws: what "
+            "the plan guards against rests on very few. Make more draws"
+        ]
+    return []

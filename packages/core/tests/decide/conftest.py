@@ -3,6 +3,9 @@
 And flat problems for the numeric core.
 """
 
+import importlib.util
+import sys
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -25,7 +28,7 @@ from dagcast_core.decide import (
     SmoothProblem,
 )
 from dagcast_core.dims import HOUR, INCENTIVE, REGION
-from dagcast_core.model import Model, ModelCollection
+from dagcast_core.model import Model, ModelCollection, ParameterDraws
 from dagcast_core.tensor import IndexTensor, Panel
 
 torch.set_num_threads(1)
@@ -85,6 +88,28 @@ class Rides(Model):
     def forward(self, sessions, eta, spend):
         rides = sessions * (2.2 - 0.25 * eta).sigmoid()
         return {"rides": rides, "profit": rides * 6.0 - spend.sum("incentive")}
+
+    def loss_terms(self):
+        return ()
+
+
+@final
+class LearnedSupply(Model):
+    """The same with learned parameters, of which there can be draws."""
+
+    contract = Contract("supply-model", inputs=(SPEND, SESSIONS), outputs=(SUPPLY,))
+
+    def __init__(self, regions=("A", "B", "C"), incentives=("boost", "quest")):
+        super().__init__()
+        labels = {"incentive": incentives, "region": regions}
+        self.need = self.parameter(
+            INCENTIVE, REGION, labels=labels, start=20.0, transform="softplus"
+        )
+        self.gain = self.parameter(REGION, labels=regions, start=0.25, transform="softplus")
+
+    def forward(self, spend, sessions):
+        answer = spend / (spend + self.need.at(spend))
+        return sessions * 0.7 + (sessions * answer * self.gain.at(sessions)).sum("incentive")
 
     def loss_terms(self):
         return ()
@@ -256,6 +281,17 @@ def concave_problem():
     return _concave_problem
 
 
+@pytest.fixture(scope="session")
+def plant():
+    """Draws problems with planted conflicts; benchmarks load the same file."""
+    name = "dagcast_core_tests_planted"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("planted.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module.plant
+
+
 @pytest.fixture
 def make():
     """Builds markets, contexts and limits."""
@@ -269,3 +305,14 @@ class Make:
     context = staticmethod(context)
     limits = staticmethod(limits)
     Supply, Eta, Rides, Calm = Supply, Eta, Rides, Calm
+    LearnedSupply = LearnedSupply
+
+    @staticmethod
+    def draws(model, count=32, spread=0.25, seed=0):
+        """Draws around a model's parameters, each value on its own."""
+        generator = torch.Generator().manual_seed(seed)
+        states = {}
+        for name, value in model.named_parameters():
+            noise = torch.randn(count, *value.shape, generator=generator, dtype=torch.float64)
+            states[name] = value.detach() * (1.0 + spread * noise)
+        return ParameterDraws(states, "laplace", seed)

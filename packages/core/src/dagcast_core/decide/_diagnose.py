@@ -7,9 +7,16 @@ import torch
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._declare import DecisionError
 from dagcast_core.decide._linear import EmptySetError
+from dagcast_core.decide._phase_one import PhaseOne, phase_one
 from dagcast_core.decide._smooth import NonFiniteError
-from dagcast_core.decide._sqp import Options, Solution
+from dagcast_core.decide._sqp import Options
 from dagcast_core.model import ModelCollection
+
+# Slopes in the proof of rows that are broken, and of limits that hold others back.
+_BROKEN = 0.999
+_HOLDS = 1e-3
+# So many rows are tried without, one by one.
+_LOOKED_AT = 8
 
 __all__ = ["explain_empty", "explain_infeasible", "explain_non_finite", "first_exploding"]
 
@@ -34,37 +41,54 @@ def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
     return DecisionError("; ".join(parts) + ". Raise the budget, or lower bounds or fixed cells.")
 
 
-def explain_infeasible(compiled: Compiled, solution: Solution, options: Options) -> tuple[str, ...]:
+def explain_infeasible(compiled: Compiled, found: PhaseOne, options: Options) -> tuple[str, ...]:
     """Rows that cannot all be kept, with the least relaxation of each in its own unit.
 
-    The rows are those whose multiplier sits at its cap where the sum of relative violations is
-    least: the dual proof that no decision keeps them all. Rows with the same label that stand at
-    their limit are in their way, and are named with them.
+    Rows that the decisions of least violation break come first; then rows that are kept only just
+    and without which a broken one could be kept, and the budget that holds most back.
     """
-    smooth = compiled.smooth
-    rows = smooth.rows
-
-    excess = rows.sign * (solution.outcomes - rows.limit)
-    relative = excess / rows.scale
-    broken = torch.nonzero(relative > options.violation).flatten().tolist()
-    held = [k for k in torch.nonzero(solution.elastic).flatten().tolist() if k not in broken]
+    rows = compiled.smooth.rows
+    excess = rows.sign * (found.outcomes - rows.limit)
+    broken = [
+        k
+        for k in found.violations.argsort(descending=True).tolist()
+        if float(found.violations[k]) > options.violation and float(found.weights[k]) >= _BROKEN
+    ]
     out = []
-    for k in sorted(broken, key=lambda k: -float(relative[k])):
+    for k in broken:
         name = compiled.outcomes[k]
         out.append(
             f"{name} is missed by {float(excess[k]):.4g} {name.unit} (relax it to "
-            f"{float(solution.outcomes[k]):.6g} {name.unit})"
+            f"{float(found.outcomes[k]):.6g} {name.unit})"
         )
-    out += [f"{compiled.outcomes[k]} stands in the way" for k in held]
+    held = [str(compiled.outcomes[k]) for k in _needed(compiled, found, broken, options)]
     spends = [
-        (float(price) * name.limit, name)
-        for price, name in zip(solution.budget_prices, compiled.budgets, strict=True)
-        if float(price) > 0
+        (float(weight), str(name))
+        for weight, name in zip(found.budget_weights, compiled.budgets, strict=True)
+        if float(weight) > _HOLDS
     ]
     if spends:
-        # The budget that holds most of them back; its relaxation is the alternative.
-        out.append(f"{max(spends, key=lambda pair: pair[0])[1]} stands in the way")
-    return tuple(out)
+        # The budget that holds most back: raising it is the alternative to relaxing a row.
+        held.append(max(spends)[1])
+    return (*out, *(f"{name} stands in the way" for name in held))
+
+
+def _needed(compiled: Compiled, found: PhaseOne, broken: list[int], options: Options) -> list[int]:
+    """Rows that are kept only just and without which a broken row could be kept."""
+    candidates = [
+        k
+        for k in found.weights.argsort(descending=True).tolist()
+        if k not in broken and float(found.weights[k]) > _HOLDS
+    ][:_LOOKED_AT]
+    needed = []
+    for k in candidates:
+        dropped = torch.zeros(len(compiled.outcomes), dtype=torch.bool)
+        dropped[k] = True
+        without = phase_one(compiled.smooth, found.x, options, dropped)
+        kept = without.violations[broken] <= 0.5 * found.violations[broken]
+        if bool(kept.any()):
+            needed.append(k)
+    return needed
 
 
 def explain_non_finite(compiled: Compiled, error: NonFiniteError) -> DecisionError:
@@ -80,32 +104,29 @@ def explain_non_finite(compiled: Compiled, error: NonFiniteError) -> DecisionErr
     )
 
 
-def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int) -> tuple[str, str]:
+def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int, room: float) -> tuple[str, str]:
     """Sub-model and quantity with whose output the slope of a cell first grows out of proportion.
 
-    The quantity, in the order of the models, whose slope in the cell is largest against the median
-    slope of its cells, among those above a thousandth of the largest such ratio.
+    The first quantity, in the order of the models, that the cell's whole room would move, at that
+    slope, by a multiple of its total within a thousandth of the largest such multiple.
     """
     leaf = x.detach().clone().requires_grad_(True)
     outputs = compiled.forecast(leaf)
     model = compiled.models[0]
     producer = dict(model.wiring.producer) if isinstance(model, ModelCollection) else {}
-    ratios: dict[str, float] = {}
+    multiples: dict[str, float] = {}
     for name, tensor in outputs.items():
         if not tensor.tensor.requires_grad:
             continue
         (gradient,) = torch.autograd.grad(
             tensor.tensor.sum(), leaf, retain_graph=True, materialize_grads=True
         )
-        size = gradient.abs()
-        usual = float(size[size > 0].median()) if bool((size > 0).any()) else 0.0
-        # A quantity all of whose slopes are alike is judged by its own size.
-        own = float(tensor.tensor.detach().abs().sum()) / max(float(x.abs().sum()), 1e-12)
-        ratios[name] = float(size[cell]) / max(min(usual, own), 1e-300)
-    if not ratios:
+        total = float(tensor.tensor.detach().abs().sum())
+        multiples[name] = float(gradient[cell].abs()) * room / max(total, 1e-300)
+    if not multiples:
         return model.contract.model, "its outputs"
-    most = max(ratios.values())
-    name = next(name for name, ratio in ratios.items() if ratio >= 1e-3 * most)
+    most = max(multiples.values())
+    name = next(name for name, multiple in multiples.items() if multiple >= 1e-3 * most)
     return str(producer.get(name, model.contract.model)), name
 
 

@@ -430,9 +430,8 @@ def outcome_unit(quantity: Quantity, limit: OutcomeLimit) -> str:
 def budget_unit(quantity: Quantity, budget: Budget) -> str:
     """Unit in which a budget is stated."""
     time = quantity.time_dim
-    return (
-        summed_unit(quantity.unit) if time is None or time.name not in budget.by else quantity.unit
-    )
+    summed = time is not None and time.name not in budget.by
+    return summed_unit(quantity.unit) if summed else quantity.unit
 
 
 def _check_linear(problem: DecisionProblem, item: Budget | Ramp | Fixed, levers: list[str]) -> None:

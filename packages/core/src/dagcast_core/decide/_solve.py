@@ -19,6 +19,7 @@ from dagcast_core.decide._describe import describe
 from dagcast_core.decide._diagnose import explain_empty, explain_infeasible, explain_non_finite
 from dagcast_core.decide._fallback import Ruled, apply_fallbacks
 from dagcast_core.decide._linear import EmptySetError
+from dagcast_core.decide._phase_one import PhaseOne, phase_one
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._reading import (
@@ -83,6 +84,8 @@ def solve(
     compiled = _compiled(ruled.problem)
     warm = _warm(compiled, start)
     found = _searched(compiled, warm, options, starts, progress, method)
+    if found.solution.status == "infeasible":
+        found = _looked_into(compiled, found, options, progress)
     return _plan_of(compiled, ruled, found, options, time.perf_counter() - begun, method)
 
 
@@ -97,6 +100,7 @@ class _Found:
         tried: number of starts.
         gap: bound on what a better plan could add, relative to the lift, smoothing included.
         before: calls of rounds with more smoothing.
+        least: the decisions of least violation, where the problem is infeasible.
     """
 
     solution: Solution
@@ -104,6 +108,7 @@ class _Found:
     tried: int
     gap: float
     before: Counter = field(default_factory=Counter)
+    least: PhaseOne | None = None
 
 
 def _searched(
@@ -164,6 +169,33 @@ def _searched(
     spent.forward += last.forward - best.solution.counter.forward
     spent.backward += last.backward - best.solution.counter.backward
     return replace(best, before=spent)
+
+
+def _looked_into(
+    compiled: Compiled,
+    found: _Found,
+    options: Options,
+    progress: Callable[[Progress], None] | None,
+) -> _Found:
+    """Minimise violations alone: either the conflict, or a point from which to solve after all."""
+    try:
+        least = phase_one(compiled.smooth, found.solution.x, options)
+        if not least.keeps(options.violation):
+            return replace(found, least=least)
+        again, concavity, _ = search(
+            compiled, WarmStart(least.x), options, starts=1, progress=progress
+        )
+    except KeyboardInterrupt:
+        stopped = replace(found.solution, status="interrupted", message="interrupted")
+        return replace(found, solution=stopped)
+    if again.status == "infeasible":
+        again = replace(
+            again,
+            status="stalled",
+            x=least.x,
+            message="a plan that keeps every limit is at hand, but the solver could not improve it",
+        )
+    return _Found(again, concavity, found.tried + 1, again.certificate.gap)
 
 
 def _true_gap(compiled: Compiled, solution: Solution) -> tuple[float, float]:
@@ -410,7 +442,8 @@ def _plan_of(
     status, message = _claim(found, options)
     conflicts: tuple[str, ...] = ()
     if status == "infeasible":
-        conflicts = explain_infeasible(compiled, solution, options)
+        assert found.least is not None
+        conflicts = explain_infeasible(compiled, found.least, options)
         said = "no plan keeps every limit"
         if concavity == "refuted":
             said = f"no plan that keeps every limit was found from {found.tried} starts"

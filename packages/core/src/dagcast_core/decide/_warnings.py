@@ -9,15 +9,14 @@ import torch
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._diagnose import first_exploding
 from dagcast_core.decide._linear import EmptySetError
+from dagcast_core.decide._phase_one import phase_one
 from dagcast_core.decide._smooth import NonFiniteError
-from dagcast_core.decide._sqp import Options, Solution, WarmStart, solve_smooth
+from dagcast_core.decide._sqp import Options, Solution
 
 __all__ = ["warnings_of"]
 
 # Margin, relative to every limit, below which a feasible set is nearly empty.
 _MARGIN = 1e-3
-# Limits whose prices times this share of themselves exceed the lift are looked at.
-_SUSPECT = 0.05
 # A cell whose millionth part would move the objective by the whole lift.
 _EXPLODES = 1e6
 
@@ -55,7 +54,7 @@ def _exploding(compiled: Compiled, solution: Solution) -> list[str]:
         if float(size.max()) <= _EXPLODES * max(solution.yardstick, 1e-300):
             continue
         cell = int(size.argmax())
-        member, quantity = first_exploding(compiled, x, cell)
+        member, quantity = first_exploding(compiled, x, cell, float(room[cell]))
         return [
             f"the gradient explodes {place}: {float(slope[cell]):.1e} per unit at "
             f"{compiled.space.where(cell)}, first in {quantity!r} of {member!r}. Bound the lever "
@@ -79,35 +78,32 @@ def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> l
                 )
         offset += layer.limit.numel()
     rows = compiled.smooth.rows
-    weight = float((solution.row_prices.abs() * rows.scale).sum())
-    if weight * _SUSPECT <= solution.yardstick:
+    room = rows.sign * (rows.limit - solution.outcomes) / rows.scale
+    close = torch.nonzero(room <= _MARGIN).flatten()
+    if not close.numel():
         return found
     tight = replace(rows, limit=rows.limit - rows.sign * _MARGIN * rows.scale)
     limited = 10.0 if options.time_limit is None else 0.25 * options.time_limit
     try:
-        harder = solve_smooth(
-            replace(compiled.smooth, rows=tight, concave=False),
-            replace(options, gap=1e-2, iterations=80, time_limit=limited),
-            WarmStart(solution.x),
+        # Ends after a few passes where the limits leave room.
+        margin = phase_one(
+            replace(compiled.smooth, rows=tight),
+            solution.x,
+            replace(options, time_limit=limited),
         )
     except (EmptySetError, NonFiniteError):
         return found
-    if harder.status != "infeasible":
+    if margin.keeps(0.5 * _MARGIN):
         return found
-    return [*found, _margin_words(compiled, solution)]
-
-
-def _margin_words(compiled: Compiled, solution: Solution) -> str:
-    worth = solution.row_prices.abs() * compiled.smooth.rows.scale
-    binding = [
-        str(compiled.outcomes[k]) for k in worth.argsort(descending=True)[:3] if worth[k] > 0
-    ]
-    return (
+    missing = torch.nonzero(margin.weights > 0).flatten().tolist()
+    order = sorted(missing, key=lambda k: -float(margin.violations[k]))[:3]
+    closing = "; ".join(str(compiled.outcomes[k]) for k in order)
+    return [
+        *found,
         f"the feasible set is nearly empty: no plan keeps every limit with a margin of "
-        f"{_MARGIN:.1%}, so small errors of the forecast break "
-        + "; ".join(binding)
-        + ". Give them room before the plan is relied on"
-    )
+        f"{_MARGIN:.1%}, so small errors of the forecast break {closing}. Give them room before "
+        "the plan is relied on",
+    ]
 
 
 def _few_draws(compiled: Compiled) -> list[str]:

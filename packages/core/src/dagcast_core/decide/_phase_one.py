@@ -1,0 +1,106 @@
+"""The decisions that break outcome limits least, and the proof that some have to be broken.
+
+The sum of relative violations, rounded off near zero, is minimised over bounds, budgets and ramps.
+Where rows are convex its least value is either zero, at a point that keeps every limit, or bounded
+away from zero by the certificate. The slopes at the minimum are multipliers of that proof: rows
+with slope 1 are broken, rows with a slope between are kept only just and may stand in the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from dagcast_core.decide._smooth import OutcomeRows, SmoothProblem
+from dagcast_core.decide._sqp import Options, Solution, WarmStart, solve_smooth
+
+__all__ = ["PhaseOne", "phase_one"]
+
+# Violations below it are rounded off; the last is far below what people would call a violation.
+_ROUNDED = (1e-2, 1e-3, 1e-4)
+
+
+@final
+@dataclass(frozen=True)
+class PhaseOne:
+    """The least violation.
+
+    Attributes:
+        x: (cells,).
+        outcomes: (rows,) at ``x``.
+        violations: (rows,) relative, at least 0; 0 for dropped rows.
+        weights: (rows,) slope of each row in the proof, 0 to 1.
+        budget_weights: (budgets,) the same for budgets: relative change of the sum of violations
+            for a relative change of the budget.
+        least: lower bound on the sum of violations of any decisions, where rows are convex.
+    """
+
+    x: Tensor
+    outcomes: Tensor
+    violations: Tensor
+    weights: Tensor
+    budget_weights: Tensor
+    least: float
+
+    def keeps(self, tolerance: float) -> bool:
+        """Whether every row is kept."""
+        return not self.violations.numel() or float(self.violations.max()) <= tolerance
+
+
+def phase_one(
+    problem: SmoothProblem, start: Tensor, options: Options, dropped: Tensor | None = None
+) -> PhaseOne:
+    """Minimise the sum of relative violations of the outcome rows.
+
+    Args:
+        problem: its objective is not asked.
+        start: (cells,).
+        options: seed, iterations and time limit.
+        dropped: (rows,) bool; rows that need not be kept.
+
+    Raises:
+        NonFiniteError: as the solver does.
+        EmptySetError: as the solver does.
+    """
+    rows = problem.rows
+
+    def violations(x: Tensor) -> tuple[Tensor, Tensor]:
+        _, outcomes = problem.evaluate(x)
+        found = (rows.sign * (outcomes - rows.limit) / rows.scale).clamp(min=0)
+        return found if dropped is None else torch.where(dropped, 0.0 * found, found), outcomes
+
+    x = start
+    rounded = _ROUNDED[-1]
+    solution: Solution | None = None
+    for rounded in _ROUNDED:
+
+        def evaluate(x: Tensor, width: float = rounded) -> tuple[Tensor, Tensor]:
+            found, _ = violations(x)
+            near = found * found / (2.0 * width)
+            total = torch.where(found < width, near, found - 0.5 * width).sum()
+            return -total, torch.zeros(0, dtype=x.dtype)
+
+        relaxed = SmoothProblem(
+            evaluate, problem.linear, OutcomeRows.none(), problem.probes, problem.baseline, True
+        )
+        solution = solve_smooth(relaxed, replace(options, gap=1e-6, iterations=120), WarmStart(x))
+        x = solution.x
+        if -solution.objective <= 0.0 or solution.status == "interrupted":
+            break
+    assert solution is not None
+    with torch.no_grad():
+        found, outcomes = violations(x)
+    limits = [layer.limit for layer in problem.linear.budgets]
+    limit = torch.cat(limits) if limits else torch.zeros(0, dtype=x.dtype)
+    gap = solution.certificate.gap * solution.yardstick
+    return PhaseOne(
+        x.detach(),
+        outcomes,
+        found,
+        (found / rounded).clamp(max=1.0),
+        solution.budget_prices * limit,
+        max(0.0, -solution.objective - gap),
+    )

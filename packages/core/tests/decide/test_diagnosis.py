@@ -1,0 +1,319 @@
+"""What is said where something is wrong: conflicts, hair's breadths, explosions, interruptions."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dagcast_core.decide import (
+    Budget,
+    DecisionError,
+    DecisionProblem,
+    Fixed,
+    Lever,
+    Objective,
+    Options,
+    OutcomeLimit,
+    solve,
+)
+from dagcast_core.tensor import IndexTensor, Panel
+
+FINE = Options(gap=1e-6)
+
+
+def names(line, row):
+    quantity, region = row
+    return f" {quantity} {region} " in line
+
+
+@pytest.mark.parametrize("seed", range(21))
+def test_every_planted_conflict_is_named_and_little_else(plant, seed):
+    """One to three conflicts in different regions, some of two limits that exclude each other."""
+    planted = plant(seed)
+    plan = solve(planted.problem)
+    assert plan.status == "infeasible"
+    assert plan.gap_bound is None
+    named = [any(names(line, row) for line in plan.conflicts) for row in planted.rows]
+    assert all(named), plan.conflicts
+    assert len(plan.conflicts) - len(planted.rows) <= 2, plan.conflicts
+    assert all(line in plan.message for line in plan.conflicts)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_advised_relaxation_is_enough_and_hardly_more_than_needed(plant, seed):
+    planted = plant(seed)
+    plan = solve(planted.problem)
+    assert solve(planted.sound).status in ("optimal", "feasible")
+
+    def relaxed(share):
+        """Every broken limit moved by a share of the way that is advised."""
+        moved = []
+        for item in planted.problem.constraints:
+            if isinstance(item, OutcomeLimit):
+                limit = dict(item.limit)
+                for region, line in itertools.product(item.limit, plan.conflicts):
+                    if names(line, (item.quantity, region)) and "relax it to" in line:
+                        advised = float(line.split("relax it to ")[1].split(" ")[0])
+                        limit[region] += share * (advised - limit[region])
+                item = replace(item, limit=limit)
+            moved.append(item)
+        return replace(planted.problem, constraints=moved)
+
+    assert solve(relaxed(1.002)).status in ("optimal", "feasible")
+    assert solve(relaxed(0.9)).status == "infeasible"
+
+
+def test_a_feasible_problem_has_no_conflicts(plant):
+    """The same test on the sound problem: it must not find what is not there."""
+    plan = solve(plant(2).sound)
+    assert plan.status == "optimal"
+    assert plan.conflicts == ()
+
+
+def test_nearly_empty_feasible_set_is_reported_with_the_limits_that_close_it(problem):
+    """The ETA limit stands a hair above what the budget can buy."""
+    bare = replace(problem, constraints=[Budget("spend", 900.0, by=("region",))])
+    eta = _least_eta(bare, "B")
+    tight = _with_eta(bare, eta * 1.0002)
+    plan = solve(tight)
+    assert plan.status in ("optimal", "feasible")
+    assert any("nearly empty" in line and "eta B" in line for line in plan.warnings)
+    roomy = _with_eta(bare, eta * 1.02)
+    assert not any("nearly empty" in line for line in solve(roomy).warnings)
+
+
+def _with_eta(bare, limit):
+    more = OutcomeLimit("eta", "<=", {"B": limit}, by=("region",))
+    return replace(bare, constraints=[*bare.constraints, more])
+
+
+def _least_eta(bare, region):
+    """Lowest mean ETA of a region under the budgets."""
+
+    def mean(known):
+        return known["eta"].sel(region=[region]).tensor.mean()
+
+    return solve(replace(bare, objective=Objective(mean, "min")), options=FINE).objective
+
+
+def test_budget_that_fixed_cells_use_up_is_reported(problem):
+    spend = problem.context["spend"]
+    fixed = spend.isel(incentive=slice(0, 1))
+    fixed = fixed.with_tensor(torch.full(tuple(fixed.shape), 10.0).double())
+    limits = [Fixed("spend", fixed), Budget("spend", 120.05, by=("region",))]
+    plan = solve(replace(problem, constraints=limits))
+    assert any("sum spend A <= 120.05 USD leaves 0.05 USD" in line for line in plan.warnings)
+
+
+def test_exploding_gradient_names_model_quantity_and_cell(make):
+    class Steep(make.Eta):
+        contract = make.Eta.contract
+
+        def forward(self, supply, sessions):
+            # A root whose slope at the unspent supply is finite and absurd.
+            spare = (supply - sessions * 0.7).clamp(min=0.0)
+            return super().forward(supply, sessions) - 1e-3 * (spare + 1e-24).sqrt()
+
+    problem = DecisionProblem(
+        make.market(eta=Steep()),
+        [Lever("spend", 0.0, 60.0)],
+        Objective("rides"),
+        [Budget("spend", 900.0, by=("region",))],
+        make.context(),
+    )
+    plan = solve(problem)
+    found = [line for line in plan.warnings if "explodes" in line]
+    assert len(found) == 1
+    assert "'eta' of 'eta-model'" in found[0]
+    assert "spend[" in found[0]
+
+
+def test_gentle_gradient_is_not_called_exploding(problem):
+    assert solve(problem).warnings == ()
+
+
+def test_flat_objective_is_said_to_be_flat(make):
+    """Far beyond saturation nothing moves: a clamp leaves no slope at all."""
+
+    class Full(make.Supply):
+        contract = make.Supply.contract
+
+        def forward(self, spend, sessions):
+            return super().forward(spend, sessions).clamp(max=1.0)
+
+    problem = DecisionProblem(
+        make.market(supply=Full()),
+        [Lever("spend", 0.0, 60.0)],
+        Objective("rides"),
+        [Budget("spend", 900.0)],
+        make.context(),
+    )
+    plan = solve(problem)
+    assert plan.status == "feasible"
+    assert "flat" in plan.message
+
+
+class Stopped:
+    """Raises KeyboardInterrupt at a call of the model, as Ctrl-C would."""
+
+    def __init__(self, make, at):
+        outer = self
+        self.calls = 0
+
+        class Counting(make.Rides):
+            contract = make.Rides.contract
+
+            def forward(self, sessions, eta, spend):
+                outer.calls += 1
+                if outer.calls == at:
+                    raise KeyboardInterrupt
+                return super().forward(sessions, eta, spend)
+
+        self.model = Counting()
+
+
+@pytest.mark.parametrize("at", [12, 15, 18, 22, 26, 30])
+def test_interrupt_in_the_model_returns_the_best_point(make, problem, at):
+    stopped = Stopped(make, at)
+    plan = solve(replace(problem, model=make.market(rides=stopped.model)), options=FINE)
+    assert stopped.calls > at
+    assert plan.status == "interrupted"
+    assert plan.gap_bound is None
+    spent = plan.decisions["spend"].sum("incentive", "hour").tensor
+    assert bool((spent <= 900.0 * (1 + 1e-9)).all())
+
+
+def test_interrupt_between_starts_keeps_what_the_first_start_found(make):
+    """A response with a threshold is tried from several starts; the second one is interrupted."""
+    alone = DecisionProblem(
+        make.market(exponent=3.0),
+        [Lever("spend", 0.0, 60.0)],
+        Objective("rides"),
+        [Budget("spend", 700.0)],
+        make.context(),
+    )
+    counted = Stopped(make, None)
+    model = make.market(exponent=3.0, rides=counted.model)
+    first = solve(replace(alone, model=model), starts=0)
+    stopped = Stopped(make, counted.calls + 25)
+    plan = solve(replace(alone, model=make.market(exponent=3.0, rides=stopped.model)))
+    assert stopped.calls > counted.calls + 25
+    assert plan.status == "interrupted"
+    assert plan.objective >= first.objective - 1e-9
+
+
+def test_time_limit_returns_the_best_point(problem):
+    plan = solve(problem, options=Options(gap=1e-12, time_limit=1e-9))
+    assert plan.status == "interrupted"
+    assert "time limit" in plan.message
+    assert plan.decisions["spend"].tensor.isfinite().all()
+
+
+def test_progress_is_told_objective_violation_and_residual(problem):
+    seen = []
+    plan = solve(problem, progress=seen.append)
+    assert [state.iteration for state in seen[: plan.provenance["iterations"]]] == list(
+        range(1, plan.provenance["iterations"] + 1)
+    )
+    assert seen[-1].violation <= 1e-6
+    assert seen[-1].predicted <= 1e-5
+    assert seen[-1].forward <= plan.provenance["forward"]
+
+
+def test_concavity_that_was_not_tested_is_not_claimed(problem):
+    plan = solve(problem, starts=0)
+    assert plan.concavity == "unknown"
+    assert plan.status == "feasible"
+    assert "not tested" in plan.message
+    assert plan.gap_bound is None
+    assert solve(replace(problem, concave=True), starts=0).status == "optimal"
+
+
+def test_warm_start_from_a_plan_is_cheaper_than_its_decisions_or_nothing(problem):
+    cold = solve(problem, options=FINE)
+    sessions = problem.context["sessions"]
+    drifted = replace(
+        problem,
+        context=problem.context.assign(sessions=sessions.with_tensor(sessions.tensor * 1.01)),
+        constraints=[
+            replace(c, limit=c.limit * 1.01) if getattr(c, "quantity", "") == "profit" else c
+            for c in problem.constraints
+        ],
+    )
+    fresh = solve(drifted, options=FINE)
+    warm = solve(drifted, cold, options=FINE)
+    assert warm.objective == pytest.approx(fresh.objective, rel=1e-7)
+    assert warm.provenance["iterations"] < fresh.provenance["iterations"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"constraints": [OutcomeLimit("eta", "<=", float("nan"))]}, "is NaN. Give a number"),
+        (
+            {"constraints": [OutcomeLimit("eta", "<=", {"A": float("nan")}, by=("region",))]},
+            "is NaN for 'A'",
+        ),
+        ({"constraints": [Budget("spend", float("nan"))]}, "budget of 'spend' is NaN"),
+        ({"objective": Objective({"rides": float("nan")})}, "weight of 'rides' is nan"),
+        ({"objective": Objective({"rides": 0.0})}, "all weights of the objective are 0"),
+        ({"objective": Objective("rides", "most")}, "write 'max' or 'min'"),
+        ({"objective": Objective(3.0)}, "a function of the forecast; found a float"),
+        (
+            {"constraints": [Budget("spend", 1.0, groups={"region": {"A": "west"}})]},
+            "groups of 'region', which is not in by",
+        ),
+        (
+            {
+                "constraints": [
+                    Budget("spend", 1.0, by=("region",), groups={"region": {"Z": "west"}})
+                ]
+            },
+            "region 'Z' is no label",
+        ),
+        (
+            {"constraints": [OutcomeLimit("eta", "<=", 4.0, chance=0.9)]},
+            "a chance is measured over draws",
+        ),
+        ({"constraints": [Fixed("spent", IndexTensor.zeros({"hour": [1]}, "x"))]}, "no lever here"),
+        (
+            {"constraints": [Fixed("spend", IndexTensor.zeros({"hour": [1]}, "x"))]},
+            "have the dims hour; expected incentive, region, hour",
+        ),
+    ],
+)
+def test_more_nonsense_is_refused_before_solving(problem, change, message):
+    with pytest.raises(DecisionError, match=message):
+        solve(replace(problem, **change))
+
+
+def test_cells_bounds_and_labels_that_make_no_sense_are_named(make, problem):
+    spend = problem.context["spend"]
+    high = spend.with_tensor(torch.full(tuple(spend.shape), 5.0).double())
+    low = high.tensor.clone()
+    low[1, 2, 3] = 6.0
+    with pytest.raises(DecisionError, match=r"cross in 1 cell.*spend\[quest, C, 2026-03-02 03:00"):
+        replace(problem, levers=[Lever("spend", spend.with_tensor(low), high)])
+    low[1, 2, 3] = float("nan")
+    with pytest.raises(DecisionError, match=r"spend\[quest, C, 2026-03-02 03:00\] is NaN"):
+        replace(problem, levers=[Lever("spend", spend.with_tensor(low), high)])
+    strange = IndexTensor(
+        [[[1.0]]],
+        {"incentive": ["bost"], "region": ["A"], "hour": spend.index("hour")[:1]},
+        "spend",
+    )
+    with pytest.raises(DecisionError, match="incentive 'bost', which is not decided. Nearest"):
+        replace(problem, constraints=[Fixed("spend", strange)])
+    with pytest.raises(DecisionError, match="has no cells: the context has no labels"):
+        replace(problem, context=make.context(hours=0))
+
+
+def test_decisions_without_a_number_are_refused(problem):
+    from dagcast_core.decide import what_if
+
+    spend = problem.context["spend"]
+    hollow = spend.tensor.clone()
+    hollow[0, 1, 2] = float("nan")
+    with pytest.raises(DecisionError, match=r"no number at spend\[boost, B, 2026-03-02 02:00"):
+        what_if(problem, Panel(spend=spend.with_tensor(hollow)))

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,6 +12,8 @@ from dagcast import workflow
 from dagcast.cli import run
 from dagcast.errors import PlanStateError, ProjectError
 from dagcast.project import open_project
+from dagcast.workflow._horizon import _by_the_clock, at_origin, read_context, zones_of
+from dagcast.workflow._session import open_session
 
 torch.set_num_threads(1)
 
@@ -164,11 +168,76 @@ def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):
     assert tree(as_planned.folder) == before
 
 
-def test_plan_beyond_the_calendar_is_refused(project):
-    before = tree(project.folder)
+@pytest.fixture
+def copied(demo, tmp_path):
+    """A copy of the project as the demo left it, to be changed."""
+    folder = tmp_path / "project"
+    shutil.copytree(demo[0].folder, folder)
+    return open_project(folder, flags=SETTINGS, environment={})
+
+
+def test_the_week_after_a_played_one_can_be_planned(copied):
+    """Clocks are known although no calendar was ingested; what else is assumed is said."""
+    played = copied.journal.find("plan-0001")
+    result = workflow.plan(copied)
+    hours = pd.date_range(played.horizon_start, periods=336, freq="h")[168:]
+    found = workflow_decisions(copied.folder, result.summary.plan)
+    assert sorted(found["hour"].unique()) == list(hours)
+    assert result.summary.status in ("optimal", "feasible")
+    assert {"holiday", "coupon_spend", "base_fare"} <= set(result.summary.repeated)
+    assert "hour_of_week" not in result.summary.repeated
+
+
+def test_hours_of_the_week_are_those_of_every_regions_clock(copied):
+    session = open_session(copied)
+    zones = zones_of(copied)
+    # The last week of history, whose calendar is in the store.
+    last = at_origin(session.times, session.times.last - pd.Timedelta(hours=167), 168, 4)
+    expected = read_context(session.store, last, ["hour_of_week"])[0]["hour_of_week"]
+    found = _by_the_clock(session.store, last, None, zones)
+    assert torch.equal(found.values("region", "hour"), expected.values("region", "hour"))
+    assert found.dtype == expected.dtype
+
+
+def test_plan_beyond_the_calendar_is_refused_where_no_clock_is_known(copied):
+    for path in copied.events.glob("**/regions.json"):
+        path.unlink()
+    before = tree(copied.folder)
     with pytest.raises(ProjectError, match="Ingest a calendar that covers the horizon"):
-        workflow.plan(project)
-    assert tree(project.folder) == before
+        workflow.plan(copied)
+    assert tree(copied.folder) == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "replaced", "missing"])
+def test_a_changed_plan_is_noticed_by_whoever_reads_it(copied, damage):
+    path = copied.plans / "plan-0001" / "decisions.parquet"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-40])
+    elif damage == "replaced":
+        frame = pd.read_parquet(path)
+        frame.assign(usd=frame["usd"] * 2).to_parquet(path, index=False)
+    else:
+        path.unlink()
+    before = tree(copied.folder)
+    for stage in (workflow.retro, workflow.review):
+        with pytest.raises(ProjectError, match=r"decisions\.parquet.*Restore it from a copy"):
+            stage(copied, "plan-0001")
+    assert tree(copied.folder) == before
+
+
+@pytest.mark.parametrize("decide", [workflow.approve, workflow.reject])
+def test_nobody_decides_about_a_plan_that_is_gone(copied, decide):
+    name = workflow.plan(copied).summary.plan
+    shutil.rmtree(copied.plans / name)
+    before = tree(copied.folder)
+    with pytest.raises(ProjectError, match=f"the folder of {name}"):
+        decide(copied, name, why="whatever it said")
+    assert tree(copied.folder) == before
+
+
+def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(copied):
+    shutil.rmtree(copied.plans / "plan-0001")
+    assert workflow.reject(copied, "plan-0001", why="its folder is lost").state == "rejected"
 
 
 def test_approved_plan_cannot_be_edited_or_approved_again(project):

@@ -6,6 +6,7 @@ from typing import final
 
 from dagcast.journal import Decision, PlanRecord
 from dagcast.project import Project, current_user
+from dagcast.workflow._plan_files import plan_folder
 from dagcast.workflow._result import Result, ResultTable
 
 
@@ -47,6 +48,7 @@ def approve(
 
     Raises:
         PlanStateError: it is superseded or decided, or another is approved for the same hours.
+        ProjectError: the plan's folder is gone or was changed.
         UsageError: no plan has that name.
     """
     return _decide(project, plan, "approved", who, why)
@@ -57,8 +59,12 @@ def reject(
 ) -> DecisionResult:
     """Reject a plan, or withdraw its approval.
 
+    An approval can be withdrawn also where the plan's folder is gone or was changed: otherwise no
+    other plan could be approved for its hours.
+
     Raises:
         PlanStateError: it is superseded or rejected already.
+        ProjectError: it is not approved, and its folder is gone or was changed.
         UsageError: no plan has that name.
     """
     return _decide(project, plan, "rejected", who, why)
@@ -67,7 +73,13 @@ def reject(
 def _decide(
     project: Project, plan: str | None, decision: Decision, who: str | None, why: str
 ) -> DecisionResult:
-    record: PlanRecord = project.journal.decide(plan, decision, who=who or current_user(), why=why)
+    before = project.journal.find(plan)
+    if before.state == "proposed":
+        # Nobody decides about what nobody can read any more.
+        plan_folder(project, before.plan)
+    record: PlanRecord = project.journal.decide(
+        before.plan, decision, who=who or current_user(), why=why
+    )
     return DecisionResult(
         project.folder,
         record.plan,

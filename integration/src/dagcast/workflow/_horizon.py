@@ -1,6 +1,7 @@
 """Which hours are history and which are to be decided, and what is known of them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dagcast_core.data import MetricStore
     from dagcast_core.tensor import Panel
 
+CLOCK = "hour_of_week"
 # The table whose last hour says how far the marketplace's history goes.
 HEARTBEAT = "sessions"
 HOUR = pd.Timedelta(hours=1)
@@ -96,6 +98,15 @@ def moments(project: Project, store: "MetricStore") -> Moments:
     return Moments(as_of, first, last, start, start + config.horizon.hours * HOUR - HOUR)
 
 
+def zones_of(project: Project) -> dict[str, str]:
+    """The clock of every region, by IANA name, as far as the project's regions.json say."""
+    zones: dict[str, str] = {}
+    for path in sorted(project.events.glob("**/regions.json")):
+        for entry in json.loads(path.read_text(encoding="utf-8")):
+            zones[str(entry["region"])] = str(entry["zone"])
+    return zones
+
+
 def known_metrics(store: "MetricStore", names: Sequence[str]) -> list[str]:
     """Those of ``names`` that the store holds; latent quantities of models are not in it."""
     held = store.metrics()
@@ -163,6 +174,7 @@ def read_context(
     *,
     decided: Sequence[str] = (),
     regions: Sequence[str] | None = None,
+    zones: Mapping[str, str] | None = None,
 ) -> "tuple[Panel, tuple[str, ...]]":
     """What comes from outside over the horizon, as far as it was known.
 
@@ -173,6 +185,7 @@ def read_context(
         decided: those among them that somebody decided; a forecast of the past is conditional on
             the decisions that were taken, so they are read as they came out.
         regions: which ones; all of them by default.
+        zones: clock of each region. The hour of the week needs no calendar where it is known.
 
     Returns:
         The panel, and the quantities for which the usual hour of day stands in, because nothing
@@ -185,12 +198,34 @@ def read_context(
     for name in known_metrics(store, names):
         as_of = latest if name in decided else times.as_of
         found = _read_one(store, name, times.start, times.end, as_of, regions)
+        if found is None and name == CLOCK:
+            found = _by_the_clock(store, times, regions, zones or {})
         if found is None or bool(found.tensor.isnan().any()):
             usual = _usual(store, name, times, regions)
             found = usual if found is None else found.where(~found.isnan(), usual)
             assumed.append(name)
         tensors.append(found.named(name))
     return Panel(tensors), tuple(assumed)
+
+
+def _by_the_clock(
+    store: "MetricStore",
+    times: Moments,
+    regions: Sequence[str] | None,
+    zones: Mapping[str, str],
+) -> Any:
+    """Local hours of the week from the regions' clocks, or None where a clock is not known."""
+    import torch
+
+    from dagcast_core.data import hour_of_week
+    from dagcast_core.tensor import IndexTensor
+
+    seen = _read_one(store, CLOCK, times.last, times.last, times.as_of, regions)
+    if seen is None or any(str(region) not in zones for region in seen.index("region")):
+        return None
+    rows = [hour_of_week(times.hours, zones[str(region)]) for region in seen.index("region")]
+    values = torch.tensor(np.stack(rows), dtype=seen.dtype)
+    return IndexTensor(values, {"region": seen.index("region"), "hour": times.hours}, CLOCK)
 
 
 def _usual(store: "MetricStore", name: str, times: Moments, regions: Sequence[str] | None) -> Any:

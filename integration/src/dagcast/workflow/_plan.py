@@ -17,7 +17,14 @@ from dagcast.plans import (
 )
 from dagcast.project import Project, staged
 from dagcast.workflow._fit import Fitted, load_fit
-from dagcast.workflow._plan_files import DECISIONS, MARGINALS, PREFIX, SOLVED, plan_folder
+from dagcast.workflow._plan_files import (
+    DECISIONS,
+    MARGINALS,
+    PREFIX,
+    SOLVED,
+    plan_folder,
+    seal,
+)
 from dagcast.workflow._problem import Setting, make_setting
 from dagcast.workflow._result import Progress, Result, ResultTable, silent
 from dagcast.workflow._session import open_session
@@ -222,6 +229,7 @@ def keep(
             summary.save(folder)
             _save_decisions(folder, setting, solved.decisions)
             _save_marginals(folder, solved.marginal_effects)
+            seal(folder)
         project.record(
             "edited" if parent else "proposed",
             plan=name,

@@ -1,5 +1,7 @@
 """Plans on disk: what each holds, and how it is read back."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +16,21 @@ PREFIX = "plan"
 DECISIONS = "decisions.parquet"
 MARGINALS = "marginals.safetensors"
 SOLVED = "solved"
+SEAL = "sha256.json"
+
+
+def seal(folder: Path) -> None:
+    """Write down what every file of a plan's folder holds; a plan never changes afterwards."""
+    found = {name: _digest(folder / name) for name in _files(folder)}
+    (folder / SEAL).write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def plan_folder(project: Project, name: str) -> Path:
-    """Where a plan lies.
+    """Where a plan lies, verified to be as it was written.
 
     Raises:
-        ProjectError: the log knows the plan but its folder is gone.
+        ProjectError: the log knows the plan but its folder is gone, or a file of it is missing or
+            was changed.
     """
     folder = project.plans / name
     if not folder.is_dir():
@@ -29,7 +39,46 @@ def plan_folder(project: Project, name: str) -> Path:
             "nothing",
             "Restore it from a copy, or make a new plan with `dagcast plan`.",
         )
+    _verify(folder)
     return folder
+
+
+def _verify(folder: Path) -> None:
+    if not (folder / SEAL).is_file():
+        # A plan of an earlier version; what it holds is checked by whoever reads it.
+        return
+    try:
+        expected = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        found = {name: _digest(folder / name) for name in _files(folder)}
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+    if not isinstance(expected, dict):
+        raise _damaged(folder, f"a {SEAL} that lists no files")
+    for name, digest in expected.items():
+        if name not in found:
+            raise _damaged(folder, f"no {name}")
+        if found[name] != digest:
+            raise _damaged(folder, f"another {name} than was written")
+
+
+def _damaged(folder: Path, found: str) -> ProjectError:
+    return ProjectError(
+        f"the plan in {folder} as it was written",
+        found,
+        "Restore it from a copy, or make a new plan with `dagcast plan`.",
+    )
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != SEAL
+    )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_decisions(project: Project, name: str) -> "pd.DataFrame":

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dagcast.errors import ConfigError
 from dagcast.plans import Limits, OutcomeBound, resolve_limits
-from dagcast.workflow._horizon import Moments, known_metrics, read_context
+from dagcast.workflow._horizon import Moments, known_metrics, read_context, zones_of
 from dagcast.workflow._session import Session
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
             "a lever, such as [levers.incentive_spend], in dagcast.toml", "none", "Add one."
         )
     times = times or session.times
-    context, assumed = read_context(session.store, times, session.exogenous_names)
+    context, assumed = read_context(
+        session.store, times, session.exogenous_names, zones=zones_of(session.project)
+    )
     quantities = {
         **{quantity.name: quantity for quantity in session.externals},
         **{

@@ -11,6 +11,7 @@ from dagcast.figures import number
 from dagcast.journal import PlanRecord
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.project import Project, write_text
+from dagcast.workflow._horizon import zones_of
 from dagcast.workflow._plan_files import MARGINALS, load_decisions, plan_folder
 from dagcast.workflow._result import Progress, Result, ResultTable, silent
 
@@ -104,9 +105,7 @@ def decision_layers(project: Project, plan: str, outlook: Outlook) -> "dict[str,
 
 def zone_of(project: Project) -> str:
     """The regions' own zone if they share one, else UTC."""
-    zones: set[str] = set()
-    for path in project.events.glob("**/regions.json"):
-        zones.update(str(entry["zone"]) for entry in json.loads(path.read_text(encoding="utf-8")))
+    zones = set(zones_of(project).values())
     return zones.pop() if len(zones) == 1 else "UTC"
 
 

@@ -129,10 +129,10 @@ def test_a_split_recovers_the_ratio_and_its_error():
         rate = 0.5 * np.array([1.0, 0.9])
         rides = rng.binomial(sessions, rate)
         clusters = np.repeat(np.arange(60), 2)
-        log_ratio, error = split_ratio(
+        log_ratio, influence = split_ratio(
             rides.ravel(), sessions.ravel(), np.tile([0, 1], 60), clusters
         )
-        z.append((log_ratio - np.log(0.9)) / error)
+        z.append((log_ratio - np.log(0.9)) / np.sqrt(influence @ influence))
     assert 0.91 < np.mean(np.abs(z) < 1.96) < 0.985
     assert abs(np.mean(z)) < 0.2
 
@@ -145,7 +145,8 @@ def test_a_split_without_success_is_refused():
 def test_a_wald_elasticity_is_the_ratio_with_its_delta_error():
     lever = Effect(2.0, 0.1, 9.0, 11.0, np.array([0.06, -0.08]), 2)
     outcome = Effect(-0.5, 0.1, 4.25, 3.75, np.array([0.08, 0.06]), 2)
-    elasticity, error = wald_elasticity(outcome, lever)
+    elasticity, influence = wald_elasticity(outcome, lever)
+    error = np.sqrt(influence @ influence)
     assert elasticity == pytest.approx(np.log(3.75 / 4.25) / np.log(11 / 9))
     # The delta method by finite differences of the same formula, cluster by cluster.
     total = 0.0
@@ -174,3 +175,24 @@ def test_windows_of_different_trials_do_not_make_an_elasticity():
     b = Effect(1.0, 0.1, 1.0, 2.0, np.array([0.1, 0.0]), 2)
     with pytest.raises(EstimationError, match="1 clusters and lever 2"):
         wald_elasticity(a, b)
+
+
+def test_products_of_influences_are_the_covariance_of_two_estimates():
+    rng = np.random.default_rng(11)
+    estimates, promised = [], []
+    for _ in range(300):
+        region, window = np.divmod(np.arange(12 * 10), 10)
+        first = rng.random((12, 5)) < 0.5
+        d = np.stack([first, ~first], axis=2).reshape(-1).astype(float)
+        shared = rng.normal(size=120)
+        outcomes = (shared + rng.normal(size=120), 2 * shared + rng.normal(size=120))
+        groups, clusters = (region, window), region * 100 + window // 2
+        one, two = (
+            fixed_effects_difference(y, d, groups=groups, clusters=clusters) for y in outcomes
+        )
+        estimates.append((one.estimate, two.estimate))
+        promised.append(one.influence @ two.influence)
+    found = np.cov(np.array(estimates).T)[0, 1]
+    # Influences are widened for few clusters, so a little more is promised than found.
+    assert found == pytest.approx(np.mean(promised), rel=0.25)
+    assert np.mean(promised) > found * 0.9

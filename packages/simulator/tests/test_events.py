@@ -220,4 +220,5 @@ def test_a_world_of_other_laws_is_refused(folders, tmp_path):
 def test_a_calm_world_plants_nothing(calm, tmp_path):
     calm.write_events(tmp_path)
     assert set(json.loads((tmp_path / "world.json").read_text())["planted"].values()) == {0}
-    assert json.loads((tmp_path / "experiments.json").read_text()) == []
+    written = json.loads((tmp_path / "experiments.json").read_text())
+    assert written == {"experiments": [], "covariances": {}}

@@ -50,10 +50,23 @@ def test_the_default_set_informs_every_link(measured):
         ("incentive_spend", "driver_hours"),
         ("incentive_spend", "rides"),
         ("driver_hours", "eta"),
+        ("driver_hours", "rides"),
         ("coupon_spend", "sessions"),
         ("base_fare", "conversion"),
     }
-    assert len(measured) == 9
+    assert len(measured) == 10
+
+
+def test_estimates_from_one_trial_come_with_their_covariance(ten_weeks, measured):
+    known = ten_weeks.experiment_set()
+    assert set(known.covariances) == {"bonus-pause", "supply-switchback"}
+    hours, rides = (measured[f"bonus-pause-{outcome}"] for outcome in ("hours", "rides"))
+    assert known.covariances["bonus-pause"][0][1] == pytest.approx(
+        hours.influence @ rides.influence
+    )
+    for item in measured.values():
+        error = np.sqrt(item.influence @ item.influence)
+        assert item.experiment.standard_error == pytest.approx(error)
 
 
 def test_longer_histories_try_two_doses_and_parts_of_the_day():

@@ -110,8 +110,10 @@ def fixed_effects_difference(
     )
 
 
-def wald_elasticity(outcome: Effect, lever: Effect) -> tuple[float, float]:
-    """Change of the log outcome per change of the log lever, with its standard error.
+def wald_elasticity(outcome: Effect, lever: Effect) -> tuple[float, Array]:
+    """Change of the log outcome per change of the log lever, with the clusters' influences on it.
+
+    The squares of the influences sum to its variance.
 
     Args:
         outcome: effect on the outcome.
@@ -130,8 +132,7 @@ def wald_elasticity(outcome: Effect, lever: Effect) -> tuple[float, float]:
     if abs(move) < 1e-9:
         raise EstimationError("the lever did not move between the arms")
     elasticity = rise / move
-    influence = (rise_influence - elasticity * move_influence) / move
-    return elasticity, float(np.sqrt(influence @ influence))
+    return elasticity, (rise_influence - elasticity * move_influence) / move
 
 
 def difference_in_differences(before: ArrayLike, after: ArrayLike, treated: ArrayLike) -> Effect:
@@ -174,8 +175,10 @@ def difference_in_differences(before: ArrayLike, after: ArrayLike, treated: Arra
 
 def split_ratio(
     numerator: ArrayLike, denominator: ArrayLike, treated: ArrayLike, clusters: ArrayLike
-) -> tuple[float, float]:
-    """Log of the ratio of the arms' rates, with its standard error.
+) -> tuple[float, Array]:
+    """Log of the ratio of the arms' rates, with the clusters' influences on it.
+
+    The squares of the influences sum to its variance.
 
     Args:
         numerator: (cell,) e.g. rides of one arm in a region-hour.
@@ -201,7 +204,7 @@ def split_ratio(
         score = (a[mine] - rate * b[mine]) / top
         influence += sign * np.bincount(cluster[mine], score, minlength=len(influence))
     factor = len(influence) / max(len(influence) - 1, 1)
-    return float(logs[1] - logs[0]), float(np.sqrt(factor * (influence @ influence)))
+    return float(logs[1] - logs[0]), np.sqrt(factor) * influence
 
 
 def _small_sample_factor(spread: Array) -> float:

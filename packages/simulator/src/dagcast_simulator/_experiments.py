@@ -1,5 +1,6 @@
 """From trials to measured effects: raw cells, estimates, standard errors."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dagcast_core.contract import Arm, Cells, Change, Experiment
+from dagcast_core.contract import Arm, Cells, Change, Experiment, ExperimentSet
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._estimators import (
     Effect,
@@ -48,12 +49,32 @@ class Measured:
         experiment: as the models see it.
         cells: one row per region and hour (and arm, for user splits): arm, whether the analysis
             used the hour, and the outcome.
-        clusters: number of units of randomisation behind the standard error.
+        influence: what each unit of randomisation contributed to the estimate's error; squares
+            sum to its variance, products with another estimate of the same trial to the
+            covariance.
     """
 
     experiment: Experiment
     cells: pd.DataFrame
-    clusters: int
+    influence: Array
+
+    @property
+    def clusters(self) -> int:
+        """Number of units of randomisation behind the standard error."""
+        return len(self.influence)
+
+
+def as_set(measured: tuple[Measured, ...]) -> ExperimentSet:
+    """The experiments with the covariances of those that come from one trial's cells."""
+    groups: dict[str, list[Array]] = {}
+    for item in measured:
+        if item.experiment.group is not None:
+            groups.setdefault(item.experiment.group, []).append(item.influence)
+    covariances = {}
+    for group, influences in groups.items():
+        stacked = np.stack(influences)
+        covariances[group] = tuple(map(tuple, (stacked @ stacked.T).tolist()))
+    return ExperimentSet(tuple(item.experiment for item in measured), covariances)
 
 
 def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ...]:
@@ -111,6 +132,9 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
             start=168,
             hours=168 * half,
             seed=seed,
+            # Coupons borrow sessions from the next day: only then has an arm its steady effect.
+            window=56,
+            washout=28,
             control=(Change("coupon_spend", "set", 0.0),),
             treatment=(Change("coupon_spend", "set", float(round(0.7 * size))),),
         )
@@ -154,7 +178,7 @@ def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
 def measure_supply(
     env: Environment, trial: Trial, quantities: dict[str, Array], usual: dict[str, Array]
 ) -> tuple[Measured, ...]:
-    """Elasticity of ETA to driver hours, in tight and in slack hours of the day.
+    """Elasticities to driver hours: of ETA in tight and in slack hours of the day, and of rides.
 
     Args:
         env: the world's environment.
@@ -169,16 +193,20 @@ def measure_supply(
                 env,
                 (trial,),
                 quantities,
-                f"supply-eta-{label}",
+                name,
                 "driver_hours",
-                "eta",
+                outcome,
                 local_hours=hours,
                 usual=usual,
             )
         )
-        for label, hours in (("tight", TIGHT_HOURS), ("slack", SLACK_HOURS))
+        for name, outcome, hours in (
+            ("supply-eta-tight", "eta", TIGHT_HOURS),
+            ("supply-eta-slack", "eta", SLACK_HOURS),
+            ("supply-rides", "rides", ()),
+        )
     ]
-    return tuple(item for item in results if item is not None)
+    return _grouped(tuple(item for item in results if item is not None), trial.name)
 
 
 def measure_scheduled(
@@ -216,17 +244,36 @@ def measure_scheduled(
         ("bonus-pause", "bonus-pause-rides", "rides", ()),
         ("coupon-switchback", "coupon-sessions", "sessions", ()),
     ]
-    results = [
-        _if_identified(
-            partial(measure, env, (by_name[trial],), quantities, name, outcome, local_hours=hours)
-        )
-        for trial, name, outcome, hours in links
-        if trial in by_name
-    ]
+    results: list[Measured] = []
+    for trial in dict.fromkeys(trial for trial, *_ in links):
+        if trial not in by_name:
+            continue
+        found = [
+            _if_identified(
+                partial(
+                    measure, env, (by_name[trial],), quantities, name, outcome, local_hours=hours
+                )
+            )
+            for of, name, outcome, hours in links
+            if of == trial
+        ]
+        results += _grouped(tuple(item for item in found if item is not None), trial)
     if "fare-split" in by_name and arms is not None:
-        split = by_name["fare-split"]
-        results.append(_if_identified(partial(measure_split, env, split, arms, "fare-conversion")))
-    return tuple(item for item in results if item is not None)
+        split = _if_identified(
+            partial(measure_split, env, by_name["fare-split"], arms, "fare-conversion")
+        )
+        results += [split] if split is not None else []
+    return tuple(results)
+
+
+def _grouped(measured: tuple[Measured, ...], trial: str) -> tuple[Measured, ...]:
+    """Mark estimates from the cells of one trial, whose errors are correlated."""
+    if len(measured) < 2 or len({item.clusters for item in measured}) > 1:
+        return measured
+    return tuple(
+        dataclasses.replace(item, experiment=dataclasses.replace(item.experiment, group=trial))
+        for item in measured
+    )
 
 
 def _if_identified(measured: Callable[[], Measured]) -> Measured | None:
@@ -262,10 +309,12 @@ def measure(
     """
     (trial,) = trials
     effect, cells = _effect(env, trials, quantities, outcome, local_hours, usual)
-    estimate, error = effect.estimate, effect.standard_error
+    estimate, influence = effect.estimate, effect.influence
     if scale == "ratio":
         estimate = effect.treatment / effect.control - 1
-        error *= (1 / effect.control + estimate / effect.control) if effect.control else np.nan
+        influence = influence * (
+            (1 / effect.control + estimate / effect.control) if effect.control else np.nan
+        )
     method = (
         "switchback, region and date effects, CR2 by unit of randomisation"
         if trial.design == "switchback"
@@ -280,11 +329,11 @@ def measure(
         control=Arm("control", trial.control),
         treatment=Arm("treatment", trial.treatment),
         estimate=estimate,
-        standard_error=error,
+        standard_error=float(np.sqrt(influence @ influence)),
         scale=scale,  # type: ignore[arg-type]
         provenance=f"simulated trial {trial.name}: {method}, {effect.clusters} clusters",
     )
-    return Measured(experiment, cells, effect.clusters)
+    return Measured(experiment, cells, influence)
 
 
 def measure_elasticity(
@@ -305,7 +354,7 @@ def measure_elasticity(
     """
     moved, _ = _effect(env, trials, quantities, lever, local_hours, usual)
     followed, cells = _effect(env, trials, quantities, outcome, local_hours, usual)
-    estimate, error = wald_elasticity(followed, moved)
+    estimate, influence = wald_elasticity(followed, moved)
     experiment = Experiment(
         name=name,
         levers=(lever,),
@@ -315,14 +364,14 @@ def measure_elasticity(
         control=Arm("control"),
         treatment=Arm("treatment", (Change(lever, "scale", moved.treatment / moved.control),)),
         estimate=estimate,
-        standard_error=error,
+        standard_error=float(np.sqrt(influence @ influence)),
         scale="elasticity",
         provenance=(
             f"simulated trials {', '.join(t.name for t in trials)} on a replay of the history: "
             f"Wald ratio of two switchback effects, delta method, {followed.clusters} clusters"
         ),
     )
-    return Measured(experiment, cells, followed.clusters)
+    return Measured(experiment, cells, influence)
 
 
 def measure_split(env: Environment, trial: Trial, arms: pd.DataFrame, name: str) -> Measured:
@@ -336,7 +385,7 @@ def measure_split(env: Environment, trial: Trial, arms: pd.DataFrame, name: str)
     """
     day = (arms["hour"].to_numpy() - trial.start) // 24
     cluster = arms["region"].to_numpy() * 10_000 + day
-    log_ratio, error = split_ratio(arms["rides"], arms["sessions"], arms["treated"], cluster)
+    log_ratio, influence = split_ratio(arms["rides"], arms["sessions"], arms["treated"], cluster)
     step = np.log(trial.treatment[0].value / trial.control[0].value)
     frame = arms.assign(
         region=np.array([r.name for r in env.regions])[arms["region"]],
@@ -353,14 +402,14 @@ def measure_split(env: Environment, trial: Trial, arms: pd.DataFrame, name: str)
         control=Arm("control", trial.control),
         treatment=Arm("treatment", trial.treatment),
         estimate=log_ratio / step,
-        standard_error=error / abs(step),
+        standard_error=float(np.sqrt(influence @ influence)) / abs(step),
         scale="elasticity",
         provenance=(
             f"simulated trial {trial.name}: log ratio of the arms' conversion, linearised, "
             f"{clusters} region-days; riders of both arms share the drivers"
         ),
     )
-    return Measured(experiment, frame, clusters)
+    return Measured(experiment, frame, influence / step)
 
 
 def _bonus(usd: dict[str, float]) -> tuple[Change, ...]:

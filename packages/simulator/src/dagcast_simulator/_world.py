@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dagcast_core.contract import Experiment
+from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_simulator._decisions import FORMAT, WorldError, check_size, decided
 from dagcast_simulator._engine import Engine, Run, State
 from dagcast_simulator._environment import make_environment
 from dagcast_simulator._events import EventLog, Planted, known_by, write_table
 from dagcast_simulator._experiments import (
     Measured,
+    as_set,
     measure,
     measure_scheduled,
     measure_supply,
@@ -114,9 +115,9 @@ class MarketWorld:
         return hourly_frame(self._quantities(), self.region_names, self.history_hours)
 
     def experiments(self) -> tuple[Measured, ...]:
-        """The operator's experiments in this history: what ``experiments.json`` holds.
+        """The operator's experiments in this history, each with its raw cells.
 
-        Each with its raw cells. Estimates come from the randomised cells alone.
+        Estimates come from the randomised cells alone.
         """
         if not self.trials:
             return ()
@@ -128,6 +129,10 @@ class MarketWorld:
             return measured
         replay = self._replayed(supply)
         return (*measured, *measure_supply(self.environment, supply, replay, self._quantities()))
+
+    def experiment_set(self) -> ExperimentSet:
+        """The operator's experiments, with the covariances of those that share a trial's cells."""
+        return as_set(self.experiments())
 
     def run(
         self,
@@ -206,8 +211,9 @@ class MarketWorld:
                 pending[name] = later
                 write_table(later, target / _TRUTH / f"pending_{name}.parquet")
         self._pending = pending
-        measured = [item.experiment.to_json() for item in self.experiments()]
-        rows["experiments.json"] = _write_json(target / "experiments.json", measured)
+        measured = self.experiment_set()
+        rows["experiments.json"] = len(measured)
+        _write_json(target / "experiments.json", measured.to_json())
         rows["regions.json"] = _write_json(target / "regions.json", self._region_rows())
         self._save_states(target / _TRUTH / "state.npz")
         _write_json(target / "world.json", self._manifest(planted))

@@ -78,7 +78,7 @@ def test_longer_histories_try_two_doses_and_parts_of_the_day():
     names = {item.experiment.name for item in world.experiments()}
     assert {f"{kind}-low-hours" for kind in ("guarantee", "streak", "boost")} <= names
     assert {f"bonus-pause-{part}-hours" for part in PARTS_OF_DAY} <= names
-    assert len(names) == 15
+    assert len(names) == 16
 
 
 def test_parts_of_the_day_share_out_all_hours():

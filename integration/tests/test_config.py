@@ -2,7 +2,16 @@
 
 import pytest
 
-from dagcast.config import Budget, Config, Guardrail, Lever, config_text, load_config
+from dagcast.config import (
+    Budget,
+    Config,
+    Fallback,
+    Guardrail,
+    Lever,
+    Risk,
+    config_text,
+    load_config,
+)
 from dagcast.errors import ConfigError
 
 
@@ -26,9 +35,19 @@ def test_text_of_a_config_reads_back_as_the_same_config(write):
         ),
         guardrails=(Guardrail(quantity="eta", of_recent=1.05, by=("region",), weight="sessions"),),
         serving={"eta": "dagcast-eta"},
+        risk=Risk(measure="cvar", tail=0.2),
+        fallbacks=(Fallback(quantity="rides", width=1.5, share=0.8),),
         data={"as_of": "2026-03-02T00:00:00Z"},
     )
     assert load_config(write(config_text(config))) == config
+
+
+def test_draws_are_weighed_only_where_something_asks_for_them():
+    assert not Config().weighs_draws
+    assert Config(risk=Risk(measure="mean")).weighs_draws
+    assert Config(fallbacks=(Fallback(),)).weighs_draws
+    sure = Guardrail(quantity="eta", limit=6.0, chance=0.9)
+    assert Config(guardrails=(sure,)).weighs_draws
 
 
 def test_empty_file_is_the_default(write):
@@ -66,6 +85,10 @@ def test_unknown_key_inside_a_list_of_tables_names_its_own_line(write):
         ),
         ("[horizon]\nstart = 2026-03-02T00:30:00Z\n", "the start of an hour"),
         ("[horizon]\nstart = 2026-03-02T00:00:00\n", "a time with a zone"),
+        ('[risk]\nmeasure = "worst"\n', "found 'worst' at dagcast.toml line 2"),
+        ("[risk]\ntail = 0\n", "found 0 at dagcast.toml line 2"),
+        ("[[fallbacks]]\nwidth = -1.0\n", "found -1.0 at dagcast.toml line 2"),
+        ('[[guardrails]]\nquantity = "eta"\nlimit = 6\nchance = 2\n', "found 2 at dagcast.toml"),
         ("[[budgets]]\nlimit = 5.0\nof_recent = 1.0\n", "either limit or of_recent"),
         ("[levers.incentive_spend]\nlower = 5\nupper = 4\n", "lower <= upper"),
         ("[objective]\nweights = { rides = 0.0 }\n", "a weight other than 0"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,8 @@ from dagcast.errors import PlanStateError, ProjectError
 from dagcast.project import open_project
 from dagcast.workflow._horizon import _by_the_clock, at_origin, read_context, zones_of
 from dagcast.workflow._session import open_session
+from dagcast_core.decide import Plan
+from dagcast_core.tensor import Panel
 
 torch.set_num_threads(1)
 
@@ -142,6 +145,8 @@ def test_ingesting_again_changes_nothing(project):
 def test_replay_gives_the_same_plan(project, demo):
     again = workflow.replay(project, demo[0].planned.summary.plan)
     first = demo[0].planned.summary
+    assert again.replay_error <= 1e-9
+    assert again.exit_code() == 0
     assert again.summary.total == pytest.approx(first.total, rel=1e-9)
     for name, (estimate, _, _) in ((q, arms["plan"]) for q, arms in again.totals.items()):
         assert estimate == pytest.approx(demo[0].planned.totals[name]["plan"][0], rel=1e-9)
@@ -153,6 +158,107 @@ def as_planned(demo):
     moment = demo[0].planned.summary.provenance["data_moment"].replace("+00:00", "Z")
     flags = {**SETTINGS, "data.as_of": moment, "horizon.start": moment}
     return open_project(demo[0].folder, flags=flags, environment={})
+
+
+@pytest.fixture
+def a_copy(demo, tmp_path):
+    """Opens a copy of the project as it stood when the plan was made, under more settings."""
+    shutil.copytree(demo[0].folder, tmp_path / "copy")
+    moment = demo[0].planned.summary.provenance["data_moment"].replace("+00:00", "Z")
+
+    def opened(**more):
+        flags = {**SETTINGS, "data.as_of": moment, "horizon.start": moment, **more}
+        return open_project(tmp_path / "copy", flags=flags, environment={})
+
+    return opened
+
+
+def test_replay_that_finds_another_plan_fails(a_copy, demo):
+    """A plan on disk with one cell moved, its hashes made right again."""
+    name = demo[0].planned.summary.plan
+    folder = a_copy().folder / "plans" / name / "solved"
+    solved = Plan.load(folder)
+    spend = solved.decisions["incentive_spend"]
+    moved = spend.tensor.clone()
+    moved[0, 0, 5] += 1e-6
+    shutil.rmtree(folder)
+    replace(solved, decisions=Panel(incentive_spend=spend.with_tensor(moved))).save(folder)
+    again = workflow.replay(a_copy(), name)
+    assert again.replay_error > 1e-9
+    assert again.exit_code() == 1
+    assert any("does NOT agree" in " ".join(row) for row in again.tables()[0].rows)
+
+
+def test_replay_refuses_other_settings_data_and_packages(a_copy, demo):
+    name = demo[0].planned.summary.plan
+    with pytest.raises(ProjectError, match="the settings: constraints"):
+        workflow.replay(a_copy(ramps="[]"), name)
+    with pytest.raises(ProjectError, match="the settings: objective"):
+        workflow.replay(a_copy(**{"objective.weights": "{profit=1.0}"}), name)
+    summary = a_copy().folder / "plans" / name / "summary.json"
+    text = summary.read_text()
+    stated = json.loads(text)["provenance"]
+    version = f'"dagcast-eta": "{stated["packages"]["dagcast-eta"]}"'
+    summary.write_text(text.replace(version, '"dagcast-eta": "0.0.9"'))
+    with pytest.raises(ProjectError, match="dagcast-eta 0.0.9 -> "):
+        workflow.replay(a_copy(), name)
+    content = stated["contents"]["dagcast-eta"]
+    summary.write_text(text.replace(content, "0" * len(content)))
+    with pytest.raises(ProjectError, match="dagcast-eta .* has other content"):
+        workflow.replay(a_copy(), name)
+    summary.write_text(text)
+    solved = a_copy().folder / "plans" / name / "solved" / "plan.json"
+    plan = json.loads(solved.read_text())
+    plan["provenance"]["problem"]["context"]["temperature"] = "other"
+    plan["provenance"]["problem"]["digest"] = "other"
+    solved.write_text(json.dumps(plan))
+    with pytest.raises(ProjectError, match="other the data known at its moment"):
+        workflow.replay(a_copy(), name)
+
+
+def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
+    project = a_copy(
+        **{
+            "risk.measure": "cvar",
+            "risk.tail": "0.25",
+            "fallbacks": "[{width = 1.5, share = 0.7}]",
+            "guardrails": '[{quantity = "eta", of_recent = 1.2, by = ["region"], '
+            'weight = "sessions", chance = 0.8}]',
+        }
+    )
+    result = workflow.plan(project, stability=1)
+    summary = result.summary
+    assert summary.status in ("optimal", "feasible")
+    assert summary.risk == "the objective is the mean of the worst 25% of 8 draws of the parameters"
+    assert all(row.kept >= 0.8 for row in summary.guardrails)
+    assert any("of 8 draws are 1.6 draws" in text for text in summary.warnings)
+    reasons = {reason for _, reason in summary.flagged}
+    assert len(reasons) == 1
+    assert "rule: 70% of the current plan" in reasons.pop()
+    assert len(summary.stability.moved) == 1
+    assert 0 < summary.stability.moved[0] < 1
+    # Flagged cells have the rule's value, give or take what the ramps ask for.
+    shown = " ".join(" ".join(row) for table in result.tables() for row in table.rows)
+    for words in ("would go elsewhere", "rule: 70%", "worst 25%"):
+        assert words in shown
+    page = workflow.review(project).page.read_text()
+    for words in ("Before you rely on it", "rule: 70% of the current plan", "Kept in draws"):
+        assert words in page
+    again = workflow.replay(project, summary.plan)
+    assert again.replay_error <= 1e-9
+    # People overrule a rule: their cells get a reason of their own, the others keep theirs.
+    edited = workflow.edit(project, summary.plan, scale=0.5, regions=("SFO",), why="a strike")
+    reasons = {reason for _, reason in edited.summary.flagged}
+    assert len(reasons) == 2
+    assert "set by people" in reasons
+    assert all(
+        "SFO" in cells for cells, reason in edited.summary.flagged if reason == "set by people"
+    )
+
+
+def test_stability_needs_history(a_copy):
+    with pytest.raises(ProjectError, match="3 weeks of history before the earliest of 9 moments"):
+        workflow.plan(a_copy(), stability=9)
 
 
 def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):

@@ -101,7 +101,11 @@ class Budget(_Settings):
 
 
 class Guardrail(_Settings):
-    """A limit on an outcome, for each label of ``by``."""
+    """A limit on an outcome, for each label of ``by``.
+
+    With ``chance`` it has to hold in that share of the parameter draws; ``cautious`` asks that even
+    the mean of the other draws keeps it.
+    """
 
     quantity: str
     sense: Literal["<=", ">="] = "<="
@@ -110,6 +114,8 @@ class Guardrail(_Settings):
     by: Labels = ()
     reduce: Literal["mean", "sum"] = "mean"
     weight: str | None = None
+    chance: Annotated[float, Field(gt=0, lt=1)] | None = None
+    cautious: bool = True
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -143,6 +149,27 @@ class Objective(_Settings):
         if not any(weights.values()):
             raise ValueError("at least one quantity with a weight other than 0")
         return weights
+
+
+class Risk(_Settings):
+    """How a plan weighs draws of the parameters: not at all, by mean, tail mean or quantile."""
+
+    measure: Literal["none", "mean", "cvar", "quantile"] = "none"
+    tail: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class Fallback(_Settings):
+    """A rule for cells whose response is too uncertain to optimise.
+
+    The response is the change of ``quantity`` per unit of lever; cells whose interval over the
+    draws is wider than ``width`` times its middle keep ``share`` of the current plan.
+    """
+
+    lever: str = "incentive_spend"
+    quantity: str = "rides"
+    width: Positive = 2.0
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    share: NonNegative = 1.0
 
 
 class Backtest(_Settings):
@@ -193,10 +220,18 @@ class Config(_Settings):
     guardrails: tuple[Guardrail, ...] = ()
     ramps: tuple[RampLimit, ...] = ()
     objective: Objective = Objective()
+    risk: Risk = Risk()
+    fallbacks: tuple[Fallback, ...] = ()
     backtest: Backtest = Backtest()
     uncertainty: Uncertainty = Uncertainty()
     solver: Solver = Solver()
     seeds: Seeds = Seeds()
+
+    @property
+    def weighs_draws(self) -> bool:
+        """Whether plans need draws of the parameters."""
+        chances = any(rail.chance is not None for rail in self.guardrails)
+        return self.risk.measure != "none" or bool(self.fallbacks) or chances
 
 
 def _require_one(settings: BaseModel, first: str, second: str) -> None:
@@ -276,6 +311,8 @@ _COMMENTS = {
     "guardrails": "Limits on outcomes, for each label of `by`.",
     "ramps": "Largest change of spend between an hour and the one `step` hours later.",
     "objective": "What a plan maximises: a weighted sum over the horizon.",
+    "risk": "How draws of the parameters are weighed: none, mean, cvar (worst `tail`) or quantile.",
+    "fallbacks": "Cells with too uncertain a response get a `share` of the current plan.",
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",
     "solver": "When the solver stops.",

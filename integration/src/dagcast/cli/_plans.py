@@ -14,16 +14,39 @@ if TYPE_CHECKING:
 @click.command()
 @project_options
 @click.option("--replay", default=None, metavar="PLAN", help="Solve a plan's problem again.")
+@click.option(
+    "--risk",
+    type=click.Choice(["none", "mean", "cvar", "quantile"]),
+    default=None,
+    help="How draws of the parameters are weighed: short for --set risk.measure=...",
+)
+@click.option(
+    "--stability",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Fit at N earlier weeks too, and say how far the plan moves.",
+)
 @result_options
-def plan(folder: Path, settings: tuple[str, ...], replay: str | None) -> "Result":
+def plan(
+    folder: Path,
+    settings: tuple[str, ...],
+    replay: str | None,
+    risk: str | None,
+    stability: int | None,
+) -> "Result":
     """Optimise the levers over the horizon and propose the plan; exit 4 if it is infeasible."""
     from dagcast import workflow
 
+    if replay is not None and (risk is not None or stability is not None):
+        raise click.UsageError("--replay takes a plan as it was: leave out --risk and --stability.")
+    if risk is not None:
+        settings = (*settings, f"risk.measure={risk}")
     with progress_shown() as progress:
         project = opened(folder, settings)
         if replay is not None:
             return workflow.replay(project, replay, progress=progress)
-        return workflow.plan(project, progress=progress)
+        return workflow.plan(project, stability=stability or 0, progress=progress)
 
 
 @click.command("what-if")

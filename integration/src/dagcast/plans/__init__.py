@@ -11,7 +11,14 @@ from dagcast.plans._limits import (
 )
 from dagcast.plans._outlook import Estimate, Outlook, Path3, make_outlook, overall, together
 from dagcast.plans._proposal import COLUMNS, read_proposal
-from dagcast.plans._summary import LimitRow, PlanSummary, Sensitivity, price_words
+from dagcast.plans._summary import (
+    LimitRow,
+    PlanStability,
+    PlanSummary,
+    Sensitivity,
+    StabilityRow,
+    price_words,
+)
 
 __all__ = [
     "COLUMNS",
@@ -25,10 +32,12 @@ __all__ = [
     "OutcomeGap",
     "Outlook",
     "Path3",
+    "PlanStability",
     "PlanSummary",
     "Ramp",
     "RegretShare",
     "Sensitivity",
+    "StabilityRow",
     "make_outlook",
     "overall",
     "price_words",

@@ -59,6 +59,7 @@ class Hindsight:
         spent: planned, carried out and ex-post spend, USD.
         outcomes: planned, happened and ex-post outcomes.
         solves: plans that were solved to attribute the regret.
+        caution: part of the regret because the plan hedged against uncertain parameters.
     """
 
     plan: str
@@ -74,3 +75,4 @@ class Hindsight:
     spent: tuple[float, float, float]
     outcomes: tuple[OutcomeGap, ...]
     solves: int
+    caution: float = 0.0

@@ -59,6 +59,8 @@ class OutcomeBound:
         weight: quantity that weighs a mean, if any.
         limits: label of ``by`` -> limit; the key of a single limit is "".
         unit: of the limits.
+        chance: share of the parameter draws in which it has to hold, if not on average.
+        cautious: whether even the mean of the other draws has to keep it.
     """
 
     quantity: str
@@ -68,6 +70,8 @@ class OutcomeBound:
     weight: str | None
     limits: Mapping[str, float]
     unit: str
+    chance: float | None = None
+    cautious: bool = True
 
 
 @final
@@ -109,6 +113,9 @@ def resolve_limits(
     """
     for name in config.levers:
         _require(name, quantities, f"[levers.{name}]")
+    for rule in config.fallbacks:
+        _require(rule.lever, config.levers, "lever of [[fallbacks]]")
+        _require(rule.quantity, quantities, "quantity of [[fallbacks]]")
     bounds = tuple(_bounds(name, config, recent) for name in config.levers)
     upper = {item.lever: item.upper for item in bounds}
     return Limits(
@@ -200,7 +207,17 @@ def _outcome(
     unit = quantities[rail.quantity].unit
     if rail.reduce == "sum":
         unit = unit.removesuffix("/h")
-    return OutcomeBound(rail.quantity, rail.sense, rail.by, rail.reduce, rail.weight, limits, unit)
+    return OutcomeBound(
+        rail.quantity,
+        rail.sense,
+        rail.by,
+        rail.reduce,
+        rail.weight,
+        limits,
+        unit,
+        rail.chance,
+        rail.cautious,
+    )
 
 
 def _recent(rail: Guardrail, label: str, total: float, share: float, cells: float) -> float:

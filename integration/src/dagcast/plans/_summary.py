@@ -27,6 +27,7 @@ class LimitRow:
         price: change of the objective for one more unit of limit; 0 where it does not bind.
         words: the price in words.
         binding: whether the plan stands at the limit.
+        kept: share of the parameter draws that keep it, where draws were weighed.
     """
 
     name: str
@@ -38,6 +39,7 @@ class LimitRow:
     price: float
     words: str
     binding: bool
+    kept: float | None = None
 
 
 def price_words(price: float, sense: str, unit: str, objective: str) -> str:
@@ -76,6 +78,50 @@ class Sensitivity:
 
 @final
 @dataclass(frozen=True)
+class StabilityRow:
+    """Spend of one label in the plan, and in plans by other fits.
+
+    Attributes:
+        label: such as a region.
+        planned: USD over the horizon.
+        low: least of all plans.
+        high: greatest of all plans.
+    """
+
+    label: str
+    planned: float
+    low: float
+    high: float
+
+
+@final
+@dataclass(frozen=True)
+class PlanStability:
+    """How far the plan moves where its models are fitted at earlier moments.
+
+    Attributes:
+        origins: the moments, ISO UTC.
+        moved: share of the spend that the plan of each moment places elsewhere.
+        rows: by label.
+    """
+
+    origins: tuple[str, ...]
+    moved: tuple[float, ...]
+    rows: tuple[StabilityRow, ...]
+
+    @property
+    def words(self) -> str:
+        """In one line."""
+        shares = ", ".join(f"{share:.0%}" for share in self.moved)
+        first = self.origins[-1][:10]
+        return (
+            f"with models fitted on what was known at {len(self.origins)} earlier moments, back to "
+            f"{first}, {shares} of the spend would go elsewhere"
+        )
+
+
+@final
+@dataclass(frozen=True)
 class PlanSummary:
     """The figures of a plan.
 
@@ -97,6 +143,9 @@ class PlanSummary:
         repeated: quantities for which last week stands in, as nothing was known.
         provenance: data moment, packages, seeds, fit.
         seconds: of the solver.
+        risk: how draws of the parameters were weighed, in words; empty where they were not.
+        warnings: what to know before relying on the plan.
+        stability: against fits at earlier moments, where it was asked for.
     """
 
     plan: str
@@ -116,6 +165,9 @@ class PlanSummary:
     repeated: tuple[str, ...]
     provenance: Mapping[str, Any]
     seconds: float
+    risk: str = ""
+    warnings: tuple[str, ...] = ()
+    stability: PlanStability | None = None
 
     @property
     def total(self) -> float:
@@ -156,7 +208,13 @@ class PlanSummary:
                 values[name] = tuple(LimitRow(**item) for item in values[name])
             values["sensitivities"] = tuple(Sensitivity(**i) for i in values["sensitivities"])
             values["flagged"] = tuple(tuple(item) for item in values["flagged"])
-            values["repeated"] = tuple(values["repeated"])
+            for name in ("repeated", "warnings"):
+                values[name] = tuple(values.get(name, ()))
+            if found := values.get("stability"):
+                rows = tuple(StabilityRow(**row) for row in found.pop("rows"))
+                values["stability"] = PlanStability(
+                    tuple(found["origins"]), tuple(found["moved"]), rows
+                )
             return cls(**values)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ProjectError(

@@ -92,6 +92,7 @@ def plan_page(
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     sections = [
+        _heed(summary),
         _spend(summary, decisions),
         _forecast(summary, outlook),
         _marginal(outlook, marginals),
@@ -113,6 +114,7 @@ def plan_page(
             ("Maximises", summary.objective),
             ("Data known by", _moment(summary.provenance.get("data_moment", ""))),
             ("Hours shown in", zone),
+            *((("Draws", summary.risk),) if summary.risk else ()),
         ),
         cards=(_spend_card(summary), *_cards(outlook)),
         sections=tuple(section for section in sections if section is not None),
@@ -194,6 +196,48 @@ def _better(quantity: str, found: Estimate) -> Tone:
         return "neutral"
     improved = found.mid < 0 if quantity in LOWER_IS_BETTER else found.mid > 0
     return "good" if improved else "warning"
+
+
+def _heed(summary: PlanSummary) -> Section | None:
+    """What people should know first; none where there is nothing."""
+    blocks: list[Block] = [Text(f"{text[:1].upper()}{text[1:]}.") for text in summary.warnings]
+    if summary.flagged:
+        blocks.append(
+            Table(
+                (Column("Cells", numeric=False), Column("Decided by", numeric=False)),
+                summary.flagged,
+                caption="Not decided by the optimiser",
+                visible=8,
+            )
+        )
+    if summary.stability is not None:
+        found = summary.stability
+        blocks.append(
+            Table(
+                (
+                    Column("Spend", numeric=False),
+                    # Earlier fits have no draws: plans without caution are compared.
+                    Column("Without caution" if summary.risk else "This plan"),
+                    Column("Least"),
+                    Column("Most"),
+                ),
+                tuple(
+                    (row.label, money(row.planned), money(row.low), money(row.high))
+                    for row in found.rows
+                ),
+                caption=f"How far the plan moves: {found.words}",
+                visible=12,
+            )
+        )
+    if not blocks:
+        return None
+    return Section(
+        "heed",
+        "Before you rely on it",
+        "What the optimiser was not sure of, or did not decide.",
+        tuple(blocks),
+        short="Heed",
+    )
 
 
 def _spend(summary: PlanSummary, decisions: Mapping[str, Array]) -> Section:
@@ -311,6 +355,7 @@ def _limits(summary: PlanSummary) -> Section:
                     Column("For", numeric=False),
                     Column("Expected"),
                     Column("Limit"),
+                    *((Column("Kept in draws"),) if summary.risk else ()),
                     Column("Price of the limit", numeric=False),
                 ),
                 tuple(
@@ -319,6 +364,7 @@ def _limits(summary: PlanSummary) -> Section:
                         row.label or "all regions",
                         _limited(row.used, row),
                         f"{'≤' if row.sense == '<=' else '≥'} {_limited(row.limit, row)}",
+                        *((_kept(row),) if summary.risk else ()),
                         row.words if row.binding else "not binding",
                     )
                     for row in rails
@@ -352,6 +398,10 @@ def _limits(summary: PlanSummary) -> Section:
     )
 
 
+def _kept(row: LimitRow) -> str:
+    return "" if row.kept is None else f"{row.kept:.0%}"
+
+
 def _limited(value: float, row: LimitRow) -> str:
     return figure(value, row.unit)
 
@@ -379,15 +429,6 @@ def _evidence(summary: PlanSummary, evidence: PlanEvidence) -> Section:
     else:
         blocks.append(Text("The models were not backtested: run dagcast backtest."))
     blocks += [Text(note) for note in evidence.notes]
-    if summary.flagged:
-        blocks.append(
-            Table(
-                (Column("Cell", numeric=False), Column("Why to look at it", numeric=False)),
-                summary.flagged,
-                caption="Flagged cells",
-                visible=8,
-            )
-        )
     return Section(
         "evidence",
         "Why to believe it",

@@ -144,6 +144,15 @@ def _attribution(found: Hindsight) -> Section:
             "",
         )
     )
+    if found.caution:
+        rows.append(
+            (
+                "caution: hedging against uncertain parameters",
+                signed_money(found.caution),
+                share(found.caution, found.regret),
+                "",
+            )
+        )
     return Section(
         "regret",
         "Which model made the difference",

@@ -1,6 +1,7 @@
 """Stage 9: people change a plan; the result is a new proposal."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from dagcast.plans import read_proposal
 from dagcast.project import Project
 from dagcast.workflow._fit import load_fit
 from dagcast.workflow._plan import PlanResult, keep
-from dagcast.workflow._plan_files import load_decisions
+from dagcast.workflow._plan_files import SOLVED, load_decisions, plan_folder
 from dagcast.workflow._problem import make_setting
 from dagcast.workflow._result import Progress, silent
 from dagcast.workflow._session import open_session
@@ -17,6 +18,11 @@ from dagcast.workflow._what_if import labels_of, laid_over
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dagcast_core.decide import Plan
+    from dagcast_core.tensor import Panel
+
+_PEOPLE = "set by people"
 
 
 def edit(
@@ -48,7 +54,7 @@ def edit(
         UsageError: nothing to change, or a wrong file or label.
         PlanStateError: the plan is superseded or decided.
     """
-    from dagcast_core.decide import what_if
+    from dagcast_core.decide import Plan, what_if
 
     record = project.journal.find(plan)
     if record.state != "proposed":
@@ -77,7 +83,10 @@ def edit(
         changed = _scaled(decisions, scale, regions, incentives, labels)
     start = time.perf_counter()
     base = laid_over(setting, decisions, setting.current)
-    solved = what_if(setting.problem(fitted.model), laid_over(setting, changed, base))
+    wanted = laid_over(setting, changed, base)
+    problem = setting.problem(fitted.model, draws=fitted.draws)
+    before = Plan.load(plan_folder(project, record.plan) / SOLVED)
+    solved = _marked(what_if(problem, wanted), before, base)
     return keep(
         setting,
         fitted,
@@ -89,6 +98,26 @@ def edit(
         why=why,
         progress=progress,
     )
+
+
+def _marked(solved: "Plan", before: "Plan", base: "Panel") -> "Plan":
+    """The plan with the cells flagged that differ from what they were, beside earlier flags."""
+    from dagcast_core.tensor import Panel
+
+    reasons = list(before.reasons)
+    if _PEOPLE not in reasons:
+        reasons.append(_PEOPLE)
+    flags = {}
+    for name, own in solved.decisions.items():
+        layout = {dim: own.index(dim) for dim in own.dims}
+        changed = own.tensor != base[name].reindex(layout).values(*own.dims)
+        number = changed.double() * (reasons.index(_PEOPLE) + 1)
+        if name in before.flags:
+            earlier = before.flags[name].reindex(layout, fill=0.0).values(*own.dims)
+            number = number.where(changed, earlier)
+        if bool((number > 0).any()):
+            flags[name] = own.with_tensor(number)
+    return replace(solved, flags=Panel(flags), reasons=tuple(reasons) if flags else ())
 
 
 def _scaled(

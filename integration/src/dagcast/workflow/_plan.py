@@ -1,22 +1,28 @@
 """Stage 7: the decisions that serve the objective best within the limits."""
 
+import itertools
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast.config import Config
+from dagcast.errors import ProjectError
 from dagcast.figures import figure, interval, money, signed_money, title, total_unit
 from dagcast.plans import (
     LimitRow,
     Outlook,
+    PlanStability,
     PlanSummary,
     Sensitivity,
+    StabilityRow,
     make_outlook,
     price_words,
 )
 from dagcast.project import Project, staged
-from dagcast.workflow._fit import Fitted, load_fit
+from dagcast.workflow._fit import Fitted, fit_collection, load_fit
+from dagcast.workflow._horizon import HOUR, at_origin
 from dagcast.workflow._plan_files import (
     DECISIONS,
     MARGINALS,
@@ -27,10 +33,10 @@ from dagcast.workflow._plan_files import (
 )
 from dagcast.workflow._problem import Setting, make_setting
 from dagcast.workflow._result import Progress, Result, ResultTable, silent
-from dagcast.workflow._session import open_session
+from dagcast.workflow._session import Session, open_session
 
 if TYPE_CHECKING:
-    from dagcast_core.decide import Plan
+    from dagcast_core.decide import DecisionProblem, Plan
     from dagcast_core.tensor import IndexTensor, Panel
 
 # Forecast for every plan, besides what the objective and the limits need.
@@ -44,6 +50,9 @@ _SHOWN = (
     "profit",
 )
 _MARGINAL = ("eta", "prime_time", "incremental_driver_hours")
+# Largest difference of a cell, relative to the largest cell, of the same plan made again.
+_REPLAYED = 1e-9
+_SHOWN_FLAGS = 8
 _ARMS = (("none", "no spend"), ("current", "the current plan"))
 
 
@@ -59,6 +68,8 @@ class PlanResult(Result):
         differences: outcome -> arm -> (estimate, low, high) of the plan minus that arm.
         units: of the totals.
         kept: whether it was proposed in the log.
+        replay_error: largest difference of a replayed cell, relative to the largest cell; None
+            where nothing was replayed.
     """
 
     folder: Path
@@ -67,6 +78,7 @@ class PlanResult(Result):
     differences: Mapping[str, Mapping[str, tuple[float, float, float]]]
     units: Mapping[str, str]
     kept: bool = True
+    replay_error: float | None = None
 
     def tables(self) -> tuple[ResultTable, ...]:
         summary = self.summary
@@ -77,6 +89,10 @@ class PlanResult(Result):
                 ("status", summary.certificate),
                 ("maximises", f"{summary.objective}, {summary.objective_unit}"),
                 *((("remark", summary.message),) if summary.message else ()),
+                *((("draws", summary.risk),) if summary.risk else ()),
+                *(("warning", warning) for warning in summary.warnings),
+                *((("stability", summary.stability.words),) if summary.stability else ()),
+                *self._replayed(),
             ),
         )
         spend = ResultTable(
@@ -95,7 +111,21 @@ class PlanResult(Result):
                 ),
             ),
         )
-        return (status, spend, self._outcomes(), *self._prices())
+        return (status, spend, self._outcomes(), *self._prices(), *self._flagged())
+
+    def _replayed(self) -> tuple[tuple[str, str], ...]:
+        if self.replay_error is None:
+            return ()
+        same = "agrees" if self.replay_error <= _REPLAYED else "does NOT agree"
+        return (("replay", f"{same} with the plan: largest difference {self.replay_error:.1e}"),)
+
+    def _flagged(self) -> tuple[ResultTable, ...]:
+        if not self.summary.flagged:
+            return ()
+        rows = self.summary.flagged[:_SHOWN_FLAGS]
+        more = len(self.summary.flagged) - len(rows)
+        note = f"and {more} more on the review page" if more else ""
+        return (ResultTable("Not decided by the optimiser", ("cells", "reason"), rows, note),)
 
     def _outcomes(self) -> ResultTable:
         rows = []
@@ -116,13 +146,21 @@ class PlanResult(Result):
                 f"{row.sense} {figure(row.limit, row.unit)}",
                 figure(row.used, row.unit),
                 row.words,
+                *((("" if row.kept is None else f"{row.kept:.0%}"),) if self.summary.risk else ()),
             )
             for row in (*self.summary.budgets, *self.summary.guardrails)
             if row.binding
         )
         if not rows:
             return (ResultTable("Shadow prices", (), (("No limit binds.",),)),)
-        return (ResultTable("Shadow prices", ("limit", "at", "used", "price"), rows),)
+        columns = (
+            "limit",
+            "at",
+            "used",
+            "price",
+            *(("kept in draws",) if self.summary.risk else ()),
+        )
+        return (ResultTable("Shadow prices", columns, rows),)
 
     def next_command(self) -> str:
         if not self.kept:
@@ -130,11 +168,19 @@ class PlanResult(Result):
         return f"dagcast review --project {self.folder}"
 
     def exit_code(self) -> int:
+        if self.replay_error is not None and self.replay_error > _REPLAYED:
+            return 1
         return 4 if self.summary.status == "infeasible" else 0
 
 
-def plan(project: Project, *, progress: Progress = silent) -> PlanResult:
+def plan(project: Project, *, stability: int = 0, progress: Progress = silent) -> PlanResult:
     """Optimise the levers over the horizon and propose the result.
+
+    Args:
+        project: with a fit.
+        stability: number of earlier moments, a week apart, at which the models are fitted again to
+            see how far the plan moves.
+        progress: told what is going on.
 
     Raises:
         ProjectError: nothing was ingested or fitted yet.
@@ -147,9 +193,21 @@ def plan(project: Project, *, progress: Progress = silent) -> PlanResult:
     setting = make_setting(session)
     progress("optimising", None)
     start = time.perf_counter()
-    solved = solve(setting.problem(fitted.model), **_options(project, progress))
+    problem = setting.problem(fitted.model, draws=fitted.draws)
+    solved = solve(problem, **_options(project, progress))
     seconds = time.perf_counter() - start
-    return keep(setting, fitted, solved, kind="optimised", seconds=seconds, progress=progress)
+    moved = None
+    if stability:
+        moved = _stability(setting, fitted, problem, solved, stability, progress)
+    return keep(
+        setting,
+        fitted,
+        solved,
+        kind="optimised",
+        seconds=seconds,
+        stability=moved,
+        progress=progress,
+    )
 
 
 def replay(project: Project, name: str, *, progress: Progress = silent) -> PlanResult:
@@ -157,16 +215,18 @@ def replay(project: Project, name: str, *, progress: Progress = silent) -> PlanR
 
     Raises:
         UsageError: no plan has that name.
-        ProjectError: a package or the data changed since.
+        ProjectError: a package, the data or the settings changed since.
     """
     import pandas as pd
 
     from dagcast.workflow._horizon import Moments
-    from dagcast_core.decide import solve
+    from dagcast_core.decide import Options, Plan, solve, what_if
 
     project.journal.find(name)
-    summary = PlanSummary.load(plan_folder(project, name))
+    folder = plan_folder(project, name)
+    summary = PlanSummary.load(folder)
     session = open_session(project)
+    _require_packages(session, summary)
     fitted = load_fit(session, summary.provenance["fit"])
     was = summary.provenance
     first, last = (pd.Timestamp(moment) for moment in was["history"])
@@ -175,17 +235,149 @@ def replay(project: Project, name: str, *, progress: Progress = silent) -> PlanR
     setting = make_setting(session, times)
     progress("optimising", None)
     begun = time.perf_counter()
-    solved = solve(setting.problem(fitted.model), **_options(project, progress))
+    before = Plan.load(folder / SOLVED)
+    if before.status == "interrupted":
+        raise ProjectError(
+            f"{name} to be solved to its end",
+            before.message,
+            "Where a clock or a person stopped the solver, it stops elsewhere the next time.",
+        )
+    problem = setting.problem(fitted.model, draws=fitted.draws)
+    _require_problem(name, before.provenance, problem)
+    if before.provenance["kind"] == "what-if":
+        # People's decisions are not solved for: they are judged again.
+        solved = what_if(problem, before.decisions)
+    else:
+        solved = solve(
+            problem,
+            options=Options(**before.provenance["options"]),
+            progress=lambda state: progress(f"optimising, step {state.iteration}", None),
+        )
     seconds = time.perf_counter() - begun
-    return keep(
+    result = keep(
         setting,
         fitted,
-        solved,
+        replace(solved, flags=before.flags, reasons=before.reasons),
         kind="replayed",
         seconds=seconds,
         name=name,
         record=False,
         progress=progress,
+    )
+    return replace(result, replay_error=_difference(before, solved))
+
+
+def _require_packages(session: Session, summary: PlanSummary) -> None:
+    was = summary.provenance
+    now = session.provenance()["packages"]
+    changed = [
+        f"{name} {was['packages'].get(name, 'absent')} -> {now.get(name, 'absent')}"
+        for name in sorted({*was["packages"], *now})
+        if was["packages"].get(name) != now.get(name)
+    ]
+    contents = session.contents()
+    changed += [
+        f"{name} {now.get(name, '')} has other content"
+        for name, content in was.get("contents", {}).items()
+        if name in contents and contents[name] != content
+    ]
+    if changed:
+        raise ProjectError(
+            f"the packages that made {summary.plan}",
+            "; ".join(changed),
+            "Install those versions again, or make a new plan with `dagcast plan`.",
+        )
+
+
+def _require_problem(name: str, provenance: Mapping[str, Any], problem: "DecisionProblem") -> None:
+    """Refuse another problem, saying which part of it changed."""
+    from dagcast_core.decide import describe
+
+    was, now = provenance.get("problem"), describe(problem)
+    if was is None:
+        raise ProjectError(
+            f"a record of the problem that {name} solved",
+            "none: an earlier release of dagcast made it",
+            "Make a new plan with `dagcast plan`.",
+        )
+    if was["digest"] == now["digest"]:
+        return
+    parts = {
+        "context": "the data known at its moment",
+        "current": "the data known at its moment",
+        "parameters": "the fitted parameters",
+        "model": "the models",
+        "draws": "the draws of the parameters",
+    }
+    # A rule's values depend on the data; everything else about a problem is settings.
+    found = [
+        parts.get(key, f"the settings: {key}")
+        for key in sorted({*was, *now} - {"digest"})
+        if was.get(key) != now.get(key)
+    ]
+    raise ProjectError(
+        f"the problem that {name} solved",
+        f"other {', '.join(dict.fromkeys(found))}",
+        "Restore dagcast.toml, the fit and the store, or make a new plan with `dagcast plan`.",
+    )
+
+
+def _difference(before: "Plan", again: "Plan") -> float:
+    """Largest difference of a cell, relative to the largest cell."""
+    worst = 0.0
+    for name, own in before.decisions.items():
+        other = again.decisions[name].reindex({dim: own.index(dim) for dim in own.dims})
+        size = max(float(own.tensor.abs().max()), 1e-300)
+        worst = max(worst, float((own.tensor - other.values(*own.dims)).abs().max()) / size)
+    return worst
+
+
+def _stability(
+    setting: Setting,
+    fitted: Fitted,
+    problem: "DecisionProblem",
+    solved: "Plan",
+    count: int,
+    progress: Progress,
+) -> PlanStability:
+    """Solve again with models that were fitted on what was known at earlier moments.
+
+    Raises:
+        ProjectError: the history is too short.
+    """
+    import pandas as pd
+
+    from dagcast_core.decide import solve, solve_again, stability
+
+    session, times = setting.session, setting.times
+    weeks = [pd.Timedelta(weeks=k + 1) for k in range(count)]
+    earliest = times.last - weeks[-1] - times.first
+    if earliest < pd.Timedelta(weeks=3) - HOUR:
+        raise ProjectError(
+            f"3 weeks of history before the earliest of {count} moments",
+            f"{earliest / pd.Timedelta(weeks=1):.1f} weeks",
+            "Ask for the stability over fewer moments, or ingest more history.",
+        )
+    models = []
+    for k, week in enumerate(weeks):
+        progress(f"fitting at earlier moments, {k + 1} of {count}", k / count)
+        moment = times.last + HOUR - week
+        past = at_origin(times, moment, session.project.config.horizon.hours, session.weeks)
+        models.append(fit_collection(session, past)[0])
+    progress("solving with earlier fits", None)
+    # Earlier fits have no draws of their own: plans without caution are compared with one another.
+    plain = problem.certain()
+    own = solved if plain is problem else solve(plain, solved, starts=0)
+    found = stability(own, solve_again(plain, own, models))
+    lever = next(iter(session.project.config.levers))
+    return PlanStability(
+        tuple((times.last + HOUR - week).isoformat() for week in weeks),
+        found.moved[lever],
+        tuple(
+            StabilityRow(row.label, row.planned, row.low, row.high)
+            for row in found.ranges
+            if row.lever == lever
+        ),
     )
 
 
@@ -201,6 +393,7 @@ def keep(
     who: str | None = None,
     why: str = "",
     record: bool = True,
+    stability: PlanStability | None = None,
     progress: Progress = silent,
 ) -> PlanResult:
     """Work out what a solved or evaluated plan leads to, and propose it in the log.
@@ -216,12 +409,13 @@ def keep(
         who: who proposes it.
         why: the reason, for the log.
         record: whether to keep it under plans/ and in the log.
+        stability: against fits at earlier moments, if it was asked for.
         progress: told what is going on.
     """
     project = setting.session.project
     name = name or project.next_name(project.plans, PREFIX)
     outlook = outlook_of(setting, fitted, solved.decisions, progress=progress)
-    summary = _summary(name, kind, setting, fitted, solved, seconds)
+    summary = replace(_summary(name, kind, setting, fitted, solved, seconds), stability=stability)
     if record:
         with staged(project.plans / name) as folder:
             solved.save(folder / SOLVED)
@@ -350,7 +544,7 @@ def _summary(
             )
             for item in solved.sensitivities
         ),
-        flagged=_flagged(solved.flags),
+        flagged=_flagged(solved.flags, solved.reasons),
         repeated=setting.assumed,
         provenance={
             **session.provenance(),
@@ -358,9 +552,27 @@ def _summary(
             "history": [setting.times.first.isoformat(), setting.times.last.isoformat()],
             "horizon": [setting.times.start.isoformat(), setting.times.end.isoformat()],
             "fit": fitted.name,
+            "contents": session.contents(),
+            "problem": solved.provenance["problem"]["digest"],
         },
         seconds=seconds,
+        risk=_risk(session.project.config, len(fitted.draws)),
+        warnings=solved.warnings,
     )
+
+
+def _risk(config: Config, draws: int) -> str:
+    """How draws were weighed, in words; empty where they were not."""
+    if not config.weighs_draws:
+        return ""
+    tail = f"{config.risk.tail:.0%}"
+    measures = {
+        "none": "the mean",
+        "mean": "the mean",
+        "cvar": f"the mean of the worst {tail}",
+        "quantile": f"what all but the worst {tail} reach",
+    }
+    return f"the objective is {measures[config.risk.measure]} of {draws} draws of the parameters"
 
 
 def _limit(item: Any, objective: str) -> LimitRow:
@@ -374,6 +586,7 @@ def _limit(item: Any, objective: str) -> LimitRow:
         float(item.price),
         price_words(float(item.price), item.sense, item.unit, objective) if item.binding else "",
         bool(item.binding),
+        item.kept,
     )
 
 
@@ -393,20 +606,24 @@ def _sensitivity_words(name: str, effect: float, objective: str) -> str:
     return f"1 % more {title(name).lower()} would {verb} {objective} by {money(abs(effect))}"
 
 
-def _flagged(flags: "Panel") -> tuple[tuple[str, str], ...]:
-    """Cells that a fallback rule or a person decided, in words."""
-    import torch
-
+def _flagged(flags: "Panel", reasons: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Cells that a rule or a person decided, the hours of one incentive and region together."""
     rows: list[tuple[str, str]] = []
     for name in flags:
         tensor = flags[name]
-        for position in torch.nonzero(tensor.tensor).tolist():
-            labels = [tensor.index(dim)[n] for dim, n in zip(tensor.dims, position, strict=True)]
-            cell = ", ".join(
-                f"{label:%a %-d %b %H:%M} UTC" if hasattr(label, "strftime") else str(label)
-                for label in labels
-            )
-            rows.append((cell, "set by a rule or by a person, not by the optimiser"))
+        dims = (*(dim for dim in tensor.dims if dim != "hour"), "hour")
+        values = tensor.values(*dims).reshape(-1, tensor.sizes["hour"])
+        places = itertools.product(*(tensor.index(dim) for dim in dims[:-1]))
+        hours = tensor.index("hour")
+        for labels, numbers in zip(places, values, strict=True):
+            for number in sorted({int(n) for n in numbers.tolist()} - {0}):
+                found = [hours[k] for k, n in enumerate(numbers.tolist()) if int(n) == number]
+                which = f"{found[0]:%a %-d %b %H:%M} UTC"
+                if len(found) == len(hours):
+                    which = "every hour"
+                elif len(found) > 1:
+                    which = f"{len(found)} hours from {which} to {found[-1]:%a %-d %b %H:%M} UTC"
+                rows.append((", ".join([*map(str, labels), which]), reasons[number - 1]))
     return tuple(rows)
 
 

@@ -14,7 +14,7 @@ from dagcast.workflow._session import Session
 if TYPE_CHECKING:
     from dagcast_core.contract import Quantity
     from dagcast_core.decide import DecisionProblem
-    from dagcast_core.model import Model, Residual
+    from dagcast_core.model import Model, ParameterDraws, Residual
     from dagcast_core.tensor import Panel
 
 
@@ -44,6 +44,7 @@ class Setting:
         self,
         model: "Model",
         *,
+        draws: "ParameterDraws | None" = None,
         context: "Panel | None" = None,
         residuals: "Mapping[str, Residual] | None" = None,
     ) -> "DecisionProblem":
@@ -51,26 +52,38 @@ class Setting:
 
         Args:
             model: forecasts outcomes.
+            draws: of its parameters; used where the settings weigh draws.
             context: another context, as for looking back.
             residuals: what the model did not foresee, as for looking back.
         """
-        from dagcast_core.decide import DecisionProblem, Lever, Objective
+        from dagcast_core.decide import DecisionProblem, Lever, Objective, Risk
 
+        config = self.session.project.config
+        weighed = draws if config.weighs_draws else None
+        risk = config.risk
         return DecisionProblem(
             model=model,
             levers=tuple(
                 Lever(item.lever, lower=item.lower, upper=item.upper) for item in self.limits.bounds
             ),
-            objective=Objective(dict(self.session.project.config.objective.weights)),
-            constraints=self.constraints(),
+            objective=Objective(dict(config.objective.weights), unit=config.objective.unit),
+            constraints=self.constraints(weighed is not None),
             context=self.context if context is None else context,
             current=self.current,
             residuals=dict(residuals or {}),
+            draws=weighed,
+            risk=None
+            if weighed is None
+            else Risk("mean" if risk.measure == "none" else risk.measure, risk.tail),
         )
 
-    def constraints(self) -> tuple[Any, ...]:
-        """Budgets, ramps and guardrails as the solver takes them, and those of the packages."""
-        from dagcast_core.decide import Budget, Ramp
+    def constraints(self, weighed: bool = False) -> tuple[Any, ...]:
+        """Budgets, ramps and guardrails as the solver takes them, and those of the packages.
+
+        Args:
+            weighed: whether there are draws, which chances and fallback rules need.
+        """
+        from dagcast_core.decide import Budget, Fallback, Ramp
 
         budgets = tuple(
             Budget(item.lever, _amount(item.limits, item.by), by=item.by, where=dict(item.where))
@@ -79,10 +92,14 @@ class Setting:
         ramps = tuple(
             Ramp(item.lever, item.limit, dim="hour", step=item.step) for item in self.limits.ramps
         )
-        outcomes = tuple(_outcome(item) for item in self.limits.outcomes)
+        outcomes = tuple(_outcome(item, weighed) for item in self.limits.outcomes)
+        rules = tuple(
+            Fallback(item.lever, item.share, item.width, item.quantity, item.level)
+            for item in (self.session.project.config.fallbacks if weighed else ())
+        )
         hooked = self.session.plugins.manager.hook.dagcast_constraints()
         shipped = tuple(item for items in hooked for item in items)
-        return (*budgets, *ramps, *outcomes, *shipped)
+        return (*budgets, *ramps, *outcomes, *rules, *shipped)
 
 
 def make_setting(session: Session, times: Moments | None = None) -> Setting:
@@ -155,7 +172,7 @@ def _amount(limits: Mapping[str, float], by: tuple[str, ...]) -> Any:
     return dict(limits) if by else limits[""]
 
 
-def _outcome(item: OutcomeBound) -> Any:
+def _outcome(item: OutcomeBound, weighed: bool) -> Any:
     from dagcast_core.contract import Weighted
     from dagcast_core.decide import OutcomeLimit
 
@@ -166,4 +183,6 @@ def _outcome(item: OutcomeBound) -> Any:
         by=item.by,
         reduce=Weighted(item.weight) if item.weight else item.reduce,
         unit=item.unit,
+        chance=item.chance if weighed else None,
+        cautious=item.cautious,
     )

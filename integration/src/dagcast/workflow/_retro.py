@@ -54,6 +54,7 @@ class RetroResult(Result):
                 ("regret", f"{money(found.regret)} of {found.objective}"),
                 ("share of the attainable gain", f"{found.share:.1%} of {money(found.attainable)}"),
                 ("carried out otherwise than planned", signed_money(found.execution_gap)),
+                *((("caution", signed_money(found.caution)),) if found.caution else ()),
                 ("guardrails as they came out", _violation(found.violation, found.priced)),
                 ("page", str(self.page)),
             ),
@@ -119,7 +120,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     solver = project.config.solver
     progress("solving with the future known, and attributing the regret", None)
     found = retrospect(
-        setting.problem(fitted.model),
+        setting.problem(fitted.model, draws=fitted.draws),
         executed,
         actuals,
         planned=Plan.load(folder / SOLVED),
@@ -216,6 +217,7 @@ def _hindsight(
         ),
         outcomes=outcomes,
         solves=found.solves,
+        caution=found.caution,
     )
 
 

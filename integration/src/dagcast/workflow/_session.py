@@ -96,6 +96,16 @@ class Session:
             **demands(self.project.config),
         )
 
+    def contents(self) -> dict[str, str]:
+        """Start of the sha256 over the files of the framework and of every team package."""
+        from dagcast.release import installed_packages
+
+        return {
+            item.distribution: item.content[:16]
+            for item in installed_packages(self.plugins)
+            if item.distribution not in ("dagcast", "dagcast-testing")
+        }
+
     def provenance(self) -> dict[str, Any]:
         """Data moment, data identity, package versions and seeds."""
         packages = {item.distribution: item.version for item in self.assembly.registrations}

@@ -38,7 +38,8 @@ def what_if(project: Project, proposal: Path, *, progress: Progress = silent) ->
     frame = read_proposal(proposal, labels_of(setting))
     start = time.perf_counter()
     solved = evaluate(
-        setting.problem(fitted.model), laid_over(setting, frame, setting.current.map(_zero))
+        setting.problem(fitted.model, draws=fitted.draws),
+        laid_over(setting, frame, setting.current.map(_zero)),
     )
     return keep(
         setting,

@@ -20,6 +20,7 @@ from dagcast_core.decide._declare import (
     OutcomeLimit,
     Ramp,
 )
+from dagcast_core.decide._describe import describe
 from dagcast_core.decide._linear import Chains, EmptySetError, LinearSet, RowLayer
 from dagcast_core.decide._plan import Plan, Sensitivity, ShadowPrice
 from dagcast_core.decide._problem import DecisionProblem
@@ -64,6 +65,7 @@ __all__ = [
     "Solution",
     "Stability",
     "WarmStart",
+    "describe",
     "parameter_uncertainty",
     "project",
     "response_curve",

@@ -204,7 +204,8 @@ class Fallback:
         lever: whose cells.
         rule: "current" (the current plan), "zero" (the lower bound), a number (that share of the
             current plan), a tensor of values, or a function of the current plan that returns one.
-            Values are moved as little as bounds, budgets and ramps require.
+            Values are moved as far as bounds, budgets and ramps require, together with the current
+            plan of the other cells, so that they take no more than their share of a budget.
         width: largest width of the interval that is left to the solver, relative to the middle.
         quantity: an output; the objective's quantity by default.
         level: of the interval.
@@ -225,6 +226,8 @@ class Fallback:
             return {"current": "the current plan", "zero": "the lower bound"}.get(
                 self.rule, self.rule
             )
+        if self.rule == 1.0:
+            return "the current plan"
         if isinstance(self.rule, int | float):
             return f"{self.rule:.0%} of the current plan"
         if isinstance(self.rule, IndexTensor):

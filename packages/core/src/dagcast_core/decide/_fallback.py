@@ -38,12 +38,14 @@ class Ruled:
     """A problem whose uncertain cells are fixed.
 
     Attributes:
+        asked: the problem as it was asked.
         problem: with the ruled cells as `Fixed`.
         flags: by lever, 0 where the solver decides, else the number of the reason, from 1.
         reasons: why, in words.
         widths: by lever, width of the response's interval relative to its middle.
     """
 
+    asked: DecisionProblem
     problem: DecisionProblem
     flags: Panel
     reasons: tuple[str, ...]
@@ -89,8 +91,8 @@ def apply_fallbacks(problem: DecisionProblem) -> Ruled:
         quantity = item.quantity or problem.objective.name
         adjusted = f"; moved in {moved} cells to keep budgets and ramps" if moved else ""
         reasons.append(
-            f"{item.rule_name}, because the {item.level:.0%} interval of what one more unit does "
-            f"to {quantity} is wider than {item.width:.0%} of its middle{adjusted}"
+            f"rule: {item.rule_name}, because the {item.level:.0%} interval of what one more unit "
+            f"does to {quantity} is wider than {item.width:.0%} of its middle{adjusted}"
         )
         flags[item.lever][chosen] = float(len(reasons))
     shown = {
@@ -99,6 +101,7 @@ def apply_fallbacks(problem: DecisionProblem) -> Ruled:
         if bool((flag > 0).any())
     }
     return Ruled(
+        problem,
         replace(problem, constraints=tuple(constraints)),
         Panel(shown),
         tuple(reasons),
@@ -174,9 +177,10 @@ def _within(
     part = space.slices[lever]
     z = _reference(problem, space)
     z[part] = wanted.reshape(-1)
-    # Cells that the solver decides give way to those that the rule decides.
-    weight = torch.full_like(z, 1e-3)
-    weight[part] = torch.where(chosen.reshape(-1), 1.0, 1e-3).double()
+    # Where a budget is too small for the rule and the current plan of all other cells together, all
+    # of them shrink by the same share: uncertain cells must not crowd out the others.
+    floor = 1e-3 * z.abs().max().clamp(min=1e-300)
+    weight = 1.0 / torch.maximum(z.abs(), floor)
     try:
         nearest = project(z, weight, Compiled(bare).smooth.linear.tightened()).x
     except EmptySetError:

@@ -342,9 +342,7 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         concavity="unknown",
         conflicts=tuple(broken),
         multipliers=(),
-        provenance=_provenance(
-            compiled.problem, options, time.perf_counter() - begun, {"kind": "what-if"}
-        ),
+        provenance=_provenance(problem, options, time.perf_counter() - begun, {"kind": "what-if"}),
     )
 
 
@@ -487,7 +485,7 @@ def _plan_of(
         conflicts=conflicts,
         multipliers=tuple(solution.warm.multipliers.tolist()),
         warnings=warnings,
-        provenance=_provenance(compiled.problem, options, seconds, more),
+        provenance=_provenance(ruled.asked, options, seconds, more),
     )
 
 

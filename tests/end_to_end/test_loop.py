@@ -14,6 +14,7 @@ from dagcast.cli import run
 from dagcast.errors import PlanStateError, ProjectError
 from dagcast.project import open_project
 from dagcast.workflow._horizon import _by_the_clock, at_origin, read_context, zones_of
+from dagcast.workflow._plan_files import seal
 from dagcast.workflow._session import open_session
 from dagcast_core.decide import Plan
 from dagcast_core.tensor import Panel
@@ -183,6 +184,7 @@ def test_replay_that_finds_another_plan_fails(a_copy, demo):
     moved[0, 0, 5] += 1e-6
     shutil.rmtree(folder)
     replace(solved, decisions=Panel(incentive_spend=spend.with_tensor(moved))).save(folder)
+    seal(folder.parent)
     again = workflow.replay(a_copy(), name)
     assert again.replay_error > 1e-9
     assert again.exit_code() == 1
@@ -195,23 +197,29 @@ def test_replay_refuses_other_settings_data_and_packages(a_copy, demo):
         workflow.replay(a_copy(ramps="[]"), name)
     with pytest.raises(ProjectError, match="the settings: objective"):
         workflow.replay(a_copy(**{"objective.weights": "{profit=1.0}"}), name)
-    summary = a_copy().folder / "plans" / name / "summary.json"
+    folder = a_copy().folder / "plans" / name
+    summary = folder / "summary.json"
     text = summary.read_text()
+
+    def write(path, changed):
+        path.write_text(changed)
+        seal(folder)
+
     stated = json.loads(text)["provenance"]
     version = f'"dagcast-eta": "{stated["packages"]["dagcast-eta"]}"'
-    summary.write_text(text.replace(version, '"dagcast-eta": "0.0.9"'))
+    write(summary, text.replace(version, '"dagcast-eta": "0.0.9"'))
     with pytest.raises(ProjectError, match="dagcast-eta 0.0.9 -> "):
         workflow.replay(a_copy(), name)
     content = stated["contents"]["dagcast-eta"]
-    summary.write_text(text.replace(content, "0" * len(content)))
+    write(summary, text.replace(content, "0" * len(content)))
     with pytest.raises(ProjectError, match="dagcast-eta .* has other content"):
         workflow.replay(a_copy(), name)
-    summary.write_text(text)
-    solved = a_copy().folder / "plans" / name / "solved" / "plan.json"
+    write(summary, text)
+    solved = folder / "solved" / "plan.json"
     plan = json.loads(solved.read_text())
     plan["provenance"]["problem"]["context"]["temperature"] = "other"
     plan["provenance"]["problem"]["digest"] = "other"
-    solved.write_text(json.dumps(plan))
+    write(solved, json.dumps(plan))
     with pytest.raises(ProjectError, match="other the data known at its moment"):
         workflow.replay(a_copy(), name)
 

@@ -199,7 +199,7 @@ def supply_experiment(
 ) -> Experiment:
     """The change of ETA between two levels of driver hours around the observed, last 4 weeks."""
     hours = market.world.history_hours[-4 * 168 :]
-    cells = Cells(regions, hours[0].isoformat(), hours[-1].isoformat(), local_hours)
+    cells = Cells(regions, hours[0].isoformat(), hours[-1].isoformat(), counted_hours=local_hours)
     return Experiment(
         "more-driver-hours",
         ("driver_hours",),
@@ -224,7 +224,7 @@ def _mean_of(market: Market, name: str, cells: Cells) -> float:
     values, clock = (
         market.history[q].sel(chosen).values("region", "hour") for q in (name, "hour_of_week")
     )
-    inside = torch.isin(clock.long() % 24, torch.tensor(cells.local_hours or range(24)))
+    inside = torch.isin(clock.long() % 24, torch.tensor(cells.counted_hours or range(24)))
     return float(values[inside].nanmean())
 
 

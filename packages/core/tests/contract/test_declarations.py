@@ -192,6 +192,15 @@ def test_cells_are_normalised_to_utc():
     cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00+00:00", (9, 7, 7))
     assert cells.start == "2026-01-05T00:00:00+00:00"
     assert cells.local_hours == (7, 9)
+    assert cells.counted_hours == ()
+
+
+def test_counted_hours_survive_json_and_are_checked():
+    cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(9, 7))
+    assert Cells.from_json(cells.to_json()) == cells
+    assert cells.counted_hours == (7, 9)
+    with pytest.raises(ContractError, match="counted_hours of Cells are"):
+        Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(24,))
 
 
 def test_problem_is_one_line_whatever_it_quotes():

@@ -107,6 +107,38 @@ def test_local_hours_restrict_the_cells(kit, history):
     assert found == pytest.approx(14 * 3.0 * math.log1p(1.5), rel=1e-12)
 
 
+def test_counted_hours_hold_what_earlier_hours_left_behind(kit, history):
+    """Arms differ all day, the outcome is counted in one hour: the hour before is in it."""
+
+    class Carried(Model):
+        contract = Contract("bonus", inputs=(kit.Bonus.contract.inputs), outputs=(kit.EXTRA,))
+        memory = 1
+
+        def forward(self, spend):
+            total = spend.sum("incentive")
+            return total + 10.0 * total.shift(hour=1, fill=0.0)
+
+    models = ModelCollection([Carried(), kit.Supply()])
+    week = (("SFO",), "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00")
+    found = {
+        name: effect_of(
+            models, history, kit.spend_experiment(cells=Cells(*week, **hours), reduce="sum")
+        ).item()
+        for name, hours in {
+            "all": {},
+            "counted": {"counted_hours": (17,)},
+            "treated": {"local_hours": (17,)},
+            "one of two": {"local_hours": (16,), "counted_hours": (17,)},
+        }.items()
+    }
+    dose = found["treated"] / 7
+    assert dose > 0
+    assert found["counted"] == pytest.approx(11 * 7 * dose)
+    assert found["one of two"] == pytest.approx(10 * 7 * dose)
+    # The first hour's predecessor lies before the experiment.
+    assert found["all"] == pytest.approx((11 * 168 - 10) * dose)
+
+
 def test_memory_gives_the_hours_before_the_cells(kit, history):
     class Lasting(Model):
         contract = Contract("bonus", inputs=(kit.Bonus.contract.inputs), outputs=(kit.EXTRA,))

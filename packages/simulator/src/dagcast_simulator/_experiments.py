@@ -547,5 +547,6 @@ def _span(env: Environment, trials: tuple[Trial, ...], local_hours: tuple[int, .
         regions=tuple(env.regions[r].name for r in trials[0].regions),
         start=hour_label(env.hours, first),
         end=hour_label(env.hours, last),
-        local_hours=local_hours,
+        # Whole windows were treated; only what is counted is restricted.
+        counted_hours=local_hours,
     )

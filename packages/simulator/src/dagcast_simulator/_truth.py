@@ -39,12 +39,13 @@ def true_effect(experiment: Experiment, env: Environment, levers: Levers, replay
     Raises:
         TruthError: outcome, lever, region or hours are not of this market.
     """
-    cells, first, last = _cells(experiment, env)
+    span, first, last = _cells(experiment, env)
     begin = first // 168 * 168
-    seen = cells[:, begin : last + 1]
-    clock = env.hour_of_week[:, begin : last + 1] % 24
-    if experiment.cells.local_hours:
-        seen = seen & np.isin(clock, experiment.cells.local_hours)
+    clock = env.hour_of_week % 24
+    treated, counted = experiment.cells.local_hours, experiment.cells.counted_hours
+    cells = span & np.isin(clock, treated) if treated else span
+    seen = span & np.isin(clock, counted) if counted else cells
+    seen = seen[:, begin : last + 1]
     if not seen.any():
         raise TruthError(f"experiment {experiment.name!r} has no open cell in this world.")
     outcome = MEASURED_AS.get(experiment.outcome, experiment.outcome)

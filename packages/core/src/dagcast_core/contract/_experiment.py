@@ -111,7 +111,11 @@ class Cells:
         regions: regions that took part; not empty.
         start: first hour, an ISO 8601 instant in UTC, start of the hour.
         end: last hour, inclusive, in the same form.
-        local_hours: hours of day, 0 to 23 in each region's own zone; empty means all.
+        local_hours: hours of day in which the arms differed, 0 to 23 in each region's own zone;
+            empty means all.
+        counted_hours: hours of day over which the outcome was measured, where arms differed in
+            others too; empty means ``local_hours``. What an earlier hour's arm left behind then
+            belongs to the effect.
 
     Raises:
         ContractError: an instant is naive, not in UTC, not a whole hour, or the window is empty.
@@ -121,6 +125,7 @@ class Cells:
     start: str
     end: str
     local_hours: tuple[int, ...] = ()
+    counted_hours: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", check_labels(self.regions, "regions of Cells"))
@@ -129,10 +134,11 @@ class Cells:
             raise ContractError(f"Cells end at {self.end} before they start at {self.start}")
         object.__setattr__(self, "start", first.isoformat())
         object.__setattr__(self, "end", last.isoformat())
-        hours = tuple(self.local_hours)
-        if any(not isinstance(hour, int) or not 0 <= hour <= 23 for hour in hours):
-            raise ContractError(f"local_hours of Cells are {hours}; expected hours from 0 to 23")
-        object.__setattr__(self, "local_hours", tuple(sorted(set(hours))))
+        for name in ("local_hours", "counted_hours"):
+            hours = tuple(getattr(self, name))
+            if any(not isinstance(hour, int) or not 0 <= hour <= 23 for hour in hours):
+                raise ContractError(f"{name} of Cells are {hours}; expected hours from 0 to 23")
+            object.__setattr__(self, name, tuple(sorted(set(hours))))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
@@ -141,6 +147,7 @@ class Cells:
             "start": self.start,
             "end": self.end,
             "local_hours": list(self.local_hours),
+            "counted_hours": list(self.counted_hours),
         }
 
     @classmethod
@@ -156,6 +163,7 @@ class Cells:
             start=data["start"],
             end=data["end"],
             local_hours=tuple(data.get("local_hours", ())),
+            counted_hours=tuple(data.get("counted_hours", ())),
         )
 
 

@@ -79,8 +79,9 @@ class ExperimentalEffect:
             cuts[key] = _cut(panel, regions, hours, experiment)
         given = cuts[key]
         base = self._base(given)
-        region_hours = self._cells(given, regions, hours)
-        self._cells_of = region_hours
+        cells = experiment.cells
+        self._treated = self._cells(given, regions, hours, cells.local_hours)
+        self._counted = self._cells(given, regions, hours, cells.counted_hours or cells.local_hours)
         self._known = tuple(
             {**base, **self._under(arm, base)} for arm in (experiment.control, experiment.treatment)
         )
@@ -174,13 +175,17 @@ class ExperimentalEffect:
         return base
 
     def _cells(
-        self, given: Mapping[str, IndexTensor], regions: list[str], hours: pd.DatetimeIndex
+        self,
+        given: Mapping[str, IndexTensor],
+        regions: list[str],
+        hours: pd.DatetimeIndex,
+        of_day: tuple[int, ...],
     ) -> IndexTensor:
         """1 on the cells of the experiment, 0 on the hours of context around them."""
         cells = self.experiment.cells
         inside = (hours >= pd.Timestamp(cells.start)) & (hours <= pd.Timestamp(cells.end))
         mask = torch.as_tensor(np.asarray(inside)).expand(len(regions), len(hours)).clone()
-        if cells.local_hours:
+        if of_day:
             if _HOUR_OF_WEEK not in given:
                 raise ExperimentError(
                     self.experiment.name,
@@ -188,7 +193,7 @@ class ExperimentalEffect:
                     "panel.",
                 )
             local = given[_HOUR_OF_WEEK].values(REGION, HOUR).long() % 24
-            mask &= torch.isin(local, torch.tensor(cells.local_hours))
+            mask &= torch.isin(local, torch.tensor(of_day))
         if not mask.any():
             raise ExperimentError(self.experiment.name, "no hour of the panel is in its cells.")
         return IndexTensor(
@@ -199,7 +204,7 @@ class ExperimentalEffect:
         changed: dict[str, IndexTensor] = {}
         for change in arm.changes:
             now = changed.get(change.quantity, base[change.quantity])
-            mask = self._mask(now)
+            mask = _laid(self._treated, now)
             for dim, labels in change.where.items():
                 if dim not in now.dims:
                     raise ExperimentError(
@@ -226,16 +231,6 @@ class ExperimentalEffect:
             changed[change.quantity] = now.with_tensor(torch.where(mask > 0, value, now.tensor))
         return changed
 
-    def _mask(self, like: IndexTensor) -> torch.Tensor:
-        """The cells in the layout of a quantity; dims that it lacks are left out."""
-        mask = self._cells_of
-        for dim in (REGION.name, HOUR.name):
-            if dim not in like.dims:
-                mask = mask.max(dim)
-        shared = [dim for dim in like.dims if dim in mask.dims]
-        shape = [like.sizes[dim] if dim in shared else 1 for dim in like.dims]
-        return mask.values(*shared).reshape(shape).expand(tuple(like.tensor.shape))
-
     # What depends on the parameters
 
     def _outcome(self, known: Mapping[str, IndexTensor]) -> torch.Tensor:
@@ -243,9 +238,19 @@ class ExperimentalEffect:
         return self._reduced(outcome)
 
     def _reduced(self, quantity: IndexTensor) -> torch.Tensor:
-        mask = self._mask(quantity)
+        mask = _laid(self._counted, quantity)
         total = (quantity.tensor * mask).sum()
         return total if self.experiment.reduce == "sum" else total / mask.sum()
+
+
+def _laid(cells: IndexTensor, like: IndexTensor) -> torch.Tensor:
+    """Cells in the layout of a quantity; dims that it lacks are left out."""
+    for dim in (REGION.name, HOUR.name):
+        if dim not in like.dims:
+            cells = cells.max(dim)
+    shared = [dim for dim in like.dims if dim in cells.dims]
+    shape = [like.sizes[dim] if dim in shared else 1 for dim in like.dims]
+    return cells.values(*shared).reshape(shape).expand(tuple(like.tensor.shape))
 
 
 def path_of(collection: ModelCollection, experiment: Experiment) -> tuple[str, ...]:

@@ -210,7 +210,8 @@ def _comparable(first: Experiment, second: Experiment) -> bool:
         and first.outcome == second.outcome
         and first.scale == second.scale
         and first.reduce == second.reduce
-        and set(first.cells.local_hours) == set(second.cells.local_hours)
+        and first.cells.local_hours == second.cells.local_hours
+        and first.cells.counted_hours == second.cells.counted_hours
         and bool(set(first.cells.regions) & set(second.cells.regions))
     )
     if not same or first.scale == "elasticity":

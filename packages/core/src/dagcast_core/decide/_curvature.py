@@ -8,7 +8,11 @@ from torch import Tensor
 __all__ = ["first_metric", "floored", "secant_update", "typical_size"]
 
 _FLOOR = 1e-3
-_LARGEST_CHANGE = 4.0
+# Of the logarithm of curvature: for any step, per typical size, at most, and the extrapolation.
+_ALWAYS = 0.05
+_PER_SIZE = 1.5
+_LARGEST_CHANGE = 1.386
+_EXTRAPOLATE = 1.25
 
 
 def typical_size(lower: Tensor, upper: Tensor, shares: Tensor) -> Tensor:
@@ -45,19 +49,26 @@ def floored(diagonal: Tensor, size: Tensor) -> Tensor:
 
 
 def secant_update(metric: Tensor, step: Tensor, change: Tensor, size: Tensor) -> Tensor:
-    """Geometric mean of the metric and the element-wise secant ``change / step``.
+    """Curvature at the end of a step, extrapolated from the element-wise secant along it.
 
-    By at most a factor.
+    A secant is the mean curvature *along* the step, so where curvature falls or grows steadily the
+    end of the step is further on: log D moves by more than log(secant / D). What lies beside the
+    diagonal disturbs the secant of a cell that hardly moves while its neighbours do. Both are dealt
+    with by one assumption: over one typical size, curvature changes by a moderate factor. Its
+    logarithm may move by `_ALWAYS` plus `_PER_SIZE` times the relative step, stretched by
+    `_EXTRAPOLATE` (2 would be exact for curvature that is exponential along the step, and is too
+    bold beside interactions).
 
     Args:
-        metric: (cells,) current.
+        metric: (cells,) at the start of the step.
         step: (cells,) x+ - x.
         change: (cells,) gradient at x+ minus gradient at x, same multipliers.
         size: (cells,) typical size; steps far below it carry rounding, not curvature.
     """
     usable = step.abs() > 1e-9 * size
-    ratio = change / torch.where(usable, step, torch.ones_like(step))
-    bounded = torch.minimum(
-        torch.maximum(ratio, metric / _LARGEST_CHANGE), metric * _LARGEST_CHANGE
-    )
-    return torch.where(usable, torch.sqrt(metric * bounded), metric)
+    ratio = change / torch.where(usable, step * metric, torch.ones_like(step))
+    most = (_ALWAYS + _PER_SIZE * step.abs() / size).clamp(max=_LARGEST_CHANGE)
+    # A secant that is not positive says "as flat as is credible".
+    moved = ratio.clamp(min=1e-30).log()
+    moved = torch.maximum(torch.minimum(moved, most), -most)
+    return torch.where(usable, metric * torch.exp(_EXTRAPOLATE * moved), metric)

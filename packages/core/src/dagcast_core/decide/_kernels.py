@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["box_pass", "chain_pass", "solve_chain", "tighten_chains"]
+__all__ = ["box_pass", "chain_pass", "row_units", "solve_chain", "tighten_chains"]
 
 _TIE = 1e-12
 _REST = 1e-8
@@ -88,6 +88,28 @@ def box_pass(
                 for j in range(k):
                     gram[b, j, k] = gram[b, k, j]
     return value
+
+
+@njit(cache=True)
+def row_units(
+    coefficients: np.ndarray,
+    pattern: np.ndarray,
+    pattern_rows: np.ndarray,
+    metric: np.ndarray,
+    x: np.ndarray,
+    curvature: np.ndarray,
+    size: np.ndarray,
+) -> None:
+    """Add up per row a^2 / D, the dual Hessian's diagonal if no cell were held, and |a x|."""
+    curvature[:] = 0.0
+    size[:] = 0.0
+    for i in range(pattern.size):
+        for k in range(coefficients.shape[1]):
+            a = coefficients[i, k]
+            if a != 0.0:
+                r = pattern_rows[pattern[i], k]
+                curvature[r] += a * a / metric[i]
+                size[r] += abs(a * x[i])
 
 
 @njit(cache=True)

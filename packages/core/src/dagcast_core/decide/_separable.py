@@ -24,12 +24,13 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from dagcast_core.decide._kernels import box_pass, chain_pass, tighten_chains
+from dagcast_core.decide._kernels import box_pass, chain_pass, row_units, tighten_chains
 from dagcast_core.decide._linear import Chains, LinearSet
 
 __all__ = ["Projection", "SeparableProgramme", "SeparableSolution", "project"]
 
-_DENSE_ROWS = 240
+# Above it sparse factors win, also because dense ones may start threads that wait for one another.
+_DENSE_ROWS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +306,10 @@ class SeparableProgramme:
         dual = value + float(v @ (sums - b))
         # Rows are measured against what their cells add up to, so that a limit of 0 has a scale
         # too.
-        size = np.maximum(np.abs(b), self._row_scale(zn))
-        unit = self._free_curvature(dn)
+        unit, size = np.empty(self.rows + 1), np.empty(self.rows + 1)
+        row_units(self.coefficients, self._pattern, self._pattern_rows, dn, self._x, unit, size)
+        size = np.maximum(np.abs(b), np.maximum(size[: self.rows], 1e-300))
+        unit = np.maximum(unit[: self.rows], 1e-300)
         damping = 1e-10
         done = 0
         error = math.inf
@@ -358,21 +361,6 @@ class SeparableProgramme:
         return SeparableSolution(
             torch.from_numpy(self._x.copy()), torch.from_numpy(v), self.links, error, done
         )
-
-    def _free_curvature(self, metric: np.ndarray) -> np.ndarray:
-        """Diagonal of the dual Hessian if no cell were held, (rows,): each row's own unit."""
-        total = np.zeros(self.rows + 1)
-        for k in range(self.layers):
-            rows = self._pattern_rows[self._pattern, k]
-            total += np.bincount(rows, self.coefficients[:, k] ** 2 / metric, self.rows + 1)
-        return np.maximum(total[: self.rows], 1e-300)
-
-    def _row_scale(self, z: np.ndarray) -> np.ndarray:
-        total = np.zeros(self.rows + 1)
-        for k in range(self.layers):
-            rows = self._pattern_rows[self._pattern, k]
-            total += np.bincount(rows, np.abs(self.coefficients[:, k] * self._x), self.rows + 1)
-        return np.maximum(total[: self.rows], 1e-300)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,12 @@ class Oracle:
             self._x, self._f, self._c = leaf, f, c
         return float(f.detach()), c.detach()
 
+    def rescale(self, sigma: float) -> None:
+        """Divide the objective by ``sigma`` from here on, at the last point too."""
+        if self._f is not None:
+            self._f = self._f * (self.sigma / sigma)
+        self.sigma = sigma
+
     def gradient(self, y: Tensor | None = None, keep: bool = True, create: bool = False) -> Tensor:
         """Gradient of F + y'C at the last point, (cells,): one backward."""
         assert self._x is not None

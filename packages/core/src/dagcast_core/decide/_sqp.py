@@ -2,9 +2,9 @@
 
 Each iteration replaces the Lagrangian by its exact gradient and a diagonal curvature, linearises
 the outcome rows, and solves that programme over bounds, budgets and chains exactly in its dual
-(`_separable`). Rows' gradients are refreshed only now and then: one vector-Jacobian product of the
-Lagrangian keeps the fixed point exact meanwhile. Progress is judged by an l1 merit function,
-non-monotone over a few iterations, after one second-order correction.
+(`_local`, `_separable`). Rows' gradients are refreshed only now and then: one vector-Jacobian
+product of the Lagrangian keeps the fixed point exact meanwhile. Progress is judged by an l1 merit
+function, non-monotone over a few iterations, after one second-order correction.
 
 Everything is scaled inside: the objective by what a typical step changes, rows by their limits,
 cells by their metric. The answer does not depend on the units.
@@ -12,312 +12,37 @@ cells by their metric. The answer does not depend on the units.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dagcast_core.decide._certificate import Certificate, Certifier
-from dagcast_core.decide._curvature import first_metric, floored, secant_update, typical_size
-from dagcast_core.decide._linear import LinearSet
-from dagcast_core.decide._separable import SeparableProgramme, linear_limits, linear_programme
+from dagcast_core.decide._curvature import first_metric, floored, secant_update
+from dagcast_core.decide._local import LocalModel, State, Step, merit, violation
 from dagcast_core.decide._smooth import Counter, Oracle, SmoothProblem
+from dagcast_core.decide._solution import Options, Progress, Solution, Status, WarmStart
+from dagcast_core.decide._starts import default_start
 
-__all__ = ["Options", "Progress", "Solution", "WarmStart", "solve_smooth"]
+__all__ = [
+    "Options",
+    "Progress",
+    "Solution",
+    "Status",
+    "WarmStart",
+    "default_start",
+    "solve_smooth",
+]
 
 # Near the end a forward-only correction of the rows is cheaper than another iteration.
 _CORRECT_BELOW = 0.03
 _LARGEST_CAP = 1e5
 # In units of what typical steps change: a lift below it is no yardstick for gaps.
 _LEAST_LIFT = 1e-3
-
-Status = Literal["optimal", "feasible", "stalled", "infeasible", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Settings of the solver; the defaults suit a plan that people will read.
-
-    Attributes:
-        gap: stop where the predicted gain is below this share of the lift over the baseline.
-        violation: largest relative violation of an outcome row that counts as feasible.
-        curvature: "hessian" starts the metric by Hessian-vector products, "secant" by the first
-            step.
-        iterations: at most so many iterations.
-        time_limit: seconds; the best point so far is returned.
-        refresh: rows' gradients are taken anew every so many iterations.
-        elastic: cap of the multipliers of scaled rows; raised tenfold before infeasibility is said.
-        seed: of the probes.
-    """
-
-    gap: float = 1e-6
-    violation: float = 1e-6
-    curvature: Literal["hessian", "secant"] = "hessian"
-    iterations: int = 300
-    time_limit: float | None = None
-    refresh: int = 3
-    elastic: float = 10.0
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WarmStart:
-    """Decisions, multipliers (budgets then rows.
-
-    Scaled as in `Solution`) and metric of an earlier solution.
-    """
-
-    x: Tensor
-    multipliers: Tensor | None = None
-    metric: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """State after one iteration, for a progress display: all relative, see `Options`."""
-
-    iteration: int
-    objective: float
-    violation: float
-    predicted: float
-    forward: int
-    backward: int
-    seconds: float
-
-    @property
-    def passes(self) -> float:
-        """One pass is 0.35 forward and 0.65 backward calls."""
-        return 0.35 * self.forward + 0.65 * self.backward
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """What the solver found.
-
-    Attributes:
-        status: "optimal" only where `certificate.gap` is proved and below the tolerance.
-        message: why it stopped.
-        x: (cells,).
-        objective: in the caller's unit, maximised.
-        outcomes: (rows,) in the caller's units.
-        lift: objective above the baseline's.
-        yardstick: what gaps are relative to: the lift, or a small share of what typical steps
-            change.
-        violation: largest relative violation of linear and outcome rows.
-        budget_prices: (budgets,) objective per unit of limit, >= 0.
-        row_prices: (rows,) d objective / d limit: positive for upper limits, negative for floors.
-        certificate: residual and upper bound of the gap.
-        warm: start for a related problem.
-        counter: model calls.
-        iterations: accepted and rejected steps.
-        elastic: (rows,) the multiplier sits at its cap.
-        trace: one entry per iteration.
-    """
-
-    status: Status
-    message: str
-    x: Tensor
-    objective: float
-    outcomes: Tensor
-    lift: float
-    yardstick: float
-    violation: float
-    budget_prices: Tensor
-    row_prices: Tensor
-    certificate: Certificate
-    warm: WarmStart
-    counter: Counter
-    iterations: int
-    elastic: Tensor
-    trace: tuple[Progress, ...] = ()
-
-
-@dataclass(slots=True)
-class _State:
-    """The current point with its derivatives, in scaled minimisation form."""
-
-    x: Tensor
-    f: float
-    c: Tensor
-    multipliers: Tensor  # budgets, then rows
-    gradient: Tensor | None = None  # of F, consistent with the Jacobian in use
-    metric: Tensor | None = None
-    boost: float = 1.0
-    weights: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
-
-
-def equal_shares(linear: LinearSet) -> Tensor:
-    """Each cell's equal share of its tightest budget above the lower bounds, (cells,).
-
-    Inf where in none.
-    """
-    share = torch.full_like(linear.lower, math.inf)
-    for layer in linear.budgets:
-        inside = (layer.group >= 0) & (layer.coefficient > 0)
-        group = layer.group[inside]
-        weight = torch.zeros_like(layer.limit).index_add_(0, group, layer.coefficient[inside])
-        room = (layer.limit - layer.sums(linear.lower)).clamp(min=0)
-        own = torch.full_like(share, math.inf)
-        own[inside] = (room / weight.clamp(min=1e-300))[group]
-        share = torch.minimum(share, own)
-    return share
-
-
-def default_start(linear: LinearSet) -> Tensor:
-    """Half the equal shares above the lower bounds: inside the set.
-
-    Where responses have slope and curvature.
-    """
-    share = equal_shares(linear)
-    reach = torch.minimum(share, linear.reach() - linear.lower)
-    reach = torch.where(torch.isfinite(reach), reach, torch.ones_like(reach))
-    return linear.lower + 0.7 * reach
-
-
-class Solver:
-    """One run of the method on one problem; holds what iterations share."""
-
-    def __init__(
-        self,
-        problem: SmoothProblem,
-        options: Options,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> None:
-        problem = replace(problem, linear=problem.linear.tightened())
-        self.problem = problem
-        self.options = options
-        self.progress = progress
-        self.counter = Counter()
-        self.oracle = Oracle(problem, self.counter)
-        self.rows = problem.rows.limit.numel()
-        self.budgets = sum(layer.limit.numel() for layer in problem.linear.budgets)
-        groups = tuple(family.group for family in problem.rows.families)
-        self.certifier = Certifier(problem.linear)
-        self.programme: SeparableProgramme = linear_programme(problem.linear, groups, self.rows)
-        self.first_layer = len(problem.linear.budgets)
-        self.budget_limit = linear_limits(problem.linear)
-        self.jacobian: list[Tensor] = []
-        self.row_unit = torch.ones(self.rows, dtype=torch.float64)
-        self.jx = torch.zeros(self.rows, dtype=torch.float64)
-        self.size = typical_size(
-            problem.linear.lower, problem.linear.upper, equal_shares(problem.linear)
-        )
-        self.generator = torch.Generator().manual_seed(options.seed)
-        self.begun = time.perf_counter()
-        self.trace: list[Progress] = []
-        self.elastic = options.elastic
-
-    # -- rows ---------------------------------------------------------------------------------
-
-    def refresh_rows(self) -> None:
-        """Take the gradients of all rows at the oracle's point: one backward per family."""
-        self.jacobian = [self.oracle.row_gradients(family) for family in self.problem.rows.families]
-        for k, coefficient in enumerate(self.jacobian):
-            self.programme.set_layer(self.first_layer + k, coefficient)
-
-    def measure_rows(self, gradient: Tensor) -> None:
-        """Exchange rate of the objective for each row over the row's own cells.
-
-        The natural unit of multipliers.
-        """
-        self.row_unit = torch.ones(self.rows, dtype=gradient.dtype)
-        for family, coefficient in zip(self.problem.rows.families, self.jacobian, strict=True):
-            index = family.group.clamp(min=0)
-            inside = (family.group >= 0).to(gradient.dtype)
-            ours = torch.zeros_like(self.row_unit).index_add_(
-                0, index, coefficient.abs() * self.size
-            )
-            goal = torch.zeros_like(self.row_unit).index_add_(
-                0, index, gradient.abs() * self.size * inside
-            )
-            rows = family.rows
-            self.row_unit[rows] = torch.where(
-                ours[rows] > 0, goal[rows] / ours[rows].clamp(min=1e-300), self.row_unit[rows]
-            )
-
-    def rows_times(self, x: Tensor) -> Tensor:
-        """J x with the Jacobian in use, (rows,)."""
-        out = torch.zeros(self.rows, dtype=x.dtype)
-        for family, coefficient in zip(self.problem.rows.families, self.jacobian, strict=True):
-            inside = family.group.clamp(min=0)
-            out.index_add_(0, inside, coefficient * x)
-        return out
-
-    def transposed_rows(self, y: Tensor) -> Tensor:
-        """J'y with the Jacobian in use, (cells,)."""
-        out = torch.zeros_like(self.problem.linear.lower)
-        for family, coefficient in zip(self.problem.rows.families, self.jacobian, strict=True):
-            out += coefficient * y[family.group.clamp(min=0)]
-        return out
-
-    # -- the step -----------------------------------------------------------------------------
-
-    def subproblem(
-        self, state: _State, c: Tensor, tolerance: float
-    ) -> tuple[Tensor, Tensor, float]:
-        """Minimise the model over the linear set with rows J (x - x_k) + c <= 0.
-
-        Returns:
-            x, multipliers, and the error of the rows.
-        """
-        assert state.gradient is not None
-        assert state.metric is not None
-        metric = state.metric * state.boost
-        z = state.x - state.gradient / metric
-        limit = torch.cat([self.budget_limit, self.jx - c])
-        cap = torch.cat(
-            [torch.full((self.budgets,), math.inf, dtype=limit.dtype), self.elastic * self.row_unit]
-        )
-        solution = self.programme.solve(z, metric, limit, state.multipliers, cap, tolerance)
-        return solution.x, solution.multipliers, solution.residual
-
-    def bound(self, state: _State, multipliers: Tensor, exact: bool, lift: float) -> float:
-        """Upper bound of the gap at the current point with the newest multipliers."""
-        y = multipliers[self.budgets :]
-        if exact:
-            assert state.gradient is not None
-            gradient = state.gradient + self.transposed_rows(y)
-        else:
-            gradient = self.oracle.gradient(y)
-        return self.certificate(state, gradient, multipliers, state.c, lift).gap
-
-    def certificate(
-        self, state: _State, gradient: Tensor, multipliers: Tensor, c: Tensor, lift: float
-    ) -> Certificate:
-        """Certificate at ``state.x`` for the exact ``gradient`` of the Lagrangian there."""
-        assert state.metric is not None
-        return self.certifier.certify(
-            state.x,
-            gradient,
-            state.metric,
-            multipliers[: self.budgets],
-            c,
-            multipliers[self.budgets :],
-            lift,
-        )
-
-    def promised(self, state: _State, target: Tensor, weights: Tensor) -> float:
-        """Decrease of the merit function that the quadratic model promises at ``target``."""
-        assert state.gradient is not None
-        assert state.metric is not None
-        step = target - state.x
-        linearised = state.c + self.rows_times(step)
-        return (
-            -float((state.gradient * step).sum())
-            - 0.5 * float((state.metric * state.boost * step * step).sum())
-            + float((weights * (state.c.clamp(min=0) - linearised.clamp(min=0))).sum())
-        )
-
-    def merit(self, f: float, c: Tensor, weights: Tensor) -> float:
-        """F plus the weighted violations."""
-        return f + float((weights * c.clamp(min=0)).sum())
-
-    def violation(self, c: Tensor) -> float:
-        return float(c.max().clamp(min=0)) if c.numel() else 0.0
+_REMEMBERED = 4
+_ATTEMPTS = 14
 
 
 def solve_smooth(
@@ -332,251 +57,351 @@ def solve_smooth(
 
     Ctrl-C or the time limit ends the run with the best point found and status "interrupted".
     """
-    solver = Solver(problem, options or Options(), progress)
-    return _run(solver, warm)
+    return _Run(problem, options or Options(), warm, progress).solve()
 
 
-def _run(solver: Solver, warm: WarmStart | None) -> Solution:
-    problem, options, oracle = solver.problem, solver.options, solver.oracle
-    linear = problem.linear
-    start = default_start(linear) if warm is None else warm.x
-    ones = 1.0 / (solver.size * solver.size)
-    solver.programme.coefficients[:, solver.first_layer :] = 0.0
-    wide = torch.cat([solver.budget_limit, torch.full((solver.rows,), 1.0, dtype=torch.float64)])
-    x = solver.programme.solve(start, ones, wide).x
-    baseline = linear.lower if problem.baseline is None else problem.baseline
-    # The scale of the objective is what typical steps change; one evaluation at the baseline gives
-    # the lift.
-    f0, _ = oracle.forward(baseline, graph=False)
-    f, c = oracle.forward(x)
-    state = _State(x, f, c, torch.zeros(solver.budgets + solver.rows, dtype=torch.float64))
-    gradient = oracle.gradient()
-    sigma = float((gradient.abs() * solver.size).sum())
-    flat = sigma == 0.0
-    oracle.sigma = sigma if sigma > 0 else 1.0
-    scale = 1.0 / oracle.sigma
-    oracle._f = None if oracle._f is None else oracle._f * scale
-    state.f, f0, state.gradient = f * scale, f0 * scale, gradient * scale
-    if warm is not None and warm.multipliers is not None:
-        state.multipliers = warm.multipliers / oracle.sigma
-    history: list[tuple[float, Tensor]] = [(state.f, state.c)]
-    best: tuple[bool, float, Tensor, Tensor] | None = None
-    status: Status = "stalled"
-    message = f"stopped after {options.iterations} iterations"
-    jacobian_age = 0
-    iteration = 0
-    rejections = 0
-    polish = 0
-    tightest: list[float] = []
-    previous: tuple[Tensor, Tensor] | None = (
-        None  # x, gradient of the Lagrangian's model there (new multipliers)
-    )
-    try:
-        for iteration in range(1, options.iterations + 1):
-            y = state.multipliers[solver.budgets :]
-            # Derivatives at the current point.
-            if iteration == 1 or jacobian_age >= options.refresh:
-                if iteration > 1:
-                    state.gradient = oracle.gradient()
-                solver.refresh_rows()
-                jacobian_age = 0
-                exact = True
-            else:
-                full = oracle.gradient(y)
-                state.gradient = full - solver.transposed_rows(y)
-                exact = False
-            if iteration == 1:
-                solver.measure_rows(state.gradient)
-            jacobian_age += 1
-            solver.jx = solver.rows_times(state.x)
-            lagrangian = state.gradient + solver.transposed_rows(y)
-            if iteration == 1:
-                if warm is not None and warm.metric is not None:
-                    state.metric = warm.metric / oracle.sigma
-                else:
-                    state.metric = first_metric(state.gradient, solver.size)
-                    if options.curvature == "hessian":
-                        if solver.rows:
-                            _, multipliers, _ = solver.subproblem(state, state.c, 1e-4)
-                            state.multipliers = multipliers
-                            y = multipliers[solver.budgets :]
-                        again = oracle.gradient(y, create=True)
-                        state.metric = floored(
-                            oracle.hessian_diagonal(again, solver.generator), solver.size
-                        )
-                        oracle_again = again.detach()
-                        lagrangian = oracle_again
-            elif previous is not None:
-                assert state.metric is not None
-                state.metric = secant_update(
-                    state.metric, state.x - previous[0], lagrangian - previous[1], solver.size
-                )
-            # Step.
-            target, multipliers, row_error = solver.subproblem(state, state.c, 1e-13)
-            y_new = multipliers[solver.budgets :]
-            weights = (
-                torch.maximum(1.5 * y_new, state.weights)
-                if state.weights.numel()
-                else 1.5 * y_new + 1e-3
-            )
-            model_drop = solver.promised(state, target, weights)
-            violation = solver.violation(state.c)
-            lift = max(f0 - state.f, _LEAST_LIFT)
-            share = model_drop / lift
-            solver.trace.append(
-                Progress(
-                    iteration,
-                    -state.f * oracle.sigma,
-                    violation,
-                    share,
-                    solver.counter.forward,
-                    solver.counter.backward,
-                    time.perf_counter() - solver.begun,
-                )
-            )
-            if solver.progress is not None:
-                solver.progress(solver.trace[-1])
-            feasible = violation <= options.violation
-            if best is None or _better(
-                (feasible, state.f, state.x, state.c), best, solver, weights
-            ):
-                best = (feasible, state.f, state.x, state.c)
-            if share <= options.gap and row_error <= 1e-9:
-                if not feasible:
-                    if solver.elastic >= _LARGEST_CAP:
-                        status, message = "infeasible", "rows cannot all be kept"
-                        state.multipliers = multipliers
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best point so far: feasible before infeasible."""
+
+    feasible: bool
+    f: float
+    violation: float
+    x: Tensor
+
+    def beats(self, other: _Best | None) -> bool:
+        if other is None or self.feasible != other.feasible:
+            return other is None or self.feasible
+        return self.f < other.f if self.feasible else self.violation < other.violation
+
+
+class _Run:
+    """One run: the current point and what is known about it, and how the run has gone."""
+
+    def __init__(
+        self,
+        problem: SmoothProblem,
+        options: Options,
+        warm: WarmStart | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.begun = time.perf_counter()
+        self.problem = replace(problem, linear=problem.linear.tightened())
+        self.options = options
+        self.warm = warm
+        self.progress = progress
+        self.counter = Counter()
+        self.oracle = Oracle(self.problem, self.counter)
+        self.model = LocalModel(self.problem, self.oracle, options.elastic)
+        self.certifier = Certifier(self.problem.linear)
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.trace: list[Progress] = []
+        self.iteration = 0
+        self.status: Status = "stalled"
+        self.message = f"stopped after {options.iterations} iterations"
+        self.best: _Best | None = None
+        self.flat = False
+        self.base: float | None = None
+        self.jacobian_age = 0
+        self.exact = True  # The Jacobian in use was taken at the current point.
+        self.bounds: list[float] = []  # of the gap, since it was first asked for
+        self.previous: tuple[Tensor, Tensor] | None = None  # x, Lagrangian's gradient there
+        self.state = self._begin()
+        self.history = [(self.state.f, self.state.c)]
+
+    def solve(self) -> Solution:
+        """Iterate until a reason to stop."""
+        options = self.options
+        try:
+            for self.iteration in range(1, options.iterations + 1):
+                self._differentiate()
+                step = self.model.step(self.state, self.state.c, 1e-13)
+                weights = self._weights(step)
+                promised = self.model.promised(self.state, step.target, weights)
+                share = promised / self._yardstick(promised)
+                self._record(share)
+                if share <= options.gap and step.error <= 1e-9:
+                    if self._may_stop(step, share):
                         break
-                    # A multiplier at its cap may only say that the cap was too low.
-                    solver.elastic *= 10.0
-                    state.weights = torch.zeros(0, dtype=x.dtype)
-                    target, multipliers, row_error = solver.subproblem(state, state.c, 1e-13)
-                else:
-                    bound = solver.bound(state, multipliers, exact, lift)
-                    done = problem.concave is False or bound <= options.gap
-                    stuck = share <= 1e-13 or (polish >= 4 and bound > 0.5 * tightest[-4])
-                    tightest.append(bound)
-                    polish += 1
-                    if done or stuck:
-                        status, message = "feasible", "flat" if flat else "converged"
-                        state.multipliers = multipliers
-                        break
-            # Trial points: the step, then one second-order correction, then a smaller step.
-            reference = max(solver.merit(fh, ch, weights) for fh, ch in history[-4:])
-            reference += 1e-14 * (abs(state.f) + abs(f0))
-            accepted = False
-            for attempt in range(14):
-                if attempt == 2 and not exact:
-                    # Old row gradients may promise what the model does not keep: take them anew.
-                    oracle.forward(state.x)
-                    state.gradient = oracle.gradient()
-                    solver.refresh_rows()
-                    solver.jx = solver.rows_times(state.x)
-                    jacobian_age, exact, state.boost = 1, True, 1.0
-                    target, multipliers, _ = solver.subproblem(state, state.c, 1e-12)
-                    model_drop = solver.promised(state, target, weights)
-                ft, ct = oracle.forward(target)
-                if solver.merit(ft, ct, weights) <= reference - 1e-4 * model_drop:
-                    accepted = True
-                    if solver.violation(ct) > options.violation and share < _CORRECT_BELOW:
-                        corrected, m2, _ = solver.subproblem(
-                            state, ct - solver.rows_times(target - state.x), 1e-12
-                        )
-                        fc, cc = oracle.forward(corrected)
-                        if solver.merit(fc, cc, weights) <= reference - 1e-4 * model_drop:
-                            target, multipliers, ft, ct = corrected, m2, fc, cc
+                    step = self.model.step(self.state, self.state.c, 1e-13)
+                if not self._advance(step, promised, share, weights):
                     break
-                rejections += 1
-                if solver.rows and float((weights * ct.clamp(min=0)).sum()) > 0:
-                    corrected, m2, _ = solver.subproblem(
-                        state, ct - solver.rows_times(target - state.x), 1e-12
-                    )
-                    ft, ct = oracle.forward(corrected)
-                    if solver.merit(ft, ct, weights) <= reference - 1e-4 * model_drop:
-                        target, multipliers = corrected, m2
-                        accepted = True
-                        break
-                state.boost *= 3.0
-                target, multipliers, _ = solver.subproblem(state, state.c, 1e-12)
-            if not accepted:
-                message = "no step improves the merit function"
-                if feasible and share <= 100 * options.gap:
-                    status, message = "feasible", "converged to rounding"
-                break
-            y_new = multipliers[solver.budgets :]
-            previous = (state.x, state.gradient + solver.transposed_rows(y_new))
-            state.x, state.f, state.c = target, ft, ct
-            state.multipliers, state.weights = multipliers, weights
-            state.boost = max(1.0, state.boost / 2.0)
-            history.append((ft, ct))
-            if (
-                options.time_limit is not None
-                and time.perf_counter() - solver.begun > options.time_limit
-            ):
-                status, message = "interrupted", f"time limit of {options.time_limit:g} s reached"
-                break
-    except KeyboardInterrupt:
-        status, message = "interrupted", "interrupted"
-    return _finish(solver, state, best, status, message, f0, iteration)
+                if (
+                    options.time_limit is not None
+                    and time.perf_counter() - self.begun > options.time_limit
+                ):
+                    self.status = "interrupted"
+                    self.message = f"time limit of {options.time_limit:g} s reached"
+                    break
+        except KeyboardInterrupt:
+            self.status, self.message = "interrupted", "interrupted"
+        return self._finish()
 
+    # Parts of an iteration
 
-def _better(
-    new: tuple[bool, float, Tensor, Tensor],
-    old: tuple[bool, float, Tensor, Tensor],
-    solver: Solver,
-    weights: Tensor,
-) -> bool:
-    if new[0] != old[0]:
-        return new[0]
-    if new[0]:
-        return new[1] < old[1]
-    return solver.violation(new[3]) < solver.violation(old[3])
+    def _begin(self) -> State:
+        """The first point, projected; scales the objective by what typical steps change."""
+        model, oracle, warm = self.model, self.oracle, self.warm
+        linear = self.problem.linear
+        start = default_start(linear) if warm is None else warm.x
+        model.programme.coefficients[:, model.first_layer :] = 0.0
+        wide = torch.cat([model.budget_limit, torch.ones(model.rows, dtype=start.dtype)])
+        x = model.programme.solve(start, 1.0 / (model.size * model.size), wide).x
+        f, c = oracle.forward(x)
+        multipliers = torch.zeros(model.budgets + model.rows, dtype=x.dtype)
+        if warm is not None and warm.multipliers is not None:
+            multipliers = warm.multipliers
+        if warm is not None and model.rows and self._fits(warm.jacobian):
+            # Rows of a related problem serve for one step; where it ends they are taken anew.
+            assert warm.jacobian is not None
+            model.set_rows(warm.jacobian)
+            y = self._rows_of(multipliers)
+            gradient = oracle.gradient(y) - model.transposed_rows(y)
+            self.jacobian_age, self.exact = self.options.refresh - 1, False
+        else:
+            gradient = oracle.gradient()
+        sigma = float((gradient.abs() * model.size).sum())
+        self.flat = sigma == 0.0
+        oracle.rescale(sigma if sigma > 0 else 1.0)
+        sigma = oracle.sigma
+        return State(x, f / sigma, c, multipliers / sigma, gradient / sigma)
 
+    def _fits(self, jacobian: tuple[Tensor, ...] | None) -> bool:
+        return (
+            jacobian is not None
+            and len(jacobian) == len(self.problem.rows.families)
+            and all(own.shape == self.problem.linear.lower.shape for own in jacobian)
+        )
 
-def _finish(
-    solver: Solver,
-    state: _State,
-    best: tuple[bool, float, Tensor, Tensor] | None,
-    status: Status,
-    message: str,
-    f0: float,
-    iterations: int,
-) -> Solution:
-    problem, options, oracle = solver.problem, solver.options, solver.oracle
-    linear = problem.linear
-    y = state.multipliers[solver.budgets :]
-    budget = state.multipliers[: solver.budgets]
-    if status != "feasible" and best is not None:
-        state.x = best[2]
-    f, c = oracle.forward(state.x)
-    gradient = oracle.gradient(y, keep=False)
-    lift = f0 - f
-    yardstick = max(lift, _LEAST_LIFT)
-    if state.metric is None:
-        state.metric = torch.ones_like(state.x)
-    certificate = solver.certificate(state, gradient, state.multipliers, c, yardstick)
-    violation = max(solver.violation(c), linear.worst_violation(state.x))
-    if status == "feasible" and problem.concave and certificate.gap <= options.gap:
-        status = "optimal"
-    rows = problem.rows
-    # d objective / d limit: scaled multipliers are per relative limit and per sigma.
-    row_prices = rows.sign * y * oracle.sigma / rows.scale
-    outcomes = rows.limit + rows.sign * rows.scale * c
-    return Solution(
-        status,
-        message,
-        state.x,
-        -f * oracle.sigma,
-        outcomes,
-        lift * oracle.sigma,
-        yardstick * oracle.sigma,
-        violation,
-        budget * oracle.sigma,
-        row_prices,
-        certificate,
-        WarmStart(state.x, state.multipliers * oracle.sigma, state.metric * oracle.sigma),
-        solver.counter,
-        iterations,
-        y >= solver.elastic * solver.row_unit * (1 - 1e-9),
-        tuple(solver.trace),
-    )
+    def _differentiate(self) -> None:
+        """Derivatives and curvature at the current point."""
+        state, model, oracle = self.state, self.model, self.oracle
+        first = self.iteration == 1
+        if first:
+            # The objective's gradient is known from scaling, rows too if they were borrowed.
+            if self.exact:
+                model.refresh_rows()
+        elif self.jacobian_age >= self.options.refresh:
+            state.gradient = oracle.gradient()
+            model.refresh_rows()
+            self.jacobian_age = 0
+            self.exact = True
+        else:
+            y = self._rows_of(state.multipliers)
+            state.gradient = oracle.gradient(y) - model.transposed_rows(y)
+            self.exact = False
+        self.jacobian_age += 1
+        assert state.gradient is not None
+        model.jx = model.rows_times(state.x)
+        if first:
+            model.measure_rows(state.gradient)
+            state.metric = self._first_metric()
+        elif self.previous is not None:
+            assert state.metric is not None
+            lagrangian = state.gradient + model.transposed_rows(self._rows_of(state.multipliers))
+            state.metric = secant_update(
+                state.metric, state.x - self.previous[0], lagrangian - self.previous[1], model.size
+            )
+
+    def _first_metric(self) -> Tensor:
+        state, model, oracle = self.state, self.model, self.oracle
+        if self.warm is not None and self.warm.metric is not None:
+            return self.warm.metric / oracle.sigma
+        assert state.gradient is not None
+        rough = first_metric(state.gradient, model.size)
+        if self.options.curvature == "secant":
+            return rough
+        if model.rows:
+            # The curvature of the Lagrangian needs multipliers.
+            state.metric = rough
+            state.multipliers = model.step(state, state.c, 1e-4).multipliers
+        gradient = oracle.gradient(self._rows_of(state.multipliers), create=True)
+        return floored(oracle.hessian_diagonal(gradient, self.generator), model.size)
+
+    def _weights(self, step: Step) -> Tensor:
+        """Weights of violations in the merit function: above the multipliers, never falling."""
+        above = 1.5 * self._rows_of(step.multipliers)
+        if not self.state.weights.numel():
+            return above + 1e-3
+        return torch.maximum(above, self.state.weights)
+
+    def _yardstick(self, promised: float) -> float:
+        """The lift, once a step promises so little that the run may end.
+
+        Until then what typical steps change: the baseline costs a call of the model.
+        """
+        if self.base is None and promised > 10 * self.options.gap:
+            return 1.0
+        return max(self._baseline() - self.state.f, _LEAST_LIFT)
+
+    def _baseline(self) -> float:
+        if self.base is None:
+            linear = self.problem.linear
+            at = linear.lower if self.problem.baseline is None else self.problem.baseline
+            self.base, _ = self.oracle.forward(at, graph=False)
+        return self.base
+
+    def _record(self, share: float) -> None:
+        state = self.state
+        worst = violation(state.c)
+        now = _Best(worst <= self.options.violation, state.f, worst, state.x)
+        if now.beats(self.best):
+            self.best = now
+        self.trace.append(
+            Progress(
+                self.iteration,
+                -state.f * self.oracle.sigma,
+                worst,
+                share,
+                self.counter.forward,
+                self.counter.backward,
+                time.perf_counter() - self.begun,
+            )
+        )
+        if self.progress is not None:
+            self.progress(self.trace[-1])
+
+    def _may_stop(self, step: Step, share: float) -> bool:
+        """Whether the run ends here, where no step promises anything any more."""
+        state, options = self.state, self.options
+        if violation(state.c) > options.violation:
+            if self.model.elastic >= _LARGEST_CAP:
+                self.status, self.message = "infeasible", "rows cannot all be kept"
+                state.multipliers = step.multipliers
+                return True
+            # A multiplier at its cap may only say that the cap was too low.
+            self.model.elastic *= 10.0
+            state.weights = torch.zeros(0, dtype=state.x.dtype)
+            return False
+        y = self._rows_of(step.multipliers)
+        if self.exact:
+            assert state.gradient is not None
+            gradient = state.gradient + self.model.transposed_rows(y)
+        else:
+            gradient = self.oracle.gradient(y)
+        bound = self._certificate(gradient, step.multipliers, state.c).gap
+        done = self.problem.concave is False or bound <= options.gap
+        stuck = share <= 1e-13 or (len(self.bounds) >= 4 and bound > 0.5 * self.bounds[-4])
+        self.bounds.append(bound)
+        if done or stuck:
+            self.status, self.message = "feasible", "flat" if self.flat else "converged"
+            state.multipliers = step.multipliers
+        return done or stuck
+
+    def _advance(self, step: Step, promised: float, share: float, weights: Tensor) -> bool:
+        """Move to an acceptable point.
+
+        The step, then one second-order correction, then shorter steps.
+        """
+        state, model, oracle = self.state, self.model, self.oracle
+        reference = max(merit(f, c, weights) for f, c in self.history[-_REMEMBERED:])
+        reference += 1e-14 * (abs(state.f) + abs(self.base or 0.0))
+        # Rows of another problem say too little to correct by them.
+        borrowed = self.iteration == 1 and not self.exact
+        for attempt in range(_ATTEMPTS):
+            if attempt == 2 and not self.exact:
+                # Old row gradients may promise what the model does not keep: take them anew.
+                oracle.forward(state.x)
+                state.gradient = oracle.gradient()
+                model.refresh_rows()
+                model.jx = model.rows_times(state.x)
+                self.jacobian_age, self.exact, state.boost = 1, True, 1.0
+                step = model.step(state, state.c)
+                promised = model.promised(state, step.target, weights)
+            enough = reference - 1e-4 * promised
+            f, c = oracle.forward(step.target)
+            accepted = merit(f, c, weights) <= enough
+            tempting = (
+                violation(c) > self.options.violation and share < _CORRECT_BELOW and not borrowed
+                if accepted
+                else model.rows > 0 and float((weights * c.clamp(min=0)).sum()) > 0
+            )
+            if tempting:
+                corrected = model.corrected(state, step, c)
+                f_corrected, c_corrected = oracle.forward(corrected.target)
+                if merit(f_corrected, c_corrected, weights) <= enough:
+                    step, f, c, accepted = corrected, f_corrected, c_corrected, True
+            if accepted:
+                self._move(step, f, c, weights)
+                return True
+            state.boost *= 3.0
+            step = model.step(state, state.c)
+        self.message = "no step improves the merit function"
+        if violation(state.c) <= self.options.violation and share <= 100 * self.options.gap:
+            self.status, self.message = "feasible", "converged to rounding"
+        return False
+
+    def _move(self, step: Step, f: float, c: Tensor, weights: Tensor) -> None:
+        state = self.state
+        assert state.gradient is not None
+        y = self._rows_of(step.multipliers)
+        self.previous = (state.x, state.gradient + self.model.transposed_rows(y))
+        state.x, state.f, state.c = step.target, f, c
+        state.multipliers, state.weights = step.multipliers, weights
+        state.boost = max(1.0, state.boost / 2.0)
+        self.history.append((f, c))
+
+    # The answer
+
+    def _rows_of(self, multipliers: Tensor) -> Tensor:
+        return multipliers[self.model.budgets :]
+
+    def _certificate(self, gradient: Tensor, multipliers: Tensor, c: Tensor) -> Certificate:
+        """Certificate at the current point for the exact ``gradient`` of the Lagrangian there."""
+        state, budgets = self.state, self.model.budgets
+        assert state.metric is not None
+        return self.certifier.certify(
+            state.x,
+            gradient,
+            state.metric,
+            multipliers[:budgets],
+            c,
+            multipliers[budgets:],
+            max(self._baseline() - state.f, _LEAST_LIFT),
+        )
+
+    def _finish(self) -> Solution:
+        state, oracle, model = self.state, self.oracle, self.model
+        rows = self.problem.rows
+        if self.status != "feasible" and self.best is not None:
+            state.x = self.best.x
+        y = self._rows_of(state.multipliers)
+        base = self._baseline()
+        state.f, c = oracle.forward(state.x)
+        gradient = oracle.gradient(y, keep=False)
+        if state.metric is None:
+            state.metric = torch.ones_like(state.x)
+        certificate = self._certificate(gradient, state.multipliers, c)
+        worst = max(violation(c), self.problem.linear.worst_violation(state.x))
+        if (
+            self.status == "feasible"
+            and self.problem.concave
+            and certificate.gap <= self.options.gap
+        ):
+            self.status = "optimal"
+        lift = base - state.f
+        sigma = oracle.sigma
+        return Solution(
+            status=self.status,
+            message=self.message,
+            x=state.x,
+            objective=-state.f * sigma,
+            outcomes=rows.limit + rows.sign * rows.scale * c,
+            lift=lift * sigma,
+            yardstick=max(lift, _LEAST_LIFT) * sigma,
+            violation=worst,
+            budget_prices=state.multipliers[: model.budgets] * sigma,
+            # d objective / d limit: scaled multipliers are per relative limit and per sigma.
+            row_prices=rows.sign * y * sigma / rows.scale,
+            certificate=certificate,
+            warm=WarmStart(
+                state.x,
+                state.multipliers * sigma,
+                state.metric * sigma,
+                tuple(coefficient.clone() for coefficient in model.jacobian),
+            ),
+            counter=self.counter,
+            iterations=self.iteration,
+            elastic=y >= model.elastic * model.row_unit * (1 - 1e-9),
+            trace=tuple(self.trace),
+        )

@@ -1,5 +1,6 @@
 """The solver on flat problems: optimality, certificate, invariances, prices, interruption."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,17 @@ import pytest
 import torch
 from scipy.optimize import LinearConstraint, NonlinearConstraint, minimize
 
-from dagcast_core.decide import LinearSet, Options, SmoothProblem, WarmStart, solve_smooth
+from dagcast_core.decide import (
+    LinearSet,
+    Options,
+    RowLayer,
+    SmoothProblem,
+    WarmStart,
+    solve_smooth,
+)
+from dagcast_core.decide._curvature import secant_update
+from dagcast_core.decide._globally import solve_globally
+from dagcast_core.decide._separable import SeparableProgramme
 
 TIGHT = Options(gap=3e-7, violation=1e-9)
 
@@ -217,3 +228,101 @@ def test_a_start_at_the_optimum_stays_there(concave_problem):
     best = solve_smooth(problem, TIGHT)
     again = solve_smooth(problem, TIGHT, warm=WarmStart(best.x))
     torch.testing.assert_close(again.x, best.x, atol=1e-5, rtol=0)
+
+
+def threshold_problem(cells=40, limit=300.0):
+    """S-shaped responses that differ in threshold and worth, under one budget.
+
+    Returns:
+        The problem, and its response by cell.
+    """
+    g = torch.Generator().manual_seed(3)
+    worth = 1.0 + 4.0 * torch.rand(cells, generator=g, dtype=torch.float64)
+    half = 5.0 + 30.0 * torch.rand(cells, generator=g, dtype=torch.float64)
+
+    def response(x):
+        power = (x / half + 1e-6) ** 3
+        return worth * power / (power + 1.0)
+
+    linear = LinearSet(
+        torch.zeros(cells, dtype=torch.float64),
+        torch.full((cells,), 60.0, dtype=torch.float64),
+        (
+            RowLayer(
+                torch.zeros(cells, dtype=torch.int64),
+                torch.ones(cells, dtype=torch.float64),
+                torch.tensor([limit], dtype=torch.float64),
+            ),
+        ),
+    )
+    problem = SmoothProblem(lambda x: (response(x).sum(), x.new_zeros(0)), linear, concave=False)
+    return problem, response
+
+
+def test_budget_is_kept_from_a_start_where_the_response_is_flat():
+    """From there the first price of the budget is off by ten orders of magnitude."""
+    problem, _ = threshold_problem()
+    found = solve_smooth(problem, warm=WarmStart(problem.linear.lower))
+    assert found.status == "feasible"
+    assert problem.linear.worst_violation(found.x) < 1e-9
+
+
+def test_choice_of_cells_comes_near_the_bound_of_the_dual():
+    """Of a separable problem the dual bounds every plan, also where it is not concave."""
+    problem, response = threshold_problem(400, 3000.0)
+    best = solve_globally(problem, Options(gap=1e-6), starts=3)
+    grid = torch.linspace(0.0, 60.0, 1201, dtype=torch.float64)
+    gain = torch.stack([response(torch.full((400,), float(level))) for level in grid])
+    bound = min(
+        float((gain - price * grid[:, None]).amax(0).sum()) + price * 3000.0
+        for price in torch.linspace(0.01, 0.5, 400).tolist()
+    )
+    assert best.solution.violation <= 1e-6
+    assert best.tried == 4
+    assert bound - 0.004 * best.solution.lift <= best.solution.objective <= bound
+    # The check can fail: a single start is much further off.
+    alone = solve_smooth(problem, warm=WarmStart(problem.linear.upper))
+    assert alone.objective < bound - 0.02 * best.solution.lift
+
+
+def test_steps_that_leave_the_linear_set_are_not_called_feasible(concave_problem, monkeypatch):
+    """A subproblem that is not solved must not end in a claim."""
+    problem = concave_problem(2)
+    solve = SeparableProgramme.solve
+
+    def sloppy(self, *args, **kwargs):
+        found = solve(self, *args, **kwargs)
+        return replace(found, x=found.x * 1.5, residual=0.0)
+
+    monkeypatch.setattr(SeparableProgramme, "solve", sloppy)
+    assert solve_smooth(problem, TIGHT).status not in ("optimal", "feasible")
+
+
+def test_warm_start_with_rows_of_a_related_problem_needs_one_gradient_each_step(concave_problem):
+    problem = concave_problem(6)
+    cold = solve_smooth(problem, Options(gap=1e-6))
+    assert cold.warm.jacobian is not None
+    limit = problem.rows.limit.clone()
+    limit[:3] *= 1.01
+    related = replace(problem, rows=replace(problem.rows, limit=limit))
+    warm = solve_smooth(related, Options(gap=1e-6), warm=cold.warm)
+    again = solve_smooth(related, Options(gap=1e-6))
+    assert warm.trace[0].backward == 1
+    assert warm.counter.backward < again.counter.backward
+    assert warm.objective == pytest.approx(again.objective, rel=1e-8)
+
+
+def test_curvature_is_extrapolated_along_a_step_and_bounded_by_its_length():
+    size = torch.ones(3, dtype=torch.float64)
+    metric = torch.full((3,), 2.0, dtype=torch.float64)
+    # Exponential curvature along a step of a fifth of the size: D(x) = 2 exp(-x).
+    step = torch.tensor([0.2, 1e-4, 0.0], dtype=torch.float64)
+    change = 2.0 * (1.0 - torch.exp(-step))
+    # The second cell hardly moves and is disturbed by a neighbour.
+    change[1] = 50.0
+    found = secant_update(metric, step, change, size)
+    end = 2.0 * math.exp(-0.2)
+    mean = float(change[0] / step[0])
+    assert end < float(found[0]) < mean
+    assert 2.0 < float(found[1]) < 2.2
+    assert float(found[2]) == 2.0

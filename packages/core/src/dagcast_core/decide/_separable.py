@@ -311,6 +311,7 @@ class SeparableProgramme:
         size = np.maximum(np.abs(b), np.maximum(size[: self.rows], 1e-300))
         unit = np.maximum(unit[: self.rows], 1e-300)
         damping = 1e-10
+        flat = 1e-3
         done = 0
         error = math.inf
         lowest, stale = math.inf, 0
@@ -327,9 +328,9 @@ class SeparableProgramme:
             free = ~blocked
             diagonal = self._hessian_diagonal_now()
             # A row whose cells are all held has no curvature: it moves by its slope in its own
-            # unit.
+            # unit, further each time, because the price at which cells let go may be far.
             ridge = damping * np.maximum(diagonal, 1e-3 * unit) + np.where(
-                diagonal > 0, 0.0, 1e-3 * unit
+                diagonal > 0, 0.0, flat * unit
             )
             direction = self._newton_step(free, slope, ridge, unit)
             accepted = False
@@ -351,6 +352,7 @@ class SeparableProgramme:
             done += 1
             if accepted:
                 damping = max(damping * 0.1, 1e-12) if length == 1.0 else damping
+                flat = max(flat * 0.2, 1e-12) if length == 1.0 else min(flat * 5.0, 1e-3)
                 v, dual, sums = trial, dual_trial, sums_trial
                 continue
             if error <= 1e-9 or damping > 1e6:

@@ -26,9 +26,8 @@ from dagcast_core.decide._sqp import (
     Progress,
     Solution,
     WarmStart,
-    default_start,
-    equal_shares,
 )
+from dagcast_core.decide._starts import default_start, equal_shares
 
 __all__ = ["solve_slsqp"]
 

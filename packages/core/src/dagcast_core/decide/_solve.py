@@ -18,6 +18,7 @@ from dagcast_core.decide._declare import DecisionError, Fallback, OutcomeLimit
 from dagcast_core.decide._describe import describe
 from dagcast_core.decide._diagnose import explain_empty, explain_infeasible, explain_non_finite
 from dagcast_core.decide._fallback import Ruled, apply_fallbacks
+from dagcast_core.decide._globally import solve_globally
 from dagcast_core.decide._linear import EmptySetError
 from dagcast_core.decide._phase_one import PhaseOne, phase_one
 from dagcast_core.decide._plan import Plan
@@ -35,7 +36,6 @@ from dagcast_core.decide._sqp import (
     Progress,
     Solution,
     WarmStart,
-    default_start,
     solve_smooth,
 )
 from dagcast_core.decide._warnings import warnings_of
@@ -63,8 +63,9 @@ def solve(
         start: a plan of a related problem (its decisions and multipliers), or decisions to start
             from.
         options: tolerances, limits of time and iterations, seed.
-        starts: for problems that turn out not to be concave: further starts at the upper ends, at
-            the current plan and at random, the best of which is returned as the best known.
+        starts: for problems that turn out not to be concave: further starts from a table of gains,
+            low spend, the current plan and at random, the best of which is returned as the best
+            known.
         progress: called once per iteration.
         method: "separable" is this package's solver; "slsqp" is scipy's, for up to a few hundred
             cells, such as to compare with.
@@ -246,24 +247,19 @@ def search(
             concavity = _concavity(compiled, solution, options)
             if concavity != "refuted":
                 return solution, concavity, tried
+            left = None
+            if options.time_limit is not None:
+                left = max(options.time_limit - (time.perf_counter() - begun), 0.0)
             # Where rows are not convex, another start may also keep limits that this one could not.
-            local = replace(compiled.smooth, concave=False)
-            for point in _other_starts(compiled, starts, options.seed):
-                left = None
-                if options.time_limit is not None:
-                    left = options.time_limit - (time.perf_counter() - begun)
-                    if left <= 0:
-                        break
-                with contextlib.suppress(NonFiniteError):
-                    # A start where the model breaks down is no start; what was found stands.
-                    other = solve_smooth(
-                        local, replace(options, time_limit=left), WarmStart(point), progress
-                    )
-                    tried += 1
-                    if _beats(other, solution, options):
-                        solution = other
-                    if other.status == "interrupted":
-                        break
+            found = solve_globally(
+                compiled.smooth,
+                replace(options, time_limit=left),
+                starts,
+                solution,
+                _known_points(compiled),
+                progress,
+            )
+            solution, tried = found.solution, found.tried
         except KeyboardInterrupt:
             return replace(solution, status="interrupted", message="interrupted"), "unknown", tried
     except NonFiniteError as error:
@@ -382,29 +378,14 @@ def _concavity(compiled: Compiled, solution: Solution, options: Options) -> Any:
     return "tested" if held else "refuted"
 
 
-def _other_starts(compiled: Compiled, starts: int, seed: int) -> list[Tensor]:
-    linear = compiled.smooth.linear
-    reach = linear.reach()
-    reach = torch.where(torch.isfinite(reach), reach, default_start(linear))
-    generator = torch.Generator().manual_seed(seed)
-    points = [reach, linear.lower + 0.05 * (reach - linear.lower)]
+def _known_points(compiled: Compiled) -> list[Tensor]:
+    """The plan in force, where it covers the problem's hours."""
     current = compiled.problem.current
-    if current is not None and all(name in current for name in compiled.space.slices):
-        # A current plan of other hours is no start.
-        with contextlib.suppress(DecisionError):
-            points.insert(1, compiled.space.flat(current))
-    while len(points) < starts:
-        draw = torch.rand(reach.shape, generator=generator, dtype=reach.dtype)
-        points.append(linear.lower + draw * (reach - linear.lower))
-    return points[:starts]
-
-
-def _beats(other: Solution, best: Solution, options: Options) -> bool:
-    ours = best.violation <= options.violation
-    theirs = other.violation <= options.violation
-    if ours != theirs:
-        return theirs
-    return other.objective > best.objective if ours else other.violation < best.violation
+    if current is None or not all(name in current for name in compiled.space.slices):
+        return []
+    with contextlib.suppress(DecisionError):
+        return [compiled.space.flat(current)]
+    return []
 
 
 def _claim(found: _Found, options: Options) -> tuple[Any, str]:

@@ -32,7 +32,6 @@ __all__ = [
     "Solution",
     "Status",
     "WarmStart",
-    "default_start",
     "solve_smooth",
 ]
 
@@ -42,6 +41,8 @@ _LARGEST_CAP = 1e5
 # In units of what typical steps change: a lift below it is no yardstick for gaps.
 _LEAST_LIFT = 1e-3
 _REMEMBERED = 4
+# A step whose rows are further off than this was not found: it is shortened instead.
+_SOUND = 1e-6
 _ATTEMPTS = 14
 
 
@@ -310,7 +311,7 @@ class _Run:
                 promised = model.promised(state, step.target, weights)
             enough = reference - 1e-4 * promised
             f, c = oracle.forward(step.target)
-            accepted = merit(f, c, weights) <= enough
+            accepted = step.error <= _SOUND and merit(f, c, weights) <= enough
             tempting = (
                 violation(c) > self.options.violation and share < _CORRECT_BELOW and not borrowed
                 if accepted
@@ -319,7 +320,7 @@ class _Run:
             if tempting:
                 corrected = model.corrected(state, step, c)
                 f_corrected, c_corrected = oracle.forward(corrected.target)
-                if merit(f_corrected, c_corrected, weights) <= enough:
+                if corrected.error <= _SOUND and merit(f_corrected, c_corrected, weights) <= enough:
                     step, f, c, accepted = corrected, f_corrected, c_corrected, True
             if accepted:
                 self._move(step, f, c, weights)
@@ -372,7 +373,10 @@ class _Run:
         if state.metric is None:
             state.metric = torch.ones_like(state.x)
         certificate = self._certificate(gradient, state.multipliers, c)
-        worst = max(violation(c), self.problem.linear.worst_violation(state.x))
+        linear = self.problem.linear.worst_violation(state.x)
+        worst = max(violation(c), linear)
+        if self.status == "feasible" and linear > max(self.options.violation, 1e-9):
+            self.status, self.message = "stalled", "bounds, budgets or ramps could not be kept"
         if (
             self.status == "feasible"
             and self.problem.concave

@@ -199,6 +199,29 @@ def test_functions_that_are_no_objective_are_refused(problem):
 # SLSQP beside the solver.
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_groupings_that_cut_across_one_another_agree_with_scipy(make, seed):
+    """Budgets by region, by incentive and by groups of regions; prices too."""
+    coast = {"region": {"A": "coast", "C": "coast", "B": "inland"}}
+    limits = [
+        Budget("spend", {"coast": 350.0, "inland": 300.0}, by=("region",), groups=coast),
+        Budget("spend", {"boost": 330.0, "quest": 300.0}, by=("incentive",)),
+        Budget("spend", 260.0, by=("region",)),
+        OutcomeLimit("eta", "<=", {"B": 4.4}, by=("region",)),
+    ]
+    problem = DecisionProblem(
+        make.market(),
+        [Lever("spend", 0.0, 60.0)],
+        Objective("rides"),
+        limits,
+        make.context(hours=8, seed=seed),
+    )
+    plan, oracle = (solve(problem, options=FINE, method=m) for m in ("separable", "slsqp"))
+    assert abs(plan.objective - oracle.objective) <= 1e-6 * plan.lift
+    for mine, other in zip(plan.shadow_prices, oracle.shadow_prices, strict=True):
+        assert mine.price == pytest.approx(other.price, rel=1e-2, abs=1e-4)
+
+
 @pytest.mark.parametrize("name", ["rides", "profit"])
 def test_slsqp_finds_the_same_plan(problem, name):
     problem = replace(problem, objective=Objective(name))

@@ -112,7 +112,9 @@ class Certifier:
             return float(torch.where(rho == 0, torch.zeros_like(rho), rho.abs() * room).sum())
         # The linear programme of the chains as the limit of their proximal step: a curvature so
         # weak that all of it over the whole set is negligible, and that little is added.
-        room = (self.reach - self.linear.lower).clamp(min=1e-12)
+        room = self.reach - self.linear.lower
+        # Fixed cells have no room; a curvature to match would drown that of all others.
+        room = room.clamp(min=max(1e-6 * float(room.max()), 1e-12))
         weak = 1e-9 * scale / x.numel() / (room * room)
         best = self._nearest(x - rho / weak, weak)
         return float((rho * (x - best)).sum()) + 0.5e-9 * scale

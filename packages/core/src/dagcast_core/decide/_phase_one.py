@@ -59,7 +59,8 @@ def phase_one(
         problem: its objective is not asked.
         start: (cells,).
         options: seed, iterations and time limit.
-        dropped: (rows,) bool; rows that need not be kept.
+        dropped: (rows,) bool; rows that need not be kept. Only which violations are large is then
+            of interest, and the minimum is taken roughly.
 
     Raises:
         NonFiniteError: as the solver does.
@@ -75,7 +76,8 @@ def phase_one(
     x = start
     rounded = _ROUNDED[-1]
     solution: Solution | None = None
-    for rounded in _ROUNDED:
+    rounds, gap, most = (_ROUNDED, 1e-6, 120) if dropped is None else (_ROUNDED[1:2], 1e-3, 40)
+    for rounded in rounds:
 
         def evaluate(x: Tensor, width: float = rounded) -> tuple[Tensor, Tensor]:
             found, _ = violations(x)
@@ -86,7 +88,7 @@ def phase_one(
         relaxed = SmoothProblem(
             evaluate, problem.linear, OutcomeRows.none(), problem.probes, problem.baseline, True
         )
-        solution = solve_smooth(relaxed, replace(options, gap=1e-6, iterations=120), WarmStart(x))
+        solution = solve_smooth(relaxed, replace(options, gap=gap, iterations=most), WarmStart(x))
         x = solution.x
         if -solution.objective <= 0.0 or solution.status == "interrupted":
             break
@@ -95,12 +97,12 @@ def phase_one(
         found, outcomes = violations(x)
     limits = [layer.limit for layer in problem.linear.budgets]
     limit = torch.cat(limits) if limits else torch.zeros(0, dtype=x.dtype)
-    gap = solution.certificate.gap * solution.yardstick
+    bound = solution.certificate.gap * solution.yardstick
     return PhaseOne(
         x.detach(),
         outcomes,
         found,
         (found / rounded).clamp(max=1.0),
         solution.budget_prices * limit,
-        max(0.0, -solution.objective - gap),
+        max(0.0, -solution.objective - bound),
     )

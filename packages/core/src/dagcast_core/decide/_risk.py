@@ -60,10 +60,8 @@ class Tail:
     width: Tensor
 
     def narrowed(self, width: Tensor) -> Tail:
-        """The same with a width of at most ``width``, by no more than a hundredfold at once."""
-        return replace(
-            self, width=torch.minimum(self.width, torch.maximum(width, self.width / 100))
-        )
+        """The same with a width of at most ``width``, by no more than tenfold at once."""
+        return replace(self, width=torch.minimum(self.width, torch.maximum(width, self.width / 10)))
 
     def smooth(self, values: Tensor) -> Tensor:
         """Differentiable measure of (draws, ...) along the draws; at most the tail mean."""

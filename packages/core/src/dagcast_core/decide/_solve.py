@@ -135,12 +135,14 @@ def _searched(
         solution, concavity, tried = search(
             compiled, warm, options, starts=starts, progress=progress
         )
+        solution = _kept_after_all(solution, options)
         return _Found(solution, concavity, tried, solution.certificate.gap)
     rough = replace(options, gap=max(options.gap, 1e-3))
     solution, concavity, tried = search(compiled, warm, rough, starts=starts, progress=progress)
     best: _Found | None = None
     spent = Counter()
     for k in range(_SHARPENED):
+        solution = _kept_after_all(solution, options)
         gap, lift = _true_gap(compiled, solution)
         found = _Found(solution, concavity, tried, gap)
         if best is None or _sharper(found, best, options):
@@ -186,6 +188,7 @@ def _looked_into(
         again, concavity, _ = search(
             compiled, WarmStart(least.x), options, starts=1, progress=progress
         )
+        again = _kept_after_all(again, options)
     except KeyboardInterrupt:
         stopped = replace(found.solution, status="interrupted", message="interrupted")
         return replace(found, solution=stopped)
@@ -193,10 +196,16 @@ def _looked_into(
         again = replace(
             again,
             status="stalled",
-            x=least.x,
-            message="a plan that keeps every limit is at hand, but the solver could not improve it",
+            message="some plan keeps every limit, but the solver did not come back to one",
         )
     return _Found(again, concavity, found.tried + 1, again.certificate.gap)
+
+
+def _kept_after_all(solution: Solution, options: Options) -> Solution:
+    """Where the solver gave up rows that its best point keeps, the point counts."""
+    if solution.status == "infeasible" and solution.violation <= options.violation:
+        return replace(solution, status="feasible", message="converged")
+    return solution
 
 
 def _true_gap(compiled: Compiled, solution: Solution) -> tuple[float, float]:

@@ -1,11 +1,13 @@
 """What a command shows when it ends."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dagcast.workflow import CheckResult, CompareResult, ReviewResult
 from dagcast.workflow._compare import CandidateErrors
+from dagcast.workflow._regret import CandidateRegret, RegretResult, WeekRegret, paired
 
 
 def test_check_shows_conformance_and_changes_beside_problems():
@@ -51,3 +53,76 @@ def test_compare_marks_every_candidate_whose_figure_reads_lowest():
 def test_review_proposes_to_approve_only_what_can_be_approved(state, command):
     result = ReviewResult(Path("p"), "plan-0001", Path("p/page.html"), 1, state)
     assert result.next_command().startswith(command)
+
+
+def regrets_of(name, *weeks):
+    """A candidate whose regrets by the judges a and b are given week by week."""
+    return CandidateRegret(
+        name,
+        tuple(
+            WeekRegret(
+                f"2026-03-{2 + 7 * n:02d}T00:00:00+00:00",
+                "optimal",
+                {"eta=a": by_a, "eta=b": by_b},
+                1000.0,
+                {"eta": by_a, "pricing": 0.0},
+            )
+            for n, (by_a, by_b) in enumerate(weeks)
+        ),
+        {"incentive_spend": 0.12},
+    )
+
+
+FIRST = ((100.0, 140.0), (300.0, 320.0), (50.0, 70.0), (200.0, 260.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "code"),
+    [
+        ((40.0, 44.0, 52.0, 46.0), "worse", 3),
+        ((-40.0, -44.0, -52.0, -46.0), "better", 0),
+        ((40.0, -44.0, 52.0, -46.0), "undecided", 0),
+        ((0.001, 0.001, 0.001, 0.001), "undecided", 0),
+    ],
+)
+def test_a_model_change_is_judged_week_by_week(change, verdict, code):
+    first = regrets_of("eta=a", *FIRST)
+    moved = [(a + d, b + d) for (a, b), d in zip(FIRST, change, strict=True)]
+    other = regrets_of("eta=b", *moved)
+    pair = paired(other, first)
+    assert pair.verdict == verdict
+    assert pair.difference == pytest.approx(sum(change) / 4)
+    # Weeks differ far more from one another than the two candidates do in any of them.
+    assert max(abs(pair.low), abs(pair.high)) < 100
+    result = RegretResult(Path("p"), (first, other), (pair,))
+    assert result.exit_code() == code
+    titles = [table.title for table in result.tables()]
+    assert titles[-1] == "Against eta=a"
+    assert len(titles) == 4
+
+
+def test_a_judge_who_contradicts_the_other_is_shown():
+    first = regrets_of("eta=a", *FIRST)
+    other = regrets_of("eta=b", *[(a + 30.0, b - 30.0) for a, b in FIRST])
+    pair = paired(other, first)
+    assert pair.by_judge == {"eta=a": pytest.approx(30.0), "eta=b": pytest.approx(-30.0)}
+    assert pair.verdict == "undecided"
+
+
+def test_one_week_is_no_verdict():
+    pair = paired(regrets_of("eta=b", (900.0, 900.0)), regrets_of("eta=a", (1.0, 1.0)))
+    assert pair.verdict == "undecided"
+    result = RegretResult(Path("p"), (), (pair,))
+    # JSON knows no infinity.
+    assert result.to_json()["pairs"][0]["low"] is None
+
+
+def test_regret_is_shown_with_its_share_and_an_infeasible_week():
+    first = regrets_of("eta=a", *FIRST)
+    broken = replace(first.weeks[0], status="infeasible")
+    result = RegretResult(Path("p"), (CandidateRegret("eta=a", (broken,), {}),))
+    summary, by_week, by_member = result.tables()
+    assert summary.rows == (("eta=a", "$120", "12.0%", "-"),)
+    assert by_week.rows == (("2026-03-02", "$120 (infeasible)"),)
+    assert by_member.rows == (("eta", "+$100"), ("pricing", "$0"))
+    assert result.next_command() == "dagcast plan --project p"

@@ -1,7 +1,7 @@
 """Commands about models: check, fit, validate, backtest, compare."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -72,12 +72,24 @@ def validate(folder: Path, settings: tuple[str, ...], leave_one_out: bool) -> "R
 @click.command()
 @project_options
 @click.option("--quantity", "quantities", multiple=True, help="Only these; the file's by default.")
+@click.option(
+    "--by",
+    type=click.Choice(["mase", "regret"]),
+    default="mase",
+    help="Errors of the forecasts, or regret of the plans that follow from them.",
+)
 @result_options
-def backtest(folder: Path, settings: tuple[str, ...], quantities: tuple[str, ...]) -> "Result":
-    """Refit at past origins on what was known by then, and compare the forecasts."""
+def backtest(
+    folder: Path, settings: tuple[str, ...], quantities: tuple[str, ...], by: str
+) -> "Result":
+    """Refit at past origins on what was known by then; compare the forecasts, or the plans."""
     from dagcast import workflow
 
+    if by == "regret" and quantities:
+        raise click.UsageError("--quantity goes with --by mase; regret is that of the objective.")
     with progress_shown() as progress:
+        if by == "regret":
+            return workflow.backtest_regret(opened(folder, settings), progress=progress)
         return workflow.backtest(
             opened(folder, settings), quantities=quantities or None, progress=progress
         )
@@ -86,10 +98,21 @@ def backtest(folder: Path, settings: tuple[str, ...], quantities: tuple[str, ...
 @click.command()
 @project_options
 @click.argument("candidates", nargs=-1, required=True, metavar="QUANTITY=DISTRIBUTION...")
+@click.option(
+    "--by",
+    type=click.Choice(["mase", "regret"]),
+    default="mase",
+    help="Errors of forecasts, or regret of plans: exit 3 if one is worse than the first.",
+)
 @result_options
-def compare(folder: Path, settings: tuple[str, ...], candidates: tuple[str, ...]) -> "Result":
+def compare(
+    folder: Path,
+    settings: tuple[str, ...],
+    candidates: tuple[str, ...],
+    by: Literal["mase", "regret"],
+) -> "Result":
     """Compare candidates, such as eta=dagcast-eta eta=my-eta, by one backtest."""
     from dagcast import workflow
 
     with progress_shown() as progress:
-        return workflow.compare(opened(folder, settings), candidates, progress=progress)
+        return workflow.compare(opened(folder, settings), candidates, by=by, progress=progress)

@@ -112,25 +112,12 @@ def run_backtest(
 ) -> "BacktestReport":
     """The backtest itself, for this session's models."""
     from dagcast_core.evaluate import backtest as run
-    from dagcast_core.evaluate import rolling_origins
 
     settings = session.project.config.backtest
     names = quantities or settings.quantities
     require_metrics(session.store, names, what="quantities to backtest, out of those")
     times = session.times
-    origins = rolling_origins(
-        times.last,
-        count=settings.origins,
-        horizon=settings.horizon_hours,
-        step=settings.step_hours,
-    )
-    if origins[0] - times.first < pd.Timedelta(weeks=3):
-        raise ProjectError(
-            f"3 weeks of history before the first of {settings.origins} origins",
-            f"{(origins[0] - times.first) / pd.Timedelta(weeks=1):.1f} weeks, from "
-            f"{times.first:%Y-%m-%d} to {origins[0]:%Y-%m-%d}",
-            "Set fewer origins in [backtest], or ingest more history.",
-        )
+    origins = origins_of(session, horizon=settings.horizon_hours)
     actual = session.store.read(list(names), start=times.first, end=times.last, as_of=times.as_of)
     finished = 0
 
@@ -152,6 +139,28 @@ def run_backtest(
             workers=min(settings.workers, len(origins)),
             progress=done,
         )
+
+
+def origins_of(session: Session, *, horizon: int) -> tuple[pd.Timestamp, ...]:
+    """First hours of the past windows that the settings ask for, each ``horizon`` hours long.
+
+    Raises:
+        ProjectError: there are less than three weeks of history before the first of them.
+    """
+    from dagcast_core.evaluate import rolling_origins
+
+    settings, times = session.project.config.backtest, session.times
+    origins = rolling_origins(
+        times.last, count=settings.origins, horizon=horizon, step=settings.step_hours
+    )
+    if origins[0] - times.first < pd.Timedelta(weeks=3):
+        raise ProjectError(
+            f"3 weeks of history before the first of {settings.origins} origins",
+            f"{(origins[0] - times.first) / pd.Timedelta(weeks=1):.1f} weeks, from "
+            f"{times.first:%Y-%m-%d} to {origins[0]:%Y-%m-%d}",
+            "Set fewer origins in [backtest], or ingest more history.",
+        )
+    return origins
 
 
 @final

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 from dagcast.errors import UsageError
 from dagcast.figures import number
 from dagcast.project import Project
 from dagcast.workflow._backtest import run_backtest
+from dagcast.workflow._regret import RegretResult, measure_regret, paired
 from dagcast.workflow._result import Progress, Result, ResultTable, silent
 from dagcast.workflow._session import open_session
 
@@ -64,33 +65,47 @@ class CompareResult(Result):
 
 
 def compare(
-    project: Project, candidates: tuple[str, ...], *, progress: Progress = silent
-) -> CompareResult:
+    project: Project,
+    candidates: tuple[str, ...],
+    *,
+    by: Literal["mase", "regret"] = "mase",
+    progress: Progress = silent,
+) -> CompareResult | RegretResult:
     """Backtest the collection once with each candidate.
 
     Args:
         project: with ingested events.
         candidates: each ``quantity=distribution``.
+        by: errors of forecasts, or regret of the plans that follow from them; by regret, every
+            further candidate is judged against the first.
         progress: told what is going on.
 
     Raises:
-        UsageError: a candidate is not of that form, or fewer than two are named.
+        UsageError: a candidate is not of that form, is named twice, or fewer than two are named.
         AssemblyError: a candidate does not fit.
     """
-    chosen = []
+    chosen = {}
     for candidate in candidates:
         quantity, equals, distribution = candidate.partition("=")
         if not equals or not quantity or not distribution:
             raise UsageError(
                 "candidates such as eta=dagcast-eta", repr(candidate), "Name quantity and package."
             )
-        chosen.append((candidate, {quantity: distribution}))
+        if candidate in chosen:
+            raise UsageError("every candidate once", f"{candidate!r} twice", "Leave out one.")
+        chosen[candidate] = {quantity: distribution}
     if len(chosen) < 2:
         raise UsageError("two candidates or more", f"{len(chosen)}", "Name each that competes.")
-    found = []
     # Every candidate is assembled before any is backtested: a misfit is said at once.
-    sessions = [(name, open_session(project, serving=serving)) for name, serving in chosen]
-    for name, session in sessions:
+    sessions = {name: open_session(project, serving=serving) for name, serving in chosen.items()}
+    if by == "regret":
+        regrets = measure_regret(next(iter(sessions.values())), chosen, progress=progress)
+        pairs = tuple(paired(item, regrets[0]) for item in regrets[1:])
+        details = {item.candidate: round(item.mean, 2) for item in regrets}
+        project.record("compared by regret", details=details)
+        return RegretResult(project.folder, regrets, pairs)
+    found = []
+    for name, session in sessions.items():
         progress(f"backtest with {name}", None)
         report = run_backtest(session, progress=progress)
         found.append(CandidateErrors(name, {row.quantity: row.mase for row in report.rows}))

@@ -116,7 +116,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     _require_actuals(session, times, record)
     fitted = load_fit(session, str(summary.provenance["fit"]))
     setting = make_setting(session, times)
-    executed, actuals = _happened(session, setting, times)
+    executed, actuals = happened_in(session, times)
     solver = project.config.solver
     progress("solving with the future known, and attributing the regret", None)
     found = retrospect(
@@ -158,7 +158,7 @@ def _require_actuals(session: Session, times: Moments, record: PlanRecord) -> No
         )
 
 
-def _happened(session: Session, setting: Setting, times: Moments) -> "tuple[Panel, Panel]":
+def happened_in(session: Session, times: Moments) -> "tuple[Panel, Panel]":
     """The levers as they were carried out, and everything else as it came out."""
     latest = max(span.known_until for span in session.store.spans().values()) + HOUR
     levers = tuple(session.project.config.levers)

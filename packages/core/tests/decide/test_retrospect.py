@@ -1,9 +1,19 @@
 """Regret and its attribution, on a market whose truth is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from dagcast_core.decide import DecisionError, Options, retrospect, shapley_values, solve
+from dagcast_core.decide import (
+    Budget,
+    DecisionError,
+    Options,
+    retrospect,
+    shapley_values,
+    solve,
+    what_if,
+)
 from dagcast_core.model import ModelCollection
 from dagcast_core.tensor import Panel
 
@@ -54,6 +64,23 @@ def test_regret_is_not_negative_where_executed_keeps_the_limits(make, problem, l
     actuals = Panel({n: t.with_tensor(t.tensor.detach()) for n, t in happened.items()})
     seen = retrospect(problem, less, actuals, planned=plan, options=FINE)
     assert seen.execution_gap == pytest.approx(seen.regret, abs=1e-6 * seen.attainable)
+
+
+def test_other_decisions_are_judged_by_the_same_hindsight(make, problem):
+    budgets = tuple(item for item in problem.constraints if isinstance(item, Budget))
+    free = replace(problem, constraints=budgets)
+    plan = solve(free, options=FINE)
+    happened = make.market().predict(free.context.assign(spend=plan.decisions["spend"]))
+    actuals = Panel({n: t.with_tensor(t.tensor.detach()) for n, t in happened.items()})
+    spend = plan.decisions["spend"]
+    half = Panel(spend=spend.with_tensor(spend.tensor * 0.5))
+    given = {"same": plan.decisions, "half": half}
+    seen = retrospect(free, plan.decisions, actuals, planned=plan, others=given, options=FINE)
+    assert seen.regrets["same"] == pytest.approx(seen.regret, abs=1e-9)
+    # Everything was foreseen, so the model itself says what half the money would have lost.
+    expected = plan.objective - what_if(free, half).objective
+    assert seen.regrets["half"] == pytest.approx(expected, abs=1e-5 * seen.attainable)
+    assert seen.regrets["half"] > 0.01 * seen.attainable
 
 
 def test_wrong_forecast_of_inputs_is_a_player(make, problem, lived):

@@ -13,6 +13,7 @@ from dagcast_core.evaluate import (
     crps,
     hour_of_week_mean,
     mase,
+    mean_interval,
     seasonal_naive,
     seasonal_scale,
     summarise,
@@ -131,3 +132,13 @@ def test_coverage_counts_observed_cells():
     """Three observed cells, two of them inside."""
     low, high = series([0.0, 0, 0, 0]), series([1.0, 1, 1, 1])
     assert coverage(low, high, series([0.5, 1.0, 2.0, math.nan])) == pytest.approx(2 / 3)
+
+
+def test_interval_of_a_mean_is_students():
+    # Mean 2, standard deviation 1, three values: 2 -+ 4.3027 / sqrt(3).
+    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, -0.48414, 4.48414), abs=1e-4)
+    assert mean_interval([5.0]) == (5.0, -math.inf, math.inf)
+    with pytest.raises(ValueError, match="needs values"):
+        mean_interval([])
+    with pytest.raises(ValueError, match="level between 0 and 1"):
+        mean_interval([1.0], level=95)

@@ -95,6 +95,8 @@ class Retrospective:
         coalitions: ex-post objective of the plan by the members that knew the future.
         caution: part of the regret because the plan hedged against what is not known of the
             parameters; negative where that paid, 0 for problems without draws.
+        regrets: of further decisions that were given, by their names; what breaks a limit ex post
+            is priced as for the executed ones.
     """
 
     regret: float
@@ -115,6 +117,7 @@ class Retrospective:
     relaxed: tuple[str, ...] = ()
     coalitions: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     caution: float = 0.0
+    regrets: Mapping[str, float] = field(default_factory=dict)
 
 
 def retrospect(
@@ -125,6 +128,7 @@ def retrospect(
     planned: Plan | None = None,
     members: Sequence[str] | None = None,
     options: Options | None = None,
+    others: Mapping[str, Panel] | None = None,
     samples: int = 64,
     seed: int = 0,
 ) -> Retrospective:
@@ -138,6 +142,8 @@ def retrospect(
         planned: the plan of ``problem``, if it is at hand; solved otherwise.
         members: names to attribute to; by default the collection's members.
         options: of every solve.
+        others: further decisions to judge by the same ex-post model, such as the plan of another
+            model.
         samples: permutations drawn where there are more than eight players.
         seed: of the permutations.
 
@@ -232,6 +238,10 @@ def retrospect(
     from_forecast = coalition(frozenset())
     happened = value(x_executed)
     least = value(judge.smooth.linear.lower)
+    regrets = {
+        name: best - value(judge.space.flat(given, f"the decisions {name!r}"))
+        for name, given in (others or {}).items()
+    }
     shares = shapley_values(players, coalition, samples=samples, seed=seed)
     unit = objective_unit(compiled)
     regret = best - happened
@@ -268,6 +278,7 @@ def retrospect(
         unit=unit,
         solves=len(known),
         relaxed=relaxed,
+        regrets=regrets,
         coalitions={tuple(sorted(names_in)): worth for names_in, worth in known.items()},
     )
 

@@ -3,6 +3,7 @@
 from dagcast_core.evaluate._backtest import BacktestReport, BacktestRow, backtest, rolling_origins
 from dagcast_core.evaluate._baselines import hour_of_week_mean, seasonal_naive
 from dagcast_core.evaluate._diagnosis import Diagnosis, ErrorShare, diagnose, partial_derivative
+from dagcast_core.evaluate._interval import mean_interval
 from dagcast_core.evaluate._measures import (
     ScaledError,
     coverage,
@@ -30,6 +31,7 @@ __all__ = [
     "hour_of_week_mean",
     "map_panels",
     "mase",
+    "mean_interval",
     "partial_derivative",
     "rolling_origins",
     "seasonal_naive",

@@ -1,0 +1,152 @@
+"""Regret of the plans of past weeks on a tiny marketplace, and two models judged by it."""
+
+import json
+import textwrap
+
+import pytest
+import torch
+
+from dagcast import workflow
+from dagcast.cli import run
+from dagcast.errors import ProjectError, UsageError
+from dagcast.project import open_project
+
+torch.set_num_threads(1)
+
+OURS, FLAT = "driver_hours=dagcast-driver-hours", "driver_hours=flat-hours"
+# Two days are planned under budgets alone: enough to pay at the wrong hours, and quickly solved.
+SETTINGS = {
+    "horizon.hours": "48",
+    "guardrails": "[]",
+    "ramps": "[]",
+    "backtest.origins": "2",
+    "backtest.workers": "1",
+}
+PRESENT = {
+    "serving.driver_hours": "dagcast-driver-hours",
+    "serving.organic_driver_hours": "dagcast-driver-hours",
+}
+
+# Driver hours without any pattern over the week: its plans pay at the wrong hours.
+FLAT_HOURS = """
+    from dagcast_core.hooks import hookimpl
+    from dagcast_driver_hours.contract import CONTRACTS
+
+    @hookimpl
+    def dagcast_contracts():
+        return list(CONTRACTS)
+
+    @hookimpl
+    def dagcast_models(labels):
+        from dagcast_core import Model, SquaredError
+        from dagcast_core.dims import REGION
+        from dagcast_driver_hours.contract import DRIVER_HOURS, DRIVER_HOURS_CONTRACT
+
+        class FlatHours(Model):
+            contract = DRIVER_HOURS_CONTRACT
+            sums = ("driver_hours",)
+
+            def __init__(self):
+                super().__init__()
+                self.level = self.parameter(REGION, labels=labels["region"], start=3.0)
+
+            def forward(self, hour_of_week, holiday, incremental_driver_hours):
+                organic = self.level.at(holiday).exp() + 0.0 * holiday
+                total = organic + incremental_driver_hours
+                return {
+                    "organic_driver_hours": organic,
+                    "driver_hours": 0.5 * (total + (total.square() + 1e-4).sqrt()),
+                }
+
+            def loss_terms(self):
+                return (SquaredError(DRIVER_HOURS, log=True),)
+
+        return [FlatHours()]
+"""
+
+
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory):
+    """A second package that serves driver hours, installed as a wheel leaves it on disk."""
+    folder = tmp_path_factory.mktemp("candidates")
+    (folder / "flat_hours_plugin.py").write_text(textwrap.dedent(FLAT_HOURS))
+    info = folder / "flat_hours-1.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flat-hours\nVersion: 1.0.0\n")
+    (info / "entry_points.txt").write_text("[dagcast.models]\nflat-hours = flat_hours_plugin\n")
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(folder)
+    yield folder
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("regret") / "project"
+    workflow.simulate(folder, regions=2, weeks=6, seed=5, flags=SETTINGS)
+    made = open_project(folder, flags=SETTINGS, environment={})
+    workflow.ingest(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def compared(project, candidates):
+    return workflow.compare(project, (OURS, FLAT), by="regret")
+
+
+def test_every_plan_is_judged_by_every_hindsight(compared):
+    ours, flat = compared.candidates
+    assert [item.candidate for item in compared.candidates] == [OURS, FLAT]
+    for item in compared.candidates:
+        assert len(item.weeks) == 2
+        for week in item.weeks:
+            assert set(week.regrets) == {OURS, FLAT}
+            # No plan is better than a judge's own ex-post plan, but for the solver's tolerance.
+            assert min(week.regrets.values()) >= -2e-4 * week.attainable
+            assert sum(week.shares.values()) == pytest.approx(
+                week.regrets[item.candidate], abs=1e-6 * week.attainable
+            )
+    assert {week.origin for week in ours.weeks} == {week.origin for week in flat.weeks}
+    assert 0.0 < ours.moved["incentive_spend"] < 1.0
+
+
+def test_a_model_without_a_pattern_over_the_week_regrets_more(compared):
+    ours, flat = compared.candidates
+    for better, worse in zip(ours.weeks, flat.weeks, strict=True):
+        assert worse.regret > better.regret
+    blamed = max(flat.shares, key=flat.shares.get)
+    assert blamed == "driver-hours"
+    (pair,) = compared.pairs
+    assert pair.difference == pytest.approx(flat.mean - ours.mean)
+    assert pair.low < pair.difference < pair.high
+
+
+def test_the_present_models_alone_have_a_regret(project, compared):
+    flags = {**SETTINGS, **PRESENT, "backtest.origins": "1"}
+    chosen = open_project(project.folder, flags=flags, environment={})
+    result = workflow.backtest_regret(chosen)
+    (present,) = result.candidates
+    last = compared.candidates[0].weeks[-1]
+    assert [week.origin for week in present.weeks] == [last.origin]
+    assert present.weeks[0].regret == pytest.approx(last.regrets[OURS], rel=1e-6)
+    assert present.moved == {}
+    written = json.loads((project.reports / "regret.json").read_text())
+    assert written["candidates"][0]["weeks"][0]["origin"] == present.weeks[0].origin
+    assert result.tables()[0].title == "Regret of the plans of past weeks"
+    assert result.exit_code() == 0
+
+
+def test_bad_input_is_refused_before_anything_is_fitted(project, candidates, capsys):
+    before = len(project.journal.entries())
+    with pytest.raises(UsageError, match=r"every candidate once; found .* twice"):
+        workflow.compare(project, (OURS, OURS), by="regret")
+    flags = {**SETTINGS, **PRESENT, "backtest.origins": "9"}
+    longer = open_project(project.folder, flags=flags, environment={})
+    with pytest.raises(ProjectError, match="3 weeks of history before the first of 9 origins"):
+        workflow.backtest_regret(longer)
+    code = run(
+        ["backtest", "--by", "regret", "--quantity", "eta", "--project", str(project.folder)]
+    )
+    assert code == 2
+    assert "--quantity goes with --by mase" in " ".join(capsys.readouterr().err.split())
+    assert len(project.journal.entries()) == before

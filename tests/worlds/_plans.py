@@ -29,10 +29,10 @@ from dagcast_simulator import BestPlan, best_plan
 LEVER = "incentive_spend"
 OPTIONS = Options(gap=1e-4)
 # Replication 0 is the week that is played, 0 to SEARCHED - 1 are those of the search.
-SEARCHED = 3
-FRESH = range(1000, 1040)
+SEARCHED = 2
+FRESH = range(1000, 1030)
 # Over so many replications the hours that a bonus adds are averaged.
-AVERAGED = 16
+AVERAGED = 12
 
 # What happened, as a project would see it.
 OBSERVED = ("sessions", "driver_hours", "eta", "prime_time", "rides", "revenue", "driver_pay")

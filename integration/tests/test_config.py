@@ -32,6 +32,7 @@ def test_text_of_a_config_reads_back_as_the_same_config(write):
         budgets=(
             Budget(limit=5e4),
             Budget(of_recent=1.1, by=("region",), where={"incentive": ("a",)}),
+            Budget(limit=9.0, by=("region",), groups={"region": {"SFO": "bay"}}),
         ),
         guardrails=(Guardrail(quantity="eta", of_recent=1.05, by=("region",), weight="sessions"),),
         serving={"eta": "dagcast-eta"},
@@ -86,6 +87,10 @@ def test_unknown_key_inside_a_list_of_tables_names_its_own_line(write):
         ("[horizon]\nstart = 2026-03-02T00:30:00Z\n", "the start of an hour"),
         ("[horizon]\nstart = 2026-03-02T00:00:00\n", "a time with a zone"),
         ('[risk]\nmeasure = "worst"\n', "found 'worst' at dagcast.toml line 2"),
+        (
+            '[[budgets]]\nlimit = 5.0\ngroups = { region = { SFO = "bay" } }\n',
+            "groups of a dim in by, such as by = ['region']",
+        ),
         ("[risk]\ntail = 0\n", "found 0 at dagcast.toml line 2"),
         ("[[fallbacks]]\nwidth = -1.0\n", "found -1.0 at dagcast.toml line 2"),
         ('[[guardrails]]\nquantity = "eta"\nlimit = 6\nchance = 2\n', "found 2 at dagcast.toml"),

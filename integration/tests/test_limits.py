@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast.config import Budget, Config, Guardrail, Lever, RampLimit
+from dagcast.config import Budget, Config, Fallback, Guardrail, Lever, RampLimit
 from dagcast.errors import ConfigError, UsageError
 from dagcast.plans import resolve_limits
 from dagcast_core.contract import Quantity
@@ -67,6 +67,34 @@ def test_budget_is_a_multiple_of_a_recent_week(recent):
     assert found[3] == {"bonus": 7.0, "streak": 7.0}
 
 
+def test_limits_by_groups_of_labels_and_by_several_dims(recent):
+    west = {"region": {"LAX": "west", "SFO": "west"}}
+    limits = resolved(
+        recent,
+        budgets=(
+            Budget(lever="spend", of_recent=1.0, by=("region",), groups=west),
+            Budget(lever="spend", of_recent=1.0, by=("incentive", "region")),
+            Budget(lever="spend", limit=5.0, by=("region",), groups={"region": {"SFO": "the bay"}}),
+        ),
+        guardrails=(
+            Guardrail(
+                quantity="eta", of_recent=1.0, by=("region",), weight="sessions", groups=west
+            ),
+        ),
+    )
+    together, each, bay = (item.limits for item in limits.budgets)
+    assert together == {"west": pytest.approx(7 * 168.0)}
+    assert each == {
+        "bonus, LAX": pytest.approx(168.0),
+        "bonus, SFO": pytest.approx(2 * 168.0),
+        "streak, LAX": 0.0,
+        "streak, SFO": pytest.approx(4 * 168.0),
+    }
+    assert bay == {"the bay": 5.0}
+    weighed = (3 * 100 + 335 * 5 + 168 * 3) / (338 + 168)
+    assert limits.outcomes[0].limits == {"west": pytest.approx(weighed)}
+
+
 def test_guardrail_weighs_and_leaves_out_missing_hours(recent):
     limits = resolved(
         recent,
@@ -112,6 +140,22 @@ def test_bounds_and_ramps_follow_the_largest_recent_cell(recent):
             {"budgets": (Budget(lever="spend", limit=1.0, where={"region": ("SFo",)}),)},
             UsageError,
             "Did you mean 'SFO'",
+        ),
+        (
+            {
+                "budgets": (
+                    Budget(
+                        lever="spend", limit=1.0, by=("region",), groups={"region": {"SF": "bay"}}
+                    ),
+                )
+            },
+            UsageError,
+            "Did you mean 'SFO'",
+        ),
+        (
+            {"fallbacks": (Fallback(lever="spend", quantity="rides"),)},
+            UsageError,
+            "quantity of \\[\\[fallbacks",
         ),
     ],
 )

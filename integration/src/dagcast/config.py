@@ -86,17 +86,23 @@ class Lever(_Settings):
 
 
 class Budget(_Settings):
-    """A limit on the sum of a lever over the horizon, for each label of ``by``."""
+    """A limit on the sum of a lever over the horizon, for each label of ``by``.
+
+    ``groups`` puts labels of a dim in ``by`` together, as {region = {SFO = "bay", OAK = "bay"}};
+    labels without a group are then left alone.
+    """
 
     lever: str = "incentive_spend"
     limit: NonNegative | None = None
     of_recent: Positive | None = None
     by: Labels = ()
     where: dict[str, Labels] = {}
+    groups: dict[str, dict[str, str]] = {}
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
         _require_one(self, "limit", "of_recent")
+        _require_grouped(self.groups, self.by)
         return self
 
 
@@ -116,10 +122,12 @@ class Guardrail(_Settings):
     weight: str | None = None
     chance: Annotated[float, Field(gt=0, lt=1)] | None = None
     cautious: bool = True
+    groups: dict[str, dict[str, str]] = {}
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
         _require_one(self, "limit", "of_recent")
+        _require_grouped(self.groups, self.by)
         return self
 
 
@@ -237,6 +245,12 @@ class Config(_Settings):
 def _require_one(settings: BaseModel, first: str, second: str) -> None:
     if (getattr(settings, first) is None) == (getattr(settings, second) is None):
         raise ValueError(f"a table with either {first} or {second}")
+
+
+def _require_grouped(groups: Mapping[str, object], by: Labels) -> None:
+    for dim in groups:
+        if dim not in by:
+            raise ValueError(f"groups of a dim in by, such as by = [{dim!r}]")
 
 
 def load_config(

@@ -1,7 +1,7 @@
 """Limits as amounts: what the settings declare, with multiples of recent weeks worked out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 import numpy as np
@@ -37,13 +37,16 @@ class BudgetLimit:
         lever: what is spent.
         by: dims that have a limit each; none means one limit for all.
         where: labels that the limit is restricted to, by dim.
-        limits: label of ``by`` -> USD; the key of a single limit is "".
+        limits: label of ``by`` -> USD; the key of a single limit is "", labels of several dims are
+            joined by a comma.
+        groups: by dim in ``by``, label -> group.
     """
 
     lever: str
     by: tuple[str, ...]
     where: Mapping[str, tuple[str, ...]]
     limits: Mapping[str, float]
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @final
@@ -61,6 +64,7 @@ class OutcomeBound:
         unit: of the limits.
         chance: share of the parameter draws in which it has to hold, if not on average.
         cautious: whether even the mean of the other draws has to keep it.
+        groups: by dim in ``by``, label -> group.
     """
 
     quantity: str
@@ -72,6 +76,7 @@ class OutcomeBound:
     unit: str
     chance: float | None = None
     cautious: bool = True
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @final
@@ -152,7 +157,7 @@ def _budget(budget: Budget, config: Config, recent: "Panel", hours: int) -> Budg
         keep = np.isin(np.array(labels[dim]), chosen)
         values = np.compress(keep, values, axis=dims.index(dim))
         labels[dim] = [label for label in labels[dim] if label in chosen]
-    groups = _grouped(np.nan_to_num(values), dims, budget.by, labels)
+    groups = _grouped(np.nan_to_num(values), dims, budget.by, labels, budget.groups)
     weeks = values.shape[-1] / hours
     limits = {
         label: budget.limit
@@ -160,7 +165,7 @@ def _budget(budget: Budget, config: Config, recent: "Panel", hours: int) -> Budg
         else float(budget.of_recent or 0.0) * float(found.sum()) / weeks
         for label, found in groups.items()
     }
-    return BudgetLimit(budget.lever, budget.by, budget.where, limits)
+    return BudgetLimit(budget.lever, budget.by, budget.where, limits, budget.groups)
 
 
 def _outcome(
@@ -190,8 +195,10 @@ def _outcome(
         weights = np.ones_like(values) if not rail.weight else _values(recent, rail.weight)[1]
         known = np.isfinite(values) & np.isfinite(weights)
         weights = np.where(known, weights, 0.0)
-        totals = _grouped(np.where(known, values, 0.0) * weights, dims, rail.by, labels)
-        shares = _grouped(weights, dims, rail.by, labels)
+        totals = _grouped(
+            np.where(known, values, 0.0) * weights, dims, rail.by, labels, rail.groups
+        )
+        shares = _grouped(weights, dims, rail.by, labels, rail.groups)
         limits = {
             label: rail.limit
             if rail.limit is not None
@@ -217,6 +224,7 @@ def _outcome(
         unit,
         rail.chance,
         rail.cautious,
+        rail.groups,
     )
 
 
@@ -247,16 +255,27 @@ def _values(recent: "Panel", name: str) -> tuple[tuple[str, ...], Array]:
 
 
 def _grouped(
-    values: Array, dims: tuple[str, ...], by: tuple[str, ...], labels: Mapping[str, list[str]]
+    values: Array,
+    dims: tuple[str, ...],
+    by: tuple[str, ...],
+    labels: Mapping[str, list[str]],
+    groups: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Array]:
-    if not by:
-        return {"": values}
-    if len(by) > 1:
-        raise ConfigError(
-            "at most one dim in by", f"by = {list(by)}", "Write one table for each dim."
-        )
-    axis = dims.index(by[0])
-    return {label: np.take(values, n, axis=axis) for n, label in enumerate(labels[by[0]])}
+    """The values of every label of ``by``, or of every group of labels."""
+    found = {"": values}
+    for dim in by:
+        of = dict(groups[dim]) if dim in groups else {label: label for label in labels[dim]}
+        for label in of:
+            _require(label, labels[dim], f"groups of {dim}")
+        member = np.array([of.get(label, "") for label in labels[dim]])
+        found = {
+            f"{before}, {name}" if before else name: np.compress(
+                member == name, part, axis=dims.index(dim)
+            )
+            for before, part in found.items()
+            for name in dict.fromkeys(of.values())
+        }
+    return found
 
 
 def _require(name: str, known: Iterable[str], where: str) -> None:

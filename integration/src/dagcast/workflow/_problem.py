@@ -86,7 +86,13 @@ class Setting:
         from dagcast_core.decide import Budget, Fallback, Ramp
 
         budgets = tuple(
-            Budget(item.lever, _amount(item.limits, item.by), by=item.by, where=dict(item.where))
+            Budget(
+                item.lever,
+                _amount(item.limits, item.by),
+                by=item.by,
+                where=dict(item.where),
+                groups=item.groups,
+            )
             for item in self.limits.budgets
         )
         ramps = tuple(
@@ -185,4 +191,5 @@ def _outcome(item: OutcomeBound, weighed: bool) -> Any:
         unit=item.unit,
         chance=item.chance if weighed else None,
         cautious=item.cautious,
+        groups=item.groups,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 from torch import Tensor
 
@@ -29,7 +29,7 @@ __all__ = [
 
 Labels: TypeAlias = Mapping[str, tuple[object, ...]]
 Limit: TypeAlias = float | Mapping[object, float]
-Groups: TypeAlias = Mapping[str, Mapping[object, object]]
+Groups: TypeAlias = Mapping[str, Mapping[Any, object]]
 Known: TypeAlias = Mapping[str, IndexTensor]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -477,7 +477,7 @@ def _check_numbers(limit: Limit, what: str) -> None:
 
 
 def _check_groups(
-    groups: Mapping[str, Mapping[object, object]], by: tuple[str, ...], what: str
+    groups: Mapping[str, Mapping[Any, object]], by: tuple[str, ...], what: str
 ) -> None:
     for dim in groups:
         if dim not in by:

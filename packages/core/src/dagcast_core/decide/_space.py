@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import pandas as pd
@@ -178,7 +178,7 @@ def group_numbers(
 
 
 def _grouped(
-    index: pd.Index, groups: Mapping[object, object], dim: str, what: str
+    index: pd.Index, groups: Mapping[Any, object], dim: str, what: str
 ) -> tuple[list[object], Tensor]:
     """Groups in the order of the mapping, and the number of each label's group or -1."""
     for label in groups:

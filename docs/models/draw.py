@@ -12,7 +12,7 @@ import torch
 
 from dagcast_core import IndexTensor, Model, Panel
 from dagcast_driver_hours import DriverHours
-from dagcast_eta import EtaFromIdleHours
+from dagcast_eta import eta_collection
 from dagcast_incentives import IncentiveResponse
 from dagcast_pricing import Conversion, QuoteAppeal
 from dagcast_sessions import CouponSessions
@@ -164,16 +164,16 @@ def driver_hours() -> None:
 
 def eta() -> None:
     """ETA along driver hours at three levels of demand."""
-    model = EtaFromIdleHours(REGION)
-    supply = np.linspace(6, 80, 150)
+    model = eta_collection(REGION)
+    supply = np.linspace(4, 60, 150)
     lines = {
         f"{riders:g} sessions/h": curve(
             model, "eta", sessions=[riders], driver_hours=supply.tolist()
         )
-        for riders in (120.0, 90.0, 60.0)
+        for riders in (100.0, 70.0, 40.0)
     }
-    shown = {label: [min(v, 25.0) for v in line] for label, line in lines.items()}
-    draw("eta", "ETA steepens as idle hours run out (cut at 25 min)", "driver hours per hour",
+    shown = {label: [min(v, 20.0) for v in line] for label, line in lines.items()}
+    draw("eta", "ETA steepens as idle hours run out (cut at 20 min)", "driver hours per hour",
          "min", supply.tolist(), shown)  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_package_declares_what_its_tests_import(file):
 
 def test_import_of_another_team_without_declaring_it_is_found(tmp_path):
     (tmp_path / "src").mkdir()
-    source = "import re\nimport dagcast_core.contract\nfrom dagcast_eta import EtaFromIdleHours\n"
+    source = "import re\nimport dagcast_core.contract\nfrom dagcast_eta import PickupStretch\n"
     (tmp_path / "src" / "model.py").write_text(source)
     head = '[project]\nname = "mine"\n'
     file = tmp_path / "pyproject.toml"

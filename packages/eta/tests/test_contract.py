@@ -3,15 +3,31 @@
 import pytest
 
 from dagcast_core import Model
-from dagcast_eta import EtaFromIdleHours
+from dagcast_eta import PickupStretch, StretchedEta, eta_collection
 from dagcast_testing import ModelContract
 
 REGIONS = ("SFO", "LAX")
 
 
-class TestEtaContract(ModelContract):
-    """EtaFromIdleHours obeys the model contract."""
+class TestStretchContract(ModelContract):
+    """PickupStretch obeys the model contract."""
 
     @pytest.fixture
     def model(self) -> Model:
-        return EtaFromIdleHours(REGIONS)
+        return PickupStretch(REGIONS)
+
+
+class TestLevelContract(ModelContract):
+    """StretchedEta obeys the model contract."""
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return StretchedEta(REGIONS)
+
+
+class TestCollectionContract(ModelContract):
+    """The collection of the ETA team obeys the model contract."""
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return eta_collection(REGIONS)

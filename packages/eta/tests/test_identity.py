@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast_eta._identity import idle_hours, most_rides, served_rides
+from dagcast_eta._identity import cleared_idle, idle_hours, most_rides, served_rides
 
 torch.set_num_threads(1)
 
@@ -82,12 +82,92 @@ def test_elasticity_matches_the_closed_form() -> None:
         assert elasticity.item() == pytest.approx(expected.item(), rel=1e-10)
 
 
-def _pickup(
-    supply: torch.Tensor, rides: torch.Tensor, scale: torch.Tensor, power: torch.Tensor
+def _cleared(
+    supply: torch.Tensor,
+    wanted: torch.Tensor,
+    scale: torch.Tensor,
+    power: torch.Tensor,
+    calm: torch.Tensor,
+    trip: float = 0.25,
 ) -> torch.Tensor:
-    trip = _tensor(0.25)
-    served = served_rides(rides, most_rides(supply, trip, scale, power))
-    return scale * idle_hours(supply - served * trip, served, scale, power) ** -power
+    around = torch.full_like(supply, trip)
+    most = most_rides(supply, around, scale, power)
+    return cleared_idle(supply, wanted, around, scale, power, calm, most)
+
+
+def test_riders_who_do_not_answer_leave_the_identity_as_it_is() -> None:
+    supply, wanted, scale, power, calm = (_tensor(x) for x in (40.0, 60.0, 0.6, 0.5, 0.0))
+    served = served_rides(wanted, most_rides(supply, _tensor(0.25), scale, power))
+    expected = idle_hours(supply - 0.25 * served, served, scale, power)
+    assert _cleared(supply, wanted, scale, power, calm).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("wanted", [20.0, 60.0, 100.0, 140.0])
+@pytest.mark.parametrize("calm", [2.0, 8.0, 20.0])
+def test_cleared_idle_hours_agree_with_a_search_over_rides(wanted: float, calm: float) -> None:
+    """Bisect the rides that come at the pickup that they cause, which is a root of a cubic."""
+    supply, scale, trip, most = 40.0, 0.6, 0.25, None
+    most = most_rides(*(_tensor(x) for x in (supply, trip, scale, 0.5))).item()
+
+    def idle_at(rides: float) -> float:
+        served = served_rides(_tensor(rides), _tensor(most)).item()
+        roots = np.roots([1.0, 0.0, -(supply - served * trip), served * scale])
+        return max(root.real for root in roots if abs(root.imag) < 1e-9) ** 2
+
+    low, high = 0.0, wanted
+    for _ in range(60):
+        rides = 0.5 * (low + high)
+        come = wanted * np.exp(-calm * scale * idle_at(rides) ** -0.5)
+        low, high = (rides, high) if come > rides else (low, rides)
+    found = _cleared(*(_tensor(x) for x in (supply, wanted, scale, 0.5, calm)))
+    assert found.item() == pytest.approx(idle_at(low), rel=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [0.1, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("calm", [0.0, 1.0, 5.0, 20.0])
+def test_cleared_hours_balance_in_plenty_and_in_shortage(exponent: float, calm: float) -> None:
+    """From a thousandth to a thousand times the riders who can be served, on the stable branch."""
+    generator = torch.Generator().manual_seed(4)
+    draw = torch.rand(4, 2000, generator=generator, dtype=torch.float64)
+    supply, scale = 10 ** (4 * draw[0] - 1), 10 ** (2 * draw[1] - 1.5)
+    trip, power = 0.1 + draw[2], torch.full_like(draw[0], exponent)
+    most = most_rides(supply, trip, scale, power)
+    wanted = most * 10 ** (6 * draw[3] - 3)
+    calms = torch.full_like(power, calm)
+    idle = cleared_idle(supply, wanted, trip, scale, power, calms, most)
+    pickup = scale * idle**-power
+    served = served_rides(wanted * torch.exp(-calms * pickup), most)
+    back = idle + served * (pickup + trip)
+    assert ((back - supply).abs() / supply).max() < 1e-8
+    fold = (power * served * scale) ** (1 / (1 + power))
+    assert (idle > fold).all(), "the wild-goose branch was returned"
+
+
+def test_cleared_elasticity_matches_the_closed_form() -> None:
+    """-g (L / idle) / (1 - g * chase / idle * (1 - calm * (pickup + trip))): riders who answer
+
+    to waits soften what a driver hour does.
+    """
+    wanted, scale, power, trip = _tensor(60.0), _tensor(0.6), _tensor(0.5), 0.25
+    for calm in (0.0, 3.0, 8.0):
+        supply = _tensor(60.0).requires_grad_()
+        idle = _cleared(supply, wanted, scale, power, _tensor(calm), trip)
+        pickup = scale * idle**-power
+        (slope,) = torch.autograd.grad(pickup.log().sum(), supply)
+        chase = wanted * torch.exp(-calm * pickup) * pickup
+        softer = 1 - 0.5 * chase / idle * (1 - calm * (pickup + trip))
+        expected = -0.5 * (supply / idle) / softer
+        assert (slope * supply).item() == pytest.approx(expected.item(), rel=0.02)
+
+
+def _pickup(
+    supply: torch.Tensor,
+    rides: torch.Tensor,
+    scale: torch.Tensor,
+    power: torch.Tensor,
+    calm: torch.Tensor,
+) -> torch.Tensor:
+    return scale * _cleared(supply, rides, scale, power, calm) ** -power
 
 
 def test_derivatives_of_first_and_second_order_match_finite_differences() -> None:
@@ -99,6 +179,7 @@ def test_derivatives_of_first_and_second_order_match_finite_differences() -> Non
             _tensor(100.0, 100.0, 100.0, 100.0),
             _tensor(0.5, 0.6, 0.4, 0.6),
             _tensor(0.5, 0.4, 0.6, 0.5),
+            _tensor(6.0, 3.0, 1.0, 10.0),
         )
     )
     assert torch.autograd.gradcheck(_pickup, arguments, eps=1e-5, atol=1e-6, rtol=1e-6)
@@ -106,10 +187,10 @@ def test_derivatives_of_first_and_second_order_match_finite_differences() -> Non
 
 
 def test_pickup_falls_with_supply_and_rises_with_rides() -> None:
-    """Signs hold through the bend; far beyond it rides matter through the queue alone."""
+    """Signs hold through the bend and far beyond it."""
     supply = torch.linspace(10, 500, 400, dtype=torch.float64).requires_grad_()
     rides = torch.full_like(supply, 100.0).detach().requires_grad_()
-    pickup = _pickup(supply, rides, _tensor(0.6), _tensor(0.5))
+    pickup = _pickup(supply, rides, _tensor(0.6), _tensor(0.5), _tensor(6.0))
     by_supply, by_rides = torch.autograd.grad(pickup.sum(), (supply, rides))
     assert (by_supply < 0).all()
     assert (by_rides > 0).all()

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagcast_eta.model import EtaFromIdleHours
+    from dagcast_eta.model import PickupStretch, StretchedEta, eta_collection
 
-__all__ = ["EtaFromIdleHours"]
+__all__ = ["PickupStretch", "StretchedEta", "eta_collection"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,15 @@
-"""The driver-hours identity, kept on its stable branch.
+"""The driver-hours identity, kept on its stable branch, and cleared with the riders' answer.
 
 Every online driver hour is spent idle, on the way to a pickup, or carrying a rider:
 
     supply = idle + rides * pickup(idle) + rides * trip
     pickup(idle) = scale * idle ** -exponent
+
+Riders who would wait long do not ride, so rides follow the pickup as well:
+
+    rides = wanted * exp(-calm * pickup(idle))
+
+``cleared_idle`` solves both as one equation in ``idle``.
 
 Given rides, ``idle + rides * pickup(idle)`` is convex in ``idle``. Above its minimum there are two
 solutions: a stable one with many idle drivers, and the wild-goose chase, in which pickups eat the
@@ -27,6 +33,8 @@ _SHARPNESS = 8
 # slowest, eight steps and the two below reach 1e-10 relative for exponents between 0.1 and 2
 # (tests/test_identity.py).
 _STEPS = 8
+# Steps inside a bracket; Newton takes over after a few, the two below then reach 1e-10 relative.
+_CLEARING_STEPS = 14
 
 
 def most_rides(
@@ -93,6 +101,78 @@ def idle_hours(
     for _ in range(2):
         idle = _idle_step(idle, room, load, exponent)
     return idle
+
+
+def cleared_idle(
+    supply: torch.Tensor,
+    wanted: torch.Tensor,
+    trip: torch.Tensor,
+    scale: torch.Tensor,
+    exponent: torch.Tensor,
+    calm: torch.Tensor,
+    most: torch.Tensor,
+) -> torch.Tensor:
+    """Idle drivers where the hours balance and riders have answered to the pickup.
+
+    ``idle + served * (scale * idle ** -exponent + trip) = supply`` with
+    ``served = served_rides(wanted * exp(-calm * scale * idle ** -exponent), most)``.
+
+    More rides always mean a longer pickup and a longer pickup fewer rides, so there is exactly one
+    solution on the stable branch, and it lies between that of ``wanted`` riders who do not answer
+    and the whole supply.
+
+    Args:
+        supply: driver hours per hour, > 0.
+        wanted: rides per hour if the pickup took no time, > 0.
+        trip: hours that a ride takes besides the part of the pickup that idle drivers shorten, > 0.
+        scale: pickup hours at one idle driver, > 0.
+        exponent: of idle drivers in pickup time, > 0.
+        calm: log rides lost per hour of the pickup, >= 0.
+        most: as returned by ``most_rides``.
+
+    Returns:
+        Idle driver hours per hour, with exact derivatives up to the third.
+    """
+    given = (supply, wanted, trip, scale, exponent, calm, most)
+    with torch.no_grad():
+        served = served_rides(wanted, most)
+        low = idle_hours(supply - served * trip, served, scale, exponent)
+        high = supply + torch.zeros_like(low)
+        idle = low
+        for _ in range(_CLEARING_STEPS):
+            gap, slope = _clearing(idle, *given)
+            low, high = torch.where(gap < 0, idle, low), torch.where(gap < 0, high, idle)
+            step = idle * torch.exp(-gap / (slope * idle))
+            # Newton in logs where it stays inside the bracket, the middle where it does not.
+            inside = (step > low) & (step < high)
+            idle = torch.where(inside, step, (low * high).sqrt())
+    for _ in range(2):
+        gap, slope = _clearing(idle, *given)
+        idle = idle - gap / slope
+    return idle
+
+
+def _clearing(
+    idle: torch.Tensor,
+    supply: torch.Tensor,
+    wanted: torch.Tensor,
+    trip: torch.Tensor,
+    scale: torch.Tensor,
+    exponent: torch.Tensor,
+    calm: torch.Tensor,
+    most: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hours asked for beyond the supply at so many idle drivers, and their slope in ``idle``."""
+    near = scale * idle**-exponent
+    rides = wanted * torch.exp(-calm * near)
+    strain = (rides / (_MARGIN * most)) ** _SHARPNESS
+    served = rides * (1 + strain) ** (-1 / _SHARPNESS)
+    # By idle: the pickup, log rides, and rides served per rides.
+    steeper = -exponent * near / idle
+    answer = -calm * steeper
+    gap = idle + served * (near + trip) - supply
+    slope = 1 + served * (steeper + answer / (1 + strain) * (near + trip))
+    return gap, slope
 
 
 def _fold_step(

@@ -1,4 +1,7 @@
-"""What the ETA team promises: the mean quoted pickup time. Nothing here imports torch."""
+"""What the ETA team promises: the mean quoted pickup time.
+
+Two models in a row; nothing here imports torch.
+"""
 
 from dagcast_core.contract import Contract, Effect, Quantity, Weighted
 from dagcast_core.dims import HOUR, REGION
@@ -31,6 +34,15 @@ DRIVER_HOURS = Quantity(
     typical=(50, 200),
     description="hours that drivers are online: idle, on the way to a pickup or carrying",
 )
+PICKUP_STRETCH = Quantity(
+    "pickup_stretch",
+    dims=(REGION, HOUR),
+    unit="1",
+    aggregation={"region": Weighted("sessions"), "hour": Weighted("sessions")},
+    bounds=(0, None),
+    typical=(0.6, 2),
+    description="pickup time over that at the region's usual balance; 1 if usual; never observed",
+)
 ETA = Quantity(
     "eta",
     dims=(REGION, HOUR),
@@ -40,21 +52,31 @@ ETA = Quantity(
     description="mean quoted pickup time",
 )
 
-ETA_CONTRACT = Contract(
-    "eta",
-    inputs=(SESSIONS, DRIVER_HOURS, HOUR_OF_WEEK),
-    outputs=(ETA,),
+STRETCH_CONTRACT = Contract(
+    "pickup-stretch",
+    inputs=(SESSIONS, DRIVER_HOURS),
+    outputs=(PICKUP_STRETCH,),
     effects=(
         Effect(
             DRIVER_HOURS,
-            ETA,
+            PICKUP_STRETCH,
             sign="-",
-            evidence="driver-hours identity; exponent near 1/2 from geometry and experiments",
+            evidence="driver-hours identity; exponent near 1/2 from geometry; experiments",
         ),
-        Effect(SESSIONS, ETA, sign="+", evidence="driver-hours identity"),
+        Effect(SESSIONS, PICKUP_STRETCH, sign="+", evidence="driver-hours identity"),
+    ),
+    description="pickup from idle drivers, idle drivers from the identity after riders answered",
+)
+ETA_CONTRACT = Contract(
+    "eta",
+    version="2.0.0",
+    inputs=(PICKUP_STRETCH, HOUR_OF_WEEK),
+    outputs=(ETA,),
+    effects=(
+        Effect(PICKUP_STRETCH, ETA, sign="+", evidence="by definition"),
         Effect(HOUR_OF_WEEK, ETA, sign="?", differentiable=False),
     ),
-    description="pickup time from idle drivers, idle drivers from the driver-hours identity",
+    description="usual pickup of region and hour of week, times the stretch",
 )
 
-CONTRACTS = (ETA_CONTRACT,)
+CONTRACTS = (STRETCH_CONTRACT, ETA_CONTRACT)

@@ -20,9 +20,9 @@ def dagcast_contracts() -> list[Contract]:
 @hookimpl
 def dagcast_models(labels: Mapping[str, Sequence[Any]]) -> "list[Model]":
     """Build this package's models, unfitted."""
-    from dagcast_eta.model import EtaFromIdleHours
+    from dagcast_eta.model import eta_collection
 
-    return [EtaFromIdleHours(regions=labels["region"])]
+    return [eta_collection(labels["region"])]
 
 
 @hookimpl

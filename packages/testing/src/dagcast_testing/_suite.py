@@ -22,10 +22,10 @@ class ModelContract:
         hours: steps of the time dim, at least; more where the model reads far.
 
     Example:
-        >>> class TestEtaContract(ModelContract):
+        >>> class TestStretchContract(ModelContract):
         ...     @pytest.fixture
         ...     def model(self) -> Model:
-        ...         return EtaFromIdleHours(regions=("SFO", "LAX"))
+        ...         return PickupStretch(regions=("SFO", "LAX"))
     """
 
     draws: ClassVar[int] = 8

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from dagcast_core import IndexTensor, Model, Panel
-from dagcast_driver_hours import DriverHours
+from dagcast_driver_hours import DriverHours, EarningsResponse
 from dagcast_eta import eta_collection
 from dagcast_incentives import IncentiveResponse
 from dagcast_pricing import Conversion, QuoteAppeal
@@ -162,6 +162,23 @@ def driver_hours() -> None:
          "driver-hour/h", weeks.tolist(), lines)  # fmt: skip
 
 
+def earnings() -> None:
+    """Driver hours along earnings, in the short and in the long run."""
+    model = EarningsResponse()
+    ratio = np.linspace(0.7, 1.3, 61)
+    usual = np.ones(61).tolist()
+    lines = {
+        "passing": curve(
+            model, "earnings_pull", earnings_swing=ratio.tolist(), earnings_level=usual
+        ),
+        "lasting": curve(
+            model, "earnings_pull", earnings_swing=usual, earnings_level=ratio.tolist()
+        ),
+    }
+    draw("earnings", "Organic hours by earnings per hour online", "earnings, 1 as usual",
+         "hours, 1 as usual", ratio.tolist(), lines)  # fmt: skip
+
+
 def eta() -> None:
     """ETA along driver hours at three levels of demand."""
     model = eta_collection(REGION)
@@ -196,5 +213,5 @@ def pricing() -> None:
 
 
 if __name__ == "__main__":
-    for chart in (sessions, incentives, driver_hours, eta, pricing):
+    for chart in (sessions, incentives, driver_hours, earnings, eta, pricing):
         chart()

@@ -3,7 +3,7 @@
 import pytest
 
 from dagcast_core import Model
-from dagcast_driver_hours import DriverHours
+from dagcast_driver_hours import DriverHours, EarningsResponse, driver_hours_collection
 from dagcast_testing import ModelContract
 
 REGIONS = ("SFO", "LAX")
@@ -15,3 +15,23 @@ class TestDriverHoursContract(ModelContract):
     @pytest.fixture
     def model(self) -> Model:
         return DriverHours(REGIONS)
+
+
+class TestEarningsContract(ModelContract):
+    """EarningsResponse obeys the model contract."""
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return EarningsResponse()
+
+    @pytest.fixture
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        return {"region": REGIONS}
+
+
+class TestCollectionContract(ModelContract):
+    """The collection of the driver-hours team obeys the model contract."""
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return driver_hours_collection(REGIONS)

@@ -7,9 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagcast_driver_hours.model import DriverHours
+    from dagcast_driver_hours.model import (
+        DriverHours,
+        EarningsResponse,
+        driver_hours_collection,
+    )
 
-__all__ = ["DriverHours"]
+__all__ = ["DriverHours", "EarningsResponse", "driver_hours_collection"]
 
 
 def __getattr__(name: str) -> Any:

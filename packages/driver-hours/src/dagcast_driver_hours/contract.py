@@ -1,8 +1,10 @@
 """What the driver-hours team promises: hours that drivers spend online.
 
-    driver_hours = organic_driver_hours + incremental_driver_hours
+    earnings                                      -> earnings_pull
+    calendar, earnings_pull                       -> organic_driver_hours
+    organic + incremental driver hours            -> driver_hours
 
-Nothing here imports torch.
+Two models in a row. Nothing here imports torch.
 """
 
 from dagcast_core.contract import Contract, Effect, Input, Quantity
@@ -34,6 +36,37 @@ INCREMENTAL_DRIVER_HOURS = Quantity(
     typical=(0, 20),
     description="driver hours that bonuses add, net of hours moved; never observed",
 )
+EARNINGS_SWING = Quantity(
+    "earnings_swing",
+    dims=(REGION, HOUR),
+    unit="1",
+    bounds=(0, None),
+    typical=(0.8, 1.25),
+    description=(
+        "earnings per hour online that drivers expect of the hour, over what the same hour of the "
+        "week paid in the last weeks; from hours at least a week old; 1 if as usual"
+    ),
+)
+EARNINGS_LEVEL = Quantity(
+    "earnings_level",
+    dims=(REGION, HOUR),
+    unit="1",
+    bounds=(0, None),
+    typical=(0.8, 1.25),
+    description=(
+        "mean earnings per hour online over the four weeks that end a week before the hour, over "
+        "those of the history; 1 if as usual"
+    ),
+)
+EARNINGS_PULL = Quantity(
+    "earnings_pull",
+    dims=(REGION, HOUR),
+    unit="1",
+    aggregation={"region": "mean", "hour": "mean"},
+    bounds=(0, None),
+    typical=(0.8, 1.25),
+    description="organic driver hours over those at usual earnings; 1 if usual; never observed",
+)
 ORGANIC_DRIVER_HOURS = Quantity(
     "organic_driver_hours",
     dims=(REGION, HOUR),
@@ -51,22 +84,51 @@ DRIVER_HOURS = Quantity(
     description="hours that drivers are online: idle, on the way to a pickup or carrying",
 )
 
+EARNINGS_CONTRACT = Contract(
+    "earnings-response",
+    inputs=(
+        HOUR_OF_WEEK,
+        Input(EARNINGS_SWING, required=False, default=1.0),
+        Input(EARNINGS_LEVEL, required=False, default=1.0),
+    ),
+    outputs=(EARNINGS_PULL,),
+    effects=(
+        Effect(HOUR_OF_WEEK, EARNINGS_PULL, sign="?", differentiable=False),
+        Effect(
+            EARNINGS_SWING,
+            EARNINGS_PULL,
+            sign="+",
+            evidence="Angrist, Caldwell & Hall (2021): about 1.2; experiments on it",
+        ),
+        Effect(
+            EARNINGS_LEVEL,
+            EARNINGS_PULL,
+            sign="+",
+            evidence="Hall, Horton & Knoepfle (2023): smaller in the long run; experiments on it",
+        ),
+    ),
+    description="short-run and long-run elasticity of driver hours to earnings",
+)
 DRIVER_HOURS_CONTRACT = Contract(
     "driver-hours",
+    version="1.1.0",
     inputs=(
         HOUR_OF_WEEK,
         HOLIDAY,
+        Input(EARNINGS_PULL, required=False, default=1.0),
         Input(INCREMENTAL_DRIVER_HOURS, required=False, default=0.0),
     ),
     outputs=(ORGANIC_DRIVER_HOURS, DRIVER_HOURS),
     effects=(
         Effect(HOUR_OF_WEEK, ORGANIC_DRIVER_HOURS, sign="?", differentiable=False),
         Effect(HOLIDAY, ORGANIC_DRIVER_HOURS, sign="?"),
+        Effect(EARNINGS_PULL, ORGANIC_DRIVER_HOURS, sign="+", evidence="by definition"),
         Effect(HOUR_OF_WEEK, DRIVER_HOURS, sign="?", differentiable=False),
         Effect(HOLIDAY, DRIVER_HOURS, sign="?"),
+        Effect(EARNINGS_PULL, DRIVER_HOURS, sign="+", evidence="by definition"),
         Effect(INCREMENTAL_DRIVER_HOURS, DRIVER_HOURS, sign="+", evidence="by definition"),
     ),
-    description="organic hours by calendar, plus what incentives add",
+    description="organic hours by calendar and earnings, plus what incentives add",
 )
 
-CONTRACTS = (DRIVER_HOURS_CONTRACT,)
+CONTRACTS = (EARNINGS_CONTRACT, DRIVER_HOURS_CONTRACT)

@@ -20,9 +20,9 @@ def dagcast_contracts() -> list[Contract]:
 @hookimpl
 def dagcast_models(labels: Mapping[str, Sequence[Any]]) -> "list[Model]":
     """Build this package's models, unfitted."""
-    from dagcast_driver_hours.model import DriverHours
+    from dagcast_driver_hours.model import driver_hours_collection
 
-    return [DriverHours(regions=labels["region"])]
+    return [driver_hours_collection(labels["region"])]
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dagcast_core.contract import Contract, Quantity
 from dagcast_core.decide import (
     Budget,
     DecisionError,
@@ -14,8 +15,9 @@ from dagcast_core.decide import (
     solve,
     what_if,
 )
-from dagcast_core.model import ModelCollection
-from dagcast_core.tensor import Panel
+from dagcast_core.dims import HOUR, REGION
+from dagcast_core.model import Model, ModelCollection
+from dagcast_core.tensor import IndexTensor, Panel
 
 FINE = Options(gap=1e-6)
 
@@ -147,6 +149,56 @@ def test_sampled_shapley_values_sum_and_have_errors():
         value, error = values[player]
         # The symmetric part is shared evenly: 3 * 100 / 10.
         assert abs(value - (weight[player] + 30.0)) <= 5 * error + 1e-6
+
+
+def test_more_than_eight_members_are_sampled_and_the_damaged_one_is_found(make, problem):
+    """Seven models pass ETA on; every one errs a little, the second much."""
+    sessions, _, spend = (item.quantity for item in make.Rides.contract.inputs)
+    names = ["eta", *(f"eta_{k}" for k in range(7))]
+    quantities = [Quantity(name, (REGION, HOUR), "min", bounds=(0, None)) for name in names]
+
+    def step(k, factor):
+        class Step(Model):
+            contract = Contract(f"step-{k}", inputs=(quantities[k],), outputs=(quantities[k + 1],))
+
+            def forward(self, **inputs):
+                return inputs[names[k]] * factor
+
+            def loss_terms(self):
+                return ()
+
+        return Step()
+
+    class Last(make.Rides):
+        contract = Contract(
+            "rides-model",
+            inputs=(sessions, quantities[-1], spend),
+            outputs=make.Rides.contract.outputs,
+        )
+
+        def forward(self, sessions, eta_6, spend):
+            return super().forward(sessions, eta_6, spend)
+
+    def chain(factors):
+        steps = [step(k, factor) for k, factor in enumerate(factors)]
+        return ModelCollection([make.Supply(), make.Eta(), *steps, Last()], name="long")
+
+    believed = replace(problem, model=chain([1.0] * 7), constraints=make.limits()[:2])
+    uneven = IndexTensor([0.7, 1.5, 0.9], {"region": ["A", "B", "C"]}, "uneven")
+    truth = chain([1.003, uneven, 0.998, 1.002, 0.997, 1.004, 0.999])
+    plan = solve(believed, options=FINE)
+    happened = truth.predict(believed.context.assign(spend=plan.decisions["spend"]))
+    actuals = Panel({name: t.with_tensor(t.tensor.detach()) for name, t in happened.items()})
+    seen = retrospect(
+        believed, plan.decisions, actuals, planned=plan, options=FINE, samples=6, seed=2
+    )
+    assert len(seen.attribution) == 10
+    assert seen.attribution[0].member == "step-1"
+    assert seen.attribution[0].standard_error >= 0.0
+    assert any(share.standard_error > 0 for share in seen.attribution)
+    total = seen.execution_gap + sum(share.value for share in seen.attribution)
+    assert total == pytest.approx(seen.regret, abs=1e-9 * max(1.0, seen.attainable))
+    assert seen.regret >= -1e-6 * seen.attainable
 
 
 def test_limits_that_nobody_could_keep_are_relaxed_and_named(make, problem, lived):

@@ -21,6 +21,7 @@ from dagcast_core.decide import (
     Ramp,
     Risk,
     retrospect,
+    sensitivity,
     solve,
     what_if,
 )
@@ -287,6 +288,20 @@ def test_minimised_objective_guards_against_its_large_draws(uncertain):
     assert plan.objective < plan.baseline
 
 
+@pytest.mark.parametrize("name", ["sessions", "eta", "supply-model.gain"])
+def test_envelope_theorem_holds_over_draws(make, uncertain, name):
+    sure = OutcomeLimit("eta", "<=", {"B": 4.45}, by=("region",), chance=0.9)
+    problem = uncertain(Risk("cvar", 0.25), [*make.limits()[:2], sure])
+    exact = Options(gap=1e-7)
+    plan = solve(problem, options=exact)
+    ends = [
+        sensitivity(problem, plan, name, change=step, resolve=True, options=exact).effect
+        for step in (-3e-4, 3e-4)
+    ]
+    quick = sensitivity(problem, plan, name, change=3e-4)
+    assert (ends[1] - ends[0]) / 2 == pytest.approx(quick.effect, rel=0.02)
+
+
 def test_robust_plan_is_saved_and_read_back(uncertain, tmp_path):
     fallback = Fallback("spend", "zero", width=0.2, quantity="rides")
     problem = uncertain(Risk("cvar", 0.25), [Budget("spend", 900.0), fallback])
@@ -391,6 +406,24 @@ def test_width_is_that_of_finite_differences_draw_by_draw(uncertain):
     low, middle, high = np.quantile(slopes.numpy(), [0.1, 0.5, 0.9])
     found = float(plan.response_width["spend"].tensor[1, 2, 5])
     assert found == pytest.approx((high - low) / middle, rel=1e-4)
+
+
+def test_rule_needs_values_only_where_it_decides(uncertain):
+    problem = uncertain()
+    limits = [*problem.constraints, Fallback("spend", "current", width=0.5, quantity="rides")]
+    known = current(problem)["spend"]
+    hollow = known.tensor.clone()
+    hollow[:, 0] = float("nan")
+    settings = {"constraints": limits, "draws": narrow_but(problem.model, "B")}
+    plan = solve(
+        replace(problem, current=Panel(spend=known.with_tensor(hollow)), **settings), options=FINE
+    )
+    assert plan.status == "optimal"
+    hollow[0, 1, 7] = float("nan")
+    with pytest.raises(
+        DecisionError, match=r"no number for 1 cell\(s\), first spend\[boost, B, .*07"
+    ):
+        solve(replace(problem, current=Panel(spend=known.with_tensor(hollow)), **settings))
 
 
 def test_rule_gives_way_to_people_budgets_and_ramps(uncertain):

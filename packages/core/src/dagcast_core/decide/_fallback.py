@@ -80,7 +80,7 @@ def apply_fallbacks(problem: DecisionProblem) -> Ruled:
         chosen = (width > item.width) & free
         if not bool(chosen.any()):
             continue
-        wanted = _rule_values(problem, space, item)
+        wanted = _rule_values(problem, space, item, chosen)
         values, moved = _within(problem, space, item.lever, wanted, chosen)
         constraints.append(
             Fixed(
@@ -176,7 +176,7 @@ def _within(
     bare = replace(problem, constraints=linear_only, draws=None, risk=None)
     part = space.slices[lever]
     z = _reference(problem, space)
-    z[part] = wanted.reshape(-1)
+    z[part] = torch.where(chosen.reshape(-1), wanted.reshape(-1), z[part])
     # Where a budget is too small for the rule and the current plan of all other cells together, all
     # of them shrink by the same share: uncertain cells must not crowd out the others.
     floor = 1e-3 * z.abs().max().clamp(min=1e-300)
@@ -220,7 +220,7 @@ def _current(problem: DecisionProblem, space: Space, lever: str) -> Tensor | Non
     return given.values(*template.dims).detach()
 
 
-def _rule_values(problem: DecisionProblem, space: Space, item: Fallback) -> Tensor:
+def _rule_values(problem: DecisionProblem, space: Space, item: Fallback, chosen: Tensor) -> Tensor:
     template = space.templates[item.lever]
     lever = next(lever for lever in problem.levers if lever.name == item.lever)
     shape = tuple(template.shape)
@@ -249,11 +249,11 @@ def _rule_values(problem: DecisionProblem, space: Space, item: Fallback) -> Tens
             values = space.values_like(found, item.lever, what)
         elif not isinstance(item.rule, str):
             values = float(item.rule) * current
-    missing = torch.nonzero(~torch.isfinite(values).reshape(-1)).flatten()
+    missing = torch.nonzero((chosen & ~torch.isfinite(values)).reshape(-1)).flatten()
     if missing.numel():
         at = space.where(space.slices[item.lever].start + int(missing[0]))
         raise DecisionError(
             f"the {what} gives no number for {missing.numel()} cell(s), first {at}. Give a current "
             "plan over all hours to decide, or the rule 'zero'."
         )
-    return torch.maximum(torch.minimum(values, high), low)
+    return torch.where(chosen, values, low).clamp(low, high)

@@ -1,6 +1,7 @@
 """What people read of a plan, in plain figures and words; kept beside the plan as JSON."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -146,6 +147,8 @@ class PlanSummary:
         risk: how draws of the parameters were weighed, in words; empty where they were not.
         warnings: what to know before relying on the plan.
         stability: against fits at earlier moments, where it was asked for.
+        conflicts: limits that cannot all be kept, with what would do, where infeasible; limits that
+            are broken, where people decided.
     """
 
     plan: str
@@ -168,6 +171,7 @@ class PlanSummary:
     risk: str = ""
     warnings: tuple[str, ...] = ()
     stability: PlanStability | None = None
+    conflicts: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -182,10 +186,10 @@ class PlanSummary:
     @property
     def certificate(self) -> str:
         """The certificate in one line."""
-        text = (
-            f"{self.status}, KKT residual {number(self.kkt_residual, 2)}, "
-            f"worst violation {number(self.worst_violation, 2)}"
-        )
+        residual = ""
+        if math.isfinite(self.kkt_residual):
+            residual = f", KKT residual {number(self.kkt_residual, 2)}"
+        text = f"{self.status}{residual}, worst violation {number(self.worst_violation, 2)}"
         if self.gap_bound is not None:
             text += f", at most {money(self.gap_bound)} from the best plan"
         return text
@@ -208,7 +212,7 @@ class PlanSummary:
                 values[name] = tuple(LimitRow(**item) for item in values[name])
             values["sensitivities"] = tuple(Sensitivity(**i) for i in values["sensitivities"])
             values["flagged"] = tuple(tuple(item) for item in values["flagged"])
-            for name in ("repeated", "warnings"):
+            for name in ("repeated", "warnings", "conflicts"):
                 values[name] = tuple(values.get(name, ()))
             if found := values.get("stability"):
                 rows = tuple(StabilityRow(**row) for row in found.pop("rows"))

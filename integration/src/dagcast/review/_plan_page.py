@@ -200,7 +200,16 @@ def _better(quantity: str, found: Estimate) -> Tone:
 
 def _heed(summary: PlanSummary) -> Section | None:
     """What people should know first; none where there is nothing."""
-    blocks: list[Block] = [Text(f"{text[:1].upper()}{text[1:]}.") for text in summary.warnings]
+    blocks: list[Block] = []
+    if summary.conflicts:
+        blocks.append(
+            Table(
+                (Column("Limit", numeric=False),),
+                tuple((text,) for text in summary.conflicts),
+                caption="Limits that cannot all be kept",
+            )
+        )
+    blocks += [Text(f"{text[:1].upper()}{text[1:]}.") for text in summary.warnings]
     if summary.flagged:
         blocks.append(
             Table(

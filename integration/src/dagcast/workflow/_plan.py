@@ -88,7 +88,7 @@ class PlanResult(Result):
             (
                 ("status", summary.certificate),
                 ("maximises", f"{summary.objective}, {summary.objective_unit}"),
-                *((("remark", summary.message),) if summary.message else ()),
+                *((("remark", self._remark()),) if summary.message else ()),
                 *((("draws", summary.risk),) if summary.risk else ()),
                 *(("warning", warning) for warning in summary.warnings),
                 *((("stability", summary.stability.words),) if summary.stability else ()),
@@ -111,7 +111,28 @@ class PlanResult(Result):
                 ),
             ),
         )
-        return (status, spend, self._outcomes(), *self._prices(), *self._flagged())
+        return (
+            status,
+            *self._conflicts(),
+            spend,
+            self._outcomes(),
+            *self._prices(),
+            *self._flagged(),
+        )
+
+    def _remark(self) -> str:
+        # The conflicts have a table of their own.
+        return (
+            self.summary.message.partition(": ")[0]
+            if self.summary.conflicts
+            else (self.summary.message)
+        )
+
+    def _conflicts(self) -> tuple[ResultTable, ...]:
+        if not self.summary.conflicts:
+            return ()
+        rows = tuple((text,) for text in self.summary.conflicts)
+        return (ResultTable("Limits that cannot all be kept", ("limit",), rows),)
 
     def _replayed(self) -> tuple[tuple[str, str], ...]:
         if self.replay_error is None:
@@ -152,6 +173,8 @@ class PlanResult(Result):
             if row.binding
         )
         if not rows:
+            if self.summary.status == "infeasible":
+                return ()
             return (ResultTable("Shadow prices", (), (("No limit binds.",),)),)
         columns = (
             "limit",
@@ -170,6 +193,9 @@ class PlanResult(Result):
     def exit_code(self) -> int:
         if self.replay_error is not None and self.replay_error > _REPLAYED:
             return 1
+        if self.summary.status == "interrupted" and self.summary.message == "interrupted":
+            # Ctrl-C; a time limit of the settings is no interruption.
+            return 130
         return 4 if self.summary.status == "infeasible" else 0
 
 
@@ -558,6 +584,7 @@ def _summary(
         seconds=seconds,
         risk=_risk(session.project.config, len(fitted.draws)),
         warnings=solved.warnings,
+        conflicts=solved.conflicts,
     )
 
 

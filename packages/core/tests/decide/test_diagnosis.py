@@ -38,6 +38,13 @@ def test_every_planted_conflict_is_named_and_little_else(plant, seed):
     assert all(named), plan.conflicts
     assert len(plan.conflicts) - len(planted.rows) <= 2, plan.conflicts
     assert all(line in plan.message for line in plan.conflicts)
+    # The decisions are those of the advice, and limits have no price where no plan keeps them.
+    for line in plan.conflicts:
+        for quantity, region in planted.rows:
+            if names(line, (quantity, region)) and "relax it to" in line:
+                advised = float(line.split("relax it to ")[1].split(" ")[0])
+                assert plan.price_of(quantity, region).used == pytest.approx(advised, rel=1e-5)
+    assert all(item.price == 0.0 and "no price" in item.words for item in plan.shadow_prices)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -453,23 +453,32 @@ def _plan_of(
     objective = torch.tensor(solution.objective, dtype=torch.float64)
     base = torch.tensor(solution.objective - solution.lift, dtype=torch.float64)
     outcomes = solution.outcomes
-    if compiled.smoothed:
+    x, violation, residual = solution.x, solution.violation, solution.certificate.residual
+    budget_prices, row_prices = solution.budget_prices, solution.row_prices
+    if found.least is not None and status == "infeasible":
+        # The decisions that break limits least. Multipliers stand at the solver's cap there, which
+        # is no price.
+        x, residual = found.least.x, float("nan")
+        linear = compiled.smooth.linear.worst_violation(x)
+        violation = max(linear, float(found.least.violations.max()))
+        budget_prices, row_prices = 0.0 * budget_prices, 0.0 * row_prices
+    if compiled.smoothed or x is not solution.x:
         with torch.no_grad():
-            objective, outcomes = compiled.exact(solution.x)
+            objective, outcomes = compiled.exact(x)
             base, _ = compiled.exact(compiled.smooth.linear.lower)
-    return _assemble(
+    plan = _assemble(
         compiled,
         ruled,
-        solution.x,
+        x,
         objective,
         outcomes,
         base,
-        solution.budget_prices,
-        solution.row_prices,
+        budget_prices,
+        row_prices,
         status=status,
         message=message,
-        kkt_residual=solution.certificate.residual,
-        worst_violation=solution.violation,
+        kkt_residual=residual,
+        worst_violation=violation,
         gap_bound=gap,
         concavity=concavity,
         conflicts=conflicts,
@@ -477,6 +486,21 @@ def _plan_of(
         warnings=warnings,
         provenance=_provenance(ruled.asked, options, seconds, more),
     )
+    return _without_prices(plan) if status == "infeasible" else plan
+
+
+def _without_prices(plan: Plan) -> Plan:
+    """A plan that breaks limits has no prices and no sensitivities of an optimum."""
+    priceless = tuple(
+        replace(
+            item,
+            words=f"{item.name}{' of ' + item.label if item.label else ''} is at {item.used:.6g} "
+            f"{item.unit}, limit {item.sense} {item.limit:.6g}: no price, as no plan keeps every "
+            "limit.",
+        )
+        for item in plan.shadow_prices
+    )
+    return replace(plan, shadow_prices=priceless, sensitivities=())
 
 
 def _assemble(

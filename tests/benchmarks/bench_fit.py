@@ -6,7 +6,8 @@ the peak of the process. Sizes grow along regions and along hours, and the slope
 log size says whether time is linear.
 
 The history is that of a simulated market of 12 regions, repeated: each copy has its own size and
-its own noise by hour, so that no region is another's double.
+its own noise by hour, so that no region is another's double. Experiments run in the copies of their
+regions too, as those of a marketplace of that size would.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +31,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "worlds"))
 from _market import Spec, opened
 
 from dagcast_core import IndexTensor, Panel, fit
+from dagcast_core.contract import Experiment
 
 ORIGINAL = 12
 WEEKS = 26
 FULL = 300
+# Between the name of a region and the number of its copy.
+COPY = " copy "
 REGIONS = (30, 60, 120)
 HOURS = (7, 13, 26)
 # Quantities that grow with the size of a region; the others are rates, prices and calendars.
@@ -47,7 +53,7 @@ def tiled(history: Panel, regions: int, weeks: int) -> Panel:
     rng = np.random.default_rng(0)
     names = list(history["sessions"].index("region"))
     copies = -(-regions // len(names))
-    labels = [f"{name}-{copy}" if copy else name for copy in range(copies) for name in names]
+    labels = [f"{name}{COPY}{copy}" if copy else name for copy in range(copies) for name in names]
     size = np.exp(rng.normal(0.0, 0.3, copies))
     size[0] = 1.0
     last = history["sessions"].index("hour")[-weeks * 168 :]
@@ -72,14 +78,23 @@ def tiled(history: Panel, regions: int, weeks: int) -> Panel:
     return Panel(made)
 
 
+def everywhere(experiment: Experiment, regions: Sequence[str]) -> Experiment:
+    """The experiment in all copies of its regions; for the time it takes, not for its estimate."""
+    wide = tuple(name for name in regions if name.rsplit(COPY, 1)[0] in experiment.cells.regions)
+    return replace(experiment, cells=replace(experiment.cells, regions=wide))
+
+
 def one(regions: int, weeks: int, cache: Path) -> dict[str, float | str]:
     """Fit one size in this process."""
     with opened(Spec(0, ORIGINAL, WEEKS, cache=cache)) as market:
         history = tiled(market.history, regions, weeks)
         first = history["sessions"].index("hour")[0]
-        kept = [e for e in market.experiments if e.cells.start >= first.isoformat()]
+        names = list(history["sessions"].index("region"))
+        kept = [
+            everywhere(e, names) for e in market.experiments if e.cells.start >= first.isoformat()
+        ]
         incentives = history["incentive_spend"].index("incentive")
-        labels = {**market.session.labels, "region": list(history["sessions"].index("region"))}
+        labels = {**market.session.labels, "region": names}
         model = market.session.build(labels)
         began = time.process_time()
         done = fit(model, history, kept)

@@ -29,28 +29,40 @@ PRESENT = {
 
 # Driver hours without any pattern over the week: its plans pay at the wrong hours.
 FLAT_HOURS = """
+    from dagcast_core.contract import Contract, Effect, Input
     from dagcast_core.hooks import hookimpl
-    from dagcast_driver_hours.contract import CONTRACTS
+    from dagcast_driver_hours.contract import (
+        DRIVER_HOURS,
+        HOLIDAY,
+        INCREMENTAL_DRIVER_HOURS,
+        ORGANIC_DRIVER_HOURS,
+    )
+
+    FLAT_HOURS = Contract(
+        "flat-hours",
+        inputs=(HOLIDAY, Input(INCREMENTAL_DRIVER_HOURS, required=False, default=0.0)),
+        outputs=(ORGANIC_DRIVER_HOURS, DRIVER_HOURS),
+        effects=(Effect(INCREMENTAL_DRIVER_HOURS, DRIVER_HOURS, "+"),),
+    )
 
     @hookimpl
     def dagcast_contracts():
-        return list(CONTRACTS)
+        return [FLAT_HOURS]
 
     @hookimpl
     def dagcast_models(labels):
         from dagcast_core import Model, SquaredError
         from dagcast_core.dims import REGION
-        from dagcast_driver_hours.contract import DRIVER_HOURS, DRIVER_HOURS_CONTRACT
 
         class FlatHours(Model):
-            contract = DRIVER_HOURS_CONTRACT
+            contract = FLAT_HOURS
             sums = ("driver_hours",)
 
             def __init__(self):
                 super().__init__()
                 self.level = self.parameter(REGION, labels=labels["region"], start=3.0)
 
-            def forward(self, hour_of_week, holiday, incremental_driver_hours):
+            def forward(self, holiday, incremental_driver_hours):
                 organic = self.level.at(holiday).exp() + 0.0 * holiday
                 total = organic + incremental_driver_hours
                 return {
@@ -115,7 +127,7 @@ def test_a_model_without_a_pattern_over_the_week_regrets_more(compared):
     for better, worse in zip(ours.weeks, flat.weeks, strict=True):
         assert worse.regret > better.regret
     blamed = max(flat.shares, key=flat.shares.get)
-    assert blamed == "driver-hours"
+    assert blamed == "flat-hours"
     (pair,) = compared.pairs
     assert pair.difference == pytest.approx(flat.mean - ours.mean)
     assert pair.low < pair.difference < pair.high

@@ -70,7 +70,8 @@ class RetroResult(Result):
                 )
                 for item in found.shares
             ),
-            "negative: its errors happened to help",
+            "negative: its errors happened to help; a model whose output nobody observes shows in "
+            "the next",
         )
         outcomes = ResultTable(
             "Planned and happened",

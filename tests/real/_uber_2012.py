@@ -20,6 +20,7 @@ from dagcast.ingest import ingest_uber_2012
 from dagcast_core import IndexTensor, ModelCollection, Panel, fit
 from dagcast_core.data import MetricStore
 from dagcast_pricing import Conversion, Rides
+from dagcast_pricing.model import RidesHyperparameters
 
 REGION = "city"
 
@@ -62,7 +63,9 @@ def rides_of_drivers(store_folder: Path | str, data: Path) -> RidesOfDrivers:
         start=span.start, end=span.end, as_of=span.known_until + pd.Timedelta(hours=1),
     )  # fmt: skip
     panel = _stand_ins(recorded)
-    model = ModelCollection([Conversion((REGION,)), Rides((REGION,))], name="rides-2012")
+    # Waiting was not recorded: what drivers do to rides has to be read off the rides themselves.
+    rides_model = Rides((REGION,), RidesHyperparameters(sharpness=4, turns_learned=True))
+    model = ModelCollection([Conversion((REGION,)), rides_model], name="rides-2012")
     fit(model, panel).raise_unconverged()
 
     supply = panel["driver_hours"].detach().requires_grad_()

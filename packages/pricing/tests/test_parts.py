@@ -9,6 +9,7 @@ import torch
 
 from dagcast_core import IndexTensor, Panel
 from dagcast_pricing import Conversion, Money, PrimeTime, QuoteAppeal, Rides
+from dagcast_pricing.model import RidesHyperparameters
 
 REGIONS = ("SFO", "LAX", "CHI")
 Constant = Callable[[str, float], IndexTensor]
@@ -61,8 +62,16 @@ def test_usual_quote_has_no_appeal_of_its_own(constant: Constant) -> None:
     assert model(**history).tensor.abs().max() < 1e-12
     dearer = model(**{**history, "base_fare": history["base_fare"] * 2.0})
     assert dearer.tensor[0, 0].item() == pytest.approx(-0.7 * math.log(2.0))
-    slower = model(**{**history, "eta": history["eta"] + 2.0})
-    assert slower.tensor[0, 0].item() == pytest.approx(-2 * 0.12)
+    usual = 4.25  # The history's, and the quarter of a minute that keeps 0 in range.
+    for times in (1.001, 2.0, 3.0):
+        slower = model(**{**history, "eta": history["eta"] * times})
+        expected = -0.12 * usual * math.log((4.0 * times + 0.25) / usual)
+        assert slower.tensor[0, 0].item() == pytest.approx(expected)
+    # At the usual ETA, ``waiting`` is log odds per minute.
+    slower = model(**{**history, "eta": history["eta"] + 1e-4})
+    assert slower.tensor[0, 0].item() == pytest.approx(-0.12e-4, rel=1e-4)
+    nobody_waits = model(**{**history, "eta": history["eta"] * 0.0})
+    assert 0 < nobody_waits.tensor[0, 0].item() < 3.0
 
 
 def test_conversion_starts_at_the_observed_share(
@@ -89,6 +98,23 @@ def test_rides_never_exceed_sessions_wanted_or_what_drivers_serve() -> None:
     assert (rides <= sessions.tensor).all()
     assert (rides <= (sessions * share).tensor).all()
     assert (rides <= (2.0 * drivers.tensor + 1e-6) * (1 + 1e-12)).all()
+
+
+def test_what_a_driver_hour_holds_is_read_off_the_busiest_hours(constant: Constant) -> None:
+    model = Rides((*REGIONS, "SEA"))
+    history = {"rides": constant("rides", 40.0), "driver_hours": constant("driver_hours", 20.0)}
+    quiet = history["driver_hours"].tensor.clone()
+    quiet[1, 5:] = 4.0  # Too few drivers to say anything.
+    history["driver_hours"] = history["driver_hours"].with_tensor(quiet)
+    model.warm_start(Panel(history))
+    turns = model.turns.value()
+    for region in (*REGIONS, "SEA"):
+        assert turns.sel(region=region).item() == pytest.approx(2.2)
+    assert not model.turns.raw.requires_grad
+    learning = Rides(REGIONS, RidesHyperparameters(turns_learned=True))
+    learning.warm_start(Panel(history))
+    assert learning.turns.raw.requires_grad
+    assert learning.turns.value().tensor[0].item() == pytest.approx(3.0)
 
 
 def test_rides_are_those_wanted_where_drivers_abound(constant: Constant) -> None:

@@ -1,11 +1,14 @@
 """How many sessions become rides wanted: a logit in log price and ETA.
 
     quote_appeal = -price[region] * log(base_fare * (1 + prime_time) / usual_price)
-                   -waiting[region] * (eta - usual_eta)
+                   -waiting[region] * usual_eta * log(eta / usual_eta)
     conversion   = sigmoid(base[region] + habit[region, hour_of_week] + quote_appeal)
 
 The elasticity of requests to price is ``-price * (1 - conversion)``. ``usual_price`` and
-``usual_eta`` are means of the history: at them the appeal is 0.
+``usual_eta`` are means of the history: at them the appeal is 0, and there ``waiting`` is log odds
+per minute. The logarithm is no law of riders but of means: where drivers run out, a few quotes in
+minutes without any raise the mean ETA of an hour without bound and cost only the few rides behind
+them, so a line through minutes overstates what long mean ETAs do.
 
 Evidence: experiments on price, and on what moves ETA. The history may move only what is usual
 (``base``, ``habit``). Prices answer demand: hours with a surcharge differ from others in who opens
@@ -39,6 +42,8 @@ from dagcast_pricing.contract import APPEAL_CONTRACT, CONVERSION_CONTRACT
 
 # A fare of zero has no logarithm; nobody is quoted less than a cent.
 _CENT = 0.01
+# Minutes that keep the logarithm of an ETA, and its slope, finite at 0.
+_SHORT = 0.25
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,9 @@ class QuoteAppeal(Model):
         """Compute log odds; dims (region, hour)."""
         paid = base_fare.clamp(min=_CENT) * (1.0 + prime_time.clamp(min=0.0))
         dearer = paid.log() - self.usual_price.log()
-        return -(self.price * dearer) - self.waiting * (eta - self.usual_eta)
+        usual = self.usual_eta + _SHORT
+        longer = usual * ((eta.clamp(min=0.0) + _SHORT) / usual).log()
+        return -(self.price * dearer) - self.waiting * longer
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Priors; the experiments given to the fit do the rest."""

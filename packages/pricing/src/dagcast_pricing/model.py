@@ -14,7 +14,7 @@ from dagcast_core import ModelCollection
 from dagcast_pricing._conversion import AppealHyperparameters, Conversion, QuoteAppeal
 from dagcast_pricing._money import Money
 from dagcast_pricing._prime_time import PrimeTime
-from dagcast_pricing._rides import Rides
+from dagcast_pricing._rides import Rides, RidesHyperparameters
 
 
 def pricing_collection(regions: Sequence[str]) -> ModelCollection:
@@ -43,5 +43,6 @@ __all__ = [
     "PrimeTime",
     "QuoteAppeal",
     "Rides",
+    "RidesHyperparameters",
     "pricing_collection",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast_core.contract import Arm, Change, Contract, Quantity
+from dagcast_core.contract import Arm, Change, Contract, ExperimentSet, Quantity
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model import (
     Model,
@@ -17,6 +17,7 @@ from dagcast_core.model import (
     draws,
     effect_draws,
     fit,
+    left_out_spreads,
     predict_draws,
 )
 from dagcast_core.tensor import IndexTensor, Panel
@@ -183,3 +184,31 @@ def test_a_new_region_is_surprised_like_the_region_that_stands_for_it(kit, fitte
     # In every draw it is exactly one of the known regions, and each of them stands for it at times.
     assert same.sum(dim=1).tolist() == [1] * len(sample)
     assert set(same.int().argmax(dim=1).tolist()) == {0, 1, 2, 3}
+
+
+def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
+    errors, correlation = (0.4, 0.3, 0.5), 0.6
+    trio = tuple(
+        kit.spend_experiment(name, estimate=estimate, standard_error=error, group=group)
+        for name, estimate, error, group in zip(
+            ("sum", "path", "again"), (5.4, 5.5, 5.6), errors, ("trial", "trial", None), strict=True
+        )
+    )
+    shared = correlation * errors[0] * errors[1]
+    matrix = ((errors[0] ** 2, shared), (shared, errors[1] ** 2))
+    experiments = ExperimentSet(trio, {"trial": matrix})
+    models = kit.collection()
+    fit(models, history, experiments)
+    found = left_out_spreads(models, history, experiments)
+    assert list(found) == ["sum", "path", "again"]
+    for item in experiments:
+        rest = experiments.without(item.name)
+        refitted = kit.collection()
+        fit(refitted, history, rest, warm=models)
+        sample = draws(refitted, history, rest, 400)
+        expected = effect_draws(refitted, history, item, sample).std().item()
+        assert found[item.name].effect == pytest.approx(expected, rel=0.15)
+    # Alone in its errors, an estimate adds its own variance, widened; never less than that.
+    again = found["again"]
+    assert again.difference > math.hypot(again.effect, errors[2])
+    assert left_out_spreads(models, history, ()) == {}

@@ -205,7 +205,11 @@ def test_widening_shows_its_factors(kit):
     assert factors.recency == pytest.approx(3.0)
     assert factors.dose == pytest.approx(0.5 * math.log(2) ** 2)
     assert factors.duration == pytest.approx(0.2 * math.log(7))
-    assert factors.total == pytest.approx(1 + factors.recency + factors.dose + factors.duration)
+    estimate = kit.spend_experiment(cells=cells).estimate
+    error = kit.spend_experiment(cells=cells).standard_error
+    assert factors.form == pytest.approx((0.07 * estimate / error) ** 2)
+    added = (factors.recency, factors.dose, factors.duration, factors.form)
+    assert factors.total == pytest.approx(1 + sum(added))
 
 
 def test_prior_belief_is_not_widened(kit):

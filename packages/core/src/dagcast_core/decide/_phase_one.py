@@ -76,7 +76,6 @@ def phase_one(
     x = start
     rounded = _ROUNDED[-1]
     solution: Solution | None = None
-    least = 0.0
     rounds, gap, most = (_ROUNDED, 1e-6, 120) if dropped is None else (_ROUNDED[1:2], 1e-3, 40)
     for rounded in rounds:
 
@@ -91,9 +90,6 @@ def phase_one(
         )
         solution = solve_smooth(relaxed, replace(options, gap=gap, iterations=most), WarmStart(x))
         x = solution.x
-        # What is rounded off is never more than the violation, so that every round bounds it.
-        gap_left = solution.certificate.gap * solution.yardstick
-        least = max(least, -solution.objective - gap_left)
         if -solution.objective <= 0.0 or solution.status == "interrupted":
             break
     assert solution is not None
@@ -101,11 +97,12 @@ def phase_one(
         found, outcomes = violations(x)
     limits = [layer.limit for layer in problem.linear.budgets]
     limit = torch.cat(limits) if limits else torch.zeros(0, dtype=x.dtype)
+    bound = solution.certificate.gap * solution.yardstick
     return PhaseOne(
         x.detach(),
         outcomes,
         found,
         (found / rounded).clamp(max=1.0),
         solution.budget_prices * limit,
-        least,
+        max(0.0, -solution.objective - bound),
     )

@@ -8,6 +8,7 @@ from dagcast_core.model._effect import ExperimentalEffect, effect_of
 from dagcast_core.model._errors import ExperimentError, ModelError, NonFiniteError
 from dagcast_core.model._evidence import Conflict, Evidence, conflicts_among
 from dagcast_core.model._fit import fit
+from dagcast_core.model._left_out import LeftOutSpread, left_out_spreads
 from dagcast_core.model._loss import (
     ExperimentAgreement,
     FitnessTerm,
@@ -41,6 +42,7 @@ __all__ = [
     "FitnessTerm",
     "Interval",
     "LabelledParameter",
+    "LeftOutSpread",
     "LossTerm",
     "MemberFit",
     "Minimum",
@@ -71,6 +73,7 @@ __all__ = [
     "effect_draws",
     "effect_of",
     "fit",
+    "left_out_spreads",
     "load_draws",
     "load_model",
     "predict_draws",

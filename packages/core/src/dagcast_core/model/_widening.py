@@ -21,16 +21,18 @@ class WideningFactors:
         recency: for its age at the end of the history.
         dose: for arms far from what is done today.
         duration: for a run too short to show weekly rhythm and habits.
+        form: for what no parameters of the models could say exactly.
     """
 
     recency: float = 0.0
     dose: float = 0.0
     duration: float = 0.0
+    form: float = 0.0
 
     @property
     def total(self) -> float:
         """Factor on the variance: 1 plus what is added."""
-        return 1.0 + self.recency + self.dose + self.duration
+        return 1.0 + self.recency + self.dose + self.duration + self.form
 
 
 @final
@@ -44,18 +46,23 @@ class Widening:
         dose: adds ``dose * ln(treated / today)^2``.
         duration: adds ``duration * ln(full_duration / hours)`` where that is positive.
         full_duration: hours that an experiment needs to show a whole weekly rhythm.
+        form: adds ``(form * estimate / standard_error)^2``: a share of the effect that the models'
+            form may miss even where they know everything. Without it, one precise experiment is
+            extrapolated as if the models were the truth.
 
     Source: the additive form ``1 + spend + recency + duration`` from Google Meridian, "Set custom
-    ROI priors using past experiments"; the three terms are ours, see docs/design/calibration.md.
+    ROI priors using past experiments"; the terms are ours, see docs/design/calibration.md.
     """
 
     half_life: float = 104.0
     dose: float = 0.05
     duration: float = 0.1
     full_duration: float = 168.0
+    form: float = 0.07
 
     def __post_init__(self) -> None:
-        if not self.half_life > 0 or self.dose < 0 or self.duration < 0 or self.full_duration <= 0:
+        negative = min(self.dose, self.duration, self.form) < 0
+        if not self.half_life > 0 or negative or self.full_duration <= 0:
             raise ModelError(
                 f"{self} must have a positive half_life and full_duration and no negative factor."
             )
@@ -63,7 +70,7 @@ class Widening:
     @classmethod
     def none(cls) -> Widening:
         """Take every standard error at its word."""
-        return cls(half_life=math.inf, dose=0.0, duration=0.0)
+        return cls(half_life=math.inf, dose=0.0, duration=0.0, form=0.0)
 
     def factors(
         self, experiment: Experiment, now: pd.Timestamp, treated: float, today: float
@@ -89,4 +96,5 @@ class Widening:
             recency=2.0 ** (age / self.half_life) - 1.0,
             dose=dose,
             duration=self.duration * max(math.log(self.full_duration / hours), 0.0),
+            form=(self.form * experiment.estimate / experiment.standard_error) ** 2,
         )

@@ -154,9 +154,9 @@ def scheduled_trials(env: Environment, weeks: int, seed: int) -> tuple[Trial, ..
 
 
 def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
-    """A trial of half as many starts again, for four weeks; run as a replay of the history.
+    """A trial of fewer and of more starts, for four weeks; run as a replay of the history.
 
-    That many more drivers are nothing that the recorded levers could explain, so within the
+    That many drivers more or less are nothing that the recorded levers could explain, so within the
     history they would be noise to every model of driver hours. A replay is the place to try them.
     """
     free = weeks - 3
@@ -168,8 +168,10 @@ def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
         regions=[i for i in range(len(env.regions)) if env.open[i, 0] > 0],
         start=168,
         hours=168 * min(4, free),
-        control=(),
-        treatment=(Change("driver_hours", "scale", 1.5),),
+        # To both sides of the usual: waiting answers to fewer drivers more than to further ones,
+        # and bonuses do both, being there or not.
+        control=(Change("driver_hours", "scale", 0.7),),
+        treatment=(Change("driver_hours", "scale", 1.4),),
         seed=seed,
         border_clusters=True,
     )
@@ -355,14 +357,23 @@ def measure_elasticity(
     moved, _ = _effect(env, trials, quantities, lever, local_hours, usual)
     followed, cells = _effect(env, trials, quantities, outcome, local_hours, usual)
     estimate, influence = wald_elasticity(followed, moved)
+    # Arms are changes of the recorded history, which a replay's control arm is not.
+    base = moved.control
+    if usual is not None:
+        recorded = _cells(env, trials[0], usual[lever], lever, local_hours)
+        base = float(recorded.loc[recorded["used"], lever].mean())
+    arms = [
+        (Change(lever, "scale", mean / base),) if not np.isclose(mean, base) else ()
+        for mean in (moved.control, moved.treatment)
+    ]
     experiment = Experiment(
         name=name,
         levers=(lever,),
         outcome=outcome,
         design="switchback",
         cells=_span(env, trials, local_hours),
-        control=Arm("control"),
-        treatment=Arm("treatment", (Change(lever, "scale", moved.treatment / moved.control),)),
+        control=Arm("control", arms[0]),
+        treatment=Arm("treatment", arms[1]),
         estimate=estimate,
         standard_error=float(np.sqrt(influence @ influence)),
         scale="elasticity",

@@ -232,7 +232,11 @@ def _mean_of(market: Market, name: str, cells: Cells) -> float:
 
 
 def over_worlds(
-    measure: Callable[[Spec], Any], specs: Sequence[Spec], *, processes: int = 2
+    measure: Callable[[Spec], Any],
+    specs: Sequence[Spec],
+    *,
+    processes: int = 2,
+    keep: Callable[[Spec, Any], None] | None = None,
 ) -> list[Any]:
     """Results of ``measure`` by world, in the order of ``specs``; progress goes to stderr.
 
@@ -240,6 +244,7 @@ def over_worlds(
         measure: a function at the top of a module, so that another process can find it.
         specs: the worlds.
         processes: worlds at a time; with 1 no process is started.
+        keep: called with each result as it comes, so that a killed run leaves what it found.
 
     Raises:
         RuntimeError: a world failed; names which, after the others have been measured.
@@ -250,6 +255,8 @@ def over_worlds(
 
     def note(spec: Spec, result: Any) -> None:
         results[spec] = result
+        if keep is not None:
+            keep(spec, result)
         done = len(results) + len(failures)
         print(
             f"[{done}/{len(specs)}] {time.monotonic() - began:6.0f} s  {spec.name}",

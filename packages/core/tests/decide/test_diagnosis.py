@@ -15,8 +15,11 @@ from dagcast_core.decide import (
     Objective,
     Options,
     OutcomeLimit,
+    project,
     solve,
 )
+from dagcast_core.decide._compile import Compiled
+from dagcast_core.decide._phase_one import phase_one
 from dagcast_core.tensor import IndexTensor, Panel
 
 FINE = Options(gap=1e-6)
@@ -33,6 +36,7 @@ def test_every_planted_conflict_is_named_and_little_else(plant, seed):
     planted = plant(seed)
     plan = solve(planted.problem)
     assert plan.status == "infeasible"
+    assert plan.message.startswith("no plan keeps every limit: ")
     assert plan.gap_bound is None
     named = [any(names(line, row) for line in plan.conflicts) for row in planted.rows]
     assert all(named), plan.conflicts
@@ -69,6 +73,23 @@ def test_the_advised_relaxation_is_enough_and_hardly_more_than_needed(plant, see
 
     assert solve(relaxed(1.002)).status in ("optimal", "feasible")
     assert solve(relaxed(0.9)).status == "infeasible"
+
+
+def test_least_violation_is_bounded_from_below_for_all_decisions(plant):
+    planted = plant(4)
+    compiled = Compiled(planted.problem)
+    smooth = compiled.smooth
+    found = phase_one(smooth, smooth.linear.lower, Options())
+    total = float(found.violations.sum())
+    assert 0.9 * total <= found.least <= total
+    generator = torch.Generator().manual_seed(0)
+    for size in [0.01] * 10 + [0.3] * 10:
+        noise = 1 + size * torch.randn(found.x.shape, generator=generator, dtype=found.x.dtype)
+        other = project(found.x * noise, torch.ones_like(found.x), smooth.linear).x
+        _, outcomes = smooth.evaluate(other)
+        rows = smooth.rows
+        broken = (rows.sign * (outcomes - rows.limit) / rows.scale).clamp(min=0)
+        assert float(broken.sum()) >= found.least
 
 
 def test_a_feasible_problem_has_no_conflicts(plant):

@@ -50,8 +50,20 @@ class PhaseOne:
         return not self.violations.numel() or float(self.violations.max()) <= tolerance
 
 
+class _EnoughError(Exception):
+    """Violations are as small as was asked for."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.x = x
+
+
 def phase_one(
-    problem: SmoothProblem, start: Tensor, options: Options, dropped: Tensor | None = None
+    problem: SmoothProblem,
+    start: Tensor,
+    options: Options,
+    dropped: Tensor | None = None,
+    enough: float | None = None,
 ) -> PhaseOne:
     """Minimise the sum of relative violations of the outcome rows.
 
@@ -61,6 +73,7 @@ def phase_one(
         options: seed, iterations and time limit.
         dropped: (rows,) bool; rows that need not be kept. Only which violations are large is then
             of interest, and the minimum is taken roughly.
+        enough: stop where no violation is larger; the minimum is then taken roughly too.
 
     Raises:
         NonFiniteError: as the solver does.
@@ -76,11 +89,18 @@ def phase_one(
     x = start
     rounded = _ROUNDED[-1]
     solution: Solution | None = None
-    rounds, gap, most = (_ROUNDED, 1e-6, 120) if dropped is None else (_ROUNDED[1:2], 1e-3, 40)
+    least = 0.0
+    rounds: tuple[float, ...] = _ROUNDED
+    gap, most = 1e-6, 120
+    if dropped is not None or enough is not None:
+        # Margins are small beside the violation at the lower bounds, which gaps are relative to.
+        rounds, gap, most = _ROUNDED[1:2], 1e-3 if enough is None else 1e-5, 25
     for rounded in rounds:
 
         def evaluate(x: Tensor, width: float = rounded) -> tuple[Tensor, Tensor]:
             found, _ = violations(x)
+            if enough is not None and float(found.detach().max()) <= enough:
+                raise _EnoughError(x.detach())
             near = found * found / (2.0 * width)
             total = torch.where(found < width, near, found - 0.5 * width).sum()
             return -total, torch.zeros(0, dtype=x.dtype)
@@ -88,21 +108,28 @@ def phase_one(
         relaxed = SmoothProblem(
             evaluate, problem.linear, OutcomeRows.none(), problem.probes, problem.baseline, True
         )
-        solution = solve_smooth(relaxed, replace(options, gap=gap, iterations=most), WarmStart(x))
+        try:
+            solution = solve_smooth(
+                relaxed, replace(options, gap=gap, iterations=most), WarmStart(x)
+            )
+        except _EnoughError as stopped:
+            x, solution = stopped.x, None
+            break
         x = solution.x
+        # What is rounded off is never more than the violation, so that every round bounds it.
+        gap_left = solution.certificate.gap * solution.yardstick
+        least = max(least, -solution.objective - gap_left)
         if -solution.objective <= 0.0 or solution.status == "interrupted":
             break
-    assert solution is not None
     with torch.no_grad():
         found, outcomes = violations(x)
     limits = [layer.limit for layer in problem.linear.budgets]
     limit = torch.cat(limits) if limits else torch.zeros(0, dtype=x.dtype)
-    bound = solution.certificate.gap * solution.yardstick
     return PhaseOne(
         x.detach(),
         outcomes,
         found,
         (found / rounded).clamp(max=1.0),
-        solution.budget_prices * limit,
-        max(0.0, -solution.objective - bound),
+        torch.zeros_like(limit) if solution is None else solution.budget_prices * limit,
+        least,
     )

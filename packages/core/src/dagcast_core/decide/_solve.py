@@ -435,6 +435,8 @@ def _plan_of(
         said = "no plan keeps every limit"
         if concavity == "refuted":
             said = f"no plan that keeps every limit was found from {found.tried} starts"
+        elif found.least.least <= 0.0:
+            said = "no plan that keeps every limit was found, nor a proof that there is none"
         message = f"{said}: " + "; ".join(conflicts)
     proved = concavity in ("declared", "tested") and status != "infeasible"
     gap = found.gap * solution.yardstick if proved else None

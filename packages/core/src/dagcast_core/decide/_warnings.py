@@ -90,10 +90,12 @@ def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> l
             replace(compiled.smooth, rows=tight),
             solution.x,
             replace(options, time_limit=limited),
+            enough=0.5 * _MARGIN,
         )
     except (EmptySetError, NonFiniteError):
         return found
-    if margin.keeps(0.5 * _MARGIN):
+    if margin.least <= 0.0:
+        # Kept with some margin, or not proved that it cannot be.
         return found
     missing = torch.nonzero(margin.weights > 0).flatten().tolist()
     order = sorted(missing, key=lambda k: -float(margin.violations[k]))[:3]

@@ -264,6 +264,24 @@ def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
     )
 
 
+def test_interrupted_plan_is_kept_and_ends_with_130(a_copy):
+    """Ctrl-C while the optimiser is at its third step."""
+    pressed = []
+
+    def progress(message, share=None):
+        if message == "optimising, step 3" and not pressed:
+            pressed.append(message)
+            raise KeyboardInterrupt
+
+    result = workflow.plan(a_copy(), progress=progress)
+    assert pressed
+    assert result.summary.status == "interrupted"
+    assert result.exit_code() == 130
+    assert result.summary.worst_violation < 1
+    with pytest.raises(ProjectError, match="to be solved to its end"):
+        workflow.replay(a_copy(), result.summary.plan)
+
+
 def test_stability_needs_history(a_copy):
     with pytest.raises(ProjectError, match="3 weeks of history before the earliest of 9 moments"):
         workflow.plan(a_copy(), stability=9)

@@ -14,7 +14,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -25,7 +25,7 @@ from dagcast.figures import money, signed_money
 from dagcast.project import Project, write_text
 from dagcast.workflow._backtest import origins_of
 from dagcast.workflow._fit import fit_collection
-from dagcast.workflow._horizon import at_origin
+from dagcast.workflow._horizon import Moments, at_origin
 from dagcast.workflow._problem import make_setting
 from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow._retro import happened_in
@@ -33,12 +33,15 @@ from dagcast.workflow._session import Session, open_session
 
 if TYPE_CHECKING:
     from dagcast_core.decide import Plan
+    from dagcast_core.model import ModelCollection, ParameterDraws
     from dagcast_core.tensor import Panel
 
 REPORT = "regret.json"
 _PRESENT = "present models"
 # Which distribution serves a quantity, by quantity.
 Serving = Mapping[str, str]
+# What it cost that a plan hedged, beside what the members cost.
+_CAUTION = "caution"
 _LEVEL = 0.95
 _CENT = 0.005
 
@@ -296,7 +299,7 @@ def verdict_table(pairs: Sequence[PairedRegret]) -> ResultTable:
     """The verdicts."""
     return ResultTable(
         f"Against {pairs[0].against}",
-        ("candidate", "difference of a week", "verdict", *(f"by {j}" for j in pairs[0].by_judge)),
+        ("candidate", "difference of a week", "verdict", *_judges(pairs[0].by_judge)),
         tuple(
             (
                 item.candidate,
@@ -308,6 +311,11 @@ def verdict_table(pairs: Sequence[PairedRegret]) -> ResultTable:
         ),
         "paired over weeks, 95 % interval; negative is better",
     )
+
+
+def _judges(names: Iterable[str]) -> tuple[str, ...]:
+    """Columns that are no wider than they need: the distribution alone."""
+    return tuple(f"by {name.partition('=')[2] or name}" for name in names)
 
 
 def name_of(number: int) -> str:
@@ -352,7 +360,9 @@ class _Week:
             past = at_origin(session.times, origin, config.horizon.hours, session.weeks)
             # Every origin starts from scratch: a fit that knows later weeks would be no fair start.
             model, _ = fit_collection(session, past)
-            problem = make_setting(session, past).problem(model)
+            # Plans that weigh draws are planned with draws, as they would have been.
+            draws = _draws(session, past, model) if config.weighs_draws else None
+            problem = make_setting(session, past).problem(model, draws=draws)
             planned[name] = solve(problem, options=options)
             planned[name].save(target / name_of(number))
             problems.append(problem)
@@ -371,8 +381,12 @@ class _Week:
             )
             for name, problem in zip(names, problems, strict=True)
         ]
-        members = list(dict.fromkeys(s.member for found in looked for s in found.attribution))
         parts = [{s.member: s.value for s in found.attribution} for found in looked]
+        if config.weighs_draws:
+            parts = [
+                {**part, _CAUTION: found.caution} for part, found in zip(parts, looked, strict=True)
+            ]
+        members = list(dict.fromkeys(name for part in parts for name in part))
 
         def table(rows: Any, dims: Mapping[str, list[str]], name: str) -> "IndexTensor":
             return IndexTensor(torch.tensor(rows, dtype=torch.float64), dims, name)
@@ -388,6 +402,20 @@ class _Week:
                 "share": table(shares, {"candidate": names, "member": members}, "share"),
             }
         )
+
+
+def _draws(session: Session, past: Moments, model: "ModelCollection") -> "ParameterDraws":
+    from dagcast_core.model import draws
+
+    settings = session.project.config.uncertainty
+    return draws(
+        model,
+        session.history(past),
+        session.known_experiments(past),
+        settings.draws,
+        method=settings.method,
+        seed=session.project.config.seeds.draws,
+    )
 
 
 def _week(name: str, origin: pd.Timestamp, panel: "Panel", plans: Path) -> WeekRegret:

@@ -329,13 +329,14 @@ class SeparableProgramme:
             diagonal = self._hessian_diagonal_now()
             # A row whose cells are all held has no curvature: it moves by its slope in its own
             # unit, further each time, because the price at which cells let go may be far.
-            ridge = damping * np.maximum(diagonal, 1e-3 * unit) + np.where(
+            ridge = damping * np.maximum(diagonal, 0.1 * unit) + np.where(
                 diagonal > 0, 0.0, flat * unit
             )
             direction = self._newton_step(free, slope, ridge, unit)
             accepted = False
             length = 1.0
-            for _ in range(12):
+            # An undamped step is right or far off: one look tells.
+            for _ in range(1 if damping < 1e-4 else 5):
                 trial = np.clip(v + length * direction, 0.0, top)
                 move = trial - v
                 gain = float(slope @ move)
@@ -358,7 +359,7 @@ class SeparableProgramme:
             if error <= 1e-9 or damping > 1e6:
                 break
             # The direction was bad: the pieces changed too much. Damp it towards the gradient.
-            damping = max(damping * 100.0, 1e-6)
+            damping = max(damping * 100.0, 1e-2)
             value, sums = self._evaluate(zn, dn, v, True)
         return SeparableSolution(
             torch.from_numpy(self._x.copy()), torch.from_numpy(v), self.links, error, done

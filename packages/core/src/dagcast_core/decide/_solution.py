@@ -36,7 +36,7 @@ class Options:
     curvature: Literal["hessian", "secant"] = "hessian"
     iterations: int = 300
     time_limit: float | None = None
-    refresh: int = 3
+    refresh: int = 4
     elastic: float = 10.0
     seed: int = 0
 

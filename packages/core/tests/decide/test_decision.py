@@ -355,7 +355,31 @@ def test_missing_context_values_are_found(problem):
         solve(replace(problem, context=changed))
 
 
-def test_two_ramps_are_refused_with_a_reason(problem):
-    ramps = [Ramp("spend", 4.0, step=1), Ramp("spend", 4.0, step=3)]
-    with pytest.raises(DecisionError, match="several ramps"):
-        solve(replace(problem, constraints=ramps))
+def test_two_ramps_on_one_lever_are_kept_together_with_budgets_and_limits(problem):
+    """Hour to hour and every third hour: their links close cycles."""
+    ramps = (Ramp("spend", 5.0, step=1), Ramp("spend", 2.0, step=3))
+    free = solve(problem)
+    ramped = replace(problem, constraints=(*problem.constraints, *ramps))
+    plan = solve(ramped)
+    assert plan.status == "optimal"
+    oracle = solve(ramped, method="slsqp")
+    assert plan.objective == pytest.approx(oracle.objective, rel=1e-6)
+    spend = plan.decisions["spend"].values("incentive", "region", "hour")
+    assert float((spend[..., 1:] - spend[..., :-1]).abs().max()) <= 5.0 * (1 + 1e-9)
+    assert float((spend[..., 3:] - spend[..., :-3]).abs().max()) <= 2.0 * (1 + 1e-9)
+    unramped = free.decisions["spend"].values("incentive", "region", "hour")
+    assert float((unramped[..., 3:] - unramped[..., :-3]).abs().max()) > 2.5
+
+
+def test_fixed_cells_that_two_ramps_cannot_join_are_found(problem):
+    template = problem.context["spend"]
+    values = torch.full_like(template.tensor, float("nan"))
+    values[0, 0, 0], values[0, 0, 7] = 0.0, 30.0
+    fixed = Fixed("spend", template.with_tensor(values))
+    ramps = (Ramp("spend", 5.0, step=1), Ramp("spend", 6.0, step=3))
+    # Two steps of three hours and one of an hour allow 17 from hour 0 to hour 7.
+    with pytest.raises(DecisionError):
+        solve(replace(problem, constraints=(fixed, *ramps)))
+    values[0, 0, 7] = 16.9
+    fixed = Fixed("spend", template.with_tensor(values))
+    assert solve(replace(problem, constraints=(fixed, *ramps))).worst_violation < 1e-9

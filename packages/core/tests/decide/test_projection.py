@@ -16,8 +16,8 @@ def conic(z, metric, linear):
         for row in range(layer.limit.numel()):
             weight = (layer.group.numpy() == row) * layer.coefficient.numpy()
             keep.append(weight @ x <= float(layer.limit[row]))
-    if linear.chains is not None:
-        order, limit = linear.chains.order.numpy(), linear.chains.limit.numpy()
+    for chains in linear.all_chains:
+        order, limit = chains.order.numpy(), chains.limit.numpy()
         change = x[order[:, 1:].ravel()] - x[order[:, :-1].ravel()]
         keep.append(cp.abs(change) <= limit[:, 1:].ravel())
     goal = cp.Minimize(0.5 * cp.sum(cp.multiply(metric, cp.square(x - z))))
@@ -117,3 +117,65 @@ def test_budget_below_the_lower_bounds_is_named_with_its_excess():
         linear.tightened()
     assert caught.value.places == ((0, 1),)
     assert caught.value.excess == pytest.approx((0.5,))
+
+
+def two_ramps(random_set, seed, budgets, days=3, hours=4):
+    """Steps of a region tied from hour to hour and from day to day."""
+    g = np.random.default_rng(seed)
+    linear = random_set(seed, regions=3, steps=days * hours, budgets=budgets)
+    cells = torch.arange(linear.size).view(3, days * hours)
+    hourly = Chains(cells, torch.tensor(g.random(cells.shape) * 0.5 + 0.3))
+    order = cells.view(3, days, hours).transpose(1, 2).reshape(-1, days).contiguous()
+    daily = Chains(order, torch.tensor(g.random(order.shape) * 0.3 + 0.2))
+    return LinearSet(linear.lower, linear.upper, linear.budgets, hourly, (daily,)).tightened()
+
+
+@pytest.mark.parametrize("budgets", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_projection_onto_two_ramps_equals_a_conic_solver(random_set, seed, budgets):
+    linear = two_ramps(random_set, seed, budgets)
+    z, metric = draw(seed, linear.size)
+    ours = project(torch.tensor(z), torch.tensor(metric), linear)
+    np.testing.assert_allclose(ours.x.numpy(), conic(z, metric, linear), atol=1e-7)
+    assert linear.worst_violation(ours.x) < 1e-11
+    one = LinearSet(linear.lower, linear.upper, linear.budgets, linear.chains)
+    alone = project(torch.tensor(z), torch.tensor(metric), one).x
+    assert linear.worst_violation(alone) > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_net_step_moves_its_segments_as_one(random_set, seed):
+    """The dual Hessian is the derivative of the row sums in the multipliers."""
+    linear = two_ramps(random_set, seed, budgets=True)
+    z, metric = draw(seed, linear.size)
+    programme = linear_programme(linear)
+    v = np.array([0.3, 0.1, 0.5, 0.2])
+    programme._evaluate(z, metric, v, True)
+    entries = np.bincount(
+        programme._gram_entry,
+        programme._gram[programme._gram_kept],
+        minlength=programme._hessian_row.size,
+    )
+    hessian = np.zeros((4, 4))
+    hessian[programme._hessian_row, programme._hessian_col] = entries
+    for row in range(4):
+        step = np.zeros(4)
+        step[row] = 1e-6
+        _, more = programme._evaluate(z, metric, v + step, False)
+        _, less = programme._evaluate(z, metric, v - step, False)
+        np.testing.assert_allclose((less - more) / 2e-6, hessian[:, row], atol=1e-4)
+
+
+def test_bounds_that_two_ramps_together_cannot_join_are_named():
+    """Each ramp alone can; the way over both is shorter."""
+    cells = torch.arange(8).view(1, 8)
+    lower = torch.zeros(8, dtype=torch.float64)
+    upper = torch.full((8,), 50.0, dtype=torch.float64)
+    lower[7], upper[0] = 18.0, 0.0
+    hourly = Chains(cells, torch.full((1, 8), 5.0, dtype=torch.float64))
+    order = torch.tensor([[0, 3, 6], [1, 4, 7], [2, 5, -1]])
+    threes = Chains(order, torch.full((3, 3), 6.0, dtype=torch.float64))
+    for chains in (hourly, threes):
+        LinearSet(lower, upper, (), chains).tightened()
+    with pytest.raises(EmptySetError):
+        LinearSet(lower, upper, (), hourly, (threes,)).tightened()

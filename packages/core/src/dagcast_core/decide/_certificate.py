@@ -63,7 +63,9 @@ class Certifier:
         self.reach = linear.reach()
         self.chained: SeparableProgramme | None = None
         if linear.chains is not None:
-            self.chained = SeparableProgramme(linear.lower, self.reach, (), 0, linear.chains)
+            self.chained = SeparableProgramme(
+                linear.lower, self.reach, (), 0, linear.chains, linear.more_chains
+            )
 
     def certify(
         self,
@@ -105,7 +107,12 @@ class Certifier:
         return self.chained.solve(z, metric, torch.zeros(0, dtype=z.dtype)).x
 
     def _largest_gain(self, x: Tensor, rho: Tensor, scale: float) -> float:
-        """Upper bound of rho'(x - x') over all x' within bounds and chains."""
+        """Upper bound of rho'(x - x') over all x' within bounds and chains.
+
+        Called right after `_nearest`, whose links' multipliers serve where ramps close cycles.
+        """
+        if self.chained is not None and self.linear.more_chains:
+            return self._netted_gain(x, rho)
         if self.chained is None or not bool(torch.isfinite(self.reach).all()):
             room = torch.where(rho > 0, x - self.linear.lower, self.reach - x).clamp(min=0)
             # 0 * inf: a cell at rest needs no bound.
@@ -118,3 +125,13 @@ class Certifier:
         weak = 1e-9 * scale / x.numel() / (room * room)
         best = self._nearest(x - rho / weak, weak)
         return float((rho * (x - best)).sum()) + 0.5e-9 * scale
+
+    def _netted_gain(self, x: Tensor, rho: Tensor) -> float:
+        """The bound with the multipliers of links from the last proximal step, as for budgets."""
+        assert self.chained is not None
+        early, late, limit, pull = self.chained.net_links
+        rest = rho.index_add(0, late, pull).index_add(0, early, -pull)
+        room = torch.where(rest > 0, x - self.linear.lower, self.reach - x).clamp(min=0)
+        box = torch.where(rest == 0, torch.zeros_like(rest), rest.abs() * room)
+        slack = limit * pull.abs() - pull * (x[late] - x[early])
+        return float(box.sum() + slack.sum())

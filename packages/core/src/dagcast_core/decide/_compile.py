@@ -382,13 +382,9 @@ class Compiled:
         for item in problem.constraints:
             if isinstance(item, Ramp):
                 chains.append(self._chains(item, lower, upper))
-        if len(chains) > 1:
-            raise DecisionError(
-                "several ramps on one problem are not supported: their links form cycles, for "
-                "which no exact step exists. Keep the ramp that matters and bound the other by a "
-                "budget or fixed cells."
-            )
-        return LinearSet(lower, upper, tuple(layers), chains[0] if chains else None), names
+        apart = _joined(chains)
+        first = apart[0] if apart else None
+        return LinearSet(lower, upper, tuple(layers), first, tuple(apart[1:])), names
 
     def _budget(self, budget: Budget) -> tuple[RowLayer, list[RowName]]:
         space = self.space
@@ -614,6 +610,29 @@ def _tenth(values: Tensor) -> Tensor:
 def compile_problem(problem: DecisionProblem) -> Compiled:
     """Lay a problem out for the solver."""
     return Compiled(problem)
+
+
+def _joined(ramps: Sequence[Chains]) -> list[Chains]:
+    """Ramps of different cells as one: only those that share cells close cycles."""
+    out: list[Chains] = []
+    for ramp in ramps:
+        cells = ramp.order[ramp.order >= 0]
+        for k, other in enumerate(out):
+            if not bool(torch.isin(cells, other.order).any()):
+                steps = max(ramp.order.shape[1], other.order.shape[1])
+                parts = (other, ramp)
+                out[k] = Chains(
+                    torch.cat([_widened(part.order, steps, -1) for part in parts]),
+                    torch.cat([_widened(part.limit, steps, 0.0) for part in parts]),
+                )
+                break
+        else:
+            out.append(ramp)
+    return out
+
+
+def _widened(table: Tensor, steps: int, fill: float) -> Tensor:
+    return torch.nn.functional.pad(table, (0, steps - table.shape[1]), value=fill)
 
 
 def _label(label: object, where: Mapping[str, tuple[object, ...]]) -> str:

@@ -76,7 +76,8 @@ class Chains:
 class LinearSet:
     """Bounds, budgets and chains over ``lower.numel()`` cells.
 
-    Budgets must have nonnegative coefficients.
+    Budgets must have nonnegative coefficients. ``more_chains`` are further ramps over cells that
+    already are in ``chains``; their links close cycles (see `_net_kernels`).
 
     With nonnegative coefficients the set is empty exactly if the bounds, tightened along the
     chains, cross or if their lower ends overspend a budget, so emptiness is decided before solving.
@@ -86,6 +87,12 @@ class LinearSet:
     upper: Tensor
     budgets: tuple[RowLayer, ...] = ()
     chains: Chains | None = None
+    more_chains: tuple[Chains, ...] = ()
+
+    @property
+    def all_chains(self) -> tuple[Chains, ...]:
+        """Every ramp."""
+        return self.more_chains if self.chains is None else (self.chains, *self.more_chains)
 
     def tightened(self) -> LinearSet:
         """The same set with bounds propagated along the chains.
@@ -94,10 +101,15 @@ class LinearSet:
             EmptySetError: bounds cross, or the least spend exceeds a budget.
         """
         lower, upper = self.lower.clone(), self.upper.clone()
-        if self.chains is not None:
-            tighten_chains(
-                lower.numpy(), upper.numpy(), self.chains.order.numpy(), self.chains.limit.numpy()
-            )
+        # One sweep is enough for chains; ramps that close cycles hand bounds on to one another.
+        for _ in range(self.size if self.more_chains else 1):
+            before = (lower.clone(), upper.clone()) if self.more_chains else None
+            for chains in self.all_chains:
+                tighten_chains(
+                    lower.numpy(), upper.numpy(), chains.order.numpy(), chains.limit.numpy()
+                )
+            if before is not None and torch.equal(torch.stack(before), torch.stack([lower, upper])):
+                break
         crossed = torch.nonzero(lower > upper * (1 + 1e-12) + 1e-300).flatten()
         if crossed.numel():
             raise EmptySetError("bounds", tuple((int(cell),) for cell in crossed[:5]), ())
@@ -109,7 +121,7 @@ class LinearSet:
                 excess = (least - layer.limit)[over]
                 rows = tuple((k, int(j)) for j in over[:5])
                 raise EmptySetError("budgets", rows, tuple(excess[:5].tolist()))
-        return LinearSet(lower, upper, self.budgets, self.chains)
+        return LinearSet(lower, upper, self.budgets, self.chains, self.more_chains)
 
     @property
     def size(self) -> int:
@@ -129,8 +141,8 @@ class LinearSet:
             worst = max(
                 worst, float(((spent - layer.limit) / layer.limit.abs().clamp(min=1e-300)).max())
             )
-        if self.chains is not None:
-            order, limit = self.chains.order, self.chains.limit
+        for chains in self.all_chains:
+            order, limit = chains.order, chains.limit
             both = (order[:, 1:] >= 0) & (order[:, :-1] >= 0)
             change = (x[order[:, 1:].clamp(min=0)] - x[order[:, :-1].clamp(min=0)]).abs()
             excess = ((change - limit[:, 1:]) / limit[:, 1:].clamp(min=float(scale.min())))[both]

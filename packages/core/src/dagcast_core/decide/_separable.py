@@ -26,6 +26,7 @@ from torch import Tensor
 
 from dagcast_core.decide._kernels import box_pass, chain_pass, row_units, tighten_chains
 from dagcast_core.decide._linear import Chains, LinearSet
+from dagcast_core.decide._net_kernels import net_pass
 
 __all__ = ["Projection", "SeparableProgramme", "SeparableSolution", "project"]
 
@@ -63,6 +64,7 @@ class SeparableProgramme:
         rows: number of rows per layer, or None where a layer's groups already are global row
             numbers.
         chains: ramps, or None.
+        more_chains: ramps whose links close cycles with those of ``chains``.
         total_rows: number of rows overall.
     """
 
@@ -73,6 +75,7 @@ class SeparableProgramme:
         groups: tuple[Tensor, ...],
         total_rows: int,
         chains: Chains | None = None,
+        more_chains: tuple[Chains, ...] = (),
     ) -> None:
         cells = lower.numel()
         self.cells = cells
@@ -89,7 +92,10 @@ class SeparableProgramme:
         self._pattern = pattern
         self._pattern_rows = pattern_rows
         self._chains = chains
-        if chains is None:
+        self._netted = chains is not None and bool(more_chains)
+        if chains is not None and more_chains:
+            rows, cols = self._lay_nets((chains, *more_chains))
+        elif chains is None:
             order = np.argsort(pattern, kind="stable")
             self._order = order
             self._block_start = np.searchsorted(
@@ -137,7 +143,53 @@ class SeparableProgramme:
         self._limit = np.zeros(self.cells)
         self._limit[order[valid]] = chains.limit.numpy()[valid]
         self._longest = int(length.max())
-        # Every block's own short list of rows.
+        rows, cols = self._lay_rows(block_of, blocks)
+        self._link = np.zeros(self.cells)
+        tighten_chains(self.lower, self.upper, order, chains.limit.numpy())
+        return rows, cols
+
+    def _lay_nets(self, ramps: tuple[Chains, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Sort cells by block and net, and links by net."""
+        links = []
+        for chains in ramps:
+            order, limit = chains.order.numpy(), chains.limit.numpy()
+            both = (order[:, 1:] >= 0) & (order[:, :-1] >= 0)
+            links.append((order[:, :-1][both], order[:, 1:][both], limit[:, 1:][both]))
+        early, late, limits = (np.concatenate(part) for part in zip(*links, strict=True))
+        patterns = self._pattern_rows.shape[0]
+        graph = sp.coo_matrix((np.ones(early.size), (early, late)), shape=(self.cells, self.cells))
+        nets, net_of = connected_components(graph, directed=False)
+        apart = sp.coo_matrix(
+            (np.ones(early.size), (self._pattern[early], self._pattern[late])),
+            shape=(patterns, patterns),
+        )
+        blocks, block_of = connected_components(apart, directed=False)
+        net_block = np.zeros(nets, dtype=np.int64)
+        net_block[net_of] = block_of[self._pattern]
+        by_block = np.argsort(net_block, kind="stable")
+        rank = np.empty(nets, dtype=np.int64)
+        rank[by_block] = np.arange(nets)
+        self._order = np.lexsort((np.arange(self.cells), rank[net_of]))
+        self._chain_start = np.searchsorted(rank[net_of][self._order], np.arange(nets + 1))
+        self._block_chain = np.searchsorted(net_block[by_block], np.arange(blocks + 1))
+        place = np.empty(self.cells, dtype=np.int64)
+        place[self._order] = np.arange(self.cells)
+        own = rank[net_of[early]]
+        ends = np.stack([place[early], place[late]]) - self._chain_start[own]
+        sorting = np.argsort(own, kind="stable")
+        self._link_start = np.searchsorted(own[sorting], np.arange(nets + 1))
+        self._left = ends.min(0)[sorting]
+        self._right = ends.max(0)[sorting]
+        self._link_limit = limits[sorting].astype(np.float64)
+        self._ends = (early[sorting], late[sorting])
+        turned = (ends[0] > ends[1])[sorting]
+        self._turned = np.where(turned, -1.0, 1.0)
+        self._net_pull = np.zeros(early.size)
+        self._width = int((self._right - self._left).max(initial=1))
+        return self._lay_rows(block_of, blocks)
+
+    def _lay_rows(self, block_of: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+        """Every block's own short list of rows."""
         slot = np.zeros_like(self._pattern_rows)
         starts = [0]
         sizes = []
@@ -157,8 +209,6 @@ class SeparableProgramme:
         self._gram_start = np.asarray(starts, dtype=np.int64)
         self._block_size = np.asarray(sizes, dtype=np.int64)
         self._gram = np.zeros(starts[-1], dtype=np.float64)
-        self._link = np.zeros(self.cells)
-        tighten_chains(self.lower, self.upper, order, chains.limit.numpy())
         return np.concatenate(row_parts), np.concatenate(col_parts)
 
     def _scatter(self, rows: np.ndarray, cols: np.ndarray) -> None:
@@ -179,7 +229,20 @@ class SeparableProgramme:
     @property
     def links(self) -> Tensor | None:
         """Multipliers of the chains' links at the last solution, (cells,)."""
-        return None if self._chains is None else torch.from_numpy(self._link.copy())
+        if self._chains is None or self._netted:
+            return None
+        return torch.from_numpy(self._link.copy())
+
+    @property
+    def net_links(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Earlier and later cell, limit and multiplier of every link at the last evaluation.
+
+        For programmes whose ramps close cycles; a multiplier is positive where the later cell is
+        held down.
+        """
+        early, late = (torch.from_numpy(end) for end in self._ends)
+        pull = torch.from_numpy(self._turned * self._net_pull)
+        return early, late, torch.from_numpy(self._link_limit), pull
 
     def set_layer(self, layer: int, coefficient: Tensor) -> None:
         """Replace the coefficients of one layer, (cells,)."""
@@ -189,7 +252,35 @@ class SeparableProgramme:
         self, z: np.ndarray, metric: np.ndarray, v: np.ndarray, with_gram: bool
     ) -> tuple[float, np.ndarray]:
         padded = np.append(v, 0.0)
-        if self._chains is None:
+        if self._netted:
+            value = net_pass(
+                z,
+                metric,
+                self.lower,
+                self.upper,
+                self.coefficients,
+                self._order,
+                self._chain_start,
+                self._block_chain,
+                self._link_start,
+                self._left,
+                self._right,
+                self._link_limit,
+                self._pattern,
+                self._pattern_rows,
+                self._slot,
+                self._gram_start,
+                self._block_size,
+                padded,
+                self._x,
+                self._sums,
+                self._gram,
+                self._net_pull,
+                with_gram,
+                int(self._block_size.max()),
+                self._width,
+            )
+        elif self._chains is None:
             value = box_pass(
                 z,
                 metric,
@@ -405,7 +496,12 @@ def linear_programme(
         offset += layer.limit.numel()
     groups += [torch.where(group >= 0, group + offset, group) for group in extra]
     programme = SeparableProgramme(
-        linear.lower, linear.upper, tuple(groups), offset + extra_rows, linear.chains
+        linear.lower,
+        linear.upper,
+        tuple(groups),
+        offset + extra_rows,
+        linear.chains,
+        linear.more_chains,
     )
     for k, layer in enumerate(linear.budgets):
         programme.set_layer(

@@ -195,8 +195,8 @@ def _dense(linear: LinearSet) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
             inside = layer.group == k
             rows.append(torch.where(inside, layer.coefficient, torch.zeros_like(layer.coefficient)))
             limits.append(float(layer.limit[k]))
-    if linear.chains is not None:
-        order, limit = linear.chains.order, linear.chains.limit
+    for chains in linear.all_chains:
+        order, limit = chains.order, chains.limit
         for chain in range(order.shape[0]):
             for t in range(1, order.shape[1]):
                 here, before = int(order[chain, t]), int(order[chain, t - 1])

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from dagcast_core.decide._linear import LinearSet
-from dagcast_core.decide._separable import SeparableProgramme
+from dagcast_core.decide._separable import SeparableProgramme, linear_programme
 
 __all__ = ["Certificate", "Certifier", "reduced_gradient"]
 
@@ -56,15 +56,19 @@ class Certifier:
 
     Args:
         linear: tightened; its budgets make the cells' reach finite where bounds do not.
+        programme: one that is laid out over the same cells and ramps, or None to lay one out.
     """
 
-    def __init__(self, linear: LinearSet) -> None:
+    def __init__(self, linear: LinearSet, programme: SeparableProgramme | None = None) -> None:
         self.linear = linear
         self.reach = linear.reach()
         self.chained: SeparableProgramme | None = None
         if linear.chains is not None:
-            self.chained = SeparableProgramme(
-                linear.lower, self.reach, (), 0, linear.chains, linear.more_chains
+            self.chained = programme or linear_programme(linear)
+            self.reach = (
+                LinearSet(linear.lower, self.reach, (), linear.chains, linear.more_chains)
+                .tightened()
+                .upper
             )
 
     def certify(
@@ -104,7 +108,7 @@ class Certifier:
     def _nearest(self, z: Tensor, metric: Tensor) -> Tensor:
         if self.chained is None:
             return z.clamp(self.linear.lower, self.linear.upper)
-        return self.chained.solve(z, metric, torch.zeros(0, dtype=z.dtype)).x
+        return self.chained.nearest(z, metric, self.reach)
 
     def _largest_gain(self, x: Tensor, rho: Tensor, scale: float) -> float:
         """Upper bound of rho'(x - x') over all x' within bounds and chains.

@@ -367,6 +367,19 @@ class SeparableProgramme:
         )
         return data[self._hessian_diagonal]
 
+    def nearest(self, z: Tensor, metric: Tensor, upper: Tensor) -> Tensor:
+        """Minimiser without any row and with other upper bounds, (cells,).
+
+        Args:
+            z: (cells,).
+            metric: (cells,) positive.
+            upper: (cells,), tightened along the ramps.
+        """
+        own, self.upper = self.upper, upper.numpy()
+        self._evaluate(z.numpy(), metric.numpy(), np.zeros(self.rows), False)
+        self.upper = own
+        return torch.from_numpy(self._x.copy())
+
     def solve(
         self,
         z: Tensor,

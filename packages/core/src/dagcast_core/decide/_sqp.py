@@ -44,6 +44,8 @@ _REMEMBERED = 4
 # A step whose rows are further off than this was not found: it is shortened instead.
 _SOUND = 1e-6
 _ATTEMPTS = 14
+# Iterations in which the bound of the gap should halve.
+_PATIENCE = 10
 
 
 def solve_smooth(
@@ -94,7 +96,7 @@ class _Run:
         self.counter = Counter()
         self.oracle = Oracle(self.problem, self.counter)
         self.model = LocalModel(self.problem, self.oracle, options.elastic)
-        self.certifier = Certifier(self.problem.linear)
+        self.certifier = Certifier(self.problem.linear, self.model.programme)
         self.generator = torch.Generator().manual_seed(options.seed)
         self.trace: list[Progress] = []
         self.iteration = 0
@@ -282,7 +284,9 @@ class _Run:
             gradient = self.oracle.gradient(y)
         bound = self._certificate(gradient, step.multipliers, state.c).gap
         done = self.problem.concave is False or bound <= options.gap
-        stuck = share <= 1e-13 or (len(self.bounds) >= 4 and bound > 0.5 * self.bounds[-4])
+        stuck = share <= 1e-13 or (
+            len(self.bounds) >= _PATIENCE and bound > 0.5 * self.bounds[-_PATIENCE]
+        )
         self.bounds.append(bound)
         if done or stuck:
             self.status, self.message = "feasible", "flat" if self.flat else "converged"

@@ -480,35 +480,40 @@ def chain_pass(
                 end = t
                 total = 0.0
                 held = False
-                count = 0
                 while end < length and segment[end] == segment[t]:
                     i = cells[begin + end]
                     g = pattern[i]
                     x[i] = xc[end]
                     link[i] = kc[end]
                     step = xc[end] - z[i]
-                    value += 0.5 * metric[i] * step * step
-                    total += metric[i]
+                    value += 0.5 * dc[end] * step * step
+                    total += dc[end]
                     held = held or pinned[end]
                     for k in range(layers):
-                        a = coefficients[i, k]
-                        if a == 0.0:
-                            continue
-                        row_sums[pattern_rows[g, k]] += a * xc[end]
-                        if with_gram:
+                        row_sums[pattern_rows[g, k]] += coefficients[i, k] * xc[end]
+                    end += 1
+                if with_gram and not held:
+                    count = 0
+                    for p in range(t, end):
+                        i = cells[begin + p]
+                        g = pattern[i]
+                        for k in range(layers):
+                            a = coefficients[i, k]
+                            if a == 0.0:
+                                continue
                             s = pattern_slot[g, k]
                             known = False
-                            for j in range(count):
-                                if touched[j] == s:
-                                    known = True
-                                    break
+                            # Rows of a single cell are distinct.
+                            if p > t:
+                                for j in range(count):
+                                    if touched[j] == s:
+                                        known = True
+                                        break
                             if not known:
                                 touched[count] = s
                                 weight[s] = 0.0
                                 count += 1
                             weight[s] += a
-                    end += 1
-                if with_gram and not held:
                     for j in range(count):
                         w = weight[touched[j]] / total
                         for k in range(count):

@@ -174,8 +174,14 @@ class Findings:
     converged: bool
 
 
-def measure(spec: Spec) -> Findings:
-    """Measure everything in one world."""
+def measure(spec: Spec, *, thorough: bool = True) -> Findings:
+    """Measure everything in one world.
+
+    Args:
+        spec: which world.
+        thorough: otherwise few draws, and few experiments left out.
+    """
+    every, count, count_by_team = (_EVERY, _DRAWS, _DRAWS_BY_TEAM) if thorough else (8, 16, 8)
     with opened(spec) as market:
         experiment = market.experiments[HELD_OUT]
         truth = market.world.true_effect(experiment, replications=_REPLICATIONS)
@@ -185,7 +191,7 @@ def measure(spec: Spec) -> Findings:
         left_out = []
         for place, item in enumerate(market.experiments):
             # A quarter of them in each world, all of them in four: a refit takes seconds.
-            if item.name != HELD_OUT and (place + spec.seed) % _EVERY:
+            if item.name != HELD_OUT and (place + spec.seed) % every:
                 continue
             known = market.experiments.without(item.name)
             model, refitted = market.fit(known, warm=full)
@@ -195,14 +201,14 @@ def measure(spec: Spec) -> Findings:
                 LeftOut(item.name, item.estimate, effect, spreads[item.name].difference)
             )
             if item.name == HELD_OUT:
-                drawn = draws(model, market.history, known, _DRAWS, seed=spec.seed)
+                drawn = draws(model, market.history, known, count, seed=spec.seed)
                 effects = effect_draws(model, market.history, experiment, drawn)
                 held_out = Interval(effect, float(effects.std()), truth)
         return Findings(
             naive=_naive(market, experiment, by_hour_of_week=True) / truth - 1,
             naive_region=_naive(market, experiment, by_hour_of_week=False) / truth - 1,
             held_out=held_out,
-            end_to_end=_end_to_end(market, experiment, truth, full),
+            end_to_end=_end_to_end(market, experiment, truth, full, count_by_team),
             left_out=tuple(left_out),
             slopes=eta_slopes(market, full, replications=_REPLICATIONS),
             mase=_forecast(market),
@@ -237,14 +243,14 @@ def _within(values: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np
 
 
 def _end_to_end(
-    market: Market, experiment: Experiment, truth: float, warm: ModelCollection
+    market: Market, experiment: Experiment, truth: float, warm: ModelCollection, count: int
 ) -> EndToEnd:
     known = market.experiments.without(ABOUT_WAITING)
     before = known.without(HELD_OUT)
     alone, _ = market.fit(before, warm=warm)
     # From the same start, so that a difference is the experiment's and not the optimiser's.
     joint, _ = market.fit(known, warm=alone)
-    drawn = draws(alone, market.history, before, _DRAWS_BY_TEAM, seed=market.seed)
+    drawn = draws(alone, market.history, before, count, seed=market.seed)
     effect = modelled_effect(market, alone, experiment)
     uncertainty, movement = {}, {}
     for team in TEAMS:

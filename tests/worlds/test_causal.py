@@ -1,6 +1,6 @@
 """Three small worlds of the causal check, with bounds that small worlds can hold.
 
-Five regions and nine weeks hold a quarter of the data of the full check, so what is asserted here
+Four regions and eight weeks hold a sixth of the data of the full check, so what is asserted here
 is that the figures are made as promised and point the right way; `nox -s worlds -- causal` judges
 the targets themselves.
 """
@@ -8,47 +8,49 @@ the targets themselves.
 import math
 import statistics
 from dataclasses import replace
+from functools import partial
 
 import causal
 import pytest
-from _market import Spec
+from _market import Spec, over_worlds
 
 
 @pytest.fixture(scope="module")
 def found():
     scenario = tuple(causal.SCENARIO.items())
-    return [causal.measure(Spec(seed, 5, 9, scenario)) for seed in (100, 101, 102)]
+    specs = [Spec(seed, 4, 8, scenario) for seed in (100, 101, 102)]
+    return over_worlds(partial(causal.measure, thorough=False), specs)
 
 
 def test_history_alone_misleads(found):
-    assert statistics.median(item.naive for item in found) > 0.5
+    assert statistics.median(item.naive for item in found) > 0.25
 
 
-def test_a_held_out_effect_is_foreseen_better_than_history_says(found):
-    errors = [abs(item.held_out.error) for item in found]
-    assert statistics.median(errors) < 0.3
-    assert statistics.median(errors) < 0.5 * statistics.median(abs(item.naive) for item in found)
+def test_intervals_know_how_little_a_small_world_says(found):
+    """Three regions in a trial leave errors of a third; the intervals have to say so."""
+    z = [abs(item.held_out.effect - item.held_out.truth) / item.held_out.spread for item in found]
+    assert max(z) < 3.5
+    assert statistics.median(z) < 2.0
     for item in found:
-        z = (item.held_out.effect - item.held_out.truth) / item.held_out.spread
-        assert abs(z) < 3.5
         assert 0.02 < item.held_out.spread / item.held_out.truth < 0.6
 
 
 def test_experiments_left_out_are_within_reach(found):
     z = [left.z for item in found for left in item.left_out]
-    assert len(z) >= 6
-    assert statistics.fmean(abs(value) < 1.96 for value in z) >= 0.75
+    assert len(z) >= 4
+    assert statistics.fmean(abs(value) < 1.96 for value in z) >= 0.7
     assert all(math.isfinite(value) for value in z)
 
 
 def test_the_joint_fit_moves_towards_what_was_measured(found):
     for item in found:
         ends = item.end_to_end
-        assert ends.joint != ends.alone
+        measured = next(i.estimate for i in item.left_out if i.experiment == causal.HELD_OUT)
+        assert abs(ends.joint - measured) < abs(ends.alone - measured)
+        certain = min(ends.uncertainty, key=lambda team: ends.uncertainty[team])
         uncertain = max(ends.uncertainty, key=lambda team: ends.uncertainty[team])
-        moved = {team: abs(move) for team, move in ends.movement.items()}
-        assert uncertain == "pricing"
-        assert moved[uncertain] == max(moved.values())
+        assert (certain, uncertain) == ("driver-hours", "pricing")
+        assert abs(ends.movement[certain]) < abs(ends.movement[uncertain])
 
 
 def test_slopes_and_forecasts_are_of_the_right_size(found):

@@ -157,7 +157,7 @@ def _misplaced(rho: float, pinned: bool, x: float, lower: float, upper: float) -
     return (rho > 0.0) if x > middle else (rho < 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def solve_chain(
     z: np.ndarray,
     metric: np.ndarray,
@@ -401,7 +401,7 @@ def solve_chain(
             link[t] = _carried(link[t] - rho, x[t] - x[t - 1], limit[t])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def chain_pass(
     z: np.ndarray,
     metric: np.ndarray,
@@ -450,6 +450,11 @@ def chain_pass(
     pinned = np.empty(longest, dtype=np.bool_)
     weight = np.zeros(largest)
     touched = np.empty(largest, dtype=np.int64)
+    # Neighbouring cells belong to the same rows: their prices and sums are kept at hand.
+    price = np.empty(layers)
+    sums = np.zeros(layers)
+    priced = -1
+    summed = -1
     value = 0.0
     for b in range(block_chain.size - 1):
         size = block_size[b]
@@ -460,9 +465,13 @@ def chain_pass(
             for t in range(length):
                 i = cells[begin + t]
                 g = pattern[i]
+                if g != priced:
+                    priced = g
+                    for k in range(layers):
+                        price[k] = multipliers[pattern_rows[g, k]]
                 pull = 0.0
                 for k in range(layers):
-                    pull += coefficients[i, k] * multipliers[pattern_rows[g, k]]
+                    pull += coefficients[i, k] * price[k]
                 zc[t] = z[i] - pull / metric[i]
                 dc[t] = metric[i]
                 lc[t] = lower[i]
@@ -489,10 +498,28 @@ def chain_pass(
                     value += 0.5 * dc[end] * step * step
                     total += dc[end]
                     held = held or pinned[end]
+                    if g != summed:
+                        if summed >= 0:
+                            for k in range(layers):
+                                row_sums[pattern_rows[summed, k]] += sums[k]
+                        summed = g
+                        sums[:] = 0.0
                     for k in range(layers):
-                        row_sums[pattern_rows[g, k]] += coefficients[i, k] * xc[end]
+                        sums[k] += coefficients[i, k] * xc[end]
                     end += 1
-                if with_gram and not held:
+                if with_gram and not held and end == t + 1:
+                    # The usual case: a cell alone, whose rows are distinct.
+                    i = cells[begin + t]
+                    g = pattern[i]
+                    for j in range(layers):
+                        w = coefficients[i, j] / total
+                        if w == 0.0:
+                            continue
+                        row = base + pattern_slot[g, j] * size
+                        for k in range(layers):
+                            if coefficients[i, k] != 0.0:
+                                gram[row + pattern_slot[g, k]] += w * coefficients[i, k]
+                elif with_gram and not held:
                     count = 0
                     for p in range(t, end):
                         i = cells[begin + p]
@@ -519,4 +546,7 @@ def chain_pass(
                         for k in range(count):
                             gram[base + touched[j] * size + touched[k]] += w * weight[touched[k]]
                 t = end
+    if summed >= 0:
+        for k in range(layers):
+            row_sums[pattern_rows[summed, k]] += sums[k]
     return value

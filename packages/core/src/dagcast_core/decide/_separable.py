@@ -32,6 +32,9 @@ __all__ = ["Projection", "SeparableProgramme", "SeparableSolution", "project"]
 
 # Above it sparse factors win, also because dense ones may start threads that wait for one another.
 _DENSE_ROWS = 60
+# Points tried along a Newton step, and how often rows that it sends out of bounds are held.
+_LOOKS = 5
+_HOLDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,10 +440,17 @@ class SeparableProgramme:
                 diagonal > 0, 0.0, flat * unit
             )
             direction = self._newton_step(free, slope, ridge, unit)
+            for _ in range(_HOLDS):
+                # A row may want to leave its bound alone and yet be sent back by the others' moves.
+                # Cut off only afterwards it would leave those moves, made for its sake, too long.
+                back = free & (((v <= 0.0) & (direction < 0.0)) | ((v >= top) & (direction > 0.0)))
+                if not back.any():
+                    break
+                free &= ~back
+                direction = self._newton_step(free, slope, ridge, unit)
             accepted = False
             length = 1.0
-            # An undamped step is right or far off: one look tells.
-            for _ in range(1 if damping < 1e-4 else 5):
+            for _ in range(_LOOKS):
                 trial = np.clip(v + length * direction, 0.0, top)
                 move = trial - v
                 gain = float(slope @ move)

@@ -3,9 +3,11 @@
 import itertools
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
+from dagcast_core.contract import Weighted
 from dagcast_core.decide import (
     Budget,
     DecisionError,
@@ -15,8 +17,10 @@ from dagcast_core.decide import (
     Objective,
     Options,
     OutcomeLimit,
+    Ramp,
     project,
     solve,
+    what_if,
 )
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._phase_one import phase_one
@@ -212,6 +216,69 @@ def test_interrupt_in_the_model_returns_the_best_point(make, problem, at):
     assert bool((spent <= 900.0 * (1 + 1e-9)).all())
 
 
+@pytest.mark.parametrize("method", ["separable", "slsqp"])
+def test_interrupt_at_any_call_of_the_model_returns_a_plan_or_says_why_not(make, problem, method):
+    """Every call counts: laying out, the first point, certificates, what is said at the end."""
+    counted = Stopped(make, None)
+    whole = solve(replace(problem, model=make.market(rides=counted.model)), method=method)
+    said = set()
+    for at in range(1, counted.calls + 1):
+        stopped = Stopped(make, at)
+        try:
+            plan = solve(replace(problem, model=make.market(rides=stopped.model)), method=method)
+        except KeyboardInterrupt as error:
+            assert "the solver had not begun, so there is no plan" in str(error)  # noqa: PT017
+            said.add("nothing")
+            continue
+        said.add(plan.status)
+        assert plan.status in ("interrupted", whole.status)
+        if plan.status == "interrupted":
+            assert plan.gap_bound is None
+        else:
+            assert plan.objective == pytest.approx(whole.objective, rel=1e-6)
+        spend = plan.decisions["spend"]
+        assert bool((spend.tensor >= 0).all())
+        assert bool((spend.sum("incentive", "hour").tensor <= 900.0 * (1 + 1e-9)).all())
+        known = {**problem.context, "spend": spend}
+        assert plan.objective == pytest.approx(
+            float(problem.model.propagate(known)["rides"].sum().item())
+        )
+    assert said == {"nothing", "interrupted", whole.status}
+
+
+def test_interrupt_while_a_conflict_is_looked_into_keeps_what_is_known(make, plant):
+    planted = plant(1)
+    calls = {}
+
+    def interrupting(at):
+        calls["made"] = 0
+        model = planted.problem.model
+        run = type(model).propagate
+
+        def propagate(*given, **named):
+            calls["made"] += 1
+            if calls["made"] == at:
+                raise KeyboardInterrupt
+            return run(model, *given, **named)
+
+        return propagate
+
+    model = planted.problem.model
+    object.__setattr__(model, "propagate", interrupting(None))
+    whole = solve(planted.problem)
+    total = calls["made"]
+    seen = set()
+    for at in range(total // 2, total, 7):
+        object.__setattr__(model, "propagate", interrupting(at))
+        plan = solve(planted.problem)
+        seen.add(plan.status)
+        if plan.status == "infeasible":
+            assert set(plan.conflicts) <= set(whole.conflicts)
+            assert any("relax it to" in line for line in plan.conflicts)
+    object.__delattr__(model, "propagate")
+    assert seen == {"interrupted", "infeasible"}
+
+
 def test_interrupt_between_starts_keeps_what_the_first_start_found(make):
     """A response with a threshold is tried from several starts; the second one is interrupted."""
     alone = DecisionProblem(
@@ -309,6 +376,42 @@ def test_warm_start_from_a_plan_is_cheaper_than_its_decisions_or_nothing(problem
             {"constraints": [Fixed("spend", IndexTensor.zeros({"hour": [1]}, "x"))]},
             "have the dims hour; expected incentive, region, hour",
         ),
+        ({"levers": ["spend"]}, "the text 'spend' is no lever; write Lever"),
+        ({"levers": [Lever("spend", "0")]}, "lower bound of 'spend' is the text '0'"),
+        ({"levers": [Lever("spend", float("inf"))]}, "which no decision reaches"),
+        ({"constraints": ["budget"]}, "the text 'budget' is no constraint; use Budget"),
+        ({"constraints": [Budget("spend", "100")]}, "budget of 'spend' is the text '100'"),
+        ({"constraints": [Budget("spend", None)]}, "budget of 'spend' is None; give a number"),
+        ({"constraints": [Budget("spend", {}, by=("region",))]}, "has no limit for any label"),
+        ({"constraints": [Budget("spend", 1.0, by="region")]}, r"write by=\('region',\)"),
+        (
+            {"constraints": [Budget("spend", 1.0, by=("region", "region"))]},
+            "names a dim twice",
+        ),
+        ({"constraints": [Budget("spend", 1.0, where={"region": ()})]}, "would limit nothing"),
+        (
+            {"constraints": [Budget("spend", 1.0, where={"region": "A"})]},
+            r"write where=\{'region': \('A',\)\}",
+        ),
+        ({"constraints": [OutcomeLimit("eta", "<=", float("-inf"))]}, "which nothing keeps"),
+        ({"constraints": [OutcomeLimit("eta", ">=", float("inf"))]}, "which nothing keeps"),
+        (
+            {
+                "constraints": [
+                    OutcomeLimit("eta", "<=", {"A": 4.0}, by=("region",), where={"region": ("B",)})
+                ]
+            },
+            "limit for 'A' that no cell counts towards",
+        ),
+        ({"constraints": [Budget("spend", 9.0), Budget("spend", 9.0)]}, "is stated twice"),
+        (
+            {"constraints": 2 * [OutcomeLimit("eta", "<=", {"A": 4.6}, by=("region",))]},
+            "mean eta A <= 4.6 min is stated twice",
+        ),
+        ({"constraints": [Ramp("spend", float("nan"))]}, "has limit nan and step 24"),
+        ({"constraints": [Ramp("spend", -1.0)]}, "has limit -1 and step 24"),
+        ({"constraints": [Ramp("spend", 1.0, step=1.5)]}, "a step is a whole number"),
+        ({"constraints": [Fixed("spend", 3.0)]}, "fixed cells of 'spend' are a float"),
     ],
 )
 def test_more_nonsense_is_refused_before_solving(problem, change, message):
@@ -337,9 +440,205 @@ def test_cells_bounds_and_labels_that_make_no_sense_are_named(make, problem):
         replace(problem, context=make.context(hours=0))
 
 
-def test_decisions_without_a_number_are_refused(problem):
-    from dagcast_core.decide import what_if
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"time_limit": 0.0}, "time_limit is 0.0; it is a number above 0, in seconds"),
+        ({"time_limit": -1.0}, "time_limit is -1.0"),
+        ({"time_limit": float("nan")}, "time_limit is nan"),
+        ({"gap": float("nan")}, "gap is nan; it is a number of at least 0"),
+        ({"violation": -1e-6}, "violation is -1e-06"),
+        ({"elastic": 0.0}, "elastic is 0.0"),
+        ({"iterations": 0}, "iterations is 0; it is a whole number of at least 1"),
+        ({"refresh": 0}, "refresh is 0"),
+        ({"seed": "x"}, "seed is 'x'; it is a whole number"),
+        ({"curvature": "bfgs"}, "it is 'hessian' or 'secant'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting, message):
+    with pytest.raises(DecisionError, match=message):
+        Options(**setting)
 
+
+@pytest.mark.parametrize("starts", [-1, 1.5, True])
+def test_number_of_starts_is_checked(problem, starts):
+    with pytest.raises(DecisionError, match="starts is .*; it is a whole number of at least 0"):
+        solve(problem, starts=starts)
+
+
+def test_labels_without_a_limit_stay_free_and_infinity_is_no_limit(problem):
+    free = solve(replace(problem, constraints=[]))
+    endless = [Budget("spend", float("inf")), OutcomeLimit("eta", "<=", float("inf"))]
+    plan = solve(replace(problem, constraints=endless))
+    assert plan.objective == pytest.approx(free.objective)
+    assert plan.shadow_prices == ()
+    one = solve(
+        replace(
+            problem, constraints=[Budget("spend", 90.0, by=("region",), where={"region": ("B",)})]
+        )
+    )
+    assert [(price.name, price.label) for price in one.shadow_prices] == [("spend", "B, B")]
+
+
+def test_same_budget_in_other_words_is_no_duplicate(problem):
+    """Two budgets of one lever by region, for different regions."""
+    apart = [Budget("spend", {region: 50.0}, by=("region",)) for region in "AB"]
+    plan = solve(replace(problem, constraints=apart))
+    assert [price.label for price in plan.shadow_prices] == ["A", "B"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_hollow_context_is_named_with_its_cells(problem, value):
+    sessions = problem.context["sessions"]
+    hollow = sessions.tensor.clone()
+    hollow[1, 4] = hollow[2, 5] = value
+    changed = replace(
+        problem, context=problem.context.assign(sessions=sessions.with_tensor(hollow))
+    )
+    words = rf"'sessions' is {value:g} at \[B, 2026-03-02 04:00\] and 1 more cells. Fill those"
+    with pytest.raises(DecisionError, match=words):
+        solve(changed)
+    with pytest.raises(DecisionError, match=words):
+        solve(replace(changed, constraints=[]))
+
+
+def test_weights_that_sum_to_nothing_are_named_with_the_limit(make, problem):
+    class Nothing(make.Calm):
+        contract = make.Calm.contract
+
+        def forward(self, weather):
+            return weather * 0.0
+
+    limit = OutcomeLimit("eta", "<=", {"B": 4.5}, by=("region",), reduce=Weighted("calm"))
+    with pytest.raises(DecisionError, match="calm eta B <= 4.5 min is not finite.*sum to 0 there"):
+        solve(replace(problem, model=make.market(calm=Nothing()), constraints=[limit]))
+
+
+def test_objective_that_breaks_down_by_itself_is_named(problem):
+    def odd(known):
+        return (known["spend"].tensor - 1.0).log().sum()
+
+    with pytest.raises(DecisionError, match="it comes from 'odd' itself, as every output is"):
+        solve(replace(problem, objective=Objective(odd), constraints=[]))
+
+
+def test_gradient_that_is_not_finite_is_explained_where_rows_are_laid_out(make, problem):
+    """With limits on outcomes the first gradient is taken before the solver starts."""
+
+    class Broken(make.Eta):
+        contract = make.Eta.contract
+
+        def forward(self, supply, sessions):
+            return super().forward(supply, sessions) + 0.0 * (supply - supply).clamp(min=0) ** 0.5
+
+    with pytest.raises(
+        DecisionError, match=r"in spend\[boost, A, .* and 67 more; .*'eta' of 'eta-model'"
+    ):
+        solve(replace(problem, model=make.market(eta=Broken())))
+
+
+def test_output_that_breaks_down_under_one_draw_is_named_with_the_draw(make, problem):
+    model = make.market(supply=make.LearnedSupply())
+    draws = make.draws(model, 8)
+    name = next(name for name in draws.states if "gain" in name)
+    broken = {**draws.states, name: draws.states[name].clone()}
+    # So negative that supply is, and its power is no number.
+    broken[name][3] = -1e9
+
+    class Rooted(make.Eta):
+        contract = make.Eta.contract
+
+        def forward(self, supply, sessions):
+            return super().forward(supply - sessions * 0.7, sessions).clamp(max=9.0)
+
+    with pytest.raises(DecisionError, match="'eta' of 'eta-model' at .*, with draw 3 of the par"):
+        solve(
+            replace(
+                problem,
+                model=make.market(supply=make.LearnedSupply(), eta=Rooted()),
+                draws=replace(draws, states=broken),
+                levers=[Lever("spend", 1.0, 60.0)],
+            )
+        )
+
+
+def test_start_without_a_number_is_refused(problem):
+    spend = problem.context["spend"]
+    hollow = spend.tensor.clone()
+    hollow[0, 1, 2] = float("nan")
+    with pytest.raises(DecisionError, match=r"start has no number at spend\[boost, B, .* 02:00"):
+        solve(problem, Panel(spend=spend.with_tensor(hollow)))
+
+
+def test_cells_fixed_to_two_values_are_named(problem):
+    spend = problem.context["spend"].isel(hour=slice(0, 1))
+    twice = [
+        Fixed("spend", spend.with_tensor(torch.full((2, 3, 1), value).double()))
+        for value in (9.0, 7.0)
+    ]
+    with pytest.raises(DecisionError, match=r"spend\[boost, A, .*\] is set twice, to 9 and to 7"):
+        solve(replace(problem, constraints=twice))
+    assert solve(replace(problem, constraints=twice[:1] * 2)).status == "optimal"
+
+
+def test_plan_in_force_that_no_ramp_can_leave_in_time_is_named(make, problem):
+    spend = problem.context["spend"]
+    hour = spend.index("hour")
+    earlier = IndexTensor.full(
+        {
+            "incentive": spend.index("incentive"),
+            "region": spend.index("region"),
+            "hour": pd.date_range(hour[0] - pd.Timedelta("3h"), periods=3, freq="h"),
+        },
+        99.0,
+        "spend",
+    )
+    ramped = replace(problem, constraints=[Ramp("spend", 4.0, step=1)], current=Panel([earlier]))
+    words = r"spend\[boost, A, 2026-03-02 00:00\] cannot be reached: .* before is 99, .* of 4"
+    with pytest.raises(DecisionError, match=words):
+        solve(ramped)
+
+
+def test_what_if_names_bounds_fixed_cells_and_ramps_by_the_worst_cell(problem):
+    spend = problem.context["spend"]
+    first = spend.isel(hour=slice(0, 1)).with_tensor(torch.full((2, 3, 1), 3.0).double())
+    limited = replace(problem, constraints=[Fixed("spend", first), Ramp("spend", 5.0, step=1)])
+    given = torch.full(tuple(spend.shape), 3.0).double()
+    given[0, 0, 0] = 4.0
+    given[1, 2, 7] = 70.0
+    judged = what_if(limited, Panel(spend=spend.with_tensor(given)))
+    assert judged.status == "infeasible"
+    assert judged.conflicts == (
+        "spend[boost, A, 2026-03-02 00:00] = 4 is set to 3",
+        "spend[quest, C, 2026-03-02 07:00] = 70 may be 0 to 60",
+        "spend[quest, C, 2026-03-02 06:00] and spend[quest, C, 2026-03-02 07:00] differ by 67, "
+        "the ramp allows 5 (and 1 more pair)",
+    )
+    given[0, 0, 0], given[1, 2, 7] = 3.0, 8.0
+    assert what_if(limited, Panel(spend=spend.with_tensor(given))).status == "feasible"
+
+
+def test_lever_that_nothing_holds_back_is_reported(problem):
+    endless = replace(problem, levers=[Lever("spend")], constraints=[])
+    assert any("nothing holds back 72 cell(s)" in line for line in solve(endless).warnings)
+    # Profit pays for the spend, and a budget bounds it.
+    worth = replace(endless, objective=Objective("profit"))
+    assert not any("holds back" in line for line in solve(worth).warnings)
+    budget = replace(endless, constraints=[Budget("spend", 900.0)])
+    assert not any("holds back" in line for line in solve(budget).warnings)
+
+
+def test_slsqp_names_conflicts_too(make, problem):
+    limits = [*make.limits()[:1], OutcomeLimit("eta", "<=", {"B": 3.0}, by=("region",))]
+    plans = [solve(replace(problem, constraints=limits), method=m) for m in ("slsqp", "separable")]
+    assert [plan.status for plan in plans] == ["infeasible", "infeasible"]
+    assert "mean eta B <= 3 min is missed by" in plans[0].message
+    late = solve(problem, method="slsqp", options=Options(time_limit=1e-9))
+    assert late.status == "interrupted"
+    assert "time limit" in late.message
+
+
+def test_decisions_without_a_number_are_refused(problem):
     spend = problem.context["spend"]
     hollow = spend.tensor.clone()
     hollow[0, 1, 2] = float("nan")

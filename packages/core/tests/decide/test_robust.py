@@ -255,6 +255,27 @@ def test_shadow_price_of_a_chance_agrees_with_solving_again(make, uncertain):
     assert "90% sure" in at(4.0).message
 
 
+def test_interrupt_between_rounds_of_smoothing_is_said(uncertain):
+    """Rougher rounds before have a point, whose gap is not the one that was asked for."""
+    problem, options = uncertain(Risk("cvar", 0.25)), Options(gap=1e-6)
+    steps = []
+    whole = solve(problem, options=options, progress=steps.append)
+    assert whole.status == "optimal"
+    said = set()
+    for at in range(1, len(steps)):
+        seen = []
+
+        def interrupt(state, at=at, seen=seen):
+            seen.append(state)
+            if len(seen) == at:
+                raise KeyboardInterrupt
+
+        plan = solve(problem, options=options, progress=interrupt)
+        said.add(plan.status)
+        assert plan.objective <= whole.objective + 1e-6 * whole.lift
+    assert said == {"interrupted"}
+
+
 def test_quantile_plan_reaches_its_value_in_all_but_the_tail(uncertain):
     plan = solve(uncertain(Risk("quantile", 0.25)), options=FINE)
     assert plan.status == "feasible"

@@ -210,7 +210,7 @@ def test_interrupt_returns_the_best_feasible_point(concave_problem):
 
 
 def test_time_limit_returns_a_point_with_its_status(concave_problem):
-    stopped = solve_smooth(concave_problem(9), Options(time_limit=0.0, gap=1e-12))
+    stopped = solve_smooth(concave_problem(9), Options(time_limit=1e-9, gap=1e-12))
     assert stopped.status == "interrupted"
     assert "time limit" in stopped.message
     assert stopped.iterations == 1

@@ -63,7 +63,11 @@ class RowName:
 
     def __str__(self) -> str:
         at = f" {self.label}" if self.label else ""
-        return f"{self.reduce} {self.name}{at} {self.sense} {self.limit:g} {self.unit}"
+        return f"{self.reduce} {self.name}{at} {self.sense} {self.amount(self.limit)}"
+
+    def amount(self, value: float, digits: int = 6) -> str:
+        """A value in the limit's unit; a share has none."""
+        return f"{value:.{digits}g}{'' if self.unit == '1' else f' {self.unit}'}"
 
 
 @final
@@ -99,6 +103,11 @@ class Compiled:
         linear, self.budgets = self._linear()
         self._rows = [self._row_block(limit, self._shape_of(limit)) for limit in self.limits]
         self.outcomes = [name for block in self._rows for name in block.names]
+        _check_stated_once(self.budgets, [(layer.group, layer.limit) for layer in linear.budgets])
+        _check_stated_once(
+            self.outcomes,
+            [(block.group, torch.zeros(len(block.names))) for block in self._rows],
+        )
         limit = torch.tensor([name.limit for name in self.outcomes], dtype=torch.float64)
         sign = torch.tensor(
             [1.0 if name.sense == "<=" else -1.0 for name in self.outcomes], dtype=torch.float64
@@ -356,6 +365,7 @@ class Compiled:
         layers: list[RowLayer] = []
         names: list[RowName] = []
         chains: list[Chains] = []
+        fixed = torch.full_like(lower, float("nan"))
         for item in problem.constraints:
             if isinstance(item, Fixed):
                 part = space.slices[item.lever]
@@ -364,6 +374,14 @@ class Compiled:
                 values = item.values.double().reindex(wanted, fill=float("nan"))
                 flat = values.values(*template.dims).reshape(-1)
                 known = torch.isfinite(flat)
+                twice = known & torch.isfinite(fixed[part]) & (flat != fixed[part])
+                if bool(twice.any()):
+                    cell = int(torch.nonzero(twice)[0])
+                    raise DecisionError(
+                        f"fixed cell {space.where(part.start + cell)} is set twice, to "
+                        f"{float(fixed[part][cell]):g} and to {float(flat[cell]):g}. Set it once."
+                    )
+                fixed[part] = torch.where(known, flat, fixed[part])
                 outside = known & ((flat < lower[part]) | (flat > upper[part]))
                 if bool(outside.any()):
                     cell = int(torch.nonzero(outside)[0])
@@ -377,8 +395,9 @@ class Compiled:
                 upper[part] = torch.where(known, flat, upper[part])
             elif isinstance(item, Budget):
                 layer, own = self._budget(item)
-                layers.append(layer)
-                names += own
+                if own:
+                    layers.append(layer)
+                    names += own
         for item in problem.constraints:
             if isinstance(item, Ramp):
                 chains.append(self._chains(item, lower, upper))
@@ -390,19 +409,31 @@ class Compiled:
         space = self.space
         what = f"the budget of {budget.name!r}"
         group = torch.full((space.size,), -1)
-        limits: list[float] = []
         labels: list[object] = []
-        kept: list[int] = []
         for lever in budget.levers:
             template = space.templates[lever]
-            numbers, labels = group_numbers(template, budget.by, what, budget.groups)
-            limits = limit_values(budget.limit, labels, budget.by, what)
+            numbers, own = group_numbers(template, budget.by, what, budget.groups)
+            if not labels:
+                labels = own
+            # Levers may have their labels in different orders.
+            place = {label_text(label): k for k, label in enumerate(labels)}
+            try:
+                renumber = torch.tensor([place[label_text(label)] for label in own])
+            except KeyError as error:
+                raise DecisionError(
+                    f"{what} is one purse, but {lever!r} has the label {error.args[0]!r} along "
+                    f"{', '.join(budget.by)}, which {budget.levers[0]!r} has not. Use one budget "
+                    "each."
+                ) from None
             inside = mask_of(template, budget.where, what) & (numbers >= 0)
-            kept = [k for k, value in enumerate(limits) if np.isfinite(value)]
-            renumber = torch.full((len(labels),), -1)
-            renumber[kept] = torch.arange(len(kept))
-            own = torch.where(inside, renumber[numbers.clamp(min=0)], torch.tensor(-1))
-            group[space.slices[lever]] = own.reshape(-1)
+            theirs = torch.where(inside, renumber[numbers.clamp(min=0)], torch.tensor(-1))
+            group[space.slices[lever]] = theirs.reshape(-1)
+        present = torch.zeros(len(labels), dtype=torch.bool)
+        present[group[group >= 0]] = True
+        limits, kept = _kept(budget, labels, present, what)
+        renumber = torch.full((len(labels),), -1)
+        renumber[kept] = torch.arange(len(kept))
+        group = torch.where(group >= 0, renumber[group.clamp(min=0)], group)
         unit = budget_unit(self.problem.quantity(budget.levers[0]), budget)
         names = [
             RowName("budget", budget.name, _label(labels[k], budget.where), "<=", limits[k], unit)
@@ -461,6 +492,17 @@ class Compiled:
             high[..., t] = torch.where(
                 seen, torch.minimum(high[..., t], value + ramp.limit), high[..., t]
             )
+            apart = torch.nonzero((low[..., t] > high[..., t]).reshape(-1)).flatten()
+            if apart.numel():
+                cells = torch.arange(part.start, part.stop).view(shape).movedim(axis, -1)
+                cell = int(cells[..., t].reshape(-1)[apart[0]])
+                raise DecisionError(
+                    f"{self.space.where(cell)} cannot be reached: the plan in force {ramp.step} "
+                    f"step(s) before is {float(value.reshape(-1)[apart[0]]):g}, the ramp allows a "
+                    f"change of {ramp.limit:g}, and bounds or fixed cells leave no such value "
+                    f"({apart.numel()} cell(s) at that time). Widen the ramp or the bounds, or "
+                    "correct the current plan."
+                )
 
     def _shape_of(self, limit: OutcomeLimit) -> IndexTensor:
         """A tensor with the dims and labels of a limited quantity, from one forecast at zero."""
@@ -472,11 +514,10 @@ class Compiled:
     def _row_block(self, limit: OutcomeLimit, like: IndexTensor) -> _RowBlock:
         what = f"the limit on {limit.quantity!r}"
         numbers, labels = group_numbers(like, limit.by, what, limit.groups)
-        limits = limit_values(limit.limit, labels, limit.by, what)
         inside = mask_of(like, limit.where, what) & (numbers >= 0)
         present = torch.zeros(len(labels), dtype=torch.bool)
         present[numbers[inside]] = True
-        kept = [k for k, value in enumerate(limits) if np.isfinite(value) and bool(present[k])]
+        limits, kept = _kept(limit, labels, present, what)
         renumber = torch.full((len(labels),), len(kept))
         renumber[kept] = torch.arange(len(kept))
         group = torch.where(inside, renumber[numbers.clamp(min=0)], torch.tensor(len(kept)))
@@ -581,6 +622,29 @@ class _RowBlock:
         return top[:count] / bottom[:count]
 
 
+def _kept(
+    item: Budget | OutcomeLimit, labels: list[object], present: Tensor, what: str
+) -> tuple[list[float], list[int]]:
+    """Limit of every label, NaN for none, and the numbers of the labels that have a row.
+
+    Args:
+        item: whose limits.
+        labels: along its dims.
+        present: (labels,) bool, whether a label has cells.
+        what: for messages.
+    """
+    limits = limit_values(item.limit, labels, item.by, what)
+    finite = [k for k, value in enumerate(limits) if np.isfinite(value)]
+    empty = [k for k in finite if not bool(present[k])]
+    if empty and (isinstance(item.limit, Mapping) or len(empty) == len(finite)):
+        at = f" for {label_text(labels[empty[0]])!r}" if item.by else ""
+        raise DecisionError(
+            f"{what} has a limit{at} that no cell counts towards: where and groups leave every "
+            "one out. Correct them, or remove the limit."
+        )
+    return limits, [k for k in finite if bool(present[k])]
+
+
 def objective_value(objective: Objective, known: Mapping[str, IndexTensor]) -> Tensor:
     """The objective as it is declared, from outputs, levers and context.
 
@@ -599,6 +663,28 @@ def objective_value(objective: Objective, known: Mapping[str, IndexTensor]) -> T
             "dims with torch operations."
         )
     return total
+
+
+def _check_stated_once(names: list[RowName], blocks: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Refuse the same limit on the same cells twice: its shadow price would be split between both.
+
+    Args:
+        names: of the rows of all blocks, in order.
+        blocks: per constraint the number of each cell's row, and a tensor of one value per row.
+    """
+    seen: dict[str, list[tuple[Tensor, int]]] = {}
+    start = 0
+    for group, rows in blocks:
+        for k in range(len(rows)):
+            name = names[start + k]
+            for other, number in seen.get(str(name), ()):
+                if other.shape == group.shape and torch.equal(other == number, group == k):
+                    raise DecisionError(
+                        f"the limit {name} is stated twice, so that its shadow price would be "
+                        "split between both. Remove one."
+                    )
+            seen.setdefault(str(name), []).append((group, k))
+        start += len(rows)
 
 
 def _tenth(values: Tensor) -> Tensor:

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import torch
 
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._declare import DecisionError
 from dagcast_core.decide._linear import EmptySetError
 from dagcast_core.decide._phase_one import PhaseOne, phase_one
+from dagcast_core.decide._problem import DecisionProblem
+from dagcast_core.decide._scenarios import run_model
 from dagcast_core.decide._smooth import NonFiniteError
+from dagcast_core.decide._space import Space, label_text
 from dagcast_core.decide._sqp import Options
 from dagcast_core.model import ModelCollection
+from dagcast_core.tensor import IndexTensor
 
 # Slopes in the proof of rows that are broken, and of limits that hold others back.
 _BROKEN = 0.999
 _HOLDS = 1e-3
+_HAIR = 1e-3
 # So many rows are tried without, one by one.
 _LOOKED_AT = 8
 
-__all__ = ["explain_empty", "explain_infeasible", "explain_non_finite", "first_exploding"]
+__all__ = [
+    "broken_linear",
+    "explain_empty",
+    "explain_infeasible",
+    "explain_non_finite",
+    "first_exploding",
+]
 
 
 def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
@@ -26,10 +40,9 @@ def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
     if error.kind == "bounds":
         cells = [compiled.space.where(place[0]) for place in error.places]
         return DecisionError(
-            f"no decision keeps bounds, fixed cells and ramps at {', '.join(cells)}: the lower "
-            "end is above the "
-            "upper end once the ramp is applied. Widen the ramp there, or change the bounds or "
-            "the fixed cells."
+            f"no decision keeps bounds, fixed cells and ramps at {', '.join(cells)}, to begin "
+            "with: the lower end is above the upper end once the ramp is applied. Widen the ramp "
+            "there, or change the bounds or the fixed cells."
         )
     offsets = [0]
     for layer in compiled.smooth.linear.budgets:
@@ -37,15 +50,18 @@ def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
     parts = []
     for place, excess in zip(error.places, error.excess, strict=True):
         name = compiled.budgets[offsets[place[0]] + place[1]]
-        parts.append(f"{name} is exceeded by {excess:.6g} {name.unit} even at the lower bounds")
+        parts.append(f"{name} is exceeded by {name.amount(excess)} even at the lower bounds")
     return DecisionError("; ".join(parts) + ". Raise the budget, or lower bounds or fixed cells.")
 
 
-def explain_infeasible(compiled: Compiled, found: PhaseOne, options: Options) -> tuple[str, ...]:
+def explain_infeasible(
+    compiled: Compiled, found: PhaseOne, options: Options, cut_short: bool = False
+) -> tuple[str, ...]:
     """Rows that cannot all be kept, with the least relaxation of each in its own unit.
 
     Rows that the decisions of least violation break come first; then rows that are kept only just
-    and without which a broken one could be kept, and the budget that holds most back.
+    and without which a broken one could be kept (unless it is ``cut_short``, as each of them takes
+    solving once more), and the budget that holds most back.
     """
     rows = compiled.smooth.rows
     excess = rows.sign * (found.outcomes - rows.limit)
@@ -58,10 +74,11 @@ def explain_infeasible(compiled: Compiled, found: PhaseOne, options: Options) ->
     for k in broken:
         name = compiled.outcomes[k]
         out.append(
-            f"{name} is missed by {float(excess[k]):.4g} {name.unit} (relax it to "
-            f"{float(found.outcomes[k]):.6g} {name.unit})"
+            f"{name} is missed by {name.amount(float(excess[k]), 4)} (relax it to "
+            f"{name.amount(float(found.outcomes[k]))})"
         )
-    held = [str(compiled.outcomes[k]) for k in _needed(compiled, found, broken, options)]
+    needed = [] if cut_short else _needed(compiled, found, broken, options)
+    held = [str(compiled.outcomes[k]) for k in needed]
     spends = [
         (float(weight), str(name))
         for weight, name in zip(found.budget_weights, compiled.budgets, strict=True)
@@ -80,28 +97,151 @@ def _needed(compiled: Compiled, found: PhaseOne, broken: list[int], options: Opt
         for k in found.weights.argsort(descending=True).tolist()
         if k not in broken and float(found.weights[k]) > _HOLDS
     ][:_LOOKED_AT]
+    # What is broken by a hair could be kept without almost any other row.
+    broken = [k for k in broken if float(found.violations[k]) > _HAIR] or broken
+    if not broken:
+        return []
+    begun = time.perf_counter()
     needed = []
-    for k in candidates:
-        dropped = torch.zeros(len(compiled.outcomes), dtype=torch.bool)
-        dropped[k] = True
-        without = phase_one(compiled.smooth, found.x, options, dropped)
-        kept = without.violations[broken] <= 0.5 * found.violations[broken]
-        if bool(kept.any()):
-            needed.append(k)
+    # Where no broken row gains by dropping all of them together, none by dropping one of them.
+    for tried in ([candidates] if len(candidates) > 1 else []) + [[k] for k in candidates]:
+        limited = options
+        if options.time_limit is not None:
+            left = options.time_limit - (time.perf_counter() - begun)
+            if left <= 0:
+                break
+            limited = replace(options, time_limit=left)
+        helps = _helps(compiled, found, broken, tried, limited)
+        if len(tried) > 1 and not helps:
+            break
+        if len(tried) == 1 and helps:
+            needed += tried
     return needed
 
 
+def _helps(
+    compiled: Compiled, found: PhaseOne, broken: list[int], tried: list[int], options: Options
+) -> bool:
+    """Whether a broken row could be kept, at least half, without the tried ones."""
+    dropped = torch.zeros(len(compiled.outcomes), dtype=torch.bool)
+    dropped[tried] = True
+    before = found.violations[broken]
+    least = float(before.min())
+    total = float(found.violations.sum())
+
+    def enough(violations: torch.Tensor) -> bool:
+        # At a point that is better as a whole; on the way there rows change places.
+        better = float(violations.sum()) <= total - 0.4 * least
+        return better and bool((violations[broken] <= 0.5 * before).any())
+
+    without = phase_one(compiled.smooth, found.x, options, dropped, enough)
+    return bool((without.violations[broken] <= 0.5 * before).any())
+
+
+def broken_linear(compiled: Compiled, x: torch.Tensor, tolerance: float) -> tuple[str, ...]:
+    """Bounds, fixed cells and ramps that decisions break: the worst of each kind, and how many.
+
+    Args:
+        compiled: the problem.
+        x: (cells,) decisions.
+        tolerance: relative to the size of a cell, or to the ramp's limit.
+    """
+    linear, where = compiled.smooth.linear, compiled.space.where
+    size = linear.scale()
+    found = []
+    outside = torch.maximum(linear.lower - x, x - linear.upper) / size
+    fixed = linear.lower == linear.upper
+    for chosen, words in ((fixed, "is set to"), (~fixed, "may be")):
+        bad = torch.nonzero((outside > tolerance) & chosen).flatten()
+        if bad.numel():
+            cell = int(bad[outside[bad].argmax()])
+            ends = f"{float(linear.lower[cell]):g}"
+            if not bool(fixed[cell]):
+                ends += f" to {float(linear.upper[cell]):g}"
+            found.append(f"{where(cell)} = {float(x[cell]):g} {words} {ends}{_more(bad, 'cell')}")
+    for chains in linear.all_chains:
+        before, after = chains.order[:, :-1], chains.order[:, 1:]
+        change = (x[after.clamp(min=0)] - x[before.clamp(min=0)]).abs()
+        limit = chains.limit[:, 1:]
+        excess = (change - limit) / limit.clamp(min=float(size.min()))
+        excess = torch.where((before >= 0) & (after >= 0), excess, torch.zeros_like(excess))
+        bad = torch.nonzero(excess.reshape(-1) > tolerance).flatten()
+        if bad.numel():
+            link = int(excess.reshape(-1).argmax())
+            cells = [int(end.reshape(-1)[link]) for end in (before, after)]
+            found.append(
+                f"{where(cells[0])} and {where(cells[1])} differ by "
+                f"{float(change.reshape(-1)[link]):g}, the ramp allows "
+                f"{float(limit.reshape(-1)[link]):g}{_more(bad, 'pair')}"
+            )
+    return tuple(found)
+
+
+def _more(bad: torch.Tensor, noun: str) -> str:
+    count = bad.numel() - 1
+    return f" (and {count} more {noun}{'s' if count > 1 else ''})" if count else ""
+
+
 def explain_non_finite(compiled: Compiled, error: NonFiniteError) -> DecisionError:
-    """Name the sub-model whose output or gradient is not finite, and the first bad cells."""
-    where = [compiled.space.where(cell) for cell in error.cells] if error.what == "gradient" else []
-    x = error.point if error.point is not None else compiled.smooth.linear.lower
-    member, quantity, cells = _first_bad(compiled, x, error.what)
-    place = f" in {', '.join(where)}" if where else ""
-    source = f"it comes from {quantity!r} of {member!r}" + (f" at {cells}" if cells else "")
+    """Name what is not finite.
+
+    Cells of the context, else the sub-model, its quantity and cells, else the objective or limit.
+    """
+    problem = compiled.problem
+    hollow = _hollow_context(problem)
+    if hollow:
+        return DecisionError(
+            f"the {error.what} is not finite, because the context is not: {'; '.join(hollow)}. "
+            "Fill those cells, or leave their hours or places out."
+        )
+    space = compiled.space
+    x = compiled.smooth.linear.lower if error.point is None else error.point
+    place = ""
+    if error.what == "gradient" and error.cells:
+        more = (
+            f" and {error.total - len(error.cells)} more" if error.total > len(error.cells) else ""
+        )
+        place = f" in {', '.join(space.where(cell) for cell in error.cells)}{more}"
+    source = _first_bad(problem, space, x)
+    if source is None and error.what == "outcome":
+        limits = ", ".join(str(compiled.outcomes[row]) for row in error.cells)
+        return DecisionError(
+            f"the left-hand side of {limits} is not finite, although every output is. If it is a "
+            "weighted mean, its weights sum to 0 there: leave those labels out of the limit."
+        )
+    if source is None:
+        source = f"it comes from {problem.objective.name!r} itself, as every output is finite"
     return DecisionError(
-        f"the {error.what} is not finite at {error.total} place(s){place}; {source}. "
+        f"the {error.what} is not finite{place}; {source}. "
         "Clamp the argument of its logarithm, power or division, or restrict the lever's bounds."
     )
+
+
+def _hollow_context(problem: DecisionProblem) -> list[str]:
+    """Inputs of the model with cells that are no finite number, at most three of them."""
+    levers = {lever.name for lever in problem.levers}
+    found = []
+    for name in problem.contract.input_names:
+        if name in levers or name not in problem.context:
+            continue
+        tensor = problem.context[name]
+        if not tensor.tensor.is_floating_point():
+            continue
+        bad = torch.nonzero(~torch.isfinite(tensor.tensor.detach()))
+        if bad.shape[0]:
+            more = f" and {bad.shape[0] - 1} more cells" if bad.shape[0] > 1 else ""
+            at = _at(tensor, bad[0])
+            value = float(tensor.tensor.detach()[tuple(bad[0])])
+            found.append(f"{name!r} is {value:g} at {at}{more}")
+    return found[:3]
+
+
+def _at(tensor: IndexTensor, place: torch.Tensor) -> str:
+    """Labels of one cell."""
+    labels = [
+        label_text(tensor.index(dim)[int(i)]) for dim, i in zip(tensor.dims, place, strict=True)
+    ]
+    return f"[{', '.join(labels)}]" if labels else "its only cell"
 
 
 def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int, room: float) -> tuple[str, str]:
@@ -130,19 +270,36 @@ def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int, room: float)
     return str(producer.get(name, model.contract.model)), name
 
 
-def _first_bad(compiled: Compiled, x: torch.Tensor, what: str) -> tuple[str, str, str]:
-    """First output in topological order with a bad value, or the last one with a bad gradient."""
+def _first_bad(problem: DecisionProblem, space: Space, x: torch.Tensor) -> str | None:
+    """The first quantity, in the order of the models, with a bad value or a bad gradient.
+
+    Under the fitted parameters, else under the first draw where there is one; None where no output
+    is bad.
+    """
+    found = _first_bad_of(problem, space, x)
+    if found is not None or problem.draws is None:
+        return found
+    for draw in range(len(problem.draws)):
+        with problem.draws.applied_to(problem.model, draw):
+            found = _first_bad_of(problem, space, x)
+        if found is not None:
+            return f"{found}, with draw {draw} of the parameters"
+    return None
+
+
+def _first_bad_of(problem: DecisionProblem, space: Space, x: torch.Tensor) -> str | None:
     leaf = x.detach().clone().requires_grad_(True)
-    outputs = compiled.forecast(leaf)
-    model = compiled.models[0]
+    context = {name: t for name, t in problem.context.items() if name not in space.slices}
+    outputs = run_model(problem.model, {**context, **space.panel(leaf)}, problem.residuals)
+    model = problem.model
     producer = dict(model.wiring.producer) if isinstance(model, ModelCollection) else {}
     for name, tensor in outputs.items():
         bad = torch.nonzero(~torch.isfinite(tensor.tensor.detach()))
-        if bad.numel():
-            at = ", ".join(
-                str(tensor.index(dim)[int(i)]) for dim, i in zip(tensor.dims, bad[0], strict=True)
-            )
-            return str(producer.get(name, model.contract.model)), name, at
+        if bad.shape[0]:
+            more = f" and {bad.shape[0] - 1} more cells" if bad.shape[0] > 1 else ""
+            at = _at(tensor, bad[0])
+            member = str(producer.get(name, model.contract.model))
+            return f"it comes from {name!r} of {member!r} at {at}{more}"
     for name, tensor in outputs.items():
         if not tensor.tensor.requires_grad:
             continue
@@ -151,5 +308,6 @@ def _first_bad(compiled: Compiled, x: torch.Tensor, what: str) -> tuple[str, str
         )
         if not bool(torch.isfinite(gradient).all()):
             cell = int(torch.nonzero(~torch.isfinite(gradient))[0])
-            return str(producer.get(name, model.contract.model)), name, compiled.space.where(cell)
-    return model.contract.model, "its outputs", what
+            member = str(producer.get(name, model.contract.model))
+            return f"it comes from {name!r} of {member!r} at {space.where(cell)}"
+    return None

@@ -8,12 +8,15 @@ with slope 1 are broken, rows with a slope between are kept only just and may st
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 from torch import Tensor
 
+from dagcast_core.decide._patience import Patience
 from dagcast_core.decide._smooth import OutcomeRows, SmoothProblem
 from dagcast_core.decide._sqp import Options, Solution, WarmStart, solve_smooth
 
@@ -21,6 +24,13 @@ __all__ = ["PhaseOne", "phase_one"]
 
 # Violations below it are rounded off; the last is far below what people would call a violation.
 _ROUNDED = (1e-2, 1e-3, 1e-4)
+_GAP = 1e-6
+# The first round proves that something is broken, and goes on as long as that becomes surer. The
+# others find out by how much: they end where violations fall by less than this share within so many
+# iterations, because on kinks the last per mille costs as much as all before it.
+_FALLS, _WITHIN = 1e-3, 8
+# Below it, a plan that keeps every limit may be near, and is worth the search.
+_NEAR = 1e-3
 
 
 @final
@@ -36,6 +46,8 @@ class PhaseOne:
         budget_weights: (budgets,) the same for budgets: relative change of the sum of violations
             for a relative change of the budget.
         least: lower bound on the sum of violations of any decisions, where rows are convex.
+        finished: whether it was searched to its end; otherwise time ran out, or somebody stopped
+            it, and violations may be larger than they need to be.
     """
 
     x: Tensor
@@ -44,14 +56,20 @@ class PhaseOne:
     weights: Tensor
     budget_weights: Tensor
     least: float
+    finished: bool = True
 
     def keeps(self, tolerance: float) -> bool:
         """Whether every row is kept."""
         return not self.violations.numel() or float(self.violations.max()) <= tolerance
 
+    @property
+    def is_open(self) -> bool:
+        """Whether violations are so small that nothing is proved by them."""
+        return self.least <= 0.0 and self.keeps(_ROUNDED[-1])
+
 
 class _EnoughError(Exception):
-    """Violations are as small as was asked for."""
+    """The decisions are as good as was asked for."""
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
@@ -63,22 +81,23 @@ def phase_one(
     start: Tensor,
     options: Options,
     dropped: Tensor | None = None,
-    enough: float | None = None,
+    enough: Callable[[Tensor], bool] | None = None,
 ) -> PhaseOne:
     """Minimise the sum of relative violations of the outcome rows.
 
     Args:
         problem: its objective is not asked.
         start: (cells,).
-        options: seed, iterations and time limit.
-        dropped: (rows,) bool; rows that need not be kept. Only which violations are large is then
-            of interest, and the minimum is taken roughly.
-        enough: stop where no violation is larger; the minimum is then taken roughly too.
+        options: seed, iterations and time limit, which is of all rounds together.
+        dropped: (rows,) bool; rows that need not be kept.
+        enough: stop where this holds of the violations, (rows,) with 0 for dropped ones. Only which
+            violations are large is then of interest, and the minimum is taken roughly.
 
     Raises:
         NonFiniteError: as the solver does.
         EmptySetError: as the solver does.
     """
+    begun = time.perf_counter()
     rows = problem.rows
 
     def violations(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,16 +109,23 @@ def phase_one(
     rounded = _ROUNDED[-1]
     solution: Solution | None = None
     least = 0.0
+    finished = True
     rounds: tuple[float, ...] = _ROUNDED
-    gap, most = 1e-6, 120
-    if dropped is not None or enough is not None:
+    gap, most = _GAP, 120
+    if enough is not None:
         # Margins are small beside the violation at the lower bounds, which gaps are relative to.
-        rounds, gap, most = _ROUNDED[1:2], 1e-3 if enough is None else 1e-5, 25
+        rounds, gap, most = _ROUNDED[1:2], 1e-5 if dropped is None else 1e-3, 25
     for rounded in rounds:
+        left = None
+        if options.time_limit is not None:
+            left = options.time_limit - (time.perf_counter() - begun)
+            if left <= 0:
+                finished = False
+                break
 
         def evaluate(x: Tensor, width: float = rounded) -> tuple[Tensor, Tensor]:
             found, _ = violations(x)
-            if enough is not None and float(found.detach().max()) <= enough:
+            if enough is not None and enough(found.detach()):
                 raise _EnoughError(x.detach())
             near = found * found / (2.0 * width)
             total = torch.where(found < width, near, found - 0.5 * width).sum()
@@ -108,9 +134,18 @@ def phase_one(
         relaxed = SmoothProblem(
             evaluate, problem.linear, OutcomeRows.none(), problem.probes, problem.baseline, True
         )
+        patience = Patience(
+            lambda state: -state.objective,
+            _FALLS,
+            most if rounded == _ROUNDED[0] else _WITHIN,
+            until=_NEAR,
+        )
         try:
             solution = solve_smooth(
-                relaxed, replace(options, gap=gap, iterations=most), WarmStart(x)
+                relaxed,
+                replace(options, gap=gap, iterations=most, time_limit=left),
+                WarmStart(x),
+                patience,
             )
         except _EnoughError as stopped:
             x, solution = stopped.x, None
@@ -119,7 +154,8 @@ def phase_one(
         # What is rounded off is never more than the violation, so that every round bounds it.
         gap_left = solution.certificate.gap * solution.yardstick
         least = max(least, -solution.objective - gap_left)
-        if -solution.objective <= 0.0 or solution.status == "interrupted":
+        finished = patience.ended or solution.status != "interrupted"
+        if -solution.objective <= 0.0 or not finished:
             break
     with torch.no_grad():
         found, outcomes = violations(x)
@@ -132,4 +168,5 @@ def phase_one(
         (found / rounded).clamp(max=1.0),
         torch.zeros_like(limit) if solution is None else solution.budget_prices * limit,
         least,
+        finished,
     )

@@ -25,6 +25,7 @@ from dagcast_core.decide._declare import (
     OutcomeLimit,
     Ramp,
 )
+from dagcast_core.decide._forms import check_forms
 from dagcast_core.decide._risk import Risk
 from dagcast_core.decide._space import Space, closest, label_text
 from dagcast_core.model import Model, ModelCollection, ParameterDraws, Residual
@@ -58,7 +59,8 @@ class DecisionProblem:
 
     Raises:
         DecisionError: an unknown name or label, a limit in the wrong unit, a negative budget, a
-            limit on a quantity that no lever reaches, or draws of another model.
+            limit on a quantity that no lever reaches, a limit that concerns no cell, or draws of
+            another model.
     """
 
     model: Model
@@ -141,6 +143,7 @@ def summed_unit(unit: str) -> str:
 
 
 def _check(problem: DecisionProblem) -> None:
+    check_forms(problem.levers, problem.constraints)
     contract = problem.contract
     inputs = [item.name for item in contract.inputs]
     outputs = list(contract.output_names)
@@ -172,13 +175,8 @@ def _check(problem: DecisionProblem) -> None:
             _check_outcome(problem, constraint, outputs, reached)
         elif isinstance(constraint, Budget | Ramp | Fixed):
             _check_linear(problem, constraint, levers)
-        elif isinstance(constraint, Fallback):
-            _check_fallback(problem, constraint, levers, outputs, reached)
         else:
-            raise DecisionError(
-                f"{type(constraint).__name__} is no constraint; use Budget, Ramp, Fixed, Fallback "
-                "or OutcomeLimit."
-            )
+            _check_fallback(problem, constraint, levers, outputs, reached)
     weights = problem.objective.weights
     if weights and not set(weights) & (reached | set(levers)):
         raise DecisionError(

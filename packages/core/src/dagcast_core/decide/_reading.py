@@ -77,14 +77,14 @@ def _record(name: RowName, used: float, price: float, unit: str, objective: str)
     at = f" of {name.label}" if name.label else ""
     if price == 0.0:
         words = (
-            f"{name.name}{at} is at {used:.6g} {name.unit}, limit {name.sense} {name.limit:.6g}: "
+            f"{name.name}{at} is at {name.amount(used)}, limit {name.sense} {name.limit:.6g}: "
             "moving the limit changes nothing."
         )
     else:
         verb = "adds" if price > 0 else "costs"
         unit_text = "1 unit" if name.unit == "1" else f"1 {name.unit}"
         words = (
-            f"Raising the limit on {name.name}{at} ({name.sense} {name.limit:.6g} {name.unit}) by "
+            f"Raising the limit on {name.name}{at} ({name.sense} {name.amount(name.limit)}) by "
             f"{unit_text} {verb} {abs(price):.4g} {unit} of {objective}."
         )
     return ShadowPrice(

@@ -36,6 +36,10 @@ _ACTIVE = 1e-5
 _LEAST_LIFT = 1e-3
 
 
+class _TimeIsUpError(Exception):
+    """The time limit is reached."""
+
+
 def solve_slsqp(
     problem: SmoothProblem,
     options: Options | None = None,
@@ -103,7 +107,7 @@ def solve_slsqp(
         if progress is not None:
             progress(trace[-1])
         if options.time_limit is not None and trace[-1].seconds > options.time_limit:
-            raise KeyboardInterrupt
+            raise _TimeIsUpError
 
     constraints = []
     if len(limit):
@@ -124,7 +128,7 @@ def solve_slsqp(
         )
     ends = list(zip(linear.lower.numpy() / scale, linear.upper.numpy() / scale, strict=True))
     last = [start.numpy() / scale]
-    stopped = False
+    stopped = ""
     message, success = "", False
     try:
         result = minimize(
@@ -138,8 +142,10 @@ def solve_slsqp(
             options={"maxiter": options.iterations, "ftol": 1e-3 * options.gap},
         )
         last[0], message, success = result.x, str(result.message), bool(result.success)
+    except _TimeIsUpError:
+        stopped = f"time limit of {options.time_limit:g} s reached"
     except KeyboardInterrupt:
-        stopped = True
+        stopped = "interrupted"
     x = torch.from_numpy(last[0] * scale).clamp(linear.lower, linear.upper)
     f, c = oracle.forward(x)
     gradient = oracle.gradient()
@@ -159,7 +165,7 @@ def solve_slsqp(
     signs = problem.rows
     return Solution(
         status,  # type: ignore[arg-type]
-        "interrupted" if stopped else f"SLSQP: {message}",
+        stopped or f"SLSQP: {message}",
         x,
         -f * oracle.sigma,
         signs.limit + signs.sign * signs.scale * c,

@@ -43,8 +43,8 @@ class NonFiniteError(ArithmeticError):
         self.point = point
         self.cells = cells
         self.total = total
-        shown = ", ".join(str(c) for c in cells)
-        super().__init__(f"the {what} is not finite at {total} place(s), first: {shown}")
+        shown = f" at {total} place(s), first: {', '.join(map(str, cells))}" if cells else ""
+        super().__init__(f"the {what} is not finite{shown}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,17 @@ from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._concavity import is_supported
 from dagcast_core.decide._declare import DecisionError, Fallback, OutcomeLimit
 from dagcast_core.decide._describe import describe
-from dagcast_core.decide._diagnose import explain_empty, explain_infeasible, explain_non_finite
+from dagcast_core.decide._diagnose import (
+    broken_linear,
+    explain_empty,
+    explain_infeasible,
+    explain_non_finite,
+)
 from dagcast_core.decide._fallback import Ruled, apply_fallbacks
 from dagcast_core.decide._globally import solve_globally
+from dagcast_core.decide._interrupted import Watched
 from dagcast_core.decide._linear import EmptySetError
+from dagcast_core.decide._patience import Patience
 from dagcast_core.decide._phase_one import PhaseOne, phase_one
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
@@ -45,6 +52,9 @@ __all__ = ["search", "solve", "what_if"]
 
 # Rounds of less and less smoothing of measures over draws.
 _SHARPENED = 6
+# The solver is given up where the worst violation falls by less than this share within so many
+# iterations; where limits can be kept it falls by orders of magnitude.
+_FALLS, _WITHIN = 0.1, 15
 
 
 def solve(
@@ -65,29 +75,45 @@ def solve(
         options: tolerances, limits of time and iterations, seed.
         starts: for problems that turn out not to be concave: further starts from a table of gains,
             low spend, the current plan and at random, the best of which is returned as the best
-            known.
+            known. With 0 it is not even tested whether the problem is concave, and unless that is
+            declared nothing is claimed but a local optimum.
         progress: called once per iteration.
         method: "separable" is this package's solver; "slsqp" is scipy's, for up to a few hundred
             cells, such as to compare with.
 
     Returns:
-        A plan; see its status. Ctrl-C returns the best point found with status "interrupted".
+        A plan; see its status. Ctrl-C returns the best point found with status "interrupted", and
+        what was certified already with a warning that it was not looked over.
 
     Raises:
         DecisionError: limits contradict one another before any model is asked, or the model is not
             finite at the places named.
+        KeyboardInterrupt: interrupted before the solver began, or a second time.
     """
     options = options or Options(gap=1e-5)
     if method not in ("separable", "slsqp"):
         raise DecisionError(f"no method {method!r}; use 'separable' or 'slsqp'.")
+    if isinstance(starts, bool) or not isinstance(starts, int) or starts < 0:
+        raise DecisionError(f"starts is {starts!r}; it is a whole number of at least 0.")
     begun = time.perf_counter()
-    ruled = apply_fallbacks(problem)
-    compiled = _compiled(ruled.problem)
-    warm = _warm(compiled, start)
+    try:
+        ruled = apply_fallbacks(problem)
+        compiled = _compiled(ruled.problem)
+        warm = _warm(compiled, start)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted while the problem was laid out: the solver had not begun, so there is no "
+            "plan to return"
+        ) from None
     found = _searched(compiled, warm, options, starts, progress, method)
-    if found.solution.status == "infeasible":
-        found = _looked_into(compiled, found, options, progress)
-    return _plan_of(compiled, ruled, found, options, time.perf_counter() - begun, method)
+    try:
+        if found.solution.status == "infeasible":
+            found = _looked_into(compiled, found, _left(options, begun), progress)
+        return _plan_of(compiled, ruled, found, options, time.perf_counter() - begun, method)
+    except KeyboardInterrupt:
+        # The decisions are there: what is said about them is cut short, which takes a few passes.
+        seconds = time.perf_counter() - begun
+        return _plan_of(compiled, ruled, found, options, seconds, method, cut_short=True)
 
 
 @final
@@ -123,14 +149,7 @@ def _searched(
     """Solve; where measures over draws have kinks, with ever less smoothing."""
     begun = time.perf_counter()
     if method == "slsqp":
-        try:
-            solution = solve_slsqp(compiled.smooth, options, warm, progress)
-        except NonFiniteError as error:
-            raise explain_non_finite(compiled, error) from error
-        except EmptySetError as error:
-            raise explain_empty(compiled, error) from error
-        concavity = "unknown" if starts == 0 else _concavity(compiled, solution, options)
-        return _Found(solution, concavity, 1, solution.certificate.gap)
+        return _by_slsqp(compiled, warm, options, starts, progress)
     if not compiled.smoothed:
         solution, concavity, tried = search(
             compiled, warm, options, starts=starts, progress=progress
@@ -139,39 +158,77 @@ def _searched(
         return _Found(solution, concavity, tried, solution.certificate.gap)
     rough = replace(options, gap=max(options.gap, 1e-3))
     solution, concavity, tried = search(compiled, warm, rough, starts=starts, progress=progress)
-    best: _Found | None = None
+    # Until the cost of smoothing is known, nothing is claimed of the gap.
+    best = _Found(solution, concavity, tried, float("inf"))
     spent = Counter()
-    for k in range(_SHARPENED):
-        solution = _kept_after_all(solution, options)
-        gap, lift = _true_gap(compiled, solution)
-        found = _Found(solution, concavity, tried, gap)
-        if best is None or _sharper(found, best, options):
-            best = found
-        left = None
-        if options.time_limit is not None:
-            left = options.time_limit - (time.perf_counter() - begun)
-        if (
-            solution.status in ("interrupted", "infeasible")
-            or gap <= options.gap
-            or (left is not None and left <= 0)
-        ):
-            break
-        spent.forward += solution.counter.forward
-        spent.backward += solution.counter.backward
-        compiled.sharpen(lift * 0.25**k, solution.row_prices)
-        start = WarmStart(solution.x, solution.warm.multipliers)
-        try:
+    try:
+        for k in range(_SHARPENED):
+            solution = _kept_after_all(solution, options)
+            gap, lift = _true_gap(compiled, solution)
+            found = _Found(solution, concavity, tried, gap)
+            if _sharper(found, best, options):
+                best = found
+            left = None
+            if options.time_limit is not None:
+                left = options.time_limit - (time.perf_counter() - begun)
+            if (
+                solution.status in ("interrupted", "infeasible")
+                or gap <= options.gap
+                or (left is not None and left <= 0)
+            ):
+                break
+            spent.forward += solution.counter.forward
+            spent.backward += solution.counter.backward
+            compiled.sharpen(lift * 0.25**k, solution.row_prices)
+            start = WarmStart(solution.x, solution.warm.multipliers)
             solution, _, _ = search(
                 compiled, start, replace(options, time_limit=left), progress=progress
             )
-        except KeyboardInterrupt:
-            stopped = replace(best.solution, status="interrupted", message="interrupted")
-            return replace(best, solution=stopped)
-    assert best is not None
+    except KeyboardInterrupt:
+        stopped = replace(best.solution, status="interrupted", message="interrupted")
+        return replace(best, solution=stopped)
+    if solution.status == "interrupted" and best.gap > options.gap:
+        # The rounds before were more smoothed than was asked for: they do not count as an end.
+        stopped = replace(best.solution, status="interrupted", message=solution.message)
+        best = replace(best, solution=stopped)
     last = solution.counter
     spent.forward += last.forward - best.solution.counter.forward
     spent.backward += last.backward - best.solution.counter.backward
     return replace(best, before=spent)
+
+
+def _by_slsqp(
+    compiled: Compiled,
+    warm: WarmStart | None,
+    options: Options,
+    starts: int,
+    progress: Callable[[Progress], None] | None,
+) -> _Found:
+    watched = Watched(compiled.smooth, options)
+    try:
+        solution = solve_slsqp(watched.problem, options, warm, progress)
+    except KeyboardInterrupt:
+        solution = watched.stopped(warm)
+    except NonFiniteError as error:
+        raise explain_non_finite(compiled, error) from error
+    except EmptySetError as error:
+        raise explain_empty(compiled, error) from error
+    concavity = "unknown"
+    if starts > 0 and solution.status != "interrupted":
+        with contextlib.suppress(KeyboardInterrupt):
+            concavity = _concavity(compiled, solution, options)
+    if solution.status == "stalled" and solution.violation > options.violation:
+        # SLSQP does not tell a conflict from a line search that failed; least violations do.
+        solution = replace(solution, status="infeasible")
+    return _Found(solution, concavity, 1, solution.certificate.gap)
+
+
+def _left(options: Options, begun: float) -> Options:
+    """The options with what is left of the time limit."""
+    if options.time_limit is None:
+        return options
+    left = options.time_limit - (time.perf_counter() - begun)
+    return replace(options, time_limit=max(left, 1e-9))
 
 
 def _looked_into(
@@ -181,24 +238,47 @@ def _looked_into(
     progress: Callable[[Progress], None] | None,
 ) -> _Found:
     """Minimise violations alone: either the conflict, or a point from which to solve after all."""
+    begun = time.perf_counter()
     try:
         least = phase_one(compiled.smooth, found.solution.x, options)
-        if not least.keeps(options.violation):
+        if not least.finished:
+            return _unfinished(found, options)
+        kept = least.keeps(options.violation)
+        if not kept and not least.is_open:
             return replace(found, least=least)
         again, concavity, _ = search(
-            compiled, WarmStart(least.x), options, starts=1, progress=progress
+            compiled,
+            WarmStart(least.x),
+            _left(options, begun),
+            starts=1,
+            progress=progress,
+            patient=True,
         )
         again = _kept_after_all(again, options)
     except KeyboardInterrupt:
-        stopped = replace(found.solution, status="interrupted", message="interrupted")
-        return replace(found, solution=stopped)
+        return _unfinished(found, replace(options, time_limit=None))
     if again.status == "infeasible":
-        again = replace(
-            again,
-            status="stalled",
-            message="some plan keeps every limit, but the solver did not come back to one",
-        )
+        message = "some plan keeps every limit, but the solver did not come back to one"
+        if not kept:
+            message = (
+                "no plan that keeps every limit was found, but some come so near that there may "
+                f"be one (the limits are missed by {float(least.violations.max()):.1e} of "
+                "themselves). Relax them by more than that"
+            )
+        again = replace(again, status="stalled", message=message)
     return _Found(again, concavity, found.tried + 1, again.certificate.gap)
+
+
+def _unfinished(found: _Found, options: Options) -> _Found:
+    """Stopped before it was clear whether the limits contradict one another."""
+    message = "interrupted"
+    if options.time_limit is not None:
+        message = (
+            "time limit reached before it was clear whether any plan keeps every limit; the plan "
+            "is the best point found, and breaks some"
+        )
+    stopped = replace(found.solution, status="interrupted", message=message)
+    return replace(found, solution=stopped)
 
 
 def _kept_after_all(solution: Solution, options: Options) -> Solution:
@@ -228,6 +308,7 @@ def search(
     *,
     starts: int = 0,
     progress: Callable[[Progress], None] | None = None,
+    patient: bool = False,
 ) -> tuple[Solution, Any, int]:
     """Solve, and start again elsewhere where the problem turns out not to be concave.
 
@@ -237,6 +318,7 @@ def search(
         options: of every start.
         progress: called once per iteration.
         starts: further starts; with 0 concavity is not tested.
+        patient: go on where violations of limits no longer fall.
 
     Returns:
         The best solution, "declared", "tested", "refuted" or "unknown", and the number of starts.
@@ -246,8 +328,18 @@ def search(
     """
     begun = time.perf_counter()
     tried = 1
+    watched = Watched(compiled.smooth, options)
+    patience = Patience(lambda state: state.violation, _FALLS, _WITHIN, options.violation, progress)
     try:
-        solution = solve_smooth(compiled.smooth, options, warm, progress)
+        try:
+            solution = solve_smooth(
+                watched.problem, options, warm, progress if patient else patience
+            )
+        except KeyboardInterrupt:
+            solution = watched.stopped(warm)
+        if patience.ended:
+            # Whether some plan keeps every limit is then asked without the objective.
+            solution = replace(solution, status="infeasible", message="rows cannot all be kept")
         if starts == 0:
             return solution, "declared" if compiled.problem.concave else "unknown", tried
         if solution.status == "interrupted":
@@ -258,7 +350,7 @@ def search(
                 return solution, concavity, tried
             left = None
             if options.time_limit is not None:
-                left = max(options.time_limit - (time.perf_counter() - begun), 0.0)
+                left = max(options.time_limit - (time.perf_counter() - begun), 1e-9)
             # Where rows are not convex, another start may also keep limits that this one could not.
             found = solve_globally(
                 compiled.smooth,
@@ -326,8 +418,8 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         for k in torch.nonzero(over > limit * (1 + options.violation)).flatten()
     ]
     linear_violation = compiled.smooth.linear.worst_violation(x)
-    if linear_violation > options.violation and not broken:
-        broken.append("bounds, fixed cells or ramps")
+    if linear_violation > options.violation:
+        broken += broken_linear(compiled, x, options.violation)
     worst = max(linear_violation, float(excess.max().clamp(min=0)) if excess.numel() else 0.0)
     return _assemble(
         compiled,
@@ -355,10 +447,8 @@ def _compiled(problem: DecisionProblem) -> Compiled:
     try:
         return Compiled(problem)
     except NonFiniteError as error:
-        raise DecisionError(
-            f"the model is not finite at a point inside the bounds: {error}. Check the context "
-            "for missing values."
-        ) from error
+        # Which cells rows touch cannot be told; their names and the cells' are all that is needed.
+        raise explain_non_finite(Compiled(problem, families=()), error) from error
 
 
 def _warm(compiled: Compiled, start: Plan | Panel | None) -> WarmStart | None:
@@ -369,7 +459,11 @@ def _warm(compiled: Compiled, start: Plan | Panel | None) -> WarmStart | None:
             return WarmStart(x, torch.tensor(start.multipliers, dtype=x.dtype))
         return WarmStart(x)
     if start is not None:
-        return WarmStart(compiled.space.flat(start, "start"))
+        x = compiled.space.flat(start, "start")
+        if not bool(torch.isfinite(x).all()):
+            at = compiled.space.where(int(torch.nonzero(~torch.isfinite(x))[0]))
+            raise DecisionError(f"the start has no number at {at}. Give every cell a value.")
+        return WarmStart(x)
     return None
 
 
@@ -410,7 +504,11 @@ def _claim(found: _Found, options: Options) -> tuple[Any, str]:
             f"{words}; the problem is not concave, so no bound on a better plan is proved",
         )
     if concavity == "unknown":
-        return "feasible", "converged; whether the problem is concave was not tested, so no bound"
+        return (
+            "feasible",
+            "converged, but nothing is claimed of better plans: it was not tested whether the "
+            "problem is concave (declare concave=True, or solve with starts of at least 1)",
+        )
     share = f"at most {gap:.1e} of the lift below the optimum"
     basis = "declared concave" if concavity == "declared" else "concave on all points tested"
     if gap <= options.gap:
@@ -425,13 +523,17 @@ def _plan_of(
     options: Options,
     seconds: float,
     method: str,
+    cut_short: bool = False,
 ) -> Plan:
     solution, concavity = found.solution, found.concavity
+    if solution.status == "infeasible" and found.least is None:
+        solution = replace(solution, status="interrupted", message="interrupted")
+        found = replace(found, solution=solution)
     status, message = _claim(found, options)
     conflicts: tuple[str, ...] = ()
     if status == "infeasible":
         assert found.least is not None
-        conflicts = explain_infeasible(compiled, found.least, options)
+        conflicts = explain_infeasible(compiled, found.least, options, cut_short)
         said = "no plan keeps every limit"
         if concavity == "refuted":
             said = f"no plan that keeps every limit was found from {found.tried} starts"
@@ -440,7 +542,11 @@ def _plan_of(
         message = f"{said}: " + "; ".join(conflicts)
     proved = concavity in ("declared", "tested") and status != "infeasible"
     gap = found.gap * solution.yardstick if proved else None
-    warnings = warnings_of(compiled, solution, status, options)
+    warnings = (
+        ("interrupted before the plan was looked over",)
+        if cut_short
+        else warnings_of(compiled, solution, status, options)
+    )
     assert solution.warm.multipliers is not None
     counts = solution.counter
     more = {

@@ -95,7 +95,7 @@ class Space:
                     f"cannot read the {what} of {lever!r}: {len(missing)} of its labels along "
                     f"{dim!r} "
                     f"are missing, first {label_text(missing[0])!r}. "
-                    f"{closest(label_text(missing[0]), given.index(dim))}"
+                    f"{closest(label_text(missing[0]), map(label_text, given.index(dim)))}"
                 )
         wanted = {dim: template.index(dim) for dim in given.dims}
         chosen = given.double().reindex(wanted, fill=float("nan"))

@@ -28,6 +28,7 @@ def warnings_of(
     found: list[str] = []
     try:
         found += _exploding(compiled, solution)
+        found += _unbounded(compiled, solution, options)
         if status in ("optimal", "feasible", "stalled"):
             found += _nearly_empty(compiled, solution, options)
         found += _few_draws(compiled)
@@ -63,6 +64,28 @@ def _exploding(compiled: Compiled, solution: Solution) -> list[str]:
     return []
 
 
+def _unbounded(compiled: Compiled, solution: Solution, options: Options) -> list[str]:
+    """Cells that nothing holds back: twice as much there is no worse."""
+    linear = compiled.smooth.linear
+    above = solution.x - linear.lower
+    endless = torch.isinf(linear.reach()) & (above > 0)
+    if solution.message == "flat" or not bool(endless.any()):
+        return []
+    with torch.no_grad():
+        objective, _ = compiled.evaluate(solution.x)
+        more, further = compiled.evaluate(solution.x + torch.where(endless, above, 0.0 * above))
+    rows = compiled.smooth.rows
+    held = bool((rows.sign * (further - rows.limit) / rows.scale > options.violation).any())
+    if held or not bool(more >= objective - 1e-9 * solution.yardstick):
+        return []
+    cell = compiled.space.where(int(torch.nonzero(endless)[0]))
+    return [
+        f"nothing holds back {int(endless.sum())} cell(s) such as {cell}: twice as much there is "
+        "no worse, so the plan says only where the solver stopped. Give the lever an upper bound "
+        "or a budget"
+    ]
+
+
 def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> list[str]:
     found = []
     linear = compiled.smooth.linear
@@ -73,7 +96,7 @@ def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> l
             name = compiled.budgets[offset + k]
             if name.limit > 0:
                 found.append(
-                    f"{name} leaves {float(room[k]):.4g} {name.unit} to decide about: bounds and "
+                    f"{name} leaves {name.amount(float(room[k]), 4)} to decide about: bounds and "
                     "fixed cells take the rest"
                 )
         offset += layer.limit.numel()
@@ -90,7 +113,7 @@ def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> l
             replace(compiled.smooth, rows=tight),
             solution.x,
             replace(options, time_limit=limited),
-            enough=0.5 * _MARGIN,
+            enough=lambda violations: float(violations.max()) <= 0.5 * _MARGIN,
         )
     except (EmptySetError, NonFiniteError):
         return found

@@ -417,6 +417,8 @@ class SeparableProgramme:
         row_units(self.coefficients, self._pattern, self._pattern_rows, dn, self._x, unit, size)
         size = np.maximum(np.abs(b), np.maximum(size[: self.rows], 1e-300))
         unit = np.maximum(unit[: self.rows], 1e-300)
+        # Of sums over all cells, whose errors grow like a random walk.
+        rounding = 1e-15 * (10.0 + math.sqrt(self.cells))
         damping = 1e-10
         flat = 1e-3
         done = 0
@@ -456,7 +458,7 @@ class SeparableProgramme:
                 gain = float(slope @ move)
                 value, sums_trial = self._evaluate(zn, dn, trial, True)
                 dual_trial = value + float(trial @ (sums_trial - b))
-                noise = 1e-14 * (abs(dual) + abs(value) + float(np.abs(trial) @ np.abs(b)))
+                noise = rounding * (abs(dual) + abs(value) + float(np.abs(trial) @ np.abs(b)))
                 if gain > -noise and dual_trial - dual >= 1e-4 * gain - noise:
                     accepted = True
                     break

@@ -17,6 +17,7 @@ from dagcast_core.decide import (
     Options,
     OutcomeLimit,
     Plan,
+    Risk,
     parameter_uncertainty,
     response_curve,
     sensitivity,
@@ -25,6 +26,7 @@ from dagcast_core.decide import (
     stability,
     what_if,
 )
+from dagcast_core.decide._smooth import Oracle
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
@@ -376,6 +378,49 @@ def test_stability_over_models_fitted_at_other_moments(make, problem):
     # The first model is the plan's own.
     assert found.moved["spend"][0] == pytest.approx(0.0, abs=1e-3)
     assert found.moved["spend"][1] > found.moved["spend"][0]
+
+
+def test_stability_of_a_cautious_plan_weighs_the_draws_of_every_model(make, problem):
+    """Its own model and draws give the plan again; plans without draws are others."""
+    models = [make.market(supply=make.LearnedSupply()) for _ in range(2)]
+    draws = [make.draws(model, 16, 0.5, seed) for seed, model in enumerate(models)]
+    cautious = replace(
+        problem,
+        model=models[0],
+        constraints=make.limits()[:2],
+        draws=draws[0],
+        risk=Risk("cvar", 0.25),
+    )
+    plan = solve(cautious)
+    same, other = solve_again(cautious, plan, list(zip(models, draws, strict=True)))
+    assert len(same.objective_draws) == len(other.objective_draws) == 16
+    moved = stability(plan, [same, other]).moved["spend"]
+    assert moved[0] == pytest.approx(0.0, abs=2e-3)
+    assert moved[1] > 0.01
+    # Models alone have no draws to weigh.
+    bare = solve_again(cautious, plan, models[:1])
+    assert bare[0].objective_draws == ()
+    assert stability(plan, bare).moved["spend"][0] > 0.01
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_interrupted_solve_is_no_number_to_go_on_with(make, problem, at, monkeypatch):
+    plan = solve(problem)
+    left = [at]
+    gradient = Oracle.gradient
+
+    def interrupted(self, *given, **named):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return gradient(self, *given, **named)
+
+    monkeypatch.setattr(Oracle, "gradient", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="while the problem was solved with other param"):
+        solve_again(problem, plan, [problem.model])
+    left[0] = at
+    with pytest.raises(KeyboardInterrupt, match="interrupted while the problem was solved again"):
+        sensitivity(problem, plan, "sessions", change=0.1, resolve=True)
 
 
 def test_moved_share_of_known_plans(problem):

@@ -14,6 +14,7 @@ from torch import Tensor
 from dagcast_core.contract import Quantity, Weighted
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._declare import DecisionError
+from dagcast_core.decide._interrupted import unless_interrupted
 from dagcast_core.decide._plan import Plan, Sensitivity
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._reading import objective_unit, scaled_residuals
@@ -148,6 +149,7 @@ def sensitivity(
     unit = objective_unit(compiled)
     if resolve:
         again = solve(_changed(compiled, name, change), plan, options=options, starts=0)
+        unless_interrupted(again, "the problem was solved again")
         if again.status in ("infeasible", "stalled"):
             raise DecisionError(
                 f"with {change:+.1%} {name} no plan was found: {again.message}. Try a smaller "

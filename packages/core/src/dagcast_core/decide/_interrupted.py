@@ -9,21 +9,44 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import final
+from typing import TypeVar, final
 
 import torch
 from torch import Tensor
 
 from dagcast_core.decide._certificate import Certificate
+from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._separable import project
 from dagcast_core.decide._smooth import Counter, SmoothProblem
 from dagcast_core.decide._solution import Options, Solution, WarmStart
 from dagcast_core.decide._starts import default_start
 
-__all__ = ["Watched"]
+__all__ = ["CUT_SHORT", "Watched", "unless_interrupted"]
+
+CUT_SHORT = "interrupted before the plan was looked over"
 
 # Points further outside bounds, budgets or ramps are moved onto them before they are returned.
 _INSIDE = 1e-9
+
+
+_Found = TypeVar("_Found", Plan, Solution)
+
+
+def unless_interrupted(found: _Found, doing: str) -> _Found:
+    """An answer that a longer computation goes on with.
+
+    Args:
+        found: a plan or a solution.
+        doing: what the computation does.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C while it was solved. The best point found so far
+            is a plan for people, and no number to compute with.
+    """
+    stopped = found.status == "interrupted" and found.message == "interrupted"
+    if stopped or (isinstance(found, Plan) and CUT_SHORT in found.warnings):
+        raise KeyboardInterrupt(f"interrupted while {doing}: there is no result yet")
+    return found
 
 
 @final

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._declare import DecisionError
+from dagcast_core.decide._interrupted import unless_interrupted
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._reading import objective_unit
@@ -44,6 +45,7 @@ from dagcast_core.tensor import IndexTensor, Panel
 __all__ = ["Retrospective", "Share", "retrospect", "shapley_values"]
 
 _EXACT = 8
+_DOING = "looking back"
 EXOGENOUS = "forecast of inputs"
 
 
@@ -149,6 +151,7 @@ def retrospect(
 
     Raises:
         DecisionError: the model is no collection, or nothing in ``actuals`` is observed.
+        KeyboardInterrupt: interrupted; half a hindsight would be a wrong one.
     """
     model = problem.model
     if not isinstance(model, ModelCollection):
@@ -190,7 +193,7 @@ def retrospect(
 
     ex_post_problem = replace(problem, context=truth, residuals=residuals)
     judge = Compiled(ex_post_problem)
-    ex_post = solve(ex_post_problem, planned, options=options)
+    ex_post = unless_interrupted(solve(ex_post_problem, planned, options=options), _DOING)
     relaxed: tuple[str, ...] = ()
     if ex_post.status == "infeasible":
         # Nobody could have kept these limits: hindsight has to keep them only as well as what was
@@ -199,11 +202,12 @@ def retrospect(
         problem = replace(problem, constraints=constraints)
         ex_post_problem = replace(ex_post_problem, constraints=constraints)
         judge = Compiled(ex_post_problem, families=judge.smooth.rows.families)
-        ex_post = solve(ex_post_problem, compiled.decisions_of(x_executed), options=options)
+        start = compiled.decisions_of(x_executed)
+        ex_post = unless_interrupted(solve(ex_post_problem, start, options=options), _DOING)
     value = _Judge(judge, ex_post)
     if planned is None:
         hedged = replace(asked, constraints=problem.constraints) if relaxed else asked
-        planned = solve(hedged, ex_post, options=options)
+        planned = unless_interrupted(solve(hedged, ex_post, options=options), _DOING)
     # A member that foresaw everything changes no coalition.
     silent = {name for name in names if not _matters(residuals, owned[name])}
     everyone = frozenset(players) - silent
@@ -229,7 +233,8 @@ def retrospect(
             )
             related = Compiled(part, families=judge.smooth.rows.families)
             related.smooth = replace(related.smooth, concave=False)
-            solution, _, _ = search(related, warm[0], rough)
+            solution, _, _ = search(related, warm[0], rough, patient=True)
+            unless_interrupted(solution, _DOING)
             warm[0] = WarmStart(x_best, multipliers, solution.warm.metric)
             known[key] = value(solution.x)
         return known[key]

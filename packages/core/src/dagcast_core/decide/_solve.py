@@ -24,7 +24,7 @@ from dagcast_core.decide._diagnose import (
 )
 from dagcast_core.decide._fallback import Ruled, apply_fallbacks
 from dagcast_core.decide._globally import solve_globally
-from dagcast_core.decide._interrupted import Watched
+from dagcast_core.decide._interrupted import CUT_SHORT, Watched
 from dagcast_core.decide._linear import EmptySetError
 from dagcast_core.decide._patience import Patience
 from dagcast_core.decide._phase_one import PhaseOne, phase_one
@@ -97,6 +97,7 @@ def solve(
         raise DecisionError(f"starts is {starts!r}; it is a whole number of at least 0.")
     begun = time.perf_counter()
     try:
+        _import_derivatives()
         ruled = apply_fallbacks(problem)
         compiled = _compiled(ruled.problem)
         warm = _warm(compiled, start)
@@ -114,6 +115,15 @@ def solve(
         # The decisions are there: what is said about them is cut short, which takes a few passes.
         seconds = time.perf_counter() - begun
         return _plan_of(compiled, ruled, found, options, seconds, method, cut_short=True)
+
+
+def _import_derivatives() -> None:
+    """Take a derivative: torch imports much with the first one, which must not be interrupted.
+
+    What is left half imported fails in every later call, also in those that answer Ctrl-C.
+    """
+    leaf = torch.ones(1, requires_grad=True)
+    torch.autograd.grad(leaf.square().sum(), leaf, create_graph=True)
 
 
 @final
@@ -542,11 +552,7 @@ def _plan_of(
         message = f"{said}: " + "; ".join(conflicts)
     proved = concavity in ("declared", "tested") and status != "infeasible"
     gap = found.gap * solution.yardstick if proved else None
-    warnings = (
-        ("interrupted before the plan was looked over",)
-        if cut_short
-        else warnings_of(compiled, solution, status, options)
-    )
+    warnings = (CUT_SHORT,) if cut_short else warnings_of(compiled, solution, status, options)
     assert solution.warm.multipliers is not None
     counts = solution.counter
     more = {

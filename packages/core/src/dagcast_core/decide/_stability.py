@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from dagcast_core.decide._declare import DecisionError
+from dagcast_core.decide._interrupted import unless_interrupted
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._solve import solve
@@ -132,7 +133,7 @@ def stability(plan: Plan, others: Sequence[Plan]) -> Stability:
 def solve_again(
     problem: DecisionProblem,
     plan: Plan,
-    others: ParameterDraws | Sequence[Model],
+    others: ParameterDraws | Sequence[Model | tuple[Model, ParameterDraws]],
     *,
     count: int = 8,
     options: Options | None = None,
@@ -146,7 +147,9 @@ def solve_again(
         plan: where each solve starts.
         others: draws, of which ``count`` take the place of the fitted parameters in turn (for a
             problem that itself weighs draws: resamples of its draws take their place); or models,
-            such as fitted at earlier moments, which do.
+            such as fitted at earlier moments, which do. A problem that weighs draws needs draws of
+            each: pairs of model and draws, whose chances and fallback rules are then theirs too.
+            With models alone it is solved without draws.
         count: of draws.
         options: of every solve.
         seed: of the resamples.
@@ -154,14 +157,17 @@ def solve_again(
 
     Raises:
         DecisionError: fewer draws than asked for, or draws of another model.
+        KeyboardInterrupt: interrupted; half the plans would say too little.
     """
     options = options or Options(gap=1e-4)
     found: list[Plan] = []
     if not isinstance(others, ParameterDraws):
-        for model in others:
-            found.append(
-                solve(replace(problem.certain(), model=model), plan, options=options, starts=0)
-            )
+        for other in others:
+            if isinstance(other, Model):
+                part = replace(problem.certain(), model=other)
+            else:
+                part = replace(problem, model=other[0], draws=other[1])
+            found.append(_solved(part, plan, options))
             if progress is not None:
                 progress(len(found))
         return tuple(found)
@@ -173,13 +179,18 @@ def solve_again(
             chosen = torch.randint(0, len(others), (len(others),), generator=generator)
             states = {name: values[chosen] for name, values in others.states.items()}
             part = replace(problem, draws=replace(others, states=states))
-            found.append(solve(part, plan, options=options, starts=0))
+            found.append(_solved(part, plan, options))
         else:
             with others.applied_to(problem.model, k):
-                found.append(solve(problem, plan, options=options, starts=0))
+                found.append(_solved(problem, plan, options))
         if progress is not None:
             progress(len(found))
     return tuple(found)
+
+
+def _solved(problem: DecisionProblem, plan: Plan, options: Options) -> Plan:
+    again = solve(problem, plan, options=options, starts=0)
+    return unless_interrupted(again, "the problem was solved with other parameters")
 
 
 def _aligned(own: IndexTensor, other: Plan, lever: str) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._diagnose import first_exploding
+from dagcast_core.decide._interrupted import CUT_SHORT
 from dagcast_core.decide._linear import EmptySetError
 from dagcast_core.decide._phase_one import phase_one
 from dagcast_core.decide._smooth import NonFiniteError
@@ -34,7 +35,7 @@ def warnings_of(
         found += _few_draws(compiled)
     except KeyboardInterrupt:
         # The plan is found; what could be said about it may be missing.
-        found.append("interrupted before the plan was looked over")
+        found.append(CUT_SHORT)
     return tuple(found)
 
 

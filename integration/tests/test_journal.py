@@ -90,3 +90,34 @@ def test_cut_off_line_is_reported_with_its_number(journal):
 def _emptied(journal):
     journal._path.write_text("")
     return journal
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"at": "2026-03-01T00:00Z", "who": "x", "event": "proposed", "plan": "plan-0002"}',
+        b'{"at": "2026-03-01T00:00Z", "who": "x", "event": "edited", "details": {}}',
+        b'{"at": "2026-03-01T00:00Z", "who": "x", "event": "approved", "plan": "plan-9"}',
+        b'{"at": "2026-03-01T00:00Z", "who": "x", "event": "fitted", "details": [1]}',
+        b'{"at": "yesterday", "who": "x", "event": "fitted"}',
+        b"[1, 2]",
+        b"\xff\xfe",
+    ],
+)
+def test_line_that_is_no_entry_is_named_and_nothing_is_appended(journal, tmp_path, line):
+    propose(journal, "plan-0001")
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    before = path.read_bytes()
+    with pytest.raises(ProjectError, match="a complete entry in line 2 of"):
+        journal.decide("plan-0001", "approved", who="ben", why="")
+    assert path.read_bytes() == before
+
+
+def test_proposal_is_the_line_by_which_a_plan_came_to_be(journal):
+    propose(journal, "plan-0001")
+    propose(journal, "plan-0002", parent="plan-0001")
+    journal.decide("plan-0002", "approved", who="ben", why="")
+    assert journal.proposal("plan-0002").event == "edited"
+    assert journal.proposal("plan-0001").event == "proposed"
+    assert journal.proposal("plan-0003") is None

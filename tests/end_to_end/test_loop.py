@@ -1,8 +1,10 @@
 """The whole loop on a tiny marketplace, with the installed team packages and the simulator."""
 
+import contextlib
 import hashlib
 import json
 import shutil
+import signal
 from dataclasses import replace
 
 import pandas as pd
@@ -11,12 +13,13 @@ import torch
 
 from dagcast import workflow
 from dagcast.cli import run
-from dagcast.errors import PlanStateError, ProjectError
+from dagcast.errors import PlanStateError, ProjectError, UsageError
 from dagcast.project import open_project
 from dagcast.workflow._horizon import _by_the_clock, at_origin, read_context, zones_of
 from dagcast.workflow._plan_files import seal
 from dagcast.workflow._session import open_session
 from dagcast_core.decide import Plan
+from dagcast_core.decide._smooth import Oracle
 from dagcast_core.tensor import Panel
 
 torch.set_num_threads(1)
@@ -174,6 +177,16 @@ def a_copy(demo, tmp_path):
     return opened
 
 
+def sealed_again(folder):
+    """Make hashes right again, of a plan's files and in the log."""
+    log = folder.parents[1] / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        if line["plan"] == folder.name and "seal" in line["details"]:
+            line["details"]["seal"] = seal(folder)
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def test_replay_that_finds_another_plan_fails(a_copy, demo):
     """A plan on disk with one cell moved, its hashes made right again."""
     name = demo[0].planned.summary.plan
@@ -184,7 +197,7 @@ def test_replay_that_finds_another_plan_fails(a_copy, demo):
     moved[0, 0, 5] += 1e-6
     shutil.rmtree(folder)
     replace(solved, decisions=Panel(incentive_spend=spend.with_tensor(moved))).save(folder)
-    seal(folder.parent)
+    sealed_again(folder.parent)
     again = workflow.replay(a_copy(), name)
     assert again.replay_error > 1e-9
     assert again.exit_code() == 1
@@ -203,7 +216,7 @@ def test_replay_refuses_other_settings_data_and_packages(a_copy, demo):
 
     def write(path, changed):
         path.write_text(changed)
-        seal(folder)
+        sealed_again(folder)
 
     stated = json.loads(text)["provenance"]
     version = f'"dagcast-eta": "{stated["packages"]["dagcast-eta"]}"'
@@ -245,6 +258,9 @@ def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
     assert "rule: 70% of the current plan" in reasons.pop()
     assert len(summary.stability.moved) == 1
     assert 0 < summary.stability.moved[0] < 1
+    # What is compared is this plan, with one that weighs the draws of the earlier fit.
+    planned = {row.label: row.planned for row in summary.stability.rows}
+    assert sum(planned[label] for label in summary.spend) == pytest.approx(summary.total)
     # Flagged cells have the rule's value, give or take what the ramps ask for.
     shown = " ".join(" ".join(row) for table in result.tables() for row in table.rows)
     for words in ("would go elsewhere", "rule: 70%", "worst 25%"):
@@ -280,6 +296,98 @@ def test_interrupted_plan_is_kept_and_ends_with_130(a_copy):
     assert result.summary.worst_violation < 1
     with pytest.raises(ProjectError, match="to be solved to its end"):
         workflow.replay(a_copy(), result.summary.plan)
+
+
+def pressing(*moments):
+    """Progress that presses Ctrl-C at messages, each once for every time it is named."""
+    left = list(moments)
+
+    def progress(message, share=None):
+        for moment in left:
+            if moment in message:
+                left.remove(moment)
+                raise KeyboardInterrupt
+
+    return progress
+
+
+def test_interrupt_while_outcomes_are_forecast_loses_no_plan(a_copy):
+    result = workflow.plan(a_copy(), progress=pressing("forecasting with draws"))
+    assert result.exit_code() == 130
+    assert any("rest on 2 of 8 draws" in text for text in result.summary.warnings)
+    assert a_copy().journal.find(None).plan == result.summary.plan
+    assert workflow.review(a_copy()).page.is_file()
+    # Pressed twice, it is meant.
+    before = tree(a_copy().folder)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.plan(a_copy(), progress=pressing(*["forecasting with draws"] * 2))
+    assert tree(a_copy().folder) == before
+
+
+def test_interrupt_while_the_stability_is_asked_for_loses_no_plan(a_copy):
+    result = workflow.plan(a_copy(), stability=1, progress=pressing("fitting at earlier moments"))
+    assert result.exit_code() == 130
+    assert result.summary.stability is None
+    assert any("how far the plan moves" in text for text in result.summary.warnings)
+    assert a_copy().journal.find(None).plan == result.summary.plan
+
+
+def test_interrupted_replay_and_hindsight_have_no_result(a_copy, copied, monkeypatch):
+    name = copied.journal.find(None).plan
+    before = tree(a_copy().folder)
+    with pytest.raises(KeyboardInterrupt, match=f"while {name} was solved again: nothing is comp"):
+        workflow.replay(a_copy(), name, progress=pressing("optimising, step 2"))
+    assert tree(a_copy().folder) == before
+    # Half of a hindsight would be wrong, whichever of its solves is interrupted.
+    before = tree(copied.folder)
+    left = []
+    gradient = Oracle.gradient
+
+    def interrupted(self, *given, **named):
+        left.append(left.pop() - 1)
+        if left == [0]:
+            raise KeyboardInterrupt
+        return gradient(self, *given, **named)
+
+    monkeypatch.setattr(Oracle, "gradient", interrupted)
+    for calls in (5, 60):
+        left[:] = [calls]
+        with pytest.raises(KeyboardInterrupt, match="interrupted while looking back: there is no"):
+            workflow.retro(copied, name)
+    assert tree(copied.folder) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt("interrupted while"), KeyboardInterrupt()])
+def test_interrupted_command_says_what_is_left_in_one_line(project, monkeypatch, capsys, error):
+    def stopped(*given, **named):
+        raise error
+
+    monkeypatch.setattr(workflow, "retro", stopped)
+    assert run(["retro", "--project", str(project.folder)]) == 130
+    said = capsys.readouterr().err
+    words = error.args[0] if error.args else "interrupted"
+    assert f"dagcast: {words}; what was finished is kept" in said
+    assert "Traceback" not in said
+
+
+def test_library_that_turns_an_interruption_into_its_own_error_is_seen_through(
+    project, monkeypatch, capsys
+):
+    def broken(*given, **named):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise error
+
+    monkeypatch.setattr(workflow, "retro", broken)
+    error = RuntimeError("Query interrupted")
+    assert run(["retro", "--project", str(project.folder)]) == 130
+    said = capsys.readouterr().err
+    assert said == "dagcast: interrupted; what was finished is kept, nothing is half-written.\n"
+    # Answers to bad input stay what they are.
+    error = PlanStateError("this", "that", "Change it.")
+    assert run(["retro", "--project", str(project.folder)]) == 2
+    assert "expected this; found that" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_stability_needs_history(a_copy):
@@ -369,7 +477,44 @@ def test_nobody_decides_about_a_plan_that_is_gone(copied, decide):
 
 def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(copied):
     shutil.rmtree(copied.plans / "plan-0001")
-    assert workflow.reject(copied, "plan-0001", why="its folder is lost").state == "rejected"
+    result = workflow.reject(copied, "plan-0001", why="its folder is lost")
+    assert result.state == "rejected"
+    assert result.tables()[0].note.startswith("the approval is withdrawn, although plan-0001 is")
+
+
+def test_name_of_a_plan_that_is_gone_is_not_given_again(copied):
+    """The log says what was decided about it; another plan must not inherit that."""
+    shutil.rmtree(copied.plans / "plan-0001")
+    assert workflow.plan(copied).summary.plan == "plan-0002"
+    assert copied.journal.plans()["plan-0001"].state == "approved"
+
+
+def test_plan_whose_seal_is_gone_or_made_anew_is_noticed(copied):
+    folder = copied.plans / "plan-0001"
+    kept = (folder / "sha256.json").read_text()
+    frame = pd.read_parquet(folder / "decisions.parquet")
+    frame.assign(usd=frame["usd"] * 2).to_parquet(folder / "decisions.parquet", index=False)
+    seal(folder)
+    with pytest.raises(ProjectError, match=r"another sha256.json than the log knows"):
+        workflow.retro(copied, "plan-0001")
+    (folder / "sha256.json").unlink()
+    with pytest.raises(ProjectError, match=r"found no sha256.json"):
+        workflow.retro(copied, "plan-0001")
+    assert kept
+
+
+def test_plan_of_other_hours_is_not_edited(copied, a_copy):
+    """The week that it decides about has passed: its cells would be laid over the next one."""
+    name = workflow.plan(a_copy()).summary.plan
+    later = open_project(a_copy().folder, flags=SETTINGS, environment={})
+    before = tree(later.folder)
+    with pytest.raises(PlanStateError, match=f"expected {name} to decide about the hours that co"):
+        workflow.edit(later, name, scale=1.1, why="more")
+    for scale in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(UsageError, match="finite factor of at least 0"):
+            workflow.edit(later, name, scale=scale, why="more")
+    assert tree(later.folder) == before
+    assert workflow.edit(a_copy(), name, scale=0.9, why="less").summary.kind == "edited"
 
 
 def test_approved_plan_cannot_be_edited_or_approved_again(project):

@@ -17,6 +17,8 @@ from dagcast.errors import PlanStateError, ProjectError, UsageError
 
 PlanState = Literal["proposed", "superseded", "approved", "rejected"]
 Decision = Literal["approved", "rejected"]
+# Events by which a plan comes to be.
+PROPOSALS = ("proposed", "edited")
 
 
 @final
@@ -94,15 +96,21 @@ class Journal:
         """All lines, oldest first.
 
         Raises:
-            ProjectError: a line is not a complete entry, as after a full disk.
+            ProjectError: a line is not a complete entry, as after a full disk, or decides about a
+                plan that nobody proposed.
         """
         entries = []
-        lines = self._path.read_text(encoding="utf-8").splitlines()
+        proposed: set[str | None] = set()
+        # Bytes that are no text are shown as such in the message about their line.
+        lines = self._path.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
         for number, line in enumerate(lines, start=1):
             try:
-                values = json.loads(line)
-                values["at"] = datetime.fromisoformat(values["at"])
-                entries.append(Entry(**values))
+                entry = _entry(json.loads(line))
+                if entry.event in PROPOSALS:
+                    proposed.add(entry.plan)
+                elif entry.event in ("approved", "rejected") and entry.plan not in proposed:
+                    raise ValueError(f"{entry.plan} was never proposed")
+                entries.append(entry)
             except (ValueError, TypeError, KeyError) as error:
                 raise ProjectError(
                     f"a complete entry in line {number} of {self._path}",
@@ -115,6 +123,13 @@ class Journal:
     def plans(self) -> dict[str, PlanRecord]:
         """Every plan with its state, oldest first."""
         return _states(self.entries())
+
+    def proposal(self, plan: str) -> Entry | None:
+        """The line by which a plan was proposed or edited; None where the log does not know it."""
+        for entry in reversed(self.entries()):
+            if entry.plan == plan and entry.event in PROPOSALS:
+                return entry
+        return None
 
     def find(self, plan: str | None) -> PlanRecord:
         """The named plan, or the newest where no name is given.
@@ -171,12 +186,29 @@ class Journal:
         return self.find(record.plan)
 
 
+def _entry(values: dict[str, Any]) -> Entry:
+    """One line, with what is read from it later.
+
+    Raises:
+        ValueError: a time that is none, or details that are no table.
+        TypeError: no table, or other keys than an entry has.
+        KeyError: a proposal without a plan or the hours it decides about.
+    """
+    values["at"] = datetime.fromisoformat(values["at"])
+    entry = Entry(**values)
+    if not isinstance(entry.details, Mapping):
+        raise ValueError("details that are no table")
+    if entry.event in PROPOSALS and (entry.plan is None or not entry.details["horizon_start"]):
+        raise KeyError("horizon_start")
+    return entry
+
+
 def _states(entries: tuple[Entry, ...]) -> dict[str, PlanRecord]:
     records: dict[str, PlanRecord] = {}
     for entry in entries:
         if entry.plan is None:
             continue
-        if entry.event in ("proposed", "edited"):
+        if entry.event in PROPOSALS:
             start = str(entry.details["horizon_start"])
             # A newer proposal for the same hours makes the undecided older ones obsolete.
             for name, record in records.items():

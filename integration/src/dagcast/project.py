@@ -9,7 +9,7 @@ import getpass
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,9 +88,17 @@ class Project:
             )
         )
 
-    def next_name(self, folder: Path, prefix: str) -> str:
-        """The next free numbered name in a folder of results, such as ``plan-0003``."""
-        taken = [int(path.name.rsplit("-", 1)[1]) for path in numbered(folder, prefix)]
+    def next_name(self, folder: Path, prefix: str, known: Iterable[str] = ()) -> str:
+        """The next free numbered name in a folder of results, such as ``plan-0003``.
+
+        Args:
+            folder: of the results.
+            prefix: of their names.
+            known: names that are taken although their folder may be gone, as those in the log.
+        """
+        names = [*(path.name for path in numbered(folder, prefix)), *known]
+        numbers = [name.removeprefix(f"{prefix}-") for name in names]
+        taken = [int(number) for number in numbers if number.isdigit()]
         return f"{prefix}-{max(taken, default=0) + 1:04d}"
 
     def latest(self, folder: Path, prefix: str, *, stage: str) -> Path:

@@ -4,12 +4,20 @@ Subcommands are imported when they run, so that help and completion stay fast.
 """
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from dagcast.cli._failures import report_failure
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _COMMANDS = {
     "init": ("_project", "Make an empty project for your own events."),
@@ -93,8 +101,33 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code; expected failures are reported, never raised.
     """
-    try:
-        result = app.main(args=arguments, prog_name="dagcast", standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:
-        return report_failure(error)
+    with _interruptions() as pressed:
+        try:
+            result = app.main(args=arguments, prog_name="dagcast", standalone_mode=False)
+        except (Exception, KeyboardInterrupt) as error:
+            return report_failure(error, interrupted=bool(pressed))
     return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _interruptions() -> Iterator[list[int]]:
+    """Remembers every Ctrl-C, besides raising KeyboardInterrupt as ever.
+
+    A library that is interrupted while it is imported, or in its own code, may answer with another
+    error.
+    """
+    pressed: list[int] = []
+    ordinary = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not ordinary or threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def remember(number: int, frame: "FrameType | None") -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

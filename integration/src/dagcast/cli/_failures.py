@@ -11,15 +11,26 @@ from dagcast.errors import DagcastError
 _PACKAGES = ("dagcast", "dagcast_core", "dagcast_testing")
 
 
-def report_failure(error: BaseException) -> int:
+def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
     """Print what went wrong to stderr.
+
+    Args:
+        error: that ended the command.
+        interrupted: whether somebody pressed Ctrl-C before. What is no answer to bad input is then
+            put down to that: libraries turn it into errors of their own.
 
     Returns:
         The exit code. Errors that dagcast's packages declare are answers to bad input, printed as
         one paragraph; anything else is a defect and keeps its traceback.
     """
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        _print("dagcast: interrupted; what was finished is kept, nothing is half-written.")
+    answered = isinstance(error, click.ClickException | DagcastError) or _declared(error)
+    if isinstance(error, KeyboardInterrupt | click.Abort) or (interrupted and not answered):
+        # The solver says how far it was; click passes that on as a cause.
+        source = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        said = str(source) if isinstance(source, KeyboardInterrupt) else ""
+        _print(
+            f"dagcast: {said or 'interrupted'}; what was finished is kept, nothing is half-written."
+        )
         return 130
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)

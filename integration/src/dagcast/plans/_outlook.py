@@ -24,6 +24,7 @@ Values: TypeAlias = Mapping[str, Array]
 
 _ARRAYS = "outlook.safetensors"
 _TEXT = "outlook.json"
+_LEAST_DRAWS = 2
 
 
 @final
@@ -146,22 +147,46 @@ def make_outlook(
         quantities: to forecast, dims (region, hour) in any order.
         combined: further totals as weighted sums of quantities, e.g. the objective.
         progress: told how far it is.
+
+    Ctrl-C ends it with the draws that are done, at least two; the outlook's ``draws`` counts them.
+
+    Raises:
+        KeyboardInterrupt: interrupted a second time.
     """
     index = _axes(next(iter(arms.values())))
     by_name = {quantity.name: quantity for quantity in quantities}
     runs: dict[str, list[Values]] = {arm: [] for arm in arms}
-    for draw in (None, *range(draws)):
+
+    def forecast(draw: int | None) -> dict[str, Values]:
         progress("forecasting with draws of the parameters", ((draw or 0) + 1) / (draws + 1))
-        for arm, inputs in arms.items():
-            predicted = predict(inputs, draw)
-            runs[arm].append(_values(predicted, inputs, by_name, *index))
+        return {
+            arm: _values(predict(inputs, draw), inputs, by_name, *index)
+            for arm, inputs in arms.items()
+        }
+
+    stopped = False
+    for draw in (None, *range(draws)):
+        if stopped and len(runs["plan"]) > _LEAST_DRAWS:
+            break
+        try:
+            found = forecast(draw)
+        except KeyboardInterrupt:
+            if stopped:
+                raise
+            stopped = True
+            if len(runs["plan"]) > _LEAST_DRAWS:
+                break
+            # An interval needs draws, and what was decided is not lost for want of one.
+            found = forecast(draw)
+        for arm, values in found.items():
+            runs[arm].append(values)
     paths = {arm: _paths(values, by_name, level) for arm, values in runs.items()}
     totals = {arm: _totals(values, by_name, combined or {}) for arm, values in runs.items()}
     return Outlook(
         tuple(str(label) for label in index[0]),
         tuple(hour.isoformat() for hour in index[1]),
         level,
-        draws,
+        len(runs["plan"]) - 1,
         {quantity.name: quantity.unit for quantity in quantities},
         paths,
         {arm: {q: _estimate(v, level) for q, v in found.items()} for arm, found in totals.items()},

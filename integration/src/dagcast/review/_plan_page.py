@@ -225,8 +225,7 @@ def _heed(summary: PlanSummary) -> Section | None:
             Table(
                 (
                     Column("Spend", numeric=False),
-                    # Earlier fits have no draws: plans without caution are compared.
-                    Column("Without caution" if summary.risk else "This plan"),
+                    Column("This plan"),
                     Column("Least"),
                     Column("Most"),
                 ),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from dagcast.errors import ProjectError
 from dagcast.journal import Decision, PlanRecord
 from dagcast.project import Project, current_user
 from dagcast.workflow._plan_files import plan_folder
@@ -22,6 +23,7 @@ class DecisionResult(Result):
         who: who decided.
         why: the reason given.
         horizon_start: first hour it decides about.
+        remark: what to know about it, such as that its folder is gone.
     """
 
     folder: Path
@@ -30,10 +32,12 @@ class DecisionResult(Result):
     who: str
     why: str
     horizon_start: str
+    remark: str = ""
 
     def tables(self) -> tuple[ResultTable, ...]:
         row = (self.plan, self.state, self.who, self.why, self.horizon_start)
-        return (ResultTable("Decision", ("plan", "state", "who", "why", "hours from"), (row,)),)
+        columns = ("plan", "state", "who", "why", "hours from")
+        return (ResultTable("Decision", columns, (row,), self.remark),)
 
     def next_command(self) -> str:
         if self.state == "rejected":
@@ -59,8 +63,8 @@ def reject(
 ) -> DecisionResult:
     """Reject a plan, or withdraw its approval.
 
-    An approval can be withdrawn also where the plan's folder is gone or was changed: otherwise no
-    other plan could be approved for its hours.
+    An approval can be withdrawn also where the plan's folder is gone or was changed, which the
+    result then remarks on: otherwise no other plan could be approved for its hours.
 
     Raises:
         PlanStateError: it is superseded or rejected already.
@@ -74,9 +78,15 @@ def _decide(
     project: Project, plan: str | None, decision: Decision, who: str | None, why: str
 ) -> DecisionResult:
     before = project.journal.find(plan)
-    if before.state == "proposed":
-        # Nobody decides about what nobody can read any more.
-        plan_folder(project, before.plan)
+    remark = ""
+    try:
+        if before.state in ("proposed", "approved"):
+            plan_folder(project, before.plan)
+    except ProjectError as error:
+        # Nobody decides about what nobody can read any more; an approval can be withdrawn.
+        if before.state != "approved" or decision != "rejected":
+            raise
+        remark = f"the approval is withdrawn, although {before.plan} is damaged: {error.found}"
     record: PlanRecord = project.journal.decide(
         before.plan, decision, who=who or current_user(), why=why
     )
@@ -87,4 +97,5 @@ def _decide(
         record.entry.who,
         record.entry.why,
         record.horizon_start,
+        remark,
     )

@@ -1,5 +1,6 @@
 """Stage 9: people change a plan; the result is a new proposal."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +52,9 @@ def edit(
         progress: told what is going on.
 
     Raises:
-        UsageError: nothing to change, or a wrong file or label.
-        PlanStateError: the plan is superseded or decided.
+        UsageError: nothing to change, or a wrong file, label or factor.
+        PlanStateError: the plan is superseded or decided, or decides about other hours than those
+            that come next.
     """
     from dagcast_core.decide import Plan, what_if
 
@@ -71,17 +73,28 @@ def edit(
             "neither" if cells is None else "both",
             "Give --cells FILE or --scale FACTOR.",
         )
+    if scale is not None and not (math.isfinite(scale) and scale >= 0):
+        raise UsageError("a finite factor of at least 0 for scale", f"{scale:g}", "Correct it.")
     decisions = load_decisions(project, record.plan)
     session = open_session(project)
     fitted = load_fit(session)
     setting = make_setting(session)
+    start = setting.times.start.isoformat()
+    if record.horizon_start != start:
+        # Its cells would be laid over other hours.
+        raise PlanStateError(
+            f"{record.plan} to decide about the hours that come next, from {start}",
+            f"hours from {record.horizon_start}",
+            "Make a plan for those hours with `dagcast plan`, or set data.as_of and horizon.start "
+            "to the moment of the plan.",
+        )
     labels = labels_of(setting)
     if cells is not None:
         changed = read_proposal(cells, labels)
     else:
         assert scale is not None
         changed = _scaled(decisions, scale, regions, incentives, labels)
-    start = time.perf_counter()
+    begun = time.perf_counter()
     base = laid_over(setting, decisions, setting.current)
     wanted = laid_over(setting, changed, base)
     problem = setting.problem(fitted.model, draws=fitted.draws)
@@ -92,7 +105,7 @@ def edit(
         fitted,
         solved,
         kind="edited",
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - begun,
         parent=record.plan,
         who=who,
         why=why,

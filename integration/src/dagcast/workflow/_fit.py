@@ -102,20 +102,10 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
         ProjectError: nothing was ingested.
         AssemblyError: the installed packages do not fit together.
     """
-    from dagcast_core.model import draws as draw_parameters
-
     session = open_session(project)
     model, report = fit_collection(session, progress=progress)
     progress("drawing parameters", None)
-    settings = project.config.uncertainty
-    drawn = draw_parameters(
-        model,
-        session.history(),
-        session.known_experiments(),
-        settings.draws,
-        method=settings.method,
-        seed=project.config.seeds.draws,
-    )
+    drawn = draw_parameters(session, model)
     name = project.next_name(project.models, PREFIX)
     with staged(project.models / name) as folder:
         _save(folder, model, drawn, report, session)
@@ -157,6 +147,30 @@ def fit_collection(
     return model, report
 
 
+def draw_parameters(
+    session: Session, model: "ModelCollection", times: Moments | None = None
+) -> "ParameterDraws":
+    """Draws of a fitted collection's parameters, as the settings ask for.
+
+    Args:
+        session: the project's models and data.
+        model: fitted.
+        times: of the round that it was fitted for; the present one by default.
+    """
+    from dagcast_core.model import draws
+
+    settings = session.project.config.uncertainty
+    times = times or session.times
+    return draws(
+        model,
+        session.history(times),
+        session.known_experiments(times),
+        settings.draws,
+        method=settings.method,
+        seed=session.project.config.seeds.draws,
+    )
+
+
 def load_fit(session: Session, name: str | None = None) -> Fitted:
     """Read a fit back, the newest by default.
 
@@ -182,9 +196,12 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
                 raise ProjectError(f"{folder / file} as it was written", "other content", again)
         state = load_file(folder / _MODEL)
         flat = load_file(folder / _DRAWS)
-    except (OSError, ValueError, KeyError) as error:
-        raise ProjectError(f"a whole fit in {folder}", f"{error}", again) from error
-    model = session.build(manifest["labels"])
+        method, seed = manifest["draws"]["method"], manifest["draws"]["seed"]
+        labels, provenance = manifest["labels"], manifest["provenance"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        found = f"no {error}" if isinstance(error, KeyError) else f"{error}"
+        raise ProjectError(f"a whole fit in {folder}", found, again) from error
+    model = session.build(labels)
     expected = model.state_dict()
     other = [
         name
@@ -198,8 +215,7 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
             again,
         )
     model.load_state_dict(state)
-    drawn = ParameterDraws(flat, manifest["draws"]["method"], manifest["draws"]["seed"])
-    return Fitted(folder.name, model, drawn, manifest["provenance"])
+    return Fitted(folder.name, model, ParameterDraws(flat, method, seed), provenance)
 
 
 _MODEL, _DRAWS, _MANIFEST = "model.safetensors", "draws.safetensors", "fit.json"

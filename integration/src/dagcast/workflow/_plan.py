@@ -21,7 +21,7 @@ from dagcast.plans import (
     price_words,
 )
 from dagcast.project import Project, staged
-from dagcast.workflow._fit import Fitted, fit_collection, load_fit
+from dagcast.workflow._fit import Fitted, draw_parameters, fit_collection, load_fit
 from dagcast.workflow._horizon import HOUR, at_origin
 from dagcast.workflow._plan_files import (
     DECISIONS,
@@ -50,6 +50,7 @@ _SHOWN = (
     "profit",
 )
 _MARGINAL = ("eta", "prime_time", "incremental_driver_hours")
+_STABILITY_UNKNOWN = "interrupted before it was known how far the plan moves with earlier fits"
 # Largest difference of a cell, relative to the largest cell, of the same plan made again.
 _REPLAYED = 1e-9
 _SHOWN_FLAGS = 8
@@ -196,6 +197,8 @@ class PlanResult(Result):
         if self.summary.status == "interrupted" and self.summary.message == "interrupted":
             # Ctrl-C; a time limit of the settings is no interruption.
             return 130
+        if any(text.startswith("interrupted ") for text in self.summary.warnings):
+            return 130
         return 4 if self.summary.status == "infeasible" else 0
 
 
@@ -224,7 +227,11 @@ def plan(project: Project, *, stability: int = 0, progress: Progress = silent) -
     seconds = time.perf_counter() - start
     moved = None
     if stability:
-        moved = _stability(setting, fitted, problem, solved, stability, progress)
+        try:
+            moved = _stability(setting, problem, solved, stability, progress)
+        except KeyboardInterrupt:
+            # The plan is there; how far it moves is not known.
+            solved = replace(solved, warnings=(*solved.warnings, _STABILITY_UNKNOWN))
     return keep(
         setting,
         fitted,
@@ -242,6 +249,7 @@ def replay(project: Project, name: str, *, progress: Progress = silent) -> PlanR
     Raises:
         UsageError: no plan has that name.
         ProjectError: a package, the data or the settings changed since.
+        KeyboardInterrupt: interrupted before it was solved to its end.
     """
     import pandas as pd
 
@@ -279,6 +287,8 @@ def replay(project: Project, name: str, *, progress: Progress = silent) -> PlanR
             options=Options(**before.provenance["options"]),
             progress=lambda state: progress(f"optimising, step {state.iteration}", None),
         )
+    if solved.status == "interrupted" and solved.message == "interrupted":
+        raise KeyboardInterrupt(f"interrupted while {name} was solved again: nothing is compared")
     seconds = time.perf_counter() - begun
     result = keep(
         setting,
@@ -360,7 +370,6 @@ def _difference(before: "Plan", again: "Plan") -> float:
 
 def _stability(
     setting: Setting,
-    fitted: Fitted,
     problem: "DecisionProblem",
     solved: "Plan",
     count: int,
@@ -373,7 +382,7 @@ def _stability(
     """
     import pandas as pd
 
-    from dagcast_core.decide import solve, solve_again, stability
+    from dagcast_core.decide import solve_again, stability
 
     session, times = setting.session, setting.times
     weeks = [pd.Timedelta(weeks=k + 1) for k in range(count)]
@@ -384,17 +393,18 @@ def _stability(
             f"{earliest / pd.Timedelta(weeks=1):.1f} weeks",
             "Ask for the stability over fewer moments, or ingest more history.",
         )
-    models = []
+    others = []
     for k, week in enumerate(weeks):
         progress(f"fitting at earlier moments, {k + 1} of {count}", k / count)
         moment = times.last + HOUR - week
         past = at_origin(times, moment, session.project.config.horizon.hours, session.weeks)
-        models.append(fit_collection(session, past)[0])
+        model = fit_collection(session, past)[0]
+        # A plan that weighs draws is compared with plans that weigh those of the earlier fits.
+        others.append(
+            model if problem.draws is None else (model, draw_parameters(session, model, past))
+        )
     progress("solving with earlier fits", None)
-    # Earlier fits have no draws of their own: plans without caution are compared with one another.
-    plain = problem.certain()
-    own = solved if plain is problem else solve(plain, solved, starts=0)
-    found = stability(own, solve_again(plain, own, models))
+    found = stability(solved, solve_again(problem, solved, others))
     lever = next(iter(session.project.config.levers))
     return PlanStability(
         tuple((times.last + HOUR - week).isoformat() for week in weeks),
@@ -439,8 +449,15 @@ def keep(
         progress: told what is going on.
     """
     project = setting.session.project
-    name = name or project.next_name(project.plans, PREFIX)
+    # A plan whose folder is gone keeps its name: the log says what was decided about it.
+    name = name or project.next_name(project.plans, PREFIX, project.journal.plans())
     outlook = outlook_of(setting, fitted, solved.decisions, progress=progress)
+    if outlook.draws < len(fitted.draws):
+        words = (
+            f"interrupted while its outcomes were forecast: intervals rest on {outlook.draws} of "
+            f"{len(fitted.draws)} draws"
+        )
+        solved = replace(solved, warnings=(*solved.warnings, words))
     summary = replace(_summary(name, kind, setting, fitted, solved, seconds), stability=stability)
     if record:
         with staged(project.plans / name) as folder:
@@ -449,7 +466,7 @@ def keep(
             summary.save(folder)
             _save_decisions(folder, setting, solved.decisions)
             _save_marginals(folder, solved.marginal_effects)
-            seal(folder)
+            sealed = seal(folder)
         project.record(
             "edited" if parent else "proposed",
             plan=name,
@@ -459,6 +476,7 @@ def keep(
                 "horizon_start": setting.times.start.isoformat(),
                 "parent": parent,
                 "status": summary.status,
+                "seal": sealed,
                 "spend": round(summary.total, 2),
             },
         )

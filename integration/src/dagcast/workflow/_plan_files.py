@@ -19,10 +19,16 @@ SOLVED = "solved"
 SEAL = "sha256.json"
 
 
-def seal(folder: Path) -> None:
-    """Write down what every file of a plan's folder holds; a plan never changes afterwards."""
+def seal(folder: Path) -> str:
+    """Write down what every file of a plan's folder holds; a plan never changes afterwards.
+
+    Returns:
+        The digest of what was written, for the log: who changes a plan would have to change the log
+        as well.
+    """
     found = {name: _digest(folder / name) for name in _files(folder)}
     (folder / SEAL).write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return _digest(folder / SEAL)
 
 
 def plan_folder(project: Project, name: str) -> Path:
@@ -39,14 +45,21 @@ def plan_folder(project: Project, name: str) -> Path:
             "nothing",
             "Restore it from a copy, or make a new plan with `dagcast plan`.",
         )
-    _verify(folder)
+    proposal = project.journal.proposal(name)
+    sealed = None if proposal is None else proposal.details.get("seal")
+    _verify(folder, sealed)
     return folder
 
 
-def _verify(folder: Path) -> None:
+def _verify(folder: Path, sealed: str | None) -> None:
+    """Compare a plan with its seal, and its seal with the log."""
     if not (folder / SEAL).is_file():
+        if sealed is not None:
+            raise _damaged(folder, f"no {SEAL}")
         # A plan of an earlier version; what it holds is checked by whoever reads it.
         return
+    if sealed is not None and _digest(folder / SEAL) != sealed:
+        raise _damaged(folder, f"another {SEAL} than the log knows")
     try:
         expected = json.loads((folder / SEAL).read_text(encoding="utf-8"))
         found = {name: _digest(folder / name) for name in _files(folder)}

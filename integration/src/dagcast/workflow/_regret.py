@@ -24,8 +24,8 @@ import pandas as pd
 from dagcast.figures import money, signed_money
 from dagcast.project import Project, write_text
 from dagcast.workflow._backtest import origins_of
-from dagcast.workflow._fit import fit_collection
-from dagcast.workflow._horizon import Moments, at_origin
+from dagcast.workflow._fit import draw_parameters, fit_collection
+from dagcast.workflow._horizon import at_origin
 from dagcast.workflow._problem import make_setting
 from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow._retro import happened_in
@@ -33,7 +33,6 @@ from dagcast.workflow._session import Session, open_session
 
 if TYPE_CHECKING:
     from dagcast_core.decide import Plan
-    from dagcast_core.model import ModelCollection, ParameterDraws
     from dagcast_core.tensor import Panel
 
 REPORT = "regret.json"
@@ -361,9 +360,11 @@ class _Week:
             # Every origin starts from scratch: a fit that knows later weeks would be no fair start.
             model, _ = fit_collection(session, past)
             # Plans that weigh draws are planned with draws, as they would have been.
-            draws = _draws(session, past, model) if config.weighs_draws else None
+            draws = draw_parameters(session, model, past) if config.weighs_draws else None
             problem = make_setting(session, past).problem(model, draws=draws)
             planned[name] = solve(problem, options=options)
+            if planned[name].message == "interrupted":
+                raise KeyboardInterrupt("interrupted while past weeks were planned")
             planned[name].save(target / name_of(number))
             problems.append(problem)
         executed, actuals = happened_in(session, past)
@@ -402,20 +403,6 @@ class _Week:
                 "share": table(shares, {"candidate": names, "member": members}, "share"),
             }
         )
-
-
-def _draws(session: Session, past: Moments, model: "ModelCollection") -> "ParameterDraws":
-    from dagcast_core.model import draws
-
-    settings = session.project.config.uncertainty
-    return draws(
-        model,
-        session.history(past),
-        session.known_experiments(past),
-        settings.draws,
-        method=settings.method,
-        seed=session.project.config.seeds.draws,
-    )
 
 
 def _week(name: str, origin: pd.Timestamp, panel: "Panel", plans: Path) -> WeekRegret:

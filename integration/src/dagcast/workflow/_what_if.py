@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast.errors import ProjectError
 from dagcast.plans import read_proposal
 from dagcast.project import Project
 from dagcast.workflow._fit import load_fit
@@ -60,7 +61,11 @@ def labels_of(setting: Setting) -> dict[str, Any]:
 
 
 def laid_over(setting: Setting, frame: "pd.DataFrame", base: "Panel") -> "Panel":
-    """The cells of a frame on top of decisions."""
+    """The cells of a frame on top of decisions.
+
+    Raises:
+        ProjectError: the frame has cells that are not decided about.
+    """
     import pandas as pd
     import torch
 
@@ -71,6 +76,14 @@ def laid_over(setting: Setting, frame: "pd.DataFrame", base: "Panel") -> "Panel"
         torch.from_numpy(tensor.index(dim).get_indexer(pd.Index(frame[dim])).copy())
         for dim in tensor.dims
     ]
+    for dim, found in zip(tensor.dims, positions, strict=True):
+        if bool((found < 0).any()):
+            strange = frame[dim].iloc[int((found < 0).nonzero()[0])]
+            raise ProjectError(
+                f"cells of the {dim}s that are decided about",
+                f"{strange}",
+                "Make a new plan with `dagcast plan`: the market has changed since.",
+            )
     values[tuple(positions)] = torch.tensor(frame["usd"].to_numpy(), dtype=torch.float64)
     return base.assign({name: tensor.with_tensor(values)})
 

@@ -20,6 +20,7 @@ from dagcast_core.decide import (
     Plan,
     Ramp,
     Risk,
+    _solve,
     retrospect,
     sensitivity,
     solve,
@@ -245,14 +246,41 @@ def test_shadow_price_of_a_chance_agrees_with_solving_again(make, uncertain):
     def at(limit, start=None):
         sure = OutcomeLimit("eta", "<=", {"B": limit}, by=("region",), chance=0.9)
         problem = uncertain(Risk("cvar", 0.25), [*make.limits()[:2], sure])
-        return solve(problem, start, options=Options(gap=1e-7))
+        return solve(problem, start, options=Options(gap=1e-7, violation=1e-9))
 
     plan = at(4.45)
     price = plan.price_of("eta", "B")
     assert price.binding
-    ends = [at(4.45 + step, plan).objective for step in (-1e-3, 1e-3)]
-    assert (ends[1] - ends[0]) / 2e-3 == pytest.approx(price.price, rel=0.02)
+    # The price itself changes by 1.2 % within a thousandth of a minute: only a small step shows it.
+    ends = [at(4.45 + step, plan).objective for step in (-1e-4, 1e-4)]
+    assert (ends[1] - ends[0]) / 2e-4 == pytest.approx(price.price, rel=1e-4)
     assert "90% sure" in at(4.0).message
+
+
+def test_best_plan_of_all_rounds_is_returned_with_the_lowest_bound_of_any(uncertain, monkeypatch):
+    """Wide smoothing bounds well and narrow smoothing finds: a plan must not be given up for that.
+
+    The tail of few draws of a large spread, which no round solves to the tolerance.
+    """
+    problem = uncertain(Risk("cvar", 0.1), count=32, spread=0.6)
+    rounds = []
+    measured = _solve._true_gap
+
+    def noted(compiled, solution):
+        found = measured(compiled, solution)
+        rounds.append((found[0], found[0] + found[1] * found[2], solution.budget_prices))
+        return found
+
+    monkeypatch.setattr(_solve, "_true_gap", noted)
+    plan = solve(problem, options=Options(gap=1e-12))
+    assert len(rounds) > 2
+    best, bound = max(r[0] for r in rounds), min(r[1] for r in rounds)
+    assert plan.objective == pytest.approx(best, rel=1e-12)
+    assert plan.gap_bound == pytest.approx(max(bound - best, 0.0), abs=1e-9 * plan.lift)
+    prices = next(r[2] for r in rounds if r[1] == bound)
+    assert [p.price for p in plan.shadow_prices] == pytest.approx(prices.tolist())
+    assert plan.status == "feasible"
+    assert "the last round of less smoothing added" in plan.message
 
 
 def test_interrupt_between_rounds_of_smoothing_is_said(uncertain):
@@ -313,14 +341,14 @@ def test_minimised_objective_guards_against_its_large_draws(uncertain):
 def test_envelope_theorem_holds_over_draws(make, uncertain, name):
     sure = OutcomeLimit("eta", "<=", {"B": 4.45}, by=("region",), chance=0.9)
     problem = uncertain(Risk("cvar", 0.25), [*make.limits()[:2], sure])
-    exact = Options(gap=1e-7)
+    exact = Options(gap=1e-7, violation=1e-9)
     plan = solve(problem, options=exact)
     ends = [
         sensitivity(problem, plan, name, change=step, resolve=True, options=exact).effect
-        for step in (-3e-4, 3e-4)
+        for step in (-1e-4, 1e-4)
     ]
-    quick = sensitivity(problem, plan, name, change=3e-4)
-    assert (ends[1] - ends[0]) / 2 == pytest.approx(quick.effect, rel=0.02)
+    quick = sensitivity(problem, plan, name, change=1e-4)
+    assert (ends[1] - ends[0]) / 2 == pytest.approx(quick.effect, rel=2e-3)
 
 
 def test_robust_plan_is_saved_and_read_back(uncertain, tmp_path):

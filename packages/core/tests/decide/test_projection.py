@@ -175,6 +175,24 @@ def test_projection_onto_two_ramps_equals_a_conic_solver(random_set, seed, budge
     assert linear.worst_violation(alone) > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("seed", "days", "hours"), [(74, 5, 8), (84, 3, 4), (89, 4, 9), (96, 3, 9)]
+)
+def test_nets_of_weak_and_strong_forces_are_exact(random_set, seed, days, hours):
+    """Where interior points go on until their matrix is too stiff, or miss a link of no force."""
+    linear = two_ramps(random_set, seed, True, days, hours)
+    z, metric = draw(seed, linear.size)
+    ours = project(torch.tensor(z), torch.tensor(metric), linear).x
+    theirs = conic(z, metric, linear)
+
+    def distance(x):
+        return 0.5 * float(np.sum(metric * (x - z) ** 2))
+
+    assert linear.worst_violation(ours) < 1e-11
+    assert distance(ours.numpy()) == pytest.approx(distance(theirs), rel=1e-9)
+    assert distance(theirs + 0.001) != pytest.approx(distance(theirs), rel=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_net_step_moves_its_segments_as_one(random_set, seed):
     """The dual Hessian is the derivative of the row sums in the multipliers."""

@@ -17,7 +17,13 @@ from numba import njit
 __all__ = ["net_pass", "solve_net"]
 
 _NARROW = 1e-12
+# Mean of slack times price below which steps are taken only while they still improve something.
+_NEAR = 1e-14
 _ITERATIONS = 60
+# Polishing, in units of the net's width: what is no violation, and how far cells may be moved.
+_TIE = 1e-13
+_FAR = 1e-5
+_ROUNDS = 10
 
 
 @njit(cache=True)
@@ -75,6 +81,72 @@ def _matrix(
 
 
 @njit(cache=True)
+def _push(
+    share: float,
+    u: np.ndarray,
+    d: np.ndarray,
+    target: np.ndarray,
+    n: int,
+    left: np.ndarray,
+    right: np.ndarray,
+    links: int,
+    slack: np.ndarray,
+    price: np.ndarray,
+    weight: np.ndarray,
+    off: np.ndarray,
+    du: np.ndarray,
+) -> None:
+    """Right-hand side of the Newton step towards slack times price = ``share``."""
+    for i in range(n):
+        push = share / slack[0, i] - weight[0, i] * off[0, i]
+        if price[1, i] > 0.0:
+            push -= share / slack[1, i] - weight[1, i] * off[1, i]
+        du[i] = push - d[i] * (u[i] - target[i])
+    for e in range(links):
+        push = share / slack[2, e] - weight[2, e] * off[2, e]
+        push -= share / slack[3, e] - weight[3, e] * off[3, e]
+        du[left[e]] += push
+        du[right[e]] -= push
+
+
+@njit(cache=True)
+def _slack_steps(
+    share: float,
+    du: np.ndarray,
+    n: int,
+    left: np.ndarray,
+    right: np.ndarray,
+    links: int,
+    slack: np.ndarray,
+    price: np.ndarray,
+    weight: np.ndarray,
+    off: np.ndarray,
+    ds: np.ndarray,
+) -> float:
+    """Changes of the slacks for a step, and the share of it that keeps all pairs positive."""
+    for i in range(n):
+        ds[0, i] = off[0, i] + du[i]
+        ds[1, i] = off[1, i] - du[i]
+    for e in range(links):
+        change = du[right[e]] - du[left[e]]
+        ds[2, e] = off[2, e] - change
+        ds[3, e] = off[3, e] + change
+    step = 1.0
+    for side in range(4):
+        for k in range(n if side < 2 else links):
+            p, s = price[side, k], slack[side, k]
+            if p == 0.0:
+                continue
+            dp = share / s - p - weight[side, k] * ds[side, k]
+            # Compared without dividing: divisions are what an iteration would wait for.
+            if ds[side, k] < 0.0 and s < -step * ds[side, k]:
+                step = -s / ds[side, k]
+            if dp < 0.0 and p < -step * dp:
+                step = -p / dp
+    return step
+
+
+@njit(cache=True)
 def solve_net(
     z: np.ndarray,
     metric: np.ndarray,
@@ -107,7 +179,7 @@ def solve_net(
         width: largest distance right - left.
         x: out; the minimiser.
         band: scratch of shape (n, width + 1).
-        work: scratch of shape (20, max(n, links)).
+        work: scratch of shape (37, max(n, links)).
         segment: out, see `_polish`.
         pull: out; (links,) multiplier of each link, positive where the later cell is held down.
     """
@@ -124,9 +196,10 @@ def solve_net(
     if size <= 0.0:
         size = 1.0
     d, target, u, du = work[0], work[1], work[2], work[3]
-    low, high = work[4], work[5]
-    slack, price = work[6:10], work[10:14]
-    weight, gap = work[14:18], work[18]
+    low, high, gap, room = work[4], work[5], work[6], work[7]
+    slack, price, weight = work[8:12], work[12:16], work[16:20]
+    off, ds = work[20:24], work[24:28]
+    last_u, last_slack, last_price = work[28], work[29:33], work[33:37]
     force = 0.0
     for i in range(n):
         target[i] = (z[i] - origin) / size
@@ -139,108 +212,84 @@ def solve_net(
         d[i] /= force
         margin = 0.1 * min(high[i] - low[i], 1.0)
         u[i] = min(max(target[i], low[i] + margin), high[i] - margin)
-    count = 0
+    count = n + 2 * links
     for i in range(n):
-        for side in range(2):
-            at = u[i] - low[i] if side == 0 else high[i] - u[i]
-            slack[side, i] = max(at, 1e-2)
-            price[side, i] = 1e-2
-            if side == 1 and not np.isfinite(high[i]):
-                price[side, i] = 0.0
-                slack[side, i] = 1.0
-            else:
-                count += 1
+        slack[0, i] = max(u[i] - low[i], 1e-2)
+        price[0, i] = 1e-2
+        bounded = np.isfinite(high[i])
+        slack[1, i] = max(high[i] - u[i], 1e-2) if bounded else 1.0
+        price[1, i] = 1e-2 if bounded else 0.0
+        count += bounded
     for e in range(links):
-        room = max(limit[e] / size, _NARROW)
+        room[e] = max(limit[e] / size, _NARROW)
         move = u[right[e]] - u[left[e]]
-        for side in range(2):
-            slack[2 + side, e] = max(room - move if side == 0 else room + move, 1e-2)
-            price[2 + side, e] = 1e-2
-            count += 1
+        slack[2, e] = max(room[e] - move, 1e-2)
+        slack[3, e] = max(room[e] + move, 1e-2)
+        price[2, e] = 1e-2
+        price[3, e] = 1e-2
     before = np.inf
     for _ in range(_ITERATIONS):
+        # Residuals of slacks and of stationarity decide, with mu, when to stop.
         mu = 0.0
         worst = 0.0
-        for side in range(4):
-            for k in range(n if side < 2 else links):
-                mu += slack[side, k] * price[side, k]
-        mu /= count
         for i in range(n):
+            mu += slack[0, i] * price[0, i] + slack[1, i] * price[1, i]
             weight[0, i] = price[0, i] / slack[0, i]
             weight[1, i] = price[1, i] / slack[1, i]
+            off[0, i] = u[i] - low[i] - slack[0, i]
+            off[1, i] = high[i] - u[i] - slack[1, i] if price[1, i] > 0.0 else 0.0
+            worst = max(worst, abs(off[0, i]), abs(off[1, i]))
+            gap[i] = d[i] * (u[i] - target[i]) - price[0, i] + price[1, i]
         for e in range(links):
+            mu += slack[2, e] * price[2, e] + slack[3, e] * price[3, e]
             weight[2, e] = price[2, e] / slack[2, e]
             weight[3, e] = price[3, e] / slack[3, e]
-        _matrix(band, d, weight, n, width, left, right, links)
-        # Residuals of slacks and of stationarity decide, with mu, when to stop.
-        for i in range(n):
-            gap[i] = d[i] * (u[i] - target[i]) - price[0, i] + price[1, i]
-            worst = max(worst, abs(u[i] - low[i] - slack[0, i]))
-            if np.isfinite(high[i]):
-                worst = max(worst, abs(high[i] - u[i] - slack[1, i]))
-        for e in range(links):
+            move = u[right[e]] - u[left[e]]
+            off[2, e] = room[e] - move - slack[2, e]
+            off[3, e] = room[e] + move - slack[3, e]
+            worst = max(worst, abs(off[2, e]), abs(off[3, e]))
             both = price[2, e] - price[3, e]
             gap[right[e]] += both
             gap[left[e]] -= both
-            room = max(limit[e] / size, _NARROW)
-            move = u[right[e]] - u[left[e]]
-            worst = max(worst, abs(room - move - slack[2, e]), abs(room + move - slack[3, e]))
+        mu /= count
         for i in range(n):
             worst = max(worst, abs(gap[i]))
-        if mu <= 1e-14 and (mu <= 1e-16 or worst >= 0.5 * before):
+        if before < np.inf and mu <= _NEAR and worst > before:
+            # The matrix had become too stiff: the last step led away.
+            u[:], slack[:], price[:] = last_u, last_slack, last_price
             break
-        before = worst
+        if mu <= _NEAR and (mu <= 1e-16 or worst >= 0.5 * before):
+            break
+        if mu <= _NEAR:
+            last_u[:], last_slack[:], last_price[:] = u, slack, price
+            before = worst
+        _matrix(band, d, weight, n, width, left, right, links)
         # A look at the step without centring says how much of mu the real step should keep.
         share = 0.0
-        step_p = 1.0
+        step = 1.0
         for look in range(2):
-            for i in range(n):
-                du[i] = -d[i] * (u[i] - target[i])
-            for side in range(4):
-                for k in range(n if side < 2 else links):
-                    if price[side, k] == 0.0:
-                        continue
-                    s = slack[side, k]
-                    i, j, at = _constraint(side, k, u, low, high, left, right, limit, size)
-                    t = share * mu / s
-                    push = t - weight[side, k] * (at - s)
-                    # G' push: the gradient of h - Gu is -G.
-                    if i >= 0:
-                        du[i] += push
-                    if j >= 0:
-                        du[j] -= push
+            _push(share, u, d, target, n, left, right, links, slack, price, weight, off, du)
             _substitute(band, n, width, du)
-            step_p = 1.0
-            for side in range(4):
-                for k in range(n if side < 2 else links):
-                    if price[side, k] == 0.0:
-                        continue
-                    s, p = slack[side, k], price[side, k]
-                    i, j, at = _constraint(side, k, u, low, high, left, right, limit, size)
-                    change = (du[i] if i >= 0 else 0.0) - (du[j] if j >= 0 else 0.0)
-                    ds = at - s + change
-                    dp = share * mu / s - p - weight[side, k] * ds
-                    if ds < 0.0:
-                        step_p = min(step_p, -s / ds)
-                    if dp < 0.0:
-                        step_p = min(step_p, -p / dp)
+            if not np.isfinite(du[:n].sum()):
+                break
+            step = _slack_steps(share, du, n, left, right, links, slack, price, weight, off, ds)
             if look == 0:
-                share = max((1.0 - step_p) ** 3, 1e-3)
-        length = min(1.0, 0.995 * step_p)
+                share = mu * max((1.0 - step) ** 3, 1e-3)
+        if not np.isfinite(du[:n].sum()):
+            # The matrix has become too stiff to be factorised: this is as near as it gets.
+            break
+        length = min(1.0, 0.995 * step)
         for side in range(4):
             for k in range(n if side < 2 else links):
-                if price[side, k] == 0.0:
-                    continue
                 s, p = slack[side, k], price[side, k]
-                i, j, at = _constraint(side, k, u, low, high, left, right, limit, size)
-                change = (du[i] if i >= 0 else 0.0) - (du[j] if j >= 0 else 0.0)
-                ds = at - s + change
-                dp = share * mu / s - p - weight[side, k] * ds
-                s, p = s + length * ds, p + length * dp
+                if p == 0.0:
+                    continue
+                dp = share / s - p - weight[side, k] * ds[side, k]
+                s, p = s + length * ds[side, k], p + length * dp
                 # A pair far below the others would be stuck at its end of the path.
-                s = max(s, 1e-3 * share * mu / max(p, 1e-3))
+                s = max(s, 1e-3 * share / max(p, 1e-3))
                 slack[side, k] = s
-                price[side, k] = max(p, 1e-3 * share * mu / s)
+                price[side, k] = max(p, 1e-3 * share / s)
         for i in range(n):
             u[i] += length * du[i]
     for i in range(n):
@@ -270,86 +319,104 @@ def _polish(
     """Glue cells along the links that carry a force, and place every segment exactly.
 
     Interior points know a stiff segment's place only up to rounding of its links' weights; its own
-    cells give it in closed form, or a bound that holds one of them. Arguments are those of
-    `solve_net` with the slacks and prices of its constraints; ``segment`` (2, n) becomes the number
-    of the first cell of each cell's segment, and 1 where a bound holds the segment.
+    cells give it in closed form, or a bound that holds one of them. A limit that carries next to no
+    force may go unnoticed; placed without it, cells would break it, so that it is added and they
+    are placed again.
+
+    Arguments are those of `solve_net` with the slacks and prices of its constraints; ``segment``
+    (2, n) becomes the number of the first cell of each cell's segment, and 1 where a bound holds
+    the segment.
     """
+    glued = np.zeros(links, dtype=np.int8)
+    held = np.zeros(n, dtype=np.int8)
+    for e in range(links):
+        if price[2, e] > slack[2, e] and price[2, e] >= price[3, e]:
+            glued[e] = 1
+        elif price[3, e] > slack[3, e]:
+            glued[e] = -1
+    for i in range(n):
+        if price[0, i] > slack[0, i] and price[0, i] >= price[1, i]:
+            held[i] = -1
+        elif price[1, i] > slack[1, i]:
+            held[i] = 1
+    # Links of each cell.
+    start = np.zeros(n + 1, dtype=np.int64)
+    for e in range(links):
+        start[left[e] + 1] += 1
+        start[right[e] + 1] += 1
+    for i in range(n):
+        start[i + 1] += start[i]
+    mine = np.empty(2 * links, dtype=np.int64)
+    filled = start[:n].copy()
+    for e in range(links):
+        for i in (left[e], right[e]):
+            mine[filled[i]] = e
+            filled[i] += 1
     offset = np.zeros(n)
     stack = np.empty(n, dtype=np.int64)
-    segment[0, :n] = -1
-    for root in range(n):
-        if segment[0, root] >= 0:
-            continue
-        segment[0, root] = root
-        offset[root] = 0.0
-        stack[0] = root
-        height = 1
-        mass = 0.0
-        moment = 0.0
-        held = 0
-        place = 0.0
-        strongest = 0.0
-        while height > 0:
-            height -= 1
-            i = stack[height]
-            mass += metric[i]
-            moment += metric[i] * (z[i] - offset[i])
-            for side in range(2):
-                if price[side, i] > slack[side, i]:
-                    held = 1
-                    if price[side, i] > strongest:
-                        strongest = price[side, i]
-                        place = (lower[i] if side == 0 else upper[i]) - offset[i]
-            for e in range(links):
-                if left[e] != i and right[e] != i:
-                    continue
-                j = right[e] if left[e] == i else left[e]
-                if segment[0, j] >= 0:
-                    continue
-                step = 0.0
-                if price[2, e] > slack[2, e] and price[2, e] >= price[3, e]:
-                    step = limit[e]
-                elif price[3, e] > slack[3, e]:
-                    step = -limit[e]
-                else:
-                    continue
-                segment[0, j] = root
-                offset[j] = offset[i] + (step if right[e] == j else -step)
-                stack[height] = j
-                height += 1
-        if held == 0:
-            place = moment / mass
+    placed = np.empty(n)
+    tie = _TIE * size
+    for _ in range(_ROUNDS):
+        segment[0, :n] = -1
+        for root in range(n):
+            if segment[0, root] >= 0:
+                continue
+            segment[0, root] = root
+            offset[root] = 0.0
+            stack[0] = root
+            # ``stack[:height]`` lists the segment; its first ``done`` cells have been looked at.
+            height, done = 1, 0
+            mass, moment = 0.0, 0.0
+            fast = -1
+            while done < height:
+                i = stack[done]
+                done += 1
+                mass += metric[i]
+                moment += metric[i] * (z[i] - offset[i])
+                if held[i] != 0 and (fast < 0 or _force(price, i) > _force(price, fast)):
+                    fast = i
+                for k in range(start[i], start[i + 1]):
+                    e = mine[k]
+                    j = left[e] + right[e] - i
+                    if glued[e] == 0 or segment[0, j] >= 0:
+                        continue
+                    segment[0, j] = root
+                    step = glued[e] * limit[e]
+                    offset[j] = offset[i] + (step if right[e] == j else -step)
+                    stack[height] = j
+                    height += 1
+            if fast >= 0:
+                place = (lower[fast] if held[fast] < 0 else upper[fast]) - offset[fast]
+            else:
+                place = moment / mass
+            for k in range(height):
+                i = stack[k]
+                placed[i] = place + offset[i]
+                segment[1, i] = 1 if fast >= 0 else 0
+        missed = False
         for i in range(n):
-            if segment[0, i] == root:
-                segment[1, i] = held
-                exact = place + offset[i]
-                # Where it is far from what was found, a force was misread: keep what was found.
-                if abs(exact - x[i]) <= 1e-5 * size:
-                    x[i] = min(max(exact, lower[i]), upper[i])
+            if held[i] == 0 and (placed[i] < lower[i] - tie or placed[i] > upper[i] + tie):
+                held[i] = -1 if placed[i] < lower[i] else 1
+                missed = True
+        for e in range(links):
+            move = placed[right[e]] - placed[left[e]]
+            if glued[e] == 0 and abs(move) > limit[e] + tie:
+                glued[e] = 1 if move > 0.0 else -1
+                missed = True
+        if not missed:
+            break
+    for i in range(n):
+        # Where it is far from what was found, a force was misread: keep what was found.
+        if abs(placed[i] - x[i]) > _FAR * size:
+            return
+    for i in range(n):
+        x[i] = min(max(placed[i], lower[i]), upper[i])
 
 
 @njit(cache=True)
-def _constraint(
-    side: int,
-    k: int,
-    u: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    limit: np.ndarray,
-    size: float,
-) -> tuple[int, int, float]:
-    """The cell that gives a constraint room, the one that takes it (-1 for none), and its room."""
-    if side == 0:
-        return k, -1, u[k] - low[k]
-    if side == 1:
-        return -1, k, high[k] - u[k]
-    room = max(limit[k] / size, _NARROW)
-    move = u[right[k]] - u[left[k]]
-    if side == 2:
-        return left[k], right[k], room - move
-    return right[k], left[k], room + move
+def _force(price: np.ndarray, i: int) -> float:
+    """With which a cell's bounds hold it."""
+    return max(price[0, i], price[1, i])
 
 
 @njit(cache=True)
@@ -393,7 +460,7 @@ def net_pass(
     for c in range(net_start.size - 1):
         longest = max(longest, net_start[c + 1] - net_start[c])
         longest = max(longest, link_start[c + 1] - link_start[c])
-    work = np.zeros((20, longest))
+    work = np.zeros((37, longest))
     band = np.zeros((longest, width + 1))
     zc, dc = np.empty(longest), np.empty(longest)
     lc, uc, xc = np.empty(longest), np.empty(longest), np.empty(longest)

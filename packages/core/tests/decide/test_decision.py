@@ -281,7 +281,7 @@ def test_budget_below_fixed_cells_is_named_with_the_amount(problem):
     spend = problem.context["spend"]
     fixed = spend.with_tensor(torch.full(tuple(spend.shape), 10.0).double())
     limits = [Fixed("spend", fixed), Budget("spend", 100.0, by=("region",))]
-    with pytest.raises(DecisionError, match="sum spend A <= 100 USD is exceeded by 140 USD"):
+    with pytest.raises(DecisionError, match="sum of spend A <= 100 USD is exceeded by 140 USD"):
         solve(replace(problem, constraints=limits))
 
 
@@ -323,7 +323,7 @@ def test_what_if_names_the_limits_that_are_broken(problem):
     assert any("eta B" in line for line in judged.conflicts)
     lavish = spend.with_tensor(torch.full(tuple(spend.shape), 60.0).double())
     judged = what_if(problem, Panel(spend=lavish))
-    assert any("sum spend A <= 900 USD" in line for line in judged.conflicts)
+    assert any("sum of spend A <= 900 USD" in line for line in judged.conflicts)
 
 
 def test_gradient_that_is_not_finite_names_model_and_cells(make):

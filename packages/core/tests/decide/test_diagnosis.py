@@ -135,7 +135,7 @@ def test_budget_that_fixed_cells_use_up_is_reported(problem):
     fixed = fixed.with_tensor(torch.full(tuple(fixed.shape), 10.0).double())
     limits = [Fixed("spend", fixed), Budget("spend", 120.05, by=("region",))]
     plan = solve(replace(problem, constraints=limits))
-    assert any("sum spend A <= 120.05 USD leaves 0.05 USD" in line for line in plan.warnings)
+    assert any("sum of spend A <= 120.05 USD leaves 0.05 USD" in line for line in plan.warnings)
 
 
 def test_exploding_gradient_names_model_quantity_and_cell(make):
@@ -406,7 +406,7 @@ def test_warm_start_from_a_plan_is_cheaper_than_its_decisions_or_nothing(problem
         ({"constraints": [Budget("spend", 9.0), Budget("spend", 9.0)]}, "is stated twice"),
         (
             {"constraints": 2 * [OutcomeLimit("eta", "<=", {"A": 4.6}, by=("region",))]},
-            "mean eta A <= 4.6 min is stated twice",
+            "mean of eta A <= 4.6 min is stated twice",
         ),
         ({"constraints": [Ramp("spend", float("nan"))]}, "has limit nan and step 24"),
         ({"constraints": [Ramp("spend", -1.0)]}, "has limit -1 and step 24"),
@@ -510,7 +510,9 @@ def test_weights_that_sum_to_nothing_are_named_with_the_limit(make, problem):
             return weather * 0.0
 
     limit = OutcomeLimit("eta", "<=", {"B": 4.5}, by=("region",), reduce=Weighted("calm"))
-    with pytest.raises(DecisionError, match="calm eta B <= 4.5 min is not finite.*sum to 0 there"):
+    with pytest.raises(
+        DecisionError, match="of eta B, weighted by calm, <= 4.5 min is not finite.*sum to 0"
+    ):
         solve(replace(problem, model=make.market(calm=Nothing()), constraints=[limit]))
 
 
@@ -632,7 +634,7 @@ def test_slsqp_names_conflicts_too(make, problem):
     limits = [*make.limits()[:1], OutcomeLimit("eta", "<=", {"B": 3.0}, by=("region",))]
     plans = [solve(replace(problem, constraints=limits), method=m) for m in ("slsqp", "separable")]
     assert [plan.status for plan in plans] == ["infeasible", "infeasible"]
-    assert "mean eta B <= 3 min is missed by" in plans[0].message
+    assert "mean of eta B <= 3 min is missed by" in plans[0].message
     late = solve(problem, method="slsqp", options=Options(time_limit=1e-9))
     assert late.status == "interrupted"
     assert "time limit" in late.message

@@ -63,7 +63,9 @@ class RowName:
 
     def __str__(self) -> str:
         at = f" {self.label}" if self.label else ""
-        return f"{self.reduce} {self.name}{at} {self.sense} {self.amount(self.limit)}"
+        how, _, weight = self.reduce.partition(" weighted by ")
+        weighted = f", weighted by {weight}," if weight else ""
+        return f"{how} of {self.name}{at}{weighted} {self.sense} {self.amount(self.limit)}"
 
     def amount(self, value: float, digits: int = 6) -> str:
         """A value in the limit's unit; a share has none."""

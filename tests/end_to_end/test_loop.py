@@ -390,6 +390,21 @@ def test_library_that_turns_an_interruption_into_its_own_error_is_seen_through(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_page_of_an_infeasible_plan_says_by_how_much_guardrails_are_missed(a_copy):
+    """The ETA of every region is capped where no budget brings it."""
+    rail = '[{quantity = "eta", limit = 1.0, by = ["region"], weight = "sessions"}]'
+    project = a_copy(guardrails=rail)
+    result = workflow.plan(project)
+    assert result.exit_code() == 4
+    assert result.summary.certificate.endswith("% of a limit")
+    page = workflow.review(project).page.read_text()
+    for row in result.summary.guardrails:
+        assert f"missed by {row.used - row.limit:.2f} min" in page
+    assert "not binding" not in page
+    shown = " ".join(" ".join(row) for table in result.tables() for row in table.rows)
+    assert "mean of eta SFO, weighted by sessions, <= 1 min is missed by" in shown
+
+
 def test_stability_needs_history(a_copy):
     with pytest.raises(ProjectError, match="3 weeks of history before the earliest of 9 moments"):
         workflow.plan(a_copy(), stability=9)

@@ -113,11 +113,13 @@ class PlanStability:
     @property
     def words(self) -> str:
         """In one line."""
-        shares = ", ".join(f"{share:.0%}" for share in self.moved)
+        *most, last = (f"{share:.0%}" for share in self.moved)
+        shares = f"{', '.join(most)} and {last}" if most else last
         first = self.origins[-1][:10]
+        moments = "an earlier moment" if not most else f"{len(self.origins)} earlier moments"
         return (
-            f"with models fitted on what was known at {len(self.origins)} earlier moments, back to "
-            f"{first}, {shares} of the spend would go elsewhere"
+            f"with models fitted on what was known at {moments}, back to {first}, {shares} of the "
+            "spend would go elsewhere"
         )
 
 
@@ -189,7 +191,11 @@ class PlanSummary:
         residual = ""
         if math.isfinite(self.kkt_residual):
             residual = f", KKT residual {number(self.kkt_residual, 2)}"
-        text = f"{self.status}{residual}, worst violation {number(self.worst_violation, 2)}"
+        # Rounding is a number; what is missed for good is a share of the limit.
+        worst = number(self.worst_violation, 2)
+        if self.worst_violation >= 1e-3:
+            worst = f"{self.worst_violation:.1%} of a limit"
+        text = f"{self.status}{residual}, worst violation {worst}"
         if self.gap_bound is not None:
             text += f", at most {money(self.gap_bound)} from the best plan"
         return text

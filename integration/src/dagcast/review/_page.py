@@ -209,7 +209,7 @@ def _table(table: Table) -> str:
     if not rest:
         return shown
     return (
-        f"{shown}<details><summary>{len(rest)} more rows</summary>"
+        f"{shown}<details><summary>{len(rest)} more row{'s' if len(rest) > 1 else ''}</summary>"
         f'<div class="scroll"><table class="data"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rest)}</tbody></table></div></details>"
     )

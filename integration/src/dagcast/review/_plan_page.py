@@ -338,6 +338,19 @@ def _marginal(outlook: Outlook, marginals: Mapping[str, Mapping[str, Array]]) ->
     )
 
 
+def _missed(row: LimitRow) -> float:
+    """By how much a limit is missed, in its unit; 0 where it is kept, give or take rounding."""
+    over = row.used - row.limit if row.sense == "<=" else row.limit - row.used
+    return over if over > 1e-4 * max(abs(row.limit), 1e-12) else 0.0
+
+
+def _standing(row: LimitRow) -> str:
+    """How a plan stands to a limit: its price, by how much it is missed, or that it is far."""
+    if row.binding:
+        return row.words
+    return f"missed by {_limited(_missed(row), row)}" if _missed(row) else "not binding"
+
+
 def _limits(summary: PlanSummary) -> Section:
     blocks: list[Block] = []
     ordered = sorted(summary.budgets, key=lambda row: (bool(row.label), not row.binding))
@@ -354,7 +367,7 @@ def _limits(summary: PlanSummary) -> Section:
     )
     if bars:
         blocks.append(bars)
-    rails = sorted(summary.guardrails, key=lambda row: not row.binding)
+    rails = sorted(summary.guardrails, key=lambda row: (not _missed(row), not row.binding))
     if rails:
         blocks.append(
             Table(
@@ -373,12 +386,12 @@ def _limits(summary: PlanSummary) -> Section:
                         _limited(row.used, row),
                         f"{'≤' if row.sense == '<=' else '≥'} {_limited(row.limit, row)}",
                         *((_kept(row),) if summary.risk else ()),
-                        row.words if row.binding else "not binding",
+                        _standing(row),
                     )
                     for row in rails
                 ),
                 caption="Guardrails",
-                marked=frozenset(n for n, row in enumerate(rails) if row.binding),
+                marked=frozenset(n for n, row in enumerate(rails) if row.binding or _missed(row)),
             )
         )
     if summary.sensitivities:

@@ -46,7 +46,7 @@ function layout(extra) {
 // Days are the unit in which people read a week.
 const days = data.hours.filter((hour) => hour.endsWith("T00:00"));
 const narrow = () => window.innerWidth < 620;
-const dayAxis = () => axis({ type: "date", tickvals: days, tickangle: 0, tickformat: narrow() ? "%a" : "%a %-d %b", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
+const dayAxis = () => axis({ type: "date", tickvals: days, tickangle: 0, tickformat: narrow() ? "%a" : "%a %-d", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
 const format = (digits) => `,.${digits}f`;
 
 function lines(figure, chart, region) {

@@ -3,7 +3,8 @@
 One ramp makes chains, for which a dynamic programme is exact (`_kernels.solve_chain`). A second one
 over the same cells, such as hour to hour and day to day, closes cycles; then each connected net of
 cells is a quadratic programme with a banded matrix, because ramps link cells at few fixed
-distances. It is solved by a primal-dual interior point method with banded Cholesky factors, about
+distances. The limits that held it last time are tried first (`_net_segments.guess_net`). Where they
+lead nowhere it is solved by a primal-dual interior point method with banded Cholesky factors, about
 fifteen of them per net, down to rounding.
 
 Source: Mehrotra (1992), doi:10.1137/0802028; Wright (1997), Primal-Dual Interior-Point Methods.
@@ -14,70 +15,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from dagcast_core.decide._banded import linked, substitute
+from dagcast_core.decide._net_segments import Net, guess_net, polish
+
 __all__ = ["net_pass", "solve_net"]
 
 _NARROW = 1e-12
 # Mean of slack times price below which steps are taken only while they still improve something.
 _NEAR = 1e-14
 _ITERATIONS = 60
-# Polishing, in units of the net's width: what is no violation, and how far cells may be moved.
-_TIE = 1e-13
-_FAR = 1e-5
-_ROUNDS = 10
-
-
-@njit(cache=True)
-def _factorise(band: np.ndarray, n: int, width: int) -> None:
-    """Cholesky factor of a banded matrix, in place: ``band[i, k]`` is entry (i, i - k)."""
-    for i in range(n):
-        first = max(0, i - width)
-        for j in range(first, i + 1):
-            total = band[i, i - j]
-            for k in range(max(first, j - width), j):
-                total -= band[i, i - k] * band[j, j - k]
-            if j < i:
-                band[i, i - j] = total / band[j, 0]
-            else:
-                band[i, 0] = np.sqrt(max(total, 1e-300))
-
-
-@njit(cache=True)
-def _substitute(band: np.ndarray, n: int, width: int, b: np.ndarray) -> None:
-    """Solve with the factor, in place."""
-    for i in range(n):
-        total = b[i]
-        for k in range(1, min(width, i) + 1):
-            total -= band[i, k] * b[i - k]
-        b[i] = total / band[i, 0]
-    for i in range(n - 1, -1, -1):
-        total = b[i]
-        for k in range(1, min(width, n - 1 - i) + 1):
-            total -= band[i + k, k] * b[i + k]
-        b[i] = total / band[i, 0]
-
-
-@njit(cache=True)
-def _matrix(
-    band: np.ndarray,
-    d: np.ndarray,
-    weight: np.ndarray,
-    n: int,
-    width: int,
-    left: np.ndarray,
-    right: np.ndarray,
-    links: int,
-) -> None:
-    """D + G'WG and its factor; ``weight`` (4, .) of lower, upper bounds and both sides of links."""
-    for i in range(n):
-        band[i, : width + 1] = 0.0
-        band[i, 0] = d[i] + weight[0, i] + weight[1, i]
-    for e in range(links):
-        w = weight[2, e] + weight[3, e]
-        i, j = left[e], right[e]
-        band[i, 0] += w
-        band[j, 0] += w
-        band[j, j - i] -= w
-    _factorise(band, n, width)
 
 
 @njit(cache=True)
@@ -148,41 +94,31 @@ def _slack_steps(
 
 @njit(cache=True)
 def solve_net(
-    z: np.ndarray,
-    metric: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    n: int,
-    left: np.ndarray,
-    right: np.ndarray,
-    limit: np.ndarray,
-    links: int,
+    net: Net,
     width: int,
     x: np.ndarray,
     band: np.ndarray,
     work: np.ndarray,
     segment: np.ndarray,
     pull: np.ndarray,
+    glued: np.ndarray,
+    held: np.ndarray,
 ) -> None:
-    """Minimise sum D/2 (x - z)^2 over bounds and |x_right - x_left| <= limit of every link.
+    """Solve a net by interior points.
 
     Args:
-        z: (n,) unconstrained minimiser.
-        metric: (n,) positive curvature.
-        lower: (n,).
-        upper: (n,), may hold inf.
-        n: number of cells.
-        left: (links,) the earlier cell of each link.
-        right: (links,) the later one, ``right > left``.
-        limit: (links,) nonnegative.
-        links: number of links.
+        net: the net.
         width: largest distance right - left.
-        x: out; the minimiser.
-        band: scratch of shape (n, width + 1).
+        x: out; (n,) the minimiser.
+        band: scratch of shape (>= n, width + 1).
         work: scratch of shape (37, max(n, links)).
-        segment: out, see `_polish`.
+        segment: out; (2, n) the first cell of each cell's segment, and 1 where a bound holds it.
         pull: out; (links,) multiplier of each link, positive where the later cell is held down.
+        glued: out; (links,) 1 or -1 where a link is at its limit.
+        held: out; (n,) 1 or -1 where a bound holds a cell.
     """
+    z, metric, lower, upper, left, right, limit = net
+    n, links = z.size, left.size
     # In units of the net's width and of the largest force, so that one tolerance fits all.
     origin = lower[0]
     for i in range(1, n):
@@ -263,13 +199,20 @@ def solve_net(
         if mu <= _NEAR:
             last_u[:], last_slack[:], last_price[:] = u, slack, price
             before = worst
-        _matrix(band, d, weight, n, width, left, right, links)
+        linked(
+            band,
+            d[:n] + weight[0, :n] + weight[1, :n],
+            weight[2, :links] + weight[3, :links],
+            width,
+            left,
+            right,
+        )
         # A look at the step without centring says how much of mu the real step should keep.
         share = 0.0
         step = 1.0
         for look in range(2):
             _push(share, u, d, target, n, left, right, links, slack, price, weight, off, du)
-            _substitute(band, n, width, du)
+            substitute(band, n, width, du)
             if not np.isfinite(du[:n].sum()):
                 break
             step = _slack_steps(share, du, n, left, right, links, slack, price, weight, off, ds)
@@ -296,127 +239,7 @@ def solve_net(
         x[i] = min(max(origin + size * u[i], lower[i]), upper[i])
     for e in range(links):
         pull[e] = (price[2, e] - price[3, e]) * force / size
-    _polish(z, metric, lower, upper, n, left, right, limit, links, slack, price, size, x, segment)
-
-
-@njit(cache=True)
-def _polish(
-    z: np.ndarray,
-    metric: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    n: int,
-    left: np.ndarray,
-    right: np.ndarray,
-    limit: np.ndarray,
-    links: int,
-    slack: np.ndarray,
-    price: np.ndarray,
-    size: float,
-    x: np.ndarray,
-    segment: np.ndarray,
-) -> None:
-    """Glue cells along the links that carry a force, and place every segment exactly.
-
-    Interior points know a stiff segment's place only up to rounding of its links' weights; its own
-    cells give it in closed form, or a bound that holds one of them. A limit that carries next to no
-    force may go unnoticed; placed without it, cells would break it, so that it is added and they
-    are placed again.
-
-    Arguments are those of `solve_net` with the slacks and prices of its constraints; ``segment``
-    (2, n) becomes the number of the first cell of each cell's segment, and 1 where a bound holds
-    the segment.
-    """
-    glued = np.zeros(links, dtype=np.int8)
-    held = np.zeros(n, dtype=np.int8)
-    for e in range(links):
-        if price[2, e] > slack[2, e] and price[2, e] >= price[3, e]:
-            glued[e] = 1
-        elif price[3, e] > slack[3, e]:
-            glued[e] = -1
-    for i in range(n):
-        if price[0, i] > slack[0, i] and price[0, i] >= price[1, i]:
-            held[i] = -1
-        elif price[1, i] > slack[1, i]:
-            held[i] = 1
-    # Links of each cell.
-    start = np.zeros(n + 1, dtype=np.int64)
-    for e in range(links):
-        start[left[e] + 1] += 1
-        start[right[e] + 1] += 1
-    for i in range(n):
-        start[i + 1] += start[i]
-    mine = np.empty(2 * links, dtype=np.int64)
-    filled = start[:n].copy()
-    for e in range(links):
-        for i in (left[e], right[e]):
-            mine[filled[i]] = e
-            filled[i] += 1
-    offset = np.zeros(n)
-    stack = np.empty(n, dtype=np.int64)
-    placed = np.empty(n)
-    tie = _TIE * size
-    for _ in range(_ROUNDS):
-        segment[0, :n] = -1
-        for root in range(n):
-            if segment[0, root] >= 0:
-                continue
-            segment[0, root] = root
-            offset[root] = 0.0
-            stack[0] = root
-            # ``stack[:height]`` lists the segment; its first ``done`` cells have been looked at.
-            height, done = 1, 0
-            mass, moment = 0.0, 0.0
-            fast = -1
-            while done < height:
-                i = stack[done]
-                done += 1
-                mass += metric[i]
-                moment += metric[i] * (z[i] - offset[i])
-                if held[i] != 0 and (fast < 0 or _force(price, i) > _force(price, fast)):
-                    fast = i
-                for k in range(start[i], start[i + 1]):
-                    e = mine[k]
-                    j = left[e] + right[e] - i
-                    if glued[e] == 0 or segment[0, j] >= 0:
-                        continue
-                    segment[0, j] = root
-                    step = glued[e] * limit[e]
-                    offset[j] = offset[i] + (step if right[e] == j else -step)
-                    stack[height] = j
-                    height += 1
-            if fast >= 0:
-                place = (lower[fast] if held[fast] < 0 else upper[fast]) - offset[fast]
-            else:
-                place = moment / mass
-            for k in range(height):
-                i = stack[k]
-                placed[i] = place + offset[i]
-                segment[1, i] = 1 if fast >= 0 else 0
-        missed = False
-        for i in range(n):
-            if held[i] == 0 and (placed[i] < lower[i] - tie or placed[i] > upper[i] + tie):
-                held[i] = -1 if placed[i] < lower[i] else 1
-                missed = True
-        for e in range(links):
-            move = placed[right[e]] - placed[left[e]]
-            if glued[e] == 0 and abs(move) > limit[e] + tie:
-                glued[e] = 1 if move > 0.0 else -1
-                missed = True
-        if not missed:
-            break
-    for i in range(n):
-        # Where it is far from what was found, a force was misread: keep what was found.
-        if abs(placed[i] - x[i]) > _FAR * size:
-            return
-    for i in range(n):
-        x[i] = min(max(placed[i], lower[i]), upper[i])
-
-
-@njit(cache=True)
-def _force(price: np.ndarray, i: int) -> float:
-    """With which a cell's bounds hold it."""
-    return max(price[0, i], price[1, i])
+    polish(net, slack, price, size, x, segment, glued, held)
 
 
 @njit(cache=True)
@@ -443,6 +266,8 @@ def net_pass(
     row_sums: np.ndarray,
     gram: np.ndarray,
     link: np.ndarray,
+    glued: np.ndarray,
+    held: np.ndarray,
     with_gram: bool,
     largest: int,
     width: int,
@@ -468,7 +293,7 @@ def net_pass(
     segment = np.zeros((2, longest), dtype=np.int64)
     touched = np.empty(largest, dtype=np.int64)
     known = np.full(largest, -1, dtype=np.int64)
-    value = 0.0
+    value: float = 0.0
     for b in range(block_net.size - 1):
         size = block_size[b]
         base = gram_start[b]
@@ -500,23 +325,11 @@ def net_pass(
                     segment[0, t] = t
                     segment[1, t] = 1 if xc[t] <= lc[t] or xc[t] >= uc[t] else 0
             else:
-                solve_net(
-                    zc,
-                    dc,
-                    lc,
-                    uc,
-                    n,
-                    left[first : first + links],
-                    right[first : first + links],
-                    limit[first : first + links],
-                    links,
-                    width,
-                    xc,
-                    band,
-                    work,
-                    segment,
-                    link[first : first + links],
-                )
+                own = slice(first, first + links)
+                net = Net(zc[:n], dc[:n], lc[:n], uc[:n], left[own], right[own], limit[own])
+                ties, holds = glued[own], held[begin : begin + n]
+                if not guess_net(net, width, xc, band, segment, link[own], ties, holds):
+                    solve_net(net, width, xc, band, work, segment, link[own], ties, holds)
             for t in range(n):
                 i = cells[begin + t]
                 x[i] = xc[t]

@@ -193,6 +193,8 @@ class SeparableProgramme:
         turned = (ends[0] > ends[1])[sorting]
         self._turned = np.where(turned, -1.0, 1.0)
         self._net_pull = np.zeros(early.size)
+        self._glued = np.zeros(early.size, dtype=np.int8)
+        self._held = np.zeros(self.cells, dtype=np.int8)
         self._width = int((self._right - self._left).max(initial=1))
         return self._lay_rows(block_of, blocks)
 
@@ -284,6 +286,8 @@ class SeparableProgramme:
                 self._sums,
                 self._gram,
                 self._net_pull,
+                self._glued,
+                self._held,
                 with_gram,
                 int(self._block_size.max()),
                 self._width,

@@ -37,7 +37,8 @@ from dagcast_core.decide._interrupted import unless_interrupted
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._reading import objective_unit
-from dagcast_core.decide._solve import search, solve
+from dagcast_core.decide._search import search
+from dagcast_core.decide._solve import solve
 from dagcast_core.decide._sqp import Options, WarmStart
 from dagcast_core.model import ModelCollection, Residual
 from dagcast_core.tensor import IndexTensor, Panel

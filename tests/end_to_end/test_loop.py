@@ -370,8 +370,16 @@ def test_interrupted_command_says_what_is_left_in_one_line(project, monkeypatch,
     assert "Traceback" not in said
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as in a terminal: processes in the background are started without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_library_that_turns_an_interruption_into_its_own_error_is_seen_through(
-    project, monkeypatch, capsys
+    project, monkeypatch, capsys, ctrl_c
 ):
     def broken(*given, **named):
         with contextlib.suppress(KeyboardInterrupt):

@@ -12,9 +12,7 @@ from torch import Tensor
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._declare import OutcomeLimit
 from dagcast_core.decide._describe import describe
-from dagcast_core.decide._diagnose import (
-    explain_infeasible,
-)
+from dagcast_core.decide._diagnose import explain_infeasible
 from dagcast_core.decide._fallback import Ruled
 from dagcast_core.decide._interrupted import CUT_SHORT
 from dagcast_core.decide._plan import Plan
@@ -26,9 +24,7 @@ from dagcast_core.decide._reading import (
     shadow_prices,
 )
 from dagcast_core.decide._search import Found
-from dagcast_core.decide._sqp import (
-    Options,
-)
+from dagcast_core.decide._sqp import Options
 from dagcast_core.decide._warnings import warnings_of
 from dagcast_core.tensor import Panel
 
@@ -36,6 +32,7 @@ __all__ = ["assemble", "plan_of", "provenance"]
 
 
 def _claim(found: Found, options: Options) -> tuple[Any, str]:
+    """Status and message: no more than was proved."""
     solution, concavity, gap = found.solution, found.concavity, found.gap
     if solution.status in ("interrupted", "infeasible", "stalled"):
         return solution.status, solution.message
@@ -75,6 +72,17 @@ def plan_of(
     method: str,
     cut_short: bool = False,
 ) -> Plan:
+    """A solution as a plan: what may be claimed of it, its prices, and why where there is none.
+
+    Args:
+        compiled: the problem that was solved.
+        ruled: the problem as it was asked, and what rules made of it.
+        found: what the search ended with.
+        options: of the search.
+        seconds: that it took.
+        method: of the search.
+        cut_short: whether somebody interrupted what is said about the plan, which then is little.
+    """
     solution, concavity = found.solution, found.concavity
     if solution.status == "infeasible" and found.least is None:
         solution = replace(solution, status="interrupted", message="interrupted")
@@ -168,6 +176,19 @@ def assemble(
     row_prices: Tensor,
     **fields: Any,
 ) -> Plan:
+    """A plan of these decisions, with the forecast, marginal effects and sensitivities there.
+
+    Args:
+        compiled: the problem.
+        ruled: rules for uncertain cells, whose flags and reasons the plan carries.
+        x: (cells,) decisions.
+        objective: at ``x``, maximised.
+        outcomes: (rows,) at ``x``, in their units.
+        base: the objective at the baseline.
+        budget_prices: (budgets,) objective per unit of each budget.
+        row_prices: (rows,) objective per unit of each limit.
+        **fields: of `Plan`, as they are.
+    """
     problem = compiled.problem
     sign = 1.0 if problem.objective.sense == "max" else -1.0
     with torch.no_grad():
@@ -214,6 +235,14 @@ def _objective_draws(compiled: Compiled, x: Tensor, sign: float) -> tuple[float,
 def provenance(
     problem: DecisionProblem, options: Options, seconds: float, more: dict[str, Any]
 ) -> dict[str, Any]:
+    """What a plan has to say of where it comes from, for JSON.
+
+    Args:
+        problem: as it was asked.
+        options: of the search.
+        seconds: that it took.
+        more: counts and the kind of plan.
+    """
     versions = {}
     for name in ("dagcast-core", "torch"):
         try:

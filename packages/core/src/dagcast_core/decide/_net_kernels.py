@@ -1,21 +1,24 @@
 """Compiled inner loop for cells that several ramps tie together.
 
-One ramp makes chains, for which a dynamic programme is exact (`_kernels.solve_chain`). A second one
-over the same cells, such as hour to hour and day to day, closes cycles; then each connected net of
-cells is a quadratic programme with a banded matrix, because ramps link cells at few fixed
-distances. The limits that held it last time are tried first (`_net_segments.guess_net`). Where they
-lead nowhere it is solved by a primal-dual interior point method with banded Cholesky factors, about
-fifteen of them per net, down to rounding.
+One ramp makes chains, for which a dynamic programme is exact (`_chain_kernels.solve_chain`). A
+second one over the same cells, such as hour to hour and day to day, closes cycles; then each
+connected net of cells is a quadratic programme with a banded matrix, because ramps link cells at
+few fixed distances. The limits that held it last time are tried first (`_net_segments.guess_net`).
+Where they lead nowhere it is solved by a primal-dual interior point method with banded Cholesky
+factors, about fifteen of them per net, down to rounding.
 
 Source: Mehrotra (1992), doi:10.1137/0802028; Wright (1997), Primal-Dual Interior-Point Methods.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from dagcast_core.decide._banded import linked, substitute
+from dagcast_core.decide._kernels import Layout
 from dagcast_core.decide._net_segments import Net, guess_net, polish
 
 __all__ = ["net_pass", "solve_net"]
@@ -26,29 +29,41 @@ _NEAR = 1e-14
 _ITERATIONS = 60
 
 
+class _Pairs(NamedTuple):
+    """Of lower and upper bounds and of both sides of the links: (4, .) each.
+
+    Attributes:
+        slack: room left.
+        price: multiplier.
+        weight: price / slack.
+        off: room left at the point, less slack.
+    """
+
+    slack: np.ndarray
+    price: np.ndarray
+    weight: np.ndarray
+    off: np.ndarray
+
+
 @njit(cache=True)
 def _push(
+    net: Net,
     share: float,
     u: np.ndarray,
     d: np.ndarray,
     target: np.ndarray,
-    n: int,
-    left: np.ndarray,
-    right: np.ndarray,
-    links: int,
-    slack: np.ndarray,
-    price: np.ndarray,
-    weight: np.ndarray,
-    off: np.ndarray,
+    pairs: _Pairs,
     du: np.ndarray,
 ) -> None:
     """Right-hand side of the Newton step towards slack times price = ``share``."""
-    for i in range(n):
+    slack, price, weight, off = pairs
+    left, right = net.left, net.right
+    for i in range(net.z.size):
         push = share / slack[0, i] - weight[0, i] * off[0, i]
         if price[1, i] > 0.0:
             push -= share / slack[1, i] - weight[1, i] * off[1, i]
         du[i] = push - d[i] * (u[i] - target[i])
-    for e in range(links):
+    for e in range(left.size):
         push = share / slack[2, e] - weight[2, e] * off[2, e]
         push -= share / slack[3, e] - weight[3, e] * off[3, e]
         du[left[e]] += push
@@ -56,20 +71,10 @@ def _push(
 
 
 @njit(cache=True)
-def _slack_steps(
-    share: float,
-    du: np.ndarray,
-    n: int,
-    left: np.ndarray,
-    right: np.ndarray,
-    links: int,
-    slack: np.ndarray,
-    price: np.ndarray,
-    weight: np.ndarray,
-    off: np.ndarray,
-    ds: np.ndarray,
-) -> float:
+def _slack_steps(net: Net, share: float, du: np.ndarray, pairs: _Pairs, ds: np.ndarray) -> float:
     """Changes of the slacks for a step, and the share of it that keeps all pairs positive."""
+    slack, price, weight, off = pairs
+    n, links, left, right = net.z.size, net.left.size, net.left, net.right
     for i in range(n):
         ds[0, i] = off[0, i] + du[i]
         ds[1, i] = off[1, i] - du[i]
@@ -135,6 +140,7 @@ def solve_net(
     low, high, gap, room = work[4], work[5], work[6], work[7]
     slack, price, weight = work[8:12], work[12:16], work[16:20]
     off, ds = work[20:24], work[24:28]
+    pairs = _Pairs(slack, price, weight, off)
     last_u, last_slack, last_price = work[28], work[29:33], work[33:37]
     force = 0.0
     for i in range(n):
@@ -211,11 +217,11 @@ def solve_net(
         share = 0.0
         step = 1.0
         for look in range(2):
-            _push(share, u, d, target, n, left, right, links, slack, price, weight, off, du)
+            _push(net, share, u, d, target, pairs, du)
             substitute(band, n, width, du)
             if not np.isfinite(du[:n].sum()):
                 break
-            step = _slack_steps(share, du, n, left, right, links, slack, price, weight, off, ds)
+            step = _slack_steps(net, share, du, pairs, ds)
             if look == 0:
                 share = mu * max((1.0 - step) ** 3, 1e-3)
         if not np.isfinite(du[:n].sum()):
@@ -244,23 +250,17 @@ def solve_net(
 
 @njit(cache=True)
 def net_pass(
+    layout: Layout,
     z: np.ndarray,
     metric: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
     coefficients: np.ndarray,
-    cells: np.ndarray,
-    net_start: np.ndarray,
-    block_net: np.ndarray,
     link_start: np.ndarray,
     left: np.ndarray,
     right: np.ndarray,
     limit: np.ndarray,
-    pattern: np.ndarray,
-    pattern_rows: np.ndarray,
-    pattern_slot: np.ndarray,
-    gram_start: np.ndarray,
-    block_size: np.ndarray,
+    width: int,
     multipliers: np.ndarray,
     x: np.ndarray,
     row_sums: np.ndarray,
@@ -269,10 +269,11 @@ def net_pass(
     glued: np.ndarray,
     held: np.ndarray,
     with_gram: bool,
-    largest: int,
-    width: int,
 ) -> float:
     """As `_kernels.box_pass` with nets of links; cells sorted by block, net, place.
+
+    ``left``, ``right``, ``limit``, ``link`` and ``glued`` are those of `Net` and `solve_net`, net
+    after net from ``link_start``; ``held`` is by place.
 
     Returns:
         sum of D / 2 * (x - z)^2.
@@ -281,9 +282,10 @@ def net_pass(
     row_sums[:] = 0.0
     if with_gram:
         gram[:] = 0.0
-    longest = 1
-    for c in range(net_start.size - 1):
-        longest = max(longest, net_start[c + 1] - net_start[c])
+    cells, pattern, pattern_rows = layout.cells, layout.pattern, layout.pattern_rows
+    slot, largest = layout.slot, layout.largest
+    longest = layout.longest
+    for c in range(link_start.size - 1):
         longest = max(longest, link_start[c + 1] - link_start[c])
     work = np.zeros((37, longest))
     band = np.zeros((longest, width + 1))
@@ -294,12 +296,12 @@ def net_pass(
     touched = np.empty(largest, dtype=np.int64)
     known = np.full(largest, -1, dtype=np.int64)
     value: float = 0.0
-    for b in range(block_net.size - 1):
-        size = block_size[b]
-        base = gram_start[b]
-        for c in range(block_net[b], block_net[b + 1]):
-            begin = net_start[c]
-            n = net_start[c + 1] - begin
+    for b in range(layout.block_group.size - 1):
+        size = layout.block_size[b]
+        base = layout.gram_start[b]
+        for c in range(layout.block_group[b], layout.block_group[b + 1]):
+            begin = layout.group_start[c]
+            n = layout.group_start[c + 1] - begin
             count = 0
             for t in range(n):
                 i = cells[begin + t]
@@ -308,7 +310,7 @@ def net_pass(
                     a = coefficients[i, k]
                     if a != 0.0:
                         pull += a * multipliers[pattern_rows[pattern[i], k]]
-                        s = pattern_slot[pattern[i], k]
+                        s = slot[pattern[i], k]
                         if known[s] < 0:
                             known[s] = count
                             touched[count] = s
@@ -353,7 +355,7 @@ def net_pass(
                         for k in range(layers):
                             a = coefficients[i, k]
                             if a != 0.0:
-                                weight[known[pattern_slot[pattern[i], k]]] += a
+                                weight[known[slot[pattern[i], k]]] += a
                     for p in range(count):
                         for q in range(count):
                             gram[base + touched[p] * size + touched[q]] += (

@@ -14,10 +14,7 @@ from torch import Tensor
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._concavity import is_supported
 from dagcast_core.decide._declare import DecisionError
-from dagcast_core.decide._diagnose import (
-    explain_empty,
-    explain_non_finite,
-)
+from dagcast_core.decide._diagnose import explain_empty, explain_non_finite
 from dagcast_core.decide._globally import solve_globally
 from dagcast_core.decide._interrupted import Watched
 from dagcast_core.decide._linear import EmptySetError
@@ -25,13 +22,7 @@ from dagcast_core.decide._patience import Patience
 from dagcast_core.decide._phase_one import PhaseOne, phase_one
 from dagcast_core.decide._slsqp import solve_slsqp
 from dagcast_core.decide._smooth import Counter, NonFiniteError
-from dagcast_core.decide._sqp import (
-    Options,
-    Progress,
-    Solution,
-    WarmStart,
-    solve_smooth,
-)
+from dagcast_core.decide._sqp import Options, Progress, Solution, WarmStart, solve_smooth
 
 __all__ = ["Found", "looked_into", "search", "searched", "time_left"]
 

@@ -1,6 +1,4 @@
-"""Separable quadratic programmes in their dual: min sum D/2 (x - z)^2 over bounds.
-
-Chains and linear rows.
+"""Separable quadratic programmes in their dual: min sum D/2 (x - z)^2 over bounds, chains and rows.
 
 The dual has one variable per row. For given multipliers the primal minimiser is exact and costs one
 pass over the cells (`_kernels`), so the dual is maximised by a semismooth Newton method with an
@@ -24,7 +22,8 @@ from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from dagcast_core.decide._kernels import box_pass, chain_pass, row_units, tighten_chains
+from dagcast_core.decide._chain_kernels import chain_pass
+from dagcast_core.decide._kernels import Layout, box_pass, row_units, tighten_chains
 from dagcast_core.decide._linear import Chains, LinearSet
 from dagcast_core.decide._net_kernels import net_pass
 
@@ -134,22 +133,17 @@ class SeparableProgramme:
         chain_block = block_of[self._pattern[first]]
         by_block = np.argsort(chain_block, kind="stable")
         length = np.concatenate([lengths, np.ones(alone.size, dtype=lengths.dtype)])[by_block]
-        self._chain_start = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+        chain_start = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
         padded = np.full((first.size, order.shape[1]), -1, dtype=np.int64)
         padded[: order.shape[0]] = order
         padded[order.shape[0] :, 0] = alone
         padded = padded[by_block]
-        self._order = padded[padded >= 0]
-        self._block_chain = np.searchsorted(chain_block[by_block], np.arange(blocks + 1)).astype(
-            np.int64
-        )
+        block_chain = np.searchsorted(chain_block[by_block], np.arange(blocks + 1))
         self._limit = np.zeros(self.cells)
         self._limit[order[valid]] = chains.limit.numpy()[valid]
-        self._longest = int(length.max())
-        rows, cols = self._lay_rows(block_of, blocks)
         self._link = np.zeros(self.cells)
         tighten_chains(self.lower, self.upper, order, chains.limit.numpy())
-        return rows, cols
+        return self._lay_rows(padded[padded >= 0], chain_start, block_chain, block_of)
 
     def _lay_nets(self, ramps: tuple[Chains, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Sort cells by block and net, and links by net."""
@@ -177,13 +171,13 @@ class SeparableProgramme:
         near[reverse_cuthill_mckee((graph + graph.T).tocsr(), symmetric_mode=True)] = np.arange(
             self.cells
         )
-        self._order = np.lexsort((near, rank[net_of]))
-        self._chain_start = np.searchsorted(rank[net_of][self._order], np.arange(nets + 1))
-        self._block_chain = np.searchsorted(net_block[by_block], np.arange(blocks + 1))
+        order = np.lexsort((near, rank[net_of]))
+        net_start = np.searchsorted(rank[net_of][order], np.arange(nets + 1))
+        block_net = np.searchsorted(net_block[by_block], np.arange(blocks + 1))
         place = np.empty(self.cells, dtype=np.int64)
-        place[self._order] = np.arange(self.cells)
+        place[order] = np.arange(self.cells)
         own = rank[net_of[early]]
-        ends = np.stack([place[early], place[late]]) - self._chain_start[own]
+        ends = np.stack([place[early], place[late]]) - net_start[own]
         sorting = np.argsort(own, kind="stable")
         self._link_start = np.searchsorted(own[sorting], np.arange(nets + 1))
         self._left = ends.min(0)[sorting]
@@ -196,10 +190,27 @@ class SeparableProgramme:
         self._glued = np.zeros(early.size, dtype=np.int8)
         self._held = np.zeros(self.cells, dtype=np.int8)
         self._width = int((self._right - self._left).max(initial=1))
-        return self._lay_rows(block_of, blocks)
+        return self._lay_rows(order, net_start, block_net, block_of)
 
-    def _lay_rows(self, block_of: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-        """Every block's own short list of rows."""
+    def _lay_rows(
+        self,
+        order: np.ndarray,
+        group_start: np.ndarray,
+        block_group: np.ndarray,
+        block_of: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Every block's own short list of rows.
+
+        Args:
+            order: see `Layout.cells`, as ``group_start`` and ``block_group``.
+            group_start: likewise.
+            block_group: likewise.
+            block_of: (patterns,).
+
+        Returns:
+            Row and column of every entry of the blocks' dual Hessians.
+        """
+        blocks = block_group.size - 1
         slot = np.zeros_like(self._pattern_rows)
         starts = [0]
         sizes = []
@@ -215,9 +226,18 @@ class SeparableProgramme:
             starts.append(starts[-1] + own.size**2)
             row_parts.append(np.repeat(own, own.size))
             col_parts.append(np.tile(own, own.size))
-        self._slot = slot
-        self._gram_start = np.asarray(starts, dtype=np.int64)
-        self._block_size = np.asarray(sizes, dtype=np.int64)
+        self._layout = Layout(
+            order,
+            group_start,
+            block_group,
+            self._pattern,
+            self._pattern_rows,
+            slot,
+            np.asarray(sizes, dtype=np.int64),
+            np.asarray(starts, dtype=np.int64),
+            int(np.diff(group_start).max()),
+            max(sizes),
+        )
         self._gram = np.zeros(starts[-1], dtype=np.float64)
         return np.concatenate(row_parts), np.concatenate(col_parts)
 
@@ -264,23 +284,17 @@ class SeparableProgramme:
         padded = np.append(v, 0.0)
         if self._netted:
             value = net_pass(
+                self._layout,
                 z,
                 metric,
                 self.lower,
                 self.upper,
                 self.coefficients,
-                self._order,
-                self._chain_start,
-                self._block_chain,
                 self._link_start,
                 self._left,
                 self._right,
                 self._link_limit,
-                self._pattern,
-                self._pattern_rows,
-                self._slot,
-                self._gram_start,
-                self._block_size,
+                self._width,
                 padded,
                 self._x,
                 self._sums,
@@ -289,8 +303,6 @@ class SeparableProgramme:
                 self._glued,
                 self._held,
                 with_gram,
-                int(self._block_size.max()),
-                self._width,
             )
         elif self._chains is None:
             value = box_pass(
@@ -310,28 +322,19 @@ class SeparableProgramme:
             )
         else:
             value = chain_pass(
+                self._layout,
                 z,
                 metric,
                 self.lower,
                 self.upper,
                 self._limit,
                 self.coefficients,
-                self._order,
-                self._chain_start,
-                self._block_chain,
-                self._pattern,
-                self._pattern_rows,
-                self._slot,
-                self._gram_start,
-                self._block_size,
                 padded,
                 self._x,
                 self._sums,
                 self._gram,
                 self._link,
                 with_gram,
-                self._longest,
-                int(self._block_size.max()),
             )
         return value, self._sums[: self.rows].copy()
 

@@ -12,20 +12,13 @@ import torch
 from dagcast_core.decide._assemble import assemble, plan_of, provenance
 from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._declare import DecisionError, Fallback
-from dagcast_core.decide._diagnose import (
-    broken_linear,
-    explain_non_finite,
-)
+from dagcast_core.decide._diagnose import broken_linear, explain_non_finite
 from dagcast_core.decide._fallback import apply_fallbacks
 from dagcast_core.decide._plan import Plan
 from dagcast_core.decide._problem import DecisionProblem
 from dagcast_core.decide._search import looked_into, searched, time_left
 from dagcast_core.decide._smooth import NonFiniteError
-from dagcast_core.decide._sqp import (
-    Options,
-    Progress,
-    WarmStart,
-)
+from dagcast_core.decide._sqp import Options, Progress, WarmStart
 from dagcast_core.tensor import Panel
 
 __all__ = ["solve", "what_if"]

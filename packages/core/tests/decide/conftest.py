@@ -27,6 +27,7 @@ from dagcast_core.decide import (
     RowLayer,
     SmoothProblem,
 )
+from dagcast_core.decide._smooth import Oracle
 from dagcast_core.dims import HOUR, INCENTIVE, REGION
 from dagcast_core.model import Model, ModelCollection, ParameterDraws
 from dagcast_core.tensor import IndexTensor, Panel
@@ -290,6 +291,26 @@ def plant():
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module.plant
+
+
+@pytest.fixture
+def interrupt_at_gradient(monkeypatch):
+    """Presses Ctrl-C at a gradient: a function of its number, that returns how many are left."""
+
+    def at(number):
+        left = [number]
+        gradient = Oracle.gradient
+
+        def interrupted(self, *given, **named):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return gradient(self, *given, **named)
+
+        monkeypatch.setattr(Oracle, "gradient", interrupted)
+        return left
+
+    return at
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from dagcast_core.decide import (
     stability,
     what_if,
 )
-from dagcast_core.decide._smooth import Oracle
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
@@ -404,18 +403,9 @@ def test_stability_of_a_cautious_plan_weighs_the_draws_of_every_model(make, prob
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_interrupted_solve_is_no_number_to_go_on_with(make, problem, at, monkeypatch):
+def test_interrupted_solve_is_no_number_to_go_on_with(problem, at, interrupt_at_gradient):
     plan = solve(problem)
-    left = [at]
-    gradient = Oracle.gradient
-
-    def interrupted(self, *given, **named):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return gradient(self, *given, **named)
-
-    monkeypatch.setattr(Oracle, "gradient", interrupted)
+    left = interrupt_at_gradient(at)
     with pytest.raises(KeyboardInterrupt, match="while the problem was solved with other param"):
         solve_again(problem, plan, [problem.model])
     left[0] = at

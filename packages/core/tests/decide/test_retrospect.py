@@ -15,7 +15,6 @@ from dagcast_core.decide import (
     solve,
     what_if,
 )
-from dagcast_core.decide._smooth import Oracle
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
@@ -120,19 +119,10 @@ def test_single_model_is_refused_with_the_way_out(make, problem):
 
 
 @pytest.mark.parametrize("at", [4, 30])
-def test_interrupted_hindsight_has_no_result(make, problem, lived, at, monkeypatch):
+def test_interrupted_hindsight_has_no_result(make, problem, lived, at, interrupt_at_gradient):
     """Whichever solve is interrupted: its best point so far would be blamed on somebody."""
     plan, actuals = lived({"supply": make.Supply(half=45.0), "eta": make.Eta()})
-    left = [at]
-    gradient = Oracle.gradient
-
-    def interrupted(self, *given, **named):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return gradient(self, *given, **named)
-
-    monkeypatch.setattr(Oracle, "gradient", interrupted)
+    left = interrupt_at_gradient(at)
     with pytest.raises(KeyboardInterrupt, match="interrupted while looking back"):
         retrospect(problem, plan.decisions, actuals, planned=plan)
     assert left[0] <= 0

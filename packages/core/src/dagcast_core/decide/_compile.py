@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from dagcast_core.contract import Weighted
 from dagcast_core.decide._declare import (
     Budget,
     Constraint,
@@ -23,53 +21,25 @@ from dagcast_core.decide._declare import (
 from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
 from dagcast_core.decide._problem import DecisionProblem, budget_unit, outcome_unit
 from dagcast_core.decide._risk import Tail
+from dagcast_core.decide._rows import (
+    RowBlock,
+    RowName,
+    check_stated_once,
+    label_words,
+    limits_with_cells,
+)
 from dagcast_core.decide._scenarios import Scenarios, run_model, run_with
 from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
 from dagcast_core.decide._space import (
     group_numbers,
     label_text,
-    limit_values,
     mask_of,
 )
 from dagcast_core.decide._structure import families_of
 from dagcast_core.model import Model, Residual
 from dagcast_core.tensor import IndexTensor, Panel
 
-__all__ = ["Compiled", "RowName", "compile_problem", "objective_value"]
-
-
-@final
-@dataclass(frozen=True)
-class RowName:
-    """What a numbered row means.
-
-    Attributes:
-        kind: "budget" or "outcome".
-        name: lever or quantity.
-        label: of the group, empty for one over everything.
-        sense: "<=" or ">=".
-        limit: in ``unit``.
-        unit: of the limit.
-        reduce: how an outcome is reduced.
-    """
-
-    kind: str
-    name: str
-    label: str
-    sense: str
-    limit: float
-    unit: str
-    reduce: str = "sum"
-
-    def __str__(self) -> str:
-        at = f" {self.label}" if self.label else ""
-        how, _, weight = self.reduce.partition(" weighted by ")
-        weighted = f", weighted by {weight}," if weight else ""
-        return f"{how} of {self.name}{at}{weighted} {self.sense} {self.amount(self.limit)}"
-
-    def amount(self, value: float, digits: int = 6) -> str:
-        """A value in the limit's unit; a share has none."""
-        return f"{value:.{digits}g}{'' if self.unit == '1' else f' {self.unit}'}"
+__all__ = ["Compiled", "objective_value"]
 
 
 @final
@@ -105,8 +75,8 @@ class Compiled:
         linear, self.budgets = self._linear()
         self._rows = [self._row_block(limit, self._shape_of(limit)) for limit in self.limits]
         self.outcomes = [name for block in self._rows for name in block.names]
-        _check_stated_once(self.budgets, [(layer.group, layer.limit) for layer in linear.budgets])
-        _check_stated_once(
+        check_stated_once(self.budgets, [(layer.group, layer.limit) for layer in linear.budgets])
+        check_stated_once(
             self.outcomes,
             [(block.group, torch.zeros(len(block.names))) for block in self._rows],
         )
@@ -432,13 +402,15 @@ class Compiled:
             group[space.slices[lever]] = theirs.reshape(-1)
         present = torch.zeros(len(labels), dtype=torch.bool)
         present[group[group >= 0]] = True
-        limits, kept = _kept(budget, labels, present, what)
+        limits, kept = limits_with_cells(budget, labels, present, what)
         renumber = torch.full((len(labels),), -1)
         renumber[kept] = torch.arange(len(kept))
         group = torch.where(group >= 0, renumber[group.clamp(min=0)], group)
         unit = budget_unit(self.problem.quantity(budget.levers[0]), budget)
         names = [
-            RowName("budget", budget.name, _label(labels[k], budget.where), "<=", limits[k], unit)
+            RowName(
+                "budget", budget.name, label_words(labels[k], budget.where), "<=", limits[k], unit
+            )
             for k in kept
         ]
         limit = torch.tensor([limits[k] for k in kept], dtype=torch.float64)
@@ -513,13 +485,13 @@ class Compiled:
                 self._shapes = self.forecast(torch.zeros(self.space.size, dtype=torch.float64))
         return self._shapes[limit.quantity]
 
-    def _row_block(self, limit: OutcomeLimit, like: IndexTensor) -> _RowBlock:
+    def _row_block(self, limit: OutcomeLimit, like: IndexTensor) -> RowBlock:
         what = f"the limit on {limit.quantity!r}"
         numbers, labels = group_numbers(like, limit.by, what, limit.groups)
         inside = mask_of(like, limit.where, what) & (numbers >= 0)
         present = torch.zeros(len(labels), dtype=torch.bool)
         present[numbers[inside]] = True
-        limits, kept = _kept(limit, labels, present, what)
+        limits, kept = limits_with_cells(limit, labels, present, what)
         renumber = torch.full((len(labels),), len(kept))
         renumber[kept] = torch.arange(len(kept))
         group = torch.where(inside, renumber[numbers.clamp(min=0)], torch.tensor(len(kept)))
@@ -531,7 +503,7 @@ class Compiled:
             RowName(
                 "outcome",
                 limit.quantity,
-                _label(labels[k], limit.where),
+                label_words(labels[k], limit.where),
                 limit.sense,
                 limits[k],
                 unit,
@@ -539,7 +511,7 @@ class Compiled:
             )
             for k in kept
         ]
-        return _RowBlock(limit, like, group.reshape(-1), names, [labels[k] for k in kept])
+        return RowBlock(limit, like, group.reshape(-1), names, [labels[k] for k in kept])
 
     def _candidate_groups(self) -> list[tuple[Tensor, Tensor]]:
         """Per limit: its row numbers, and the row that each cell would touch if labels decide."""
@@ -594,59 +566,6 @@ class Compiled:
         return lower.clone()
 
 
-@final
-@dataclass(frozen=True)
-class _RowBlock:
-    """The rows of one outcome limit."""
-
-    limit: OutcomeLimit
-    like: IndexTensor
-    group: Tensor
-    names: list[RowName]
-    labels: list[object]
-
-    def reduced(self, known: Mapping[str, IndexTensor]) -> Tensor:
-        """Reduced values, (rows,)."""
-        value = known[self.limit.quantity].values(*self.like.dims).reshape(-1)
-        count = len(self.names)
-        if isinstance(self.limit.reduce, Weighted):
-            weights = known[self.limit.reduce.by]
-            missing = [dim for dim in self.like.dims if dim not in weights.dims]
-            if missing:
-                weights = weights.expand({dim: self.like.index(dim) for dim in missing})
-            weight = weights.values(*self.like.dims).reshape(-1)
-        else:
-            weight = torch.ones_like(value)
-        top = torch.zeros(count + 1, dtype=value.dtype).index_add(0, self.group, value * weight)
-        if self.limit.reduce == "sum":
-            return top[:count]
-        bottom = torch.zeros(count + 1, dtype=value.dtype).index_add(0, self.group, weight)
-        return top[:count] / bottom[:count]
-
-
-def _kept(
-    item: Budget | OutcomeLimit, labels: list[object], present: Tensor, what: str
-) -> tuple[list[float], list[int]]:
-    """Limit of every label, NaN for none, and the numbers of the labels that have a row.
-
-    Args:
-        item: whose limits.
-        labels: along its dims.
-        present: (labels,) bool, whether a label has cells.
-        what: for messages.
-    """
-    limits = limit_values(item.limit, labels, item.by, what)
-    finite = [k for k, value in enumerate(limits) if np.isfinite(value)]
-    empty = [k for k in finite if not bool(present[k])]
-    if empty and (isinstance(item.limit, Mapping) or len(empty) == len(finite)):
-        at = f" for {label_text(labels[empty[0]])!r}" if item.by else ""
-        raise DecisionError(
-            f"{what} has a limit{at} that no cell counts towards: where and groups leave every "
-            "one out. Correct them, or remove the limit."
-        )
-    return limits, [k for k in finite if bool(present[k])]
-
-
 def objective_value(objective: Objective, known: Mapping[str, IndexTensor]) -> Tensor:
     """The objective as it is declared, from outputs, levers and context.
 
@@ -667,37 +586,10 @@ def objective_value(objective: Objective, known: Mapping[str, IndexTensor]) -> T
     return total
 
 
-def _check_stated_once(names: list[RowName], blocks: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Refuse the same limit on the same cells twice: its shadow price would be split between both.
-
-    Args:
-        names: of the rows of all blocks, in order.
-        blocks: per constraint the number of each cell's row, and a tensor of one value per row.
-    """
-    seen: dict[str, list[tuple[Tensor, int]]] = {}
-    start = 0
-    for group, rows in blocks:
-        for k in range(len(rows)):
-            name = names[start + k]
-            for other, number in seen.get(str(name), ()):
-                if other.shape == group.shape and torch.equal(other == number, group == k):
-                    raise DecisionError(
-                        f"the limit {name} is stated twice, so that its shadow price would be "
-                        "split between both. Remove one."
-                    )
-            seen.setdefault(str(name), []).append((group, k))
-        start += len(rows)
-
-
 def _tenth(values: Tensor) -> Tensor:
     """A tenth of the spread over draws, and well above rounding."""
     spread = values.std(0) if values.shape[0] > 1 else torch.zeros_like(values[0])
     return torch.maximum(0.1 * spread, 1e-9 * values.abs().mean(0)).clamp(min=1e-300)
-
-
-def compile_problem(problem: DecisionProblem) -> Compiled:
-    """Lay a problem out for the solver."""
-    return Compiled(problem)
 
 
 def _joined(ramps: Sequence[Chains]) -> list[Chains]:
@@ -721,9 +613,3 @@ def _joined(ramps: Sequence[Chains]) -> list[Chains]:
 
 def _widened(table: Tensor, steps: int, fill: float) -> Tensor:
     return torch.nn.functional.pad(table, (0, steps - table.shape[1]), value=fill)
-
-
-def _label(label: object, where: Mapping[str, tuple[object, ...]]) -> str:
-    parts = [] if label == () else [label_text(label)]
-    parts += [label_text(item) for items in where.values() for item in items]
-    return ", ".join(parts)

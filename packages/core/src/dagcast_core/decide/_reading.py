@@ -8,9 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dagcast_core.decide._compile import Compiled, RowName
+from dagcast_core.decide._compile import Compiled
 from dagcast_core.decide._plan import Sensitivity, ShadowPrice
 from dagcast_core.decide._problem import summed_unit
+from dagcast_core.decide._rows import RowName
 from dagcast_core.model import ModelCollection, Residual
 from dagcast_core.tensor import IndexTensor, Panel
 

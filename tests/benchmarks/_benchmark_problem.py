@@ -238,10 +238,7 @@ def _limits(
 
 
 def _coloured(by_region: Tensor, regions: int, offset: int) -> list[RowFamily]:
-    """.
-
-    Rows of one colour touch disjoint cells although bonus hours leak to both neighbours of a ring.
-    """
+    """Rows in colours that touch disjoint cells, although bonus hours leak around a ring."""
     colours = 3 if regions % 3 == 0 else (4 if regions % 4 == 0 else regions)
     out = []
     for c in range(colours):

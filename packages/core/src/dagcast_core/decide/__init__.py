@@ -1,7 +1,4 @@
-"""Decisions: linear sets and their projections, the solver, plans.
-
-And what hindsight says about them.
-"""
+"""Decisions: linear sets and their projections, the solver, plans, and hindsight about them."""
 
 from dagcast_core.decide._certificate import Certificate
 from dagcast_core.decide._curve import (

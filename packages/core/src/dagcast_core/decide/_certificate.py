@@ -1,6 +1,4 @@
-"""How far a point can be from the optimum.
-
-The Karush-Kuhn-Tucker residual and an upper bound of the gap.
+"""How far a point can be from the optimum: its Karush-Kuhn-Tucker residual and a bound of the gap.
 
 For a concave objective and convex rows, weak duality bounds the optimum from one gradient of the
 Lagrangian: no point of the linear set can gain more than the Lagrangian's linearisation allows, and

@@ -541,10 +541,7 @@ class Compiled:
         return out
 
     def _probes(self) -> Tensor:
-        """Masks of cells that differ in region or hour only.
-
-        Of one lever and one label of its other dims.
-        """
+        """Masks of cells of one lever that differ in region or hour only."""
         masks = []
         for name, template in self.space.templates.items():
             quantity = self.problem.quantity(name)

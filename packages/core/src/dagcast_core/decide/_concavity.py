@@ -1,7 +1,4 @@
-""".
-
-Whether the certificate's linearisation bounds the Lagrangian on points other than the optimum.
-"""
+"""Whether the certificate's linearisation bounds the Lagrangian elsewhere than at the optimum."""
 
 from __future__ import annotations
 

@@ -151,10 +151,7 @@ class LinearSet:
         return worst
 
     def scale(self) -> Tensor:
-        """Typical size of each cell, (cells,): its range.
-
-        Or where unbounded its largest share of a budget.
-        """
+        """Typical size of each cell, (cells,): its range, or its largest share of a budget."""
         reach = self.reach()
         width = reach - self.lower
         fallback = width[torch.isfinite(width) & (width > 0)]

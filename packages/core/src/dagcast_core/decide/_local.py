@@ -1,7 +1,7 @@
 """The separable model of a problem around one point.
 
-The Lagrangian's gradient, a diagonal curvature and linearised outcome rows; its minimiser over
-bounds, budgets and chains is exact (`_separable`).
+It has the Lagrangian's gradient, a diagonal curvature and linearised outcome rows; its minimiser
+over bounds, budgets and chains is exact (`_separable`).
 """
 
 from __future__ import annotations
@@ -91,10 +91,7 @@ class LocalModel:
         self.set_rows([self.oracle.row_gradients(family) for family in self.problem.rows.families])
 
     def measure_rows(self, gradient: Tensor) -> None:
-        """Exchange rate of the objective for each row over the row's own cells.
-
-        The natural unit of multipliers.
-        """
+        """Exchange rate of the objective for each row over its cells: the unit of multipliers."""
         self.row_unit = torch.ones(self.rows, dtype=gradient.dtype)
         for family, coefficient in zip(self.problem.rows.families, self.jacobian, strict=True):
             index = family.group.clamp(min=0)

@@ -1,7 +1,4 @@
-"""A plan: decisions, what they are forecast to do, how good they are proved to be.
-
-And what limits cost.
-"""
+"""A plan: decisions, their forecast, how good they are proved to be, and what limits cost."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A decision problem: levers, objective and constraints on a model's forecast.
-
-Checked before solving.
-"""
+"""A decision problem: levers, objective and limits on a forecast, checked before solving."""
 
 from __future__ import annotations
 

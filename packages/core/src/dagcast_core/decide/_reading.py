@@ -104,9 +104,7 @@ def _record(name: RowName, used: float, price: float, unit: str, objective: str)
 
 
 def marginal_effects(compiled: Compiled, x: Tensor, names: Sequence[str]) -> Panel:
-    """Change of each quantity, summed over its cells, per unit of lever in each cell.
-
-    And of the objective.
+    """Change of the objective and each quantity, summed over cells, per unit of lever in each cell.
 
     Keys are ``quantity`` for one lever, ``quantity/lever`` for several.
     """

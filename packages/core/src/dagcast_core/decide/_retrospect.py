@@ -1,6 +1,4 @@
-"""Hindsight: what the best plan would have been, what it cost not to know.
-
-And which sub-model did not know it.
+"""Hindsight: the best plan, what it cost not to know it, and which sub-model did not.
 
 What each model did not foresee is taken from what happened, given true inputs (abduction), and
 carried over to other decisions. The *ex-post model* has all these residuals: at the executed
@@ -296,9 +294,7 @@ def shapley_values(
     samples: int = 64,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Shapley values with standard errors: exact for up to eight players.
-
-    Else over drawn permutations.
+    """Shapley values with standard errors: exact for up to eight players, else drawn.
 
     Permutations are drawn in pairs of one and its reverse, which cancels much of the variance. The
     values always sum to worth(all) - worth(none).
@@ -397,10 +393,7 @@ def _differs(actual: IndexTensor, forecast: IndexTensor) -> bool:
 
 
 def _like(actual: IndexTensor, forecast: IndexTensor) -> IndexTensor:
-    """Actual values in the layout and dtype of the forecast.
-
-    The forecast where nothing was observed.
-    """
+    """Actual values in the layout and dtype of the forecast, which fills what nobody observed."""
     wanted = {dim: forecast.index(dim) for dim in forecast.dims}
     values = actual.double().reindex(wanted, fill=float("nan")).values(*forecast.dims)
     own = forecast.tensor.double()

@@ -242,10 +242,7 @@ class SeparableProgramme:
         return np.concatenate(row_parts), np.concatenate(col_parts)
 
     def _scatter(self, rows: np.ndarray, cols: np.ndarray) -> None:
-        """Pattern of the dual Hessian.
-
-        Which entry of it each entry of the blocks' Grams adds to.
-        """
+        """Pattern of the dual Hessian, and what each entry of the blocks' Grams adds to."""
         kept = (rows < self.rows) & (cols < self.rows)
         code = rows[kept] * self.rows + cols[kept]
         diagonal = np.arange(self.rows, dtype=np.int64) * (self.rows + 1)
@@ -522,10 +519,7 @@ def project(
 def linear_programme(
     linear: LinearSet, extra: tuple[Tensor, ...] = (), extra_rows: int = 0
 ) -> SeparableProgramme:
-    """Lay out the budgets of ``linear``.
-
-    Followed by ``extra`` layers of outcome rows (numbered from 0).
-    """
+    """Lay out the budgets of ``linear``, then ``extra`` layers of rows (numbered from 0)."""
     groups: list[Tensor] = []
     offset = 0
     for layer in linear.budgets:

@@ -1,13 +1,10 @@
 """A smooth decision problem as the solver sees it: flat cells, an objective, outcome rows.
 
-And what each row touches.
-
 The model is a black box that maps decisions to one objective and a vector of outcomes. Its
-structure is data beside
-it: which outcome rows touch disjoint cells (so that one backward pass of their sum gives all their
-    gradients), and
-which directions probe the curvature exactly. Wrong structure costs iterations, never a wrong
-answer, because every iteration takes the exact gradient of the Lagrangian.
+structure is data beside it: which outcome rows touch disjoint cells, so that one backward pass of
+their sum gives all their gradients, and which directions probe the curvature exactly. Wrong
+structure costs iterations, never a wrong answer, because every iteration takes the exact gradient
+of the Lagrangian.
 """
 
 from __future__ import annotations

@@ -13,10 +13,7 @@ __all__ = ["default_start", "equal_shares"]
 
 
 def equal_shares(linear: LinearSet) -> Tensor:
-    """Each cell's equal share of its tightest budget above the lower bounds, (cells,).
-
-    Inf where in none.
-    """
+    """Each cell's equal share of its tightest budget above the lower bounds, (cells,), or inf."""
     share = torch.full_like(linear.lower, math.inf)
     for layer in linear.budgets:
         inside = (layer.group >= 0) & (layer.coefficient > 0)
@@ -30,10 +27,7 @@ def equal_shares(linear: LinearSet) -> Tensor:
 
 
 def default_start(linear: LinearSet) -> Tensor:
-    """Half the equal shares above the lower bounds: inside the set.
-
-    Where responses have slope and curvature.
-    """
+    """Half the equal shares above the lower bounds: inside, where responses bend."""
     share = equal_shares(linear)
     reach = torch.minimum(share, linear.reach() - linear.lower)
     reach = torch.where(torch.isfinite(reach), reach, torch.ones_like(reach))

@@ -1,6 +1,4 @@
-"""Which outcome rows touch disjoint cells: found by labels, checked by probing.
-
-Coloured where models couple.
+"""Which outcome rows touch disjoint cells: by labels, checked by probes.
 
 One backward pass of a sum of rows gives all their gradients only where the rows touch disjoint
 cells. Labels say who should touch what: a region's mean ETA depends on that region's spend. Two

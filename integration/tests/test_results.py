@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dagcast.workflow import CheckResult, CompareResult, ReviewResult
-from dagcast.workflow._compare import CandidateErrors
-from dagcast.workflow._regret import CandidateRegret, RegretResult, WeekRegret, paired
+from dagcast.workflow.common._regret_result import CandidateRegret, RegretResult, WeekRegret, paired
+from dagcast.workflow.stages._compare import CandidateErrors
 
 
 def test_check_shows_conformance_and_changes_beside_problems():

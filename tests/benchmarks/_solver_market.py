@@ -23,9 +23,9 @@ from _harness import Row
 
 from dagcast import workflow
 from dagcast.project import open_project
-from dagcast.workflow._fit import fit_collection
-from dagcast.workflow._problem import make_setting
-from dagcast.workflow._session import open_session
+from dagcast.workflow.common._fits import fit_collection
+from dagcast.workflow.common._problem import make_setting
+from dagcast.workflow.common._session import open_session
 from dagcast_core.contract import Weighted
 from dagcast_core.decide import (
     Budget,

@@ -6,7 +6,7 @@ import pytest
 
 from dagcast.cli import run
 from dagcast.project import create_project
-from dagcast.workflow._defaults import marketplace_config
+from dagcast.workflow.common._defaults import marketplace_config
 from dagcast_core.contract import Arm, Cells, Change, Experiment
 
 MISSING = {

@@ -15,9 +15,9 @@ from dagcast import workflow
 from dagcast.cli import run
 from dagcast.errors import PlanStateError, ProjectError, UsageError
 from dagcast.project import open_project
-from dagcast.workflow._horizon import _by_the_clock, at_origin, read_context, zones_of
-from dagcast.workflow._plan_files import seal
-from dagcast.workflow._session import open_session
+from dagcast.workflow.common._horizon import _by_the_clock, at_origin, read_context, zones_of
+from dagcast.workflow.common._plan_files import seal
+from dagcast.workflow.common._session import open_session
 from dagcast_core.decide import Plan
 from dagcast_core.decide._smooth import Oracle
 from dagcast_core.tensor import Panel
@@ -93,7 +93,7 @@ def test_plan_keeps_its_limits_and_beats_no_spend(demo):
 
 
 def workflow_decisions(folder, plan):
-    from dagcast.workflow._plan_files import load_decisions
+    from dagcast.workflow.common._plan_files import load_decisions
 
     return load_decisions(open_project(folder, environment={}), plan)
 

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from dagcast.ingest import ingest_laguardia
-from dagcast.workflow._horizon import Moments, read_context
+from dagcast.workflow.common._horizon import Moments, read_context
 from dagcast_core import IndexTensor, Model, ModelCollection, Panel, fit
 from dagcast_core.contract import (
     Arm,

@@ -29,8 +29,8 @@ import torch
 
 from dagcast import workflow
 from dagcast.project import open_project
-from dagcast.workflow._session import Session, open_session
-from dagcast.workflow._simulate import open_world
+from dagcast.workflow.common._session import Session, open_session
+from dagcast.workflow.common._worlds import open_world
 from dagcast_core.contract import Arm, Cells, Change, Experiment, ExperimentSet
 from dagcast_core.model import FitReport, Model, ModelCollection, effect_of, fit
 from dagcast_core.tensor import Panel

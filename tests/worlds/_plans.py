@@ -20,7 +20,7 @@ import torch
 from _market import Market
 
 from dagcast.plans import BudgetLimit, Limits
-from dagcast.workflow._problem import Setting, make_setting
+from dagcast.workflow.common._problem import Setting, make_setting
 from dagcast_core.decide import DecisionProblem, Options, Plan, Retrospective, retrospect, solve
 from dagcast_core.model import LabelledParameter, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel

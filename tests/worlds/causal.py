@@ -44,8 +44,8 @@ from _market import (
 from numpy.typing import NDArray
 
 from dagcast.project import open_project
-from dagcast.workflow._backtest import run_backtest
-from dagcast.workflow._session import open_session
+from dagcast.workflow.common._rolling import run_backtest
+from dagcast.workflow.common._session import open_session
 from dagcast_core.contract import Experiment
 from dagcast_core.model import (
     ModelCollection,

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, TypeVar, final
 
 from dagcast.errors import GateError, ProjectError
 from dagcast.project import open_project
-from dagcast.workflow._backtest import BacktestResult, backtest
-from dagcast.workflow._check import CheckResult, check
-from dagcast.workflow._decide import DecisionResult, approve
-from dagcast.workflow._fit import FitResult, fit
-from dagcast.workflow._ingest import IngestResult, ingest
-from dagcast.workflow._plan import PlanResult, plan
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
-from dagcast.workflow._retro import RetroResult, retro
-from dagcast.workflow._review import ReviewResult, review
-from dagcast.workflow._simulate import SimulateResult, play, simulate
-from dagcast.workflow._validate import ValidateResult, validate
+from dagcast.workflow.common._plan_result import PlanResult
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.stages._backtest import BacktestResult, backtest
+from dagcast.workflow.stages._check import CheckResult, check
+from dagcast.workflow.stages._decide import DecisionResult, approve
+from dagcast.workflow.stages._fit import FitResult, fit
+from dagcast.workflow.stages._ingest import IngestResult, ingest
+from dagcast.workflow.stages._plan import plan
+from dagcast.workflow.stages._retro import RetroResult, retro
+from dagcast.workflow.stages._review import ReviewResult, review
+from dagcast.workflow.stages._simulate import SimulateResult, play, simulate
+from dagcast.workflow.stages._validate import ValidateResult, validate
 
 if TYPE_CHECKING:
     from dagcast.project import Project

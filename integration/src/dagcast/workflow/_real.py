@@ -10,9 +10,9 @@ import pandas as pd
 
 from dagcast.errors import GateError, ProjectError, UsageError
 from dagcast.figures import number
-from dagcast.workflow._horizon import Moments, at_origin, read_context
-from dagcast.workflow._ingest import TableCounts, table_counts
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._horizon import Moments, at_origin, read_context
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.stages._ingest import TableCounts, table_counts
 
 if TYPE_CHECKING:
     from dagcast_core.data import MetricStore

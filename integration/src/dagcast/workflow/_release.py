@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.figures import number
-from dagcast.workflow._defaults import marketplace_config
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._defaults import marketplace_config
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 
 if TYPE_CHECKING:
     from dagcast.release import Manifest, Metric
@@ -133,7 +133,7 @@ def verify_release(
     """
     from dagcast.plugins import load_plugins
     from dagcast.release import default_gates, verify
-    from dagcast.workflow._check import demands
+    from dagcast.workflow.common._assembled import demands
 
     plugins = load_plugins()
     gates = default_gates(
@@ -174,9 +174,9 @@ def backtest_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
     """MASE by quantity of the end-to-end backtest on the seeded simulated marketplace."""
     from dagcast.project import open_project
     from dagcast.release import Metric
-    from dagcast.workflow._backtest import backtest
-    from dagcast.workflow._ingest import ingest
-    from dagcast.workflow._simulate import simulate
+    from dagcast.workflow.stages._backtest import backtest
+    from dagcast.workflow.stages._ingest import ingest
+    from dagcast.workflow.stages._simulate import simulate
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "world"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, final
 import pandas as pd
 
 from dagcast.project import Project
-from dagcast.workflow._check import assembled, demands, experiments
-from dagcast.workflow._horizon import Moments, moments, open_store, read_history
+from dagcast.workflow.common._assembled import assembled, demands, experiments
+from dagcast.workflow.common._horizon import Moments, moments, open_store, read_history
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins

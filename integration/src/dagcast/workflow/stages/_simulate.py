@@ -4,37 +4,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
-from dagcast.config import Config
-from dagcast.errors import ProjectError, UsageError
+from dagcast.errors import ProjectError
 from dagcast.project import Project, create_project, open_project, staged
-from dagcast.workflow._defaults import marketplace_config
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
-
-if TYPE_CHECKING:
-    from dagcast_core.contract import World, WorldFactory
-
-HISTORY = "history"
-
-
-@final
-@dataclass(frozen=True)
-class InitResult(Result):
-    """A new, empty project."""
-
-    folder: Path
-
-    def tables(self) -> tuple[ResultTable, ...]:
-        rows = (
-            ("dagcast.toml", "settings: levers, budgets, guardrails, objective"),
-            ("events/", "put your event files here"),
-            ("log.jsonl", "who did what, when and why"),
-        )
-        return (ResultTable(f"Project {self.folder}", ("part", "holds"), rows),)
-
-    def next_command(self) -> str:
-        return f"dagcast ingest --project {self.folder}"
+from dagcast.workflow.common._defaults import configured, marketplace_config
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._worlds import HISTORY, open_world, world_factory
 
 
 @final
@@ -65,24 +41,6 @@ class SimulateResult(Result):
 
     def next_command(self) -> str:
         return f"dagcast ingest --project {self.folder}"
-
-
-def init(
-    folder: Path, *, name: str = "marketplace", flags: Mapping[str, str] | None = None
-) -> InitResult:
-    """Make an empty project for events of your own.
-
-    Args:
-        folder: a missing or empty folder.
-        name: shown on reports.
-        flags: dotted settings that differ from the defaults.
-
-    Raises:
-        ProjectError: the folder holds something.
-        ConfigError: a flag is wrong.
-    """
-    project = create_project(folder, _configured(marketplace_config(name), flags))
-    return InitResult(project.folder)
 
 
 def simulate(
@@ -122,11 +80,11 @@ def simulate(
                 ", ".join(sorted(path.name for path in project.events.iterdir())),
                 "Choose another project with --project; events are never overwritten.",
             )
-    factory = _factory(world)
+    factory = world_factory(world)
     progress(f"simulating {regions} regions for {weeks} weeks", None)
     made = factory.create(regions, weeks, seed, dict(scenario or {}))
     if not exists:
-        config = _configured(marketplace_config("marketplace", seed=seed), flags)
+        config = configured(marketplace_config("marketplace", seed=seed), flags)
         # The first origin of the backtest needs some weeks before it, too.
         origins = max(1, min(config.backtest.origins, weeks - 4))
         data = config.data.model_copy(update={"history_weeks": max(3, weeks)})
@@ -146,7 +104,7 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
         ProjectError: the project's events come from no simulated marketplace, no plan is
             approved, or its week was played already.
     """
-    from dagcast.workflow._plan_files import load_decisions, newest_approved, plan_hours
+    from dagcast.workflow.common._plan_files import load_decisions, newest_approved, plan_hours
 
     world, factory, seed = open_world(project)
     record = newest_approved(project)
@@ -168,59 +126,3 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
                 shutil.copyfile(source, temporary / name)
     project.record("played", plan=record.plan, details={"rows": rows})
     return SimulateResult(project.folder, factory.name, seed, rows, played=record.plan)
-
-
-def open_world(project: Project) -> "tuple[World, WorldFactory, int]":
-    """The simulated marketplace behind a project's events, its maker and its seed.
-
-    Raises:
-        ProjectError: the events come from somewhere else.
-    """
-    created = [entry for entry in project.journal.entries() if entry.event == "simulated"]
-    if not created:
-        raise ProjectError(
-            "events of a simulated marketplace",
-            f"none in the log of {project.folder}",
-            "Only a simulated week can be played; ingest what really happened instead.",
-        )
-    details = created[-1].details
-    factory = _factory(str(details["world"]))
-    return factory.load(project.events / HISTORY), factory, int(details["seed"])
-
-
-def _factory(name: str | None) -> "WorldFactory":
-    from dagcast.plugins import load_plugins
-
-    plugins = load_plugins()
-    factories: dict[str, WorldFactory] = {
-        factory.name: factory for made in plugins.manager.hook.dagcast_worlds() for factory in made
-    }
-    if not factories:
-        raise UsageError(
-            "an installed package with a simulated marketplace",
-            "none",
-            "Install dagcast-simulator, or use `dagcast init` and events of your own.",
-        )
-    if name is None:
-        return next(iter(factories.values()))
-    if name not in factories:
-        raise UsageError(
-            f"the name of a simulated marketplace ({', '.join(factories)})",
-            repr(name),
-            "Name one of those.",
-        )
-    return factories[name]
-
-
-def _configured(config: Config, flags: Mapping[str, str] | None) -> Config:
-    """Apply dotted flags to the settings of a project that is not on disk yet."""
-    if not flags:
-        return config
-    import tempfile
-
-    from dagcast.config import config_text, load_config
-
-    with tempfile.TemporaryDirectory() as temporary:
-        path = Path(temporary) / "dagcast.toml"
-        path.write_text(config_text(config), encoding="utf-8")
-        return load_config(path, flags=flags)

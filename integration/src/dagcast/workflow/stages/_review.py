@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import ProjectError
 from dagcast.figures import number
-from dagcast.journal import PlanRecord
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.project import Project, write_text
-from dagcast.workflow._horizon import zones_of
-from dagcast.workflow._plan_files import MARGINALS, load_decisions, plan_folder
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._plan_files import MARGINALS, load_decisions, plan_folder
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._wording import state_in_words, zone_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,18 +100,6 @@ def decision_layers(project: Project, plan: str, outlook: Outlook) -> "dict[str,
         .to_numpy()
         for name, rows in frame.groupby("incentive", sort=False)
     }
-
-
-def zone_of(project: Project) -> str:
-    """The regions' own zone if they share one, else UTC."""
-    zones = set(zones_of(project).values())
-    return zones.pop() if len(zones) == 1 else "UTC"
-
-
-def state_in_words(record: PlanRecord) -> str:
-    """Where a plan stands, who brought it there and why."""
-    text = f"{record.state} by {record.entry.who}, {record.entry.at:%-d %b %Y %H:%M} UTC"
-    return f"{text}: {record.entry.why}" if record.entry.why else text
 
 
 def _marginals(

@@ -7,10 +7,11 @@ from typing import Literal, final
 from dagcast.errors import UsageError
 from dagcast.figures import number
 from dagcast.project import Project
-from dagcast.workflow._backtest import run_backtest
-from dagcast.workflow._regret import RegretResult, measure_regret, paired
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
-from dagcast.workflow._session import open_session
+from dagcast.workflow.common._regret_result import RegretResult, paired
+from dagcast.workflow.common._regrets import measure_regret
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._rolling import run_backtest
+from dagcast.workflow.common._session import open_session
 
 
 @final

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from dagcast.errors import ProjectError
 from dagcast.project import Project
-from dagcast.workflow._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 
 if TYPE_CHECKING:
     from dagcast_core.data import IngestReport
@@ -128,7 +128,7 @@ def ingest(
         reports.extend(ingest_marketplace(project.store, folder))
     counts = table_counts([report for report in reports if not report.unchanged])
     unchanged = sum(report.unchanged for report in reports)
-    from dagcast.workflow._check import experiments
+    from dagcast.workflow.common._assembled import experiments
 
     found = len(experiments(project))
     if counts:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from dagcast.workflow._result import Result, ResultTable
+from dagcast.workflow.common._result import Result, ResultTable
 
 
 @final

@@ -1,8 +1,6 @@
-"""Stage 6: would the models have forecast the past?"""
+"""Forecasts of past horizons, each by models that knew nothing later."""
 
-import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -10,98 +8,19 @@ from typing import TYPE_CHECKING, Any, final
 import pandas as pd
 
 from dagcast.errors import ProjectError
-from dagcast.figures import number
-from dagcast.project import Project, write_text
-from dagcast.workflow._fit import fit_collection
-from dagcast.workflow._horizon import at_origin, read_context, require_metrics
-from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
-from dagcast.workflow._session import Session, open_session
+from dagcast.project import Project
+from dagcast.workflow.common._fits import fit_collection
+from dagcast.workflow.common._horizon import at_origin, read_context, require_metrics
+from dagcast.workflow.common._result import Progress, silent
+from dagcast.workflow.common._session import Session, open_session
 
 if TYPE_CHECKING:
-    from dagcast_core.evaluate import BacktestReport, BacktestRow
+    from dagcast_core.evaluate import BacktestReport
     from dagcast_core.tensor import Panel
 
-REPORT = "backtest.json"
 
 # What the operator decides besides the levers of a plan.
 DECIDED = ("coupon_spend", "base_fare")
-
-
-@final
-@dataclass(frozen=True)
-class BacktestResult(Result):
-    """Errors of one-horizon-ahead forecasts of the past.
-
-    Attributes:
-        folder: the project.
-        origins: first hours of the windows.
-        horizon: hours forecast from each.
-        rows: by quantity, with both benchmarks on the same cells.
-        by_region: quantity -> region -> MASE.
-        by_day: quantity -> MASE of the first day ahead, the second, ...
-    """
-
-    folder: Path
-    origins: tuple[str, ...]
-    horizon: int
-    rows: "tuple[BacktestRow, ...]"
-    by_region: Mapping[str, Mapping[str, float]]
-    by_day: Mapping[str, tuple[float, ...]]
-
-    def tables(self) -> tuple[ResultTable, ...]:
-        columns = ("quantity", "MASE", "seasonal naive", "4-week mean", "vs naive", "series")
-        rows = tuple(
-            (
-                row.quantity,
-                number(row.mase),
-                number(row.seasonal_naive),
-                number(row.hour_of_week_mean),
-                f"{row.relative:.2f}",
-                str(row.series),
-            )
-            for row in self.rows
-        )
-        note = (
-            f"{len(self.origins)} origins from {self.origins[0][:10]} to {self.origins[-1][:10]}, "
-            f"{self.horizon} hours ahead; each fitted only on what was known by then"
-        )
-        return (ResultTable("Backtest", columns, rows, note),)
-
-    def next_command(self) -> str:
-        return f"dagcast plan --project {self.folder}"
-
-
-def backtest(
-    project: Project,
-    *,
-    quantities: tuple[str, ...] | None = None,
-    progress: Progress = silent,
-) -> BacktestResult:
-    """Refit at rolling origins on what was known by then, and compare the forecasts.
-
-    Args:
-        project: with ingested events.
-        quantities: to compare; those of the settings by default.
-        progress: told which origin is done.
-
-    Raises:
-        UsageError: a quantity is misspelt.
-        ProjectError: the history is too short for the origins.
-    """
-    session = open_session(project)
-    report = run_backtest(session, quantities=quantities, progress=progress)
-    names = [row.quantity for row in report.rows]
-    result = BacktestResult(
-        project.folder,
-        tuple(origin.isoformat() for origin in report.origins),
-        report.horizon,
-        report.rows,
-        {q: {str(k): row.mase for k, row in report.by_region(q).items()} for q in names},
-        {q: tuple(row.mase for row in report.by_day(q)) for q in names},
-    )
-    write_text(project.reports / REPORT, json.dumps(plain(result), indent=1))
-    project.record("backtested", details={row.quantity: round(row.mase, 4) for row in report.rows})
-    return result
 
 
 def run_backtest(

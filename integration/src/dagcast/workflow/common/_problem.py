@@ -8,8 +8,8 @@ import pandas as pd
 
 from dagcast.errors import ConfigError
 from dagcast.plans import Limits, OutcomeBound, resolve_limits
-from dagcast.workflow._horizon import Moments, known_metrics, read_context, zones_of
-from dagcast.workflow._session import Session
+from dagcast.workflow.common._horizon import Moments, known_metrics, read_context, zones_of
+from dagcast.workflow.common._session import Session
 
 if TYPE_CHECKING:
     from dagcast_core.contract import Quantity

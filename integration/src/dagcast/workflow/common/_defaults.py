@@ -1,5 +1,9 @@
 """Settings of a new project, before anybody typed a number."""
 
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
 from dagcast.config import (
     Budget,
     Config,
@@ -8,6 +12,8 @@ from dagcast.config import (
     Objective,
     RampLimit,
     Seeds,
+    config_text,
+    load_config,
 )
 
 
@@ -34,3 +40,13 @@ def marketplace_config(name: str, *, seed: int = 0) -> Config:
         objective=Objective(weights={"profit": 1.0, "rides": 4.0}, unit="USD"),
         seeds=Seeds(world=seed, draws=seed, plan=seed),
     )
+
+
+def configured(config: Config, flags: Mapping[str, str] | None) -> Config:
+    """Apply dotted flags to the settings of a project that is not on disk yet."""
+    if not flags:
+        return config
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "dagcast.toml"
+        path.write_text(config_text(config), encoding="utf-8")
+        return load_config(path, flags=flags)

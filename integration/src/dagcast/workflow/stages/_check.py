@@ -1,22 +1,17 @@
 """Stage 3: do the installed packages fit together?"""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from dagcast.config import Config
-from dagcast.errors import UsageError
 from dagcast.project import Project
-from dagcast.workflow._defaults import marketplace_config
-from dagcast.workflow._result import Result, ResultTable, hidden
+from dagcast.workflow.common._assembled import assembled, experiments
+from dagcast.workflow.common._defaults import marketplace_config
+from dagcast.workflow.common._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
-    from dagcast_core.contract import Assembly, Experiment, ExperimentSet
-
-EXPERIMENTS = "experiments.json"
 
 
 @final
@@ -108,73 +103,6 @@ def check(
         conformance=_conformance(conformance) if conformance else {},
         report=assembly.to_json(),
     )
-
-
-def assembled(
-    config: Config,
-    measured: "Iterable[Experiment]",
-    *,
-    disable: tuple[str, ...] = (),
-    serving: Mapping[str, str] | None = None,
-) -> "tuple[Assembly, Plugins]":
-    """The assembly that a project's settings ask for, with the plugins it came from."""
-    from dagcast.assembly import check_assembly
-    from dagcast.plugins import load_plugins
-
-    plugins = load_plugins(disable=(*config.disable, *disable))
-    assembly = check_assembly(
-        plugins,
-        experiments=measured,
-        serving={**config.serving, **(serving or {})},
-        **demands(config),
-    )
-    return assembly, plugins
-
-
-def demands(config: Config) -> dict[str, Any]:
-    """What a project provides to its models and asks of them, as ``check_assembly`` takes it."""
-    from dagcast.assembly import MARKETPLACE_EXTERNALS
-
-    declared = {quantity.name: quantity for quantity in MARKETPLACE_EXTERNALS}
-    names = dict.fromkeys((*config.externals, *config.levers))
-    required = dict.fromkeys(
-        (*config.objective.weights, *(rail.quantity for rail in config.guardrails))
-    )
-    return {
-        # A quantity that is declared there is compared by unit, dims and bounds too.
-        "externals": tuple(declared.get(name, name) for name in names),
-        "required": tuple(required),
-        "levers": tuple(config.levers),
-    }
-
-
-def experiments(project: Project) -> "ExperimentSet":
-    """Experiments that came with the events, read from every ``experiments.json``.
-
-    An experiment that a later file names again replaces the earlier one.
-
-    Raises:
-        UsageError: a file is not a list or a set of experiments.
-    """
-    from dagcast_core.contract import ContractError, Experiment, ExperimentSet
-
-    found: dict[str, Experiment] = {}
-    covariances: dict[str, Any] = {}
-    for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(content, list):
-                members = tuple(Experiment.from_json(item) for item in content)
-            else:
-                read = ExperimentSet.from_json(content)
-                members = tuple(read)
-                covariances.update(read.covariances)
-        except (ValueError, TypeError, KeyError, AttributeError, ContractError) as error:
-            raise UsageError(
-                f"a list of experiments in {path}", f"{error}", "Correct the file."
-            ) from error
-        found.update({experiment.name: experiment for experiment in members})
-    return ExperimentSet(tuple(found.values()), covariances)
 
 
 def _evolution(manifest: Path, plugins: "Plugins") -> tuple[str, ...]:

@@ -13,12 +13,13 @@ from dagcast.figures import figure, money, share, signed_money, title, total_uni
 from dagcast.journal import PlanRecord
 from dagcast.plans import Hindsight, OutcomeGap, Outlook, PlanSummary, RegretShare, overall
 from dagcast.project import Project, write_text
-from dagcast.workflow._fit import load_fit
-from dagcast.workflow._horizon import HOUR, Moments, known_metrics
-from dagcast.workflow._plan_files import SOLVED, newest_approved, plan_folder
-from dagcast.workflow._problem import Setting, make_setting
-from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
-from dagcast.workflow._session import Session, open_session
+from dagcast.workflow.common._fits import load_fit
+from dagcast.workflow.common._happened import happened_in
+from dagcast.workflow.common._horizon import Moments
+from dagcast.workflow.common._plan_files import SOLVED, newest_approved, plan_folder
+from dagcast.workflow.common._problem import Setting, make_setting
+from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
+from dagcast.workflow.common._session import Session, open_session
 
 if TYPE_CHECKING:
     from dagcast_core.decide import Retrospective
@@ -159,20 +160,6 @@ def _require_actuals(session: Session, times: Moments, record: PlanRecord) -> No
         )
 
 
-def happened_in(session: Session, times: Moments) -> "tuple[Panel, Panel]":
-    """The levers as they were carried out, and everything else as it came out."""
-    latest = max(span.known_until for span in session.store.spans().values()) + HOUR
-    levers = tuple(session.project.config.levers)
-    spent = session.store.read(list(levers), start=times.start, end=times.end, as_of=latest)
-    executed = spent.map(lambda tensor: tensor.where(~tensor.isnan(), 0.0).named(tensor.name))
-    names = [
-        name
-        for name in known_metrics(session.store, session.names)
-        if name not in levers and name != "hour_of_week"
-    ]
-    return executed, session.store.read(names, start=times.start, end=times.end, as_of=latest)
-
-
 def _hindsight(
     project: Project,
     summary: PlanSummary,
@@ -254,7 +241,7 @@ def _write(
     found: "Retrospective",
 ) -> None:
     from dagcast.review import render, retro_page
-    from dagcast.workflow._review import state_in_words, zone_of
+    from dagcast.workflow.common._wording import state_in_words, zone_of
 
     lever = next(iter(project.config.levers))
     difference = found.decision_difference[lever]

@@ -7,8 +7,8 @@ from typing import final
 from dagcast.errors import ProjectError
 from dagcast.journal import Decision, PlanRecord
 from dagcast.project import Project, current_user
-from dagcast.workflow._plan_files import plan_folder
-from dagcast.workflow._result import Result, ResultTable
+from dagcast.workflow.common._plan_files import plan_folder
+from dagcast.workflow.common._result import Result, ResultTable
 
 
 @final

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from dagcast.errors import PlanStateError, UsageError
 from dagcast.plans import read_proposal
 from dagcast.project import Project
-from dagcast.workflow._fit import load_fit
-from dagcast.workflow._plan import PlanResult, keep
-from dagcast.workflow._plan_files import SOLVED, load_decisions, plan_folder
-from dagcast.workflow._problem import make_setting
-from dagcast.workflow._result import Progress, silent
-from dagcast.workflow._session import open_session
-from dagcast.workflow._what_if import labels_of, laid_over
+from dagcast.workflow.common._fits import load_fit
+from dagcast.workflow.common._keep import keep
+from dagcast.workflow.common._plan_files import SOLVED, load_decisions, plan_folder
+from dagcast.workflow.common._plan_result import PlanResult
+from dagcast.workflow.common._problem import make_setting
+from dagcast.workflow.common._proposals import labels_of, laid_over
+from dagcast.workflow.common._result import Progress, silent
+from dagcast.workflow.common._session import open_session
 
 if TYPE_CHECKING:
     import pandas as pd

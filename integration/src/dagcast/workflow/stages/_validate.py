@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from dagcast.figures import DASH, number
 from dagcast.project import Project, write_text
-from dagcast.workflow._fit import fit_collection, load_fit
-from dagcast.workflow._result import Progress, Result, ResultTable, plain, silent
-from dagcast.workflow._session import open_session
+from dagcast.workflow.common._fits import fit_collection, load_fit
+from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
+from dagcast.workflow.common._session import open_session
 
 if TYPE_CHECKING:
     from dagcast_core.evaluate import ValidityRow

@@ -1,0 +1,54 @@
+"""The simulated marketplace behind a project."""
+
+from typing import TYPE_CHECKING
+
+from dagcast.errors import ProjectError, UsageError
+from dagcast.project import Project
+
+if TYPE_CHECKING:
+    from dagcast_core.contract import World, WorldFactory
+
+
+HISTORY = "history"
+
+
+def open_world(project: Project) -> "tuple[World, WorldFactory, int]":
+    """The simulated marketplace behind a project's events, its maker and its seed.
+
+    Raises:
+        ProjectError: the events come from somewhere else.
+    """
+    created = [entry for entry in project.journal.entries() if entry.event == "simulated"]
+    if not created:
+        raise ProjectError(
+            "events of a simulated marketplace",
+            f"none in the log of {project.folder}",
+            "Only a simulated week can be played; ingest what really happened instead.",
+        )
+    details = created[-1].details
+    factory = world_factory(str(details["world"]))
+    return factory.load(project.events / HISTORY), factory, int(details["seed"])
+
+
+def world_factory(name: str | None) -> "WorldFactory":
+    from dagcast.plugins import load_plugins
+
+    plugins = load_plugins()
+    factories: dict[str, WorldFactory] = {
+        factory.name: factory for made in plugins.manager.hook.dagcast_worlds() for factory in made
+    }
+    if not factories:
+        raise UsageError(
+            "an installed package with a simulated marketplace",
+            "none",
+            "Install dagcast-simulator, or use `dagcast init` and events of your own.",
+        )
+    if name is None:
+        return next(iter(factories.values()))
+    if name not in factories:
+        raise UsageError(
+            f"the name of a simulated marketplace ({', '.join(factories)})",
+            repr(name),
+            "Name one of those.",
+        )
+    return factories[name]

@@ -1,0 +1,47 @@
+"""Stage 1, for events of your own: an empty project."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from dagcast.project import create_project
+from dagcast.workflow.common._defaults import configured, marketplace_config
+from dagcast.workflow.common._result import Result, ResultTable
+
+
+@final
+@dataclass(frozen=True)
+class InitResult(Result):
+    """A new, empty project."""
+
+    folder: Path
+
+    def tables(self) -> tuple[ResultTable, ...]:
+        rows = (
+            ("dagcast.toml", "settings: levers, budgets, guardrails, objective"),
+            ("events/", "put your event files here"),
+            ("log.jsonl", "who did what, when and why"),
+        )
+        return (ResultTable(f"Project {self.folder}", ("part", "holds"), rows),)
+
+    def next_command(self) -> str:
+        return f"dagcast ingest --project {self.folder}"
+
+
+def init(
+    folder: Path, *, name: str = "marketplace", flags: Mapping[str, str] | None = None
+) -> InitResult:
+    """Make an empty project for events of your own.
+
+    Args:
+        folder: a missing or empty folder.
+        name: shown on reports.
+        flags: dotted settings that differ from the defaults.
+
+    Raises:
+        ProjectError: the folder holds something.
+        ConfigError: a flag is wrong.
+    """
+    project = create_project(folder, configured(marketplace_config(name), flags))
+    return InitResult(project.folder)

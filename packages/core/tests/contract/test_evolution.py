@@ -115,6 +115,7 @@ RULES = [
     ("plugin API minor", BEFORE, contract(plugin_api="1.1"), "minor"),
     ("description", BEFORE, contract(description="better words"), "none"),
     ("typical range", BEFORE, output(typical=(1, 9)), "none"),
+    ("title", BEFORE, output(title="Wait", better="lower", display="number"), "none"),
 ]
 DEFINITIONS = {
     "dims": {"dims": (HOUR, REGION)},

@@ -19,6 +19,7 @@ HOUR_OF_WEEK = Quantity(
     dtype="int64",
     bounds=(0, 167),
     description="local hour of the week, Monday 00:00 is 0",
+    display="number",
 )
 HOLIDAY = Quantity(
     "holiday",
@@ -27,6 +28,7 @@ HOLIDAY = Quantity(
     bounds=(0, 1),
     typical=(0, 1),
     description="1 on a public holiday of the region",
+    display="number",
 )
 INCREMENTAL_DRIVER_HOURS = Quantity(
     "incremental_driver_hours",
@@ -46,6 +48,7 @@ EARNINGS_SWING = Quantity(
         "earnings per hour online that drivers expect of the hour, over what the same hour of the "
         "week paid in the last weeks; from hours at least a week old; 1 if as usual"
     ),
+    display="number",
 )
 EARNINGS_LEVEL = Quantity(
     "earnings_level",
@@ -57,6 +60,7 @@ EARNINGS_LEVEL = Quantity(
         "mean earnings per hour online over the four weeks that end a week before the hour, over "
         "those of the history; 1 if as usual"
     ),
+    display="number",
 )
 EARNINGS_PULL = Quantity(
     "earnings_pull",
@@ -66,6 +70,8 @@ EARNINGS_PULL = Quantity(
     bounds=(0, None),
     typical=(0.8, 1.25),
     description="organic driver hours over those at usual earnings; 1 if usual; never observed",
+    title="Pull of earnings",
+    display="number",
 )
 ORGANIC_DRIVER_HOURS = Quantity(
     "organic_driver_hours",
@@ -74,6 +80,8 @@ ORGANIC_DRIVER_HOURS = Quantity(
     aggregation=_SUM,
     bounds=(0, None),
     description="driver hours without bonuses; never observed",
+    title="Organic driver hours",
+    better="higher",
 )
 DRIVER_HOURS = Quantity(
     "driver_hours",
@@ -82,6 +90,8 @@ DRIVER_HOURS = Quantity(
     aggregation=_SUM,
     bounds=(0, None),
     description="hours that drivers are online: idle, on the way to a pickup or carrying",
+    title="Driver hours",
+    better="higher",
 )
 
 EARNINGS_CONTRACT = Contract(

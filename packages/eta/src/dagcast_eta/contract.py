@@ -15,6 +15,7 @@ HOUR_OF_WEEK = Quantity(
     dtype="int64",
     bounds=(0, 167),
     description="local hour of the week, Monday 00:00 is 0",
+    display="number",
 )
 SESSIONS = Quantity(
     "sessions",
@@ -42,6 +43,9 @@ PICKUP_STRETCH = Quantity(
     bounds=(0, None),
     typical=(0.6, 2),
     description="pickup time over that at the region's usual balance; 1 if usual; never observed",
+    title="Pickup stretch",
+    better="lower",
+    display="number",
 )
 ETA = Quantity(
     "eta",
@@ -50,6 +54,8 @@ ETA = Quantity(
     aggregation={"region": Weighted("sessions"), "hour": Weighted("sessions")},
     bounds=(0, None),
     description="mean quoted pickup time",
+    title="Pickup ETA",
+    better="lower",
 )
 
 STRETCH_CONTRACT = Contract(

@@ -13,6 +13,7 @@ HOUR_OF_WEEK = Quantity(
     dtype="int64",
     bounds=(0, 167),
     description="local hour of the week, Monday 00:00 is 0",
+    display="number",
 )
 INCENTIVE_SPEND = Quantity(
     "incentive_spend",
@@ -22,6 +23,7 @@ INCENTIVE_SPEND = Quantity(
     bounds=(0, None),
     typical=(0, 100),
     description="driver bonuses paid for the hour, by type",
+    title="Incentive spend",
 )
 INCREMENTAL_DRIVER_HOURS = Quantity(
     "incremental_driver_hours",
@@ -29,6 +31,8 @@ INCREMENTAL_DRIVER_HOURS = Quantity(
     unit="driver-hour/h",
     aggregation={"region": "sum", "hour": "sum"},
     description="driver hours that bonuses add, net of hours moved; never observed",
+    title="Incremental driver hours",
+    better="higher",
 )
 
 INCENTIVES = Contract(

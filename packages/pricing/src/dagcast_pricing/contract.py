@@ -16,6 +16,7 @@ HOUR_OF_WEEK = Quantity(
     dtype="int64",
     bounds=(0, 167),
     description="local hour of the week, Monday 00:00 is 0",
+    display="number",
 )
 SESSIONS = Quantity(
     "sessions",
@@ -51,6 +52,7 @@ BASE_FARE = Quantity(
     bounds=(0, None),
     typical=(10, 20),
     description="mean fare of a ride before prime time",
+    title="Base fare",
 )
 INCENTIVE_SPEND = Quantity(
     "incentive_spend",
@@ -79,6 +81,8 @@ PRIME_TIME = Quantity(
     bounds=(0, None),
     typical=(0, 1),
     description="mean surcharge as a share of the base fare; 0.25 is +25 %",
+    title="Prime time",
+    better="lower",
 )
 QUOTE_APPEAL = Quantity(
     "quote_appeal",
@@ -87,6 +91,8 @@ QUOTE_APPEAL = Quantity(
     aggregation=_BY_SESSIONS,
     typical=(-1, 1),
     description="what price and ETA add to the log odds of riding; 0 if usual; never observed",
+    title="Appeal of the quote",
+    better="higher",
 )
 CONVERSION = Quantity(
     "conversion",
@@ -96,6 +102,8 @@ CONVERSION = Quantity(
     bounds=(0, 1),
     typical=(0.3, 0.8),
     description="rides wanted per session at the quoted price and ETA; never observed",
+    title="Conversion",
+    better="higher",
 )
 RIDES = Quantity(
     "rides",
@@ -105,6 +113,8 @@ RIDES = Quantity(
     bounds=(0, None),
     typical=(10, 60),
     description="completed rides",
+    title="Rides",
+    better="higher",
 )
 REVENUE = Quantity(
     "revenue",
@@ -113,6 +123,8 @@ REVENUE = Quantity(
     aggregation=_SUM,
     bounds=(0, None),
     description="riders' fares",
+    title="Fares",
+    better="higher",
 )
 DRIVER_PAY = Quantity(
     "driver_pay",
@@ -121,6 +133,7 @@ DRIVER_PAY = Quantity(
     aggregation=_SUM,
     bounds=(0, None),
     description="drivers' pay for trips, without bonuses",
+    title="Driver pay",
 )
 PROFIT = Quantity(
     "profit",
@@ -128,6 +141,8 @@ PROFIT = Quantity(
     unit="USD/h",
     aggregation=_SUM,
     description="revenue less driver pay, incentive spend and coupon spend",
+    title="Profit",
+    better="higher",
 )
 
 PRIME_TIME_CONTRACT = Contract(

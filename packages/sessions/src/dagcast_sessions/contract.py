@@ -17,6 +17,7 @@ HOUR_OF_WEEK = Quantity(
     dtype="int64",
     bounds=(0, 167),
     description="local hour of the week, Monday 00:00 is 0",
+    display="number",
 )
 HOLIDAY = Quantity(
     "holiday",
@@ -25,6 +26,7 @@ HOLIDAY = Quantity(
     bounds=(0, 1),
     typical=(0, 1),
     description="1 on a public holiday of the region",
+    display="number",
 )
 LOCAL_EVENT = Quantity(
     "local_event",
@@ -53,6 +55,7 @@ COUPON_SPEND = Quantity(
     bounds=(0, None),
     typical=(0, 100),
     description="rider coupons redeemable in the hour",
+    title="Coupon spend",
 )
 
 ORGANIC_SESSIONS = Quantity(
@@ -63,6 +66,8 @@ ORGANIC_SESSIONS = Quantity(
     bounds=(0, None),
     typical=(20, 200),
     description="sessions in usual weather and without coupons; never observed",
+    title="Organic sessions",
+    better="higher",
 )
 WEATHER_SESSIONS = Quantity(
     "weather_sessions",
@@ -71,6 +76,8 @@ WEATHER_SESSIONS = Quantity(
     aggregation=_SUM,
     typical=(-10, 20),
     description="sessions that the weather adds or takes away; never observed",
+    title="Sessions by weather",
+    better="higher",
 )
 COUPON_SESSIONS = Quantity(
     "coupon_sessions",
@@ -80,6 +87,8 @@ COUPON_SESSIONS = Quantity(
     bounds=(0, None),
     typical=(0, 20),
     description="sessions that coupons add; never observed",
+    title="Sessions by coupons",
+    better="higher",
 )
 SESSIONS = Quantity(
     "sessions",
@@ -89,6 +98,8 @@ SESSIONS = Quantity(
     bounds=(0, None),
     typical=(20, 200),
     description="app openings that saw a quote",
+    title="Sessions",
+    better="higher",
 )
 
 ORGANIC = Contract(

@@ -1,6 +1,7 @@
 """Joining contracts by quantity name, and everything that can be wrong with it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from dagcast_core.contract._contract import Contract, Input
 from dagcast_core.contract._edges import mismatches
@@ -332,7 +333,10 @@ def _external_inputs(
     for item in ordered:
         for asked in item.contract.inputs:
             if asked.name not in producers:
-                inputs.setdefault(asked.name, asked)
+                # Only one of the readers need say how people call it.
+                first = inputs.setdefault(asked.name, asked)
+                quantity = first.quantity.read_as(asked.quantity)
+                inputs[asked.name] = replace(first, quantity=quantity)
     return tuple(inputs.values())
 
 

@@ -1,9 +1,10 @@
 """Variables of the business and how they roll up."""
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 from dagcast_core.contract._checks import (
     FrozenMapping,
@@ -37,6 +38,11 @@ class Weighted:
 Aggregation = str | Weighted
 Bounds = tuple[float | None, float | None]
 
+Better = Literal["higher", "lower", ""]
+Display = Literal["", "count", "money", "share", "minutes", "number"]
+
+# Three capitals at the start of a unit, as ISO 4217 writes a currency: USD, EUR/h, JPY/ride.
+_CURRENCY = re.compile(r"[A-Z]{3}(?=/|$)")
 _DTYPES = ("float64", "float32", "int64", "bool")
 
 
@@ -57,6 +63,12 @@ class Quantity:
             of a model that reads it hold; no promise, and so no part of equality. None draws
             from the bounds.
         description: one line.
+        title: how people call it, on pages and in the terminal; ``heading`` where none is given.
+        better: whether more of it is good (``higher``) or bad (``lower``); empty for neither.
+        display: how its figures are written; ``figures`` says what an empty one means.
+
+    Title, better and display promise nothing either: two declarations that differ in them alone are
+    equal, and a contract's version does not move.
 
     Raises:
         ContractError: a field is out of its range.
@@ -71,6 +83,9 @@ class Quantity:
     nullable: bool = False
     typical: tuple[float, float] | None = field(default=None, compare=False)
     description: str = field(default="", compare=False)
+    title: str = field(default="", compare=False)
+    better: Better = field(default="", compare=False)
+    display: Display = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "the name of a Quantity")
@@ -85,6 +100,9 @@ class Quantity:
             raise ContractError(f"{what} has no unit; write '1' for a pure number")
         check_choice(self.dtype, _DTYPES, f"dtype of {what}")
         check_text(self.description, f"description of {what}")
+        check_text(self.title, f"title of {what}")
+        check_choice(self.better, get_args(Better), f"better of {what}")
+        check_choice(self.display, get_args(Display), f"display of {what}")
         object.__setattr__(self, "aggregation", _aggregation(self.aggregation, self.dims, what))
         object.__setattr__(self, "bounds", _bounds(self.bounds, f"the pair of bounds of {what}"))
         object.__setattr__(self, "typical", _typical(self.typical, self.bounds, what))
@@ -98,6 +116,40 @@ class Quantity:
     def time_dim(self) -> Dim | None:
         """The first dim of kind ``time``, along which lags count."""
         return next((dim for dim in self.dims if dim.kind == "time"), None)
+
+    @property
+    def heading(self) -> str:
+        """The title, or else the name in words: ``pickup_stretch`` is "Pickup stretch"."""
+        return self.title or self.name.replace("_", " ").capitalize()
+
+    @property
+    def currency(self) -> str | None:
+        """ISO code that the unit begins with, as in ``USD/h``; None where it is no money."""
+        found = _CURRENCY.match(self.unit)
+        return found.group() if found else None
+
+    @property
+    def figures(self) -> Display:
+        """How figures are written: ``display``, or else what the unit says.
+
+        A unit that begins with a currency is money, ``1`` a share (shown in %), ``min`` minutes, a
+        rate ``x/h`` a count, everything else a number.
+        """
+        if self.display:
+            return self.display
+        if self.currency:
+            return "money"
+        plain: dict[str, Display] = {"1": "share", "min": "minutes"}
+        return plain.get(self.unit, "count" if self.unit.endswith("/h") else "number")
+
+    def read_as(self, other: "Quantity") -> "Quantity":
+        """Return this declaration; what it leaves open of how people read it is ``other``'s."""
+        return replace(
+            self,
+            title=self.title or other.title,
+            better=self.better or other.better,
+            display=self.display or other.display,
+        )
 
     def aggregated(self, dim: str) -> Aggregation:
         """Return how values roll up along ``dim``; ``mean`` where nothing is declared."""
@@ -118,6 +170,9 @@ class Quantity:
             "nullable": self.nullable,
             "typical": None if self.typical is None else list(self.typical),
             "description": self.description,
+            "title": self.title,
+            "better": self.better,
+            "display": self.display,
         }
 
     @classmethod

@@ -172,9 +172,10 @@ def _look_ahead(members: tuple[Contract, ...]) -> int:
 
 
 def _joined(first: Input | None, second: Input) -> Input:
-    if (first is not None and first.required) or (first is None and second.required):
-        return Input((first or second).quantity)
-    if second.required:
-        return Input(second.quantity)
-    chosen = first or second
-    return Input(chosen.quantity, required=False, default=chosen.default)
+    if first is None:
+        return Input(second.quantity, required=second.required, default=second.default)
+    # Only one of the readers need say how people call it.
+    if first.required or not second.required:
+        quantity = first.quantity.read_as(second.quantity)
+        return Input(quantity, required=first.required, default=first.default)
+    return Input(second.quantity.read_as(first.quantity))

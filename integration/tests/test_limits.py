@@ -8,17 +8,20 @@ import torch
 from dagcast.config import Budget, Config, Fallback, Guardrail, Lever, RampLimit
 from dagcast.errors import ConfigError, UsageError
 from dagcast.plans import resolve_limits
-from dagcast_core.contract import Quantity
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.contract import Dim, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.tensor import IndexTensor, Panel
 
+INCENTIVE, REGION = Dim("incentive"), Dim("region")
 HOURS = pd.date_range("2026-03-02", periods=336, freq="h", tz="UTC", unit="us")
 REGIONS = pd.Index(["LAX", "SFO"])
 SPEND = Quantity("spend", dims=(INCENTIVE, REGION, HOUR), unit="USD/h")
 ETA = Quantity("eta", dims=(REGION, HOUR), unit="min")
 SESSIONS = Quantity("sessions", dims=(REGION, HOUR), unit="session/h")
 PROFIT = Quantity("profit", dims=(REGION, HOUR), unit="USD/h")
-QUANTITIES = {item.name: item for item in (SPEND, ETA, SESSIONS, PROFIT)}
+COUPONS = Quantity("coupons", dims=(REGION, HOUR), unit="USD/h")
+FARE = Quantity("fare", dims=(REGION, HOUR), unit="USD/ride")
+QUANTITIES = {item.name: item for item in (SPEND, ETA, SESSIONS, PROFIT, COUPONS, FARE)}
 
 
 def tensor(values, name, **labels):
@@ -41,6 +44,8 @@ def recent():
             tensor(eta, "eta", region=REGIONS),
             tensor(sessions, "sessions", region=REGIONS),
             tensor(np.full((2, 336), 10.0), "profit", region=REGIONS),
+            tensor(np.full((2, 336), 0.5), "coupons", region=REGIONS),
+            tensor(np.full((2, 336), 12.0), "fare", region=REGIONS),
         ]
     )
 
@@ -170,3 +175,49 @@ def test_multiple_of_nothing_is_refused(recent):
         resolved(nothing, levers={"spend": Lever(upper_of_recent=2.0)})
     with pytest.raises(ConfigError, match="recent values of 'eta'"):
         resolved(nothing, guardrails=(Guardrail(quantity="eta", of_recent=1.0),))
+
+
+BOTH = {"spend": Lever(upper=9.0), "coupons": Lever(upper=3.0)}
+
+
+def test_a_purse_adds_up_several_levers(recent):
+    purse = Budget(levers=("spend", "coupons"), of_recent=1.0, by=("region",))
+    limits = resolved(recent, levers=BOTH, budgets=(purse,))
+    assert limits.budgets[0].levers == ("spend", "coupons")
+    assert limits.budgets[0].limits == {
+        "LAX": pytest.approx(1.5 * 168),
+        "SFO": pytest.approx(6.5 * 168),
+    }
+
+
+def test_a_lever_is_named_where_there_are_several(recent):
+    alone = resolved(recent, budgets=(Budget(limit=1.0),), ramps=(RampLimit(limit=1.0),))
+    assert alone.budgets[0].levers == ("spend",)
+    assert alone.ramps[0].lever == "spend"
+    for settings in ({"budgets": (Budget(limit=1.0),)}, {"ramps": (RampLimit(limit=1.0),)}):
+        with pytest.raises(ConfigError, match="out of spend, coupons"):
+            resolved(recent, levers=BOTH, **settings)
+
+
+def test_a_price_is_no_amount_and_units_do_not_mix(recent):
+    levers = {"spend": Lever(upper=9.0), "fare": Lever(change=0.1)}
+    with pytest.raises(ConfigError, match="'fare' in USD/ride, which is averaged"):
+        resolved(recent, levers=levers, budgets=(Budget(lever="fare", limit=1.0),))
+    mixed = {**QUANTITIES, "coupons": Quantity("coupons", (REGION, HOUR), "EUR/h")}
+    with pytest.raises(ConfigError, match="one unit in a purse"):
+        resolve_limits(
+            Config(levers=BOTH, budgets=(Budget(levers=("spend", "coupons"), limit=1.0),)),
+            recent,
+            168,
+            mixed,
+        )
+
+
+def test_a_share_of_change_bounds_both_sides(recent):
+    limits = resolved(recent, levers={"fare": Lever(change=0.1)})
+    assert limits.bounds[0].change == 0.1
+    with pytest.raises(ConfigError, match="which of_upper of"):
+        resolved(recent, levers={"fare": Lever(change=0.1)}, ramps=(RampLimit(of_upper=0.5),))
+    for wrong in ({"change": 0.1, "upper": 1.0}, {"change": 0.1, "lower": 1.0}, {}):
+        with pytest.raises(ValueError, match="a table with"):
+            Lever(**wrong)

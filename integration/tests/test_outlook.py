@@ -7,10 +7,11 @@ import torch
 
 from dagcast.errors import ProjectError
 from dagcast.plans import Outlook, make_outlook
-from dagcast_core.contract import Quantity, Weighted
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Dim, Quantity, Weighted
+from dagcast_core.dims import HOUR
 from dagcast_core.tensor import IndexTensor, Panel
 
+REGION = Dim("region", vocabulary="region/v1")
 HOURS = pd.date_range("2026-03-02", periods=3, freq="h", tz="UTC", unit="us")
 REGIONS = pd.Index(["LAX", "SFO"])
 RIDES = Quantity(
@@ -48,6 +49,7 @@ def outlook():
         draws=40,
         level=0.9,
         quantities=(RIDES, ETA),
+        words={"none": "no spend"},
         combined={"objective": {"rides": 2.0, "eta": -1.0}},
     )
 
@@ -82,7 +84,8 @@ def test_interval_holds_its_share_of_the_draws(outlook):
 def test_saved_outlook_reads_back_the_same(outlook, tmp_path):
     outlook.save(tmp_path)
     read = Outlook.load(tmp_path)
-    assert (read.regions, read.hours, read.units) == (outlook.regions, outlook.hours, outlook.units)
+    for name in ("dim", "rows", "time", "hours", "readings", "arms"):
+        assert getattr(read, name) == getattr(outlook, name)
     assert read.totals == outlook.totals
     assert read.differences == outlook.differences
     np.testing.assert_array_equal(read.paths["plan"]["eta"].high, outlook.paths["plan"]["eta"].high)
@@ -93,3 +96,59 @@ def test_damaged_outlook_is_refused(outlook, tmp_path):
     (tmp_path / "outlook.safetensors").write_bytes(b"cut")
     with pytest.raises(ProjectError, match="Make the plan again"):
         Outlook.load(tmp_path)
+
+
+def test_rows_are_the_dim_that_most_quantities_have_and_others_are_rolled_up():
+    """A business with another dim, a quantity with one more, and one without any."""
+    depot, van = Dim("depot"), Dim("van")
+    orders = Quantity("orders", (depot, van, HOUR), "order/h", aggregation={"van": "sum"})
+    fuel = Quantity("fuel_price", (HOUR,), "EUR/l")
+    stock = Quantity("stock", (depot, HOUR), "t", aggregation={"depot": "sum"})
+    depots, vans = pd.Index(["north", "south"]), pd.Index(["a", "b", "c"])
+    made = Panel(
+        [
+            IndexTensor(
+                torch.arange(18.0, dtype=torch.float64).reshape(2, 3, 3),
+                {"depot": depots, "van": vans, "hour": HOURS},
+                "orders",
+            ),
+            IndexTensor(torch.tensor([1.0, 2.0, 3.0]).double(), {"hour": HOURS}, "fuel_price"),
+            IndexTensor(
+                torch.tensor([[4.0, 4.0, 4.0], [1.0, 2.0, 3.0]]).double(),
+                {"depot": depots, "hour": HOURS},
+                "stock",
+            ),
+        ]
+    )
+    found = make_outlook(
+        {"plan": made},
+        lambda inputs, draw: inputs,
+        draws=2,
+        level=0.9,
+        quantities=(orders, fuel, stock),
+        words={},
+    )
+    assert (found.dim, found.rows) == ("depot", ("north", "south"))
+    paths, totals = found.paths["plan"], found.totals["plan"]
+    np.testing.assert_array_equal(paths["orders"].mid[1], [0 + 3 + 6, 1 + 4 + 7, 2 + 5 + 8])
+    np.testing.assert_array_equal(paths["fuel_price"].mid[0], [1.0, 2.0, 3.0])
+    assert np.isnan(paths["fuel_price"].mid[1:]).all()
+    assert totals["fuel_price"].mid == pytest.approx(2.0)
+    # What adds up over depots but not over hours: 5, 6 and 7 in all, 6 on average.
+    assert totals["stock"].mid == pytest.approx(6.0)
+
+
+def test_without_any_dim_but_time_there_is_one_row():
+    load = Quantity("load", (HOUR,), "MWh/h", aggregation={"hour": "sum"})
+    made = Panel([IndexTensor(torch.tensor([1.0, 2.0, 4.0]).double(), {"hour": HOURS}, "load")])
+    found = make_outlook(
+        {"plan": made},
+        lambda inputs, draw: inputs,
+        draws=2,
+        level=0.9,
+        quantities=(load,),
+        words={},
+    )
+    assert (found.dim, found.rows) == ("", ())
+    assert found.paths["plan"]["load"].mid.shape == (1, 3)
+    assert found.totals["plan"]["load"].mid == 7.0

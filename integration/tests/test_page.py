@@ -57,7 +57,8 @@ def html():
                 ),
             ),
         ),
-        regions=("</script>", "SFO"),
+        rows=("</script>", "SFO"),
+        dim="region",
         hours=HOURS,
         zone="America/New_York",
     )
@@ -105,6 +106,15 @@ def test_hours_are_shown_in_the_zone_of_the_page(html):
     assert payload(html)["hours"][0] == "2026-03-01T19:00"
 
 
+def test_rows_are_called_by_their_dim_and_one_row_needs_no_choice(html):
+    assert ">Region <select" in html
+    assert "All regions</option>" in html
+    alone = render(
+        Page("t", "k", "h", "s", "good", (), (), rows=(), dim="", hours=HOURS, zone="UTC")
+    )
+    assert "<select" not in alone
+
+
 def test_nothing_is_fetched(parsed):
     for _tag, attributes in parsed.elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
@@ -123,7 +133,7 @@ def test_script_and_style_hold_no_import(html):
 
 def test_labels_cannot_break_out_of_the_page(html, parsed):
     assert "Plan &lt;1&gt;" in html
-    assert payload(html)["regions"][0] == "</script>"
+    assert payload(html)["rows"][0] == "</script>"
     assert html.count("<script") == 3
     unbalanced = {tag for tag, count in parsed.balance.items() if count and tag not in VOID}
     assert unbalanced == set()

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from dagcast.errors import UsageError
-from dagcast.plans import read_proposal
+from dagcast.plans import LeverShape, read_proposal
 
 HOURS = pd.date_range("2026-03-02", periods=3, freq="h", tz="UTC", unit="us")
 LABELS = {"incentive": ("bonus", "streak"), "region": ("NA", "SFO"), "hour": HOURS}
+LEVERS = {"spend": LeverShape("USD/h", LABELS, "hour")}
+FARE = LeverShape("USD/ride", {"region": ("NA", "SFO"), "hour": HOURS}, "hour")
 
 
 def rows(**changes):
@@ -34,16 +36,17 @@ def written(request, tmp_path):
 
 
 def test_cells_are_read_as_written_and_a_region_called_na_stays(written):
-    frame = read_proposal(written(rows()), LABELS)
+    frame = read_proposal(written(rows()), LEVERS)
     assert list(frame["region"]) == ["NA", "SFO"]
-    assert list(frame["usd"]) == [1.5, 0.0]
+    assert list(frame["value"]) == [1.5, 0.0]
+    assert set(frame["lever"]) == {"spend"}
     assert list(frame["hour"]) == list(HOURS[:2])
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (rows().rename(columns={"usd": "dollars"}), "without usd"),
+        (rows().rename(columns={"usd": "dollars"}), "without value"),
         (rows(region=["SFo", "SFO"]), "'SFo'. Did you mean 'SFO'"),
         (rows(usd=[-1.0, 2.0]), "at least 0.*-1.0 in row 1"),
         (rows(usd=[1.0, np.nan]), "row 2"),
@@ -55,15 +58,47 @@ def test_cells_are_read_as_written_and_a_region_called_na_stays(written):
 )
 def test_bad_cells_are_refused_with_the_place(written, frame, message):
     with pytest.raises(UsageError, match=message):
-        read_proposal(written(frame), LABELS)
+        read_proposal(written(frame), LEVERS)
 
 
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "proposal.parquet"
     path.write_bytes(b"not parquet")
     with pytest.raises(UsageError, match=r"a CSV or Parquet file at .*proposal\.parquet"):
-        read_proposal(path, LABELS)
+        read_proposal(path, LEVERS)
     with pytest.raises(UsageError, match="no such file"):
-        read_proposal(tmp_path / "none.csv", LABELS)
+        read_proposal(tmp_path / "none.csv", LEVERS)
     with pytest.raises(UsageError, match="a folder"):
-        read_proposal(tmp_path, LABELS)
+        read_proposal(tmp_path, LEVERS)
+
+
+@pytest.mark.parametrize("column", ["value", "usd", "spend"])
+def test_the_value_may_be_called_by_the_lever_or_its_currency(written, column):
+    frame = read_proposal(written(rows().rename(columns={"usd": column})), LEVERS)
+    assert list(frame["value"]) == [1.5, 0.0]
+
+
+def test_rows_of_several_levers_say_which(written):
+    levers = {**LEVERS, "fare": FARE}
+    cells = rows(lever=["spend", "fare"]).rename(columns={"usd": "value"})
+    frame = read_proposal(written(cells), levers).set_index("lever")
+    assert frame.loc["fare", "region"] == "SFO"
+    assert pd.isna(frame.loc["fare", "incentive"])
+    with pytest.raises(UsageError, match="a column lever .* out of spend, fare"):
+        read_proposal(written(rows()), levers)
+    with pytest.raises(UsageError, match="Did you mean 'fare'"):
+        read_proposal(written(cells.assign(lever=["spend", "fares"])), levers)
+
+
+def test_labels_are_text_and_hours_with_several_offsets_are_instants(tmp_path):
+    """02139 is no number, 01 is not 1, and clocks change within a week."""
+    hours = pd.date_range("2026-03-08T06:00Z", periods=3, freq="h", unit="us")
+    shape = LeverShape("USD/h", {"region": ("02139", "01", "1"), "hour": hours}, "hour")
+    path = tmp_path / "proposal.csv"
+    path.write_text(
+        "region,hour,usd\n02139,2026-03-08T01:00:00-05:00,5\n01,2026-03-08T03:00:00-04:00,6\n"
+        "1,2026-03-08T08:00:00Z,7\n"
+    )
+    frame = read_proposal(path, {"spend": shape})
+    assert list(frame["region"]) == ["02139", "01", "1"]
+    assert list(frame["hour"]) == list(hours)

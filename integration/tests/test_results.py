@@ -89,12 +89,12 @@ def test_a_model_change_is_judged_week_by_week(change, verdict, code):
     first = regrets_of("eta=a", *FIRST)
     moved = [(a + d, b + d) for (a, b), d in zip(FIRST, change, strict=True)]
     other = regrets_of("eta=b", *moved)
-    pair = paired(other, first)
+    pair = paired(other, first, "USD")
     assert pair.verdict == verdict
     assert pair.difference == pytest.approx(sum(change) / 4)
     # Weeks differ far more from one another than the two candidates do in any of them.
     assert max(abs(pair.low), abs(pair.high)) < 100
-    result = RegretResult(Path("p"), (first, other), (pair,))
+    result = RegretResult(Path("p"), (first, other), "USD", (pair,))
     assert result.exit_code() == code
     titles = [table.title for table in result.tables()]
     assert titles[-1] == "Against eta=a"
@@ -104,15 +104,15 @@ def test_a_model_change_is_judged_week_by_week(change, verdict, code):
 def test_a_judge_who_contradicts_the_other_is_shown():
     first = regrets_of("eta=a", *FIRST)
     other = regrets_of("eta=b", *[(a + 30.0, b - 30.0) for a, b in FIRST])
-    pair = paired(other, first)
+    pair = paired(other, first, "USD")
     assert pair.by_judge == {"eta=a": pytest.approx(30.0), "eta=b": pytest.approx(-30.0)}
     assert pair.verdict == "undecided"
 
 
 def test_one_week_is_no_verdict():
-    pair = paired(regrets_of("eta=b", (900.0, 900.0)), regrets_of("eta=a", (1.0, 1.0)))
+    pair = paired(regrets_of("eta=b", (900.0, 900.0)), regrets_of("eta=a", (1.0, 1.0)), "USD")
     assert pair.verdict == "undecided"
-    result = RegretResult(Path("p"), (), (pair,))
+    result = RegretResult(Path("p"), (), "USD", (pair,))
     # JSON knows no infinity.
     assert result.to_json()["pairs"][0]["low"] is None
 
@@ -120,7 +120,7 @@ def test_one_week_is_no_verdict():
 def test_regret_is_shown_with_its_share_and_an_infeasible_week():
     first = regrets_of("eta=a", *FIRST)
     broken = replace(first.weeks[0], status="infeasible")
-    result = RegretResult(Path("p"), (CandidateRegret("eta=a", (broken,), {}),))
+    result = RegretResult(Path("p"), (CandidateRegret("eta=a", (broken,), {}),), "USD")
     summary, by_week, by_member = result.tables()
     assert summary.rows == (("eta=a", "$120", "12.0%", "-"),)
     assert by_week.rows == (("2026-03-02", "$120 (infeasible)"),)

@@ -87,9 +87,8 @@ def test_plan_keeps_its_limits_and_beats_no_spend(demo):
     for row in (*summary.budgets, *summary.guardrails):
         excess = row.used - row.limit if row.sense == "<=" else row.limit - row.used
         assert excess <= 1e-4 * abs(row.limit), row
-    assert summary.total == pytest.approx(
-        workflow_decisions(demo[0].folder, summary.plan)["usd"].sum()
-    )
+    decided = workflow_decisions(demo[0].folder, summary.plan)
+    assert summary.spent["USD"][0] == pytest.approx(decided["value"].sum())
 
 
 def workflow_decisions(folder, plan):
@@ -256,11 +255,13 @@ def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
     reasons = {reason for _, reason in summary.flagged}
     assert len(reasons) == 1
     assert "rule: 70% of the current plan" in reasons.pop()
-    assert len(summary.stability.moved) == 1
-    assert 0 < summary.stability.moved[0] < 1
+    (moved,) = summary.stability.moved.values()
+    assert len(moved) == 1
+    assert 0 < moved[0] < 1
     # What is compared is this plan, with one that weighs the draws of the earlier fit.
     planned = {row.label: row.planned for row in summary.stability.rows}
-    assert sum(planned[label] for label in summary.spend) == pytest.approx(summary.total)
+    types = [row.label for row in summary.levers]
+    assert sum(planned[label] for label in types) == pytest.approx(summary.spent["USD"][0])
     # Flagged cells have the rule's value, give or take what the ramps ask for.
     shown = " ".join(" ".join(row) for table in result.tables() for row in table.rows)
     for words in ("would go elsewhere", "rule: 70%", "worst 25%"):
@@ -271,7 +272,7 @@ def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
     again = workflow.replay(project, summary.plan)
     assert again.replay_error <= 1e-9
     # People overrule a rule: their cells get a reason of their own, the others keep theirs.
-    edited = workflow.edit(project, summary.plan, scale=0.5, regions=("SFO",), why="a strike")
+    edited = workflow.edit(project, summary.plan, scale=0.5, where={"region": ("SFO",)}, why="a strike")
     reasons = {reason for _, reason in edited.summary.flagged}
     assert len(reasons) == 2
     assert "set by people" in reasons
@@ -478,7 +479,7 @@ def test_a_changed_plan_is_noticed_by_whoever_reads_it(copied, damage):
         path.write_bytes(path.read_bytes()[:-40])
     elif damage == "replaced":
         frame = pd.read_parquet(path)
-        frame.assign(usd=frame["usd"] * 2).to_parquet(path, index=False)
+        frame.assign(value=frame["value"] * 2).to_parquet(path, index=False)
     else:
         path.unlink()
     before = tree(copied.folder)
@@ -516,7 +517,7 @@ def test_plan_whose_seal_is_gone_or_made_anew_is_noticed(copied):
     folder = copied.plans / "plan-0001"
     kept = (folder / "sha256.json").read_text()
     frame = pd.read_parquet(folder / "decisions.parquet")
-    frame.assign(usd=frame["usd"] * 2).to_parquet(folder / "decisions.parquet", index=False)
+    frame.assign(value=frame["value"] * 2).to_parquet(folder / "decisions.parquet", index=False)
     seal(folder)
     with pytest.raises(ProjectError, match=r"another sha256.json than the log knows"):
         workflow.retro(copied, "plan-0001")

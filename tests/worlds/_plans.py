@@ -151,7 +151,7 @@ def make_round(market: Market) -> Round:
     """The planning round of a market, with the operator's money and no other limit."""
     setting = make_setting(market.session)
     budget = float(market.world.operator_spend().sum())
-    only = Limits(setting.limits.bounds, (BudgetLimit(LEVER, (), {}, {"": budget}),), (), ())
+    only = Limits(setting.limits.bounds, (BudgetLimit((LEVER,), (), {}, {"": budget}),), (), ())
     weights = market.project.config.objective.weights
     return Round(market, replace(setting, limits=only), weights, budget)
 

@@ -70,16 +70,24 @@ class Horizon(_Settings):
 
 
 class Lever(_Settings):
-    """Bounds of one cell of a lever, in the lever's unit."""
+    """Bounds of one cell of a lever, in the lever's unit.
+
+    ``upper_of_recent`` multiplies the largest recent value; ``change`` allows every cell to differ
+    by so large a share from the current plan, up and down.
+    """
 
     lower: NonNegative = 0.0
     upper: Positive | None = None
     upper_of_recent: Positive | None = None
+    change: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        if (self.upper is None) == (self.upper_of_recent is None):
-            raise ValueError("a table with either upper or upper_of_recent")
+        given = [name for name in ("upper", "upper_of_recent", "change") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError("a table with one of upper, upper_of_recent and change")
+        if self.change is not None and self.lower:
+            raise ValueError("a table with either lower or change, which bounds both sides")
         if self.upper is not None and self.lower > self.upper:
             raise ValueError(f"a range with lower <= upper, but {self.lower} > {self.upper}")
         return self
@@ -88,11 +96,13 @@ class Lever(_Settings):
 class Budget(_Settings):
     """A limit on the sum of a lever over the horizon, for each label of ``by``.
 
+    ``levers`` names several that share one purse; without a name the project's only lever is meant.
     ``groups`` puts labels of a dim in ``by`` together, as {region = {SFO = "bay", OAK = "bay"}};
     labels without a group are then left alone.
     """
 
-    lever: str = "incentive_spend"
+    lever: str = ""
+    levers: Labels = ()
     limit: NonNegative | None = None
     of_recent: Positive | None = None
     by: Labels = ()
@@ -103,6 +113,8 @@ class Budget(_Settings):
     def _one_limit(self) -> Self:
         _require_one(self, "limit", "of_recent")
         _require_grouped(self.groups, self.by)
+        if self.lever and self.levers:
+            raise ValueError("a table with either lever or levers")
         return self
 
 
@@ -134,7 +146,7 @@ class Guardrail(_Settings):
 class RampLimit(_Settings):
     """Largest change of a lever from one hour to the one ``step`` hours later."""
 
-    lever: str = "incentive_spend"
+    lever: str = ""
     step: Count = 24
     limit: Positive | None = None
     of_upper: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -169,15 +181,22 @@ class Risk(_Settings):
 class Fallback(_Settings):
     """A rule for cells whose response is too uncertain to optimise.
 
-    The response is the change of ``quantity`` per unit of lever; cells whose interval over the
+    The response is the change of ``quantity``, of the objective where none is named, per unit of
+    lever; cells whose interval over the
     draws is wider than ``width`` times its middle keep ``share`` of the current plan.
     """
 
-    lever: str = "incentive_spend"
-    quantity: str = "rides"
+    lever: str = ""
+    quantity: str = ""
     width: Positive = 2.0
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
     share: NonNegative = 1.0
+
+
+class Display(_Settings):
+    """What pages and tables show first, in this order."""
+
+    first: Labels = ()
 
 
 class Backtest(_Settings):
@@ -230,6 +249,7 @@ class Config(_Settings):
     objective: Objective = Objective()
     risk: Risk = Risk()
     fallbacks: tuple[Fallback, ...] = ()
+    display: Display = Display()
     backtest: Backtest = Backtest()
     uncertainty: Uncertainty = Uncertainty()
     solver: Solver = Solver()
@@ -326,6 +346,7 @@ _COMMENTS = {
     "ramps": "Largest change of spend between an hour and the one `step` hours later.",
     "objective": "What a plan maximises: a weighted sum over the horizon.",
     "risk": "How draws of the parameters are weighed: none, mean, cvar (worst `tail`) or quantile.",
+    "display": "What pages and tables show first, in this order.",
     "fallbacks": "Cells with too uncertain a response get a `share` of the current plan.",
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",

@@ -1,37 +1,47 @@
-"""Figures as people read them: money, totals with units, intervals, names of quantities."""
+"""Figures as people read them: money, totals with units, intervals.
+
+How a quantity is read (its title, what is better, how figures are written) is said by the package
+that owns it; here stand only the ways of writing.
+"""
 
 import math
+import re
+from collections.abc import Iterable
+from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 
-# How quantities are called on a page, and how many decimals they get.
-TITLES = {
-    "sessions": "Sessions",
-    "driver_hours": "Driver hours",
-    "incremental_driver_hours": "Incremental driver hours",
-    "eta": "Pickup ETA",
-    "prime_time": "Prime time",
-    "rides": "Rides",
-    "profit": "Profit",
-    "revenue": "Fares",
-    "driver_pay": "Driver pay",
-    "conversion": "Conversion",
+_SYMBOLS = {
+    "USD": "$",
+    "EUR": "\N{EURO SIGN}",
+    "GBP": "\N{POUND SIGN}",
+    "JPY": "\N{YEN SIGN}",
+    "INR": "\N{INDIAN RUPEE SIGN}",
 }
-
-# More of these is worse for riders.
-LOWER_IS_BETTER = frozenset({"eta", "prime_time"})
-
-
-def money(value: float) -> str:
-    """Dollars without cents, with a true minus sign."""
-    sign = MINUS if round(value) < 0 else ""
-    return f"{sign}${abs(value):,.0f}"
+_STEPS = {"USD": "dollar", "EUR": "euro", "GBP": "pound", "min": "minute", "1": "percentage point"}
+_CURRENCY = re.compile(r"[A-Z]{3}(?![A-Za-z])")
 
 
-def signed_money(value: float) -> str:
-    """Dollars with their sign."""
-    return f"+{money(value)}" if round(value) > 0 else money(value)
+def currency(unit: str) -> str | None:
+    """ISO code that a unit begins with, as in ``USD/h``; None where it is no money."""
+    found = _CURRENCY.match(unit)
+    return found.group() if found else None
+
+
+def symbol(unit: str) -> str:
+    """What stands before an amount: ``$`` for ``USD/h``, ``CHF `` where there is no sign."""
+    code = currency(unit) or ""
+    return _SYMBOLS.get(code, f"{code} " if code else "")
+
+
+def amount(value: float, unit: str, *, signed: bool = False) -> str:
+    """A value of an objective: money without cents, anything else as a number with its unit."""
+    rounded = round(value) if currency(unit) else value
+    sign = MINUS if rounded < 0 else ("+" if signed and rounded > 0 else "")
+    if currency(unit):
+        return f"{sign}{symbol(unit)}{abs(value):,.0f}"
+    return f"{sign}{_plain(abs(value))} {unit}".removesuffix(" 1")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -44,9 +54,15 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def title(quantity: str) -> str:
-    """A quantity's name on a page."""
-    return TITLES.get(quantity, quantity.replace("_", " ").capitalize())
+def words(title: str) -> str:
+    """A title inside a sentence: ``Pickup ETA`` becomes ``pickup ETA``, ``ETA`` stays."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Parts in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def total_unit(unit: str) -> str:
@@ -57,22 +73,64 @@ def total_unit(unit: str) -> str:
     return base if base.isupper() else f"{base}s"
 
 
-def figure(value: float, unit: str, *, signed: bool = False) -> str:
-    """A total with its unit: ``$1.23 M``, ``412,200``, ``4.62 min``, ``8.1 %``."""
+def step_of(unit: str) -> str:
+    """One unit in words: ``dollar``, ``minute``, ``percentage point``, or the unit itself."""
+    return _STEPS.get(unit, unit)
+
+
+def figure(value: float, unit: str, written: str = "", *, signed: bool = False) -> str:
+    """A value with its unit: ``$1.23 M``, ``412,200``, ``4.62 min``, ``8.1 %``.
+
+    Args:
+        value: in ``unit``.
+        unit: of the value.
+        written: how, as ``Quantity.figures`` says it; what the unit says where it is empty.
+        signed: whether a value above 0 shows its sign.
+    """
+    if value is None or not math.isfinite(value):
+        return DASH
     sign = MINUS if value < 0 else ("+" if signed and value > 0 else "")
     size = abs(value)
-    if unit.startswith("USD"):
-        return f"{sign}${_short(size)}"
-    if unit == "1":
-        return f"{sign}{100 * size:.1f} {'pts' if signed else '%'}"
-    if unit == "min":
-        return f"{sign}{size:.2f} min"
-    return f"{sign}{size:,.0f}" if size >= 100 or float(size).is_integer() else f"{sign}{size:.3g}"
+    match written or _written(unit):
+        case "money":
+            # A price per ride has cents; an amount per hour is a total's rate.
+            fine = "/" in unit.removesuffix("/h")
+            return f"{sign}{symbol(unit)}{f'{size:,.2f}' if fine else _short(size)}"
+        case "share":
+            return f"{sign}{100 * size:.1f} {'pts' if signed else '%'}"
+        case "minutes":
+            return f"{sign}{size:.2f} {unit}"
+        case _:
+            return f"{sign}{_plain(size)}"
 
 
-def interval(low: float, high: float, unit: str, *, signed: bool = False) -> str:
+def interval(low: float, high: float, unit: str, written: str = "", *, signed: bool = False) -> str:
     """Both ends of an interval."""
-    return f"{figure(low, unit, signed=signed)} to {figure(high, unit, signed=signed)}"
+    ends = (figure(end, unit, written, signed=signed) for end in (low, high))
+    return " to ".join(ends)
+
+
+def share(part: float, whole: float) -> str:
+    """A part in per cent of a whole, or nothing where the whole is not above 0."""
+    if whole <= 0:
+        return ""
+    percent = round(100 * part / whole)
+    return f"{MINUS if percent < 0 else ''}{abs(percent)}%"
+
+
+def labelled(labels: Iterable[Any]) -> str:
+    """Labels of several dims as one."""
+    return ", ".join(map(str, labels))
+
+
+def _written(unit: str) -> str:
+    if currency(unit):
+        return "money"
+    return {"1": "share", "min": "minutes"}.get(unit, "number")
+
+
+def _plain(size: float) -> str:
+    return f"{size:,.0f}" if size >= 100 or float(size).is_integer() else f"{size:.3g}"
 
 
 def _short(size: float) -> str:
@@ -83,11 +141,3 @@ def _short(size: float) -> str:
     if size >= 1e4:
         return f"{size / 1e3:,.1f} k"
     return f"{size:,.0f}"
-
-
-def share(part: float, whole: float) -> str:
-    """A part in per cent of a whole, or nothing where the whole is not above 0."""
-    if whole <= 0:
-        return ""
-    percent = round(100 * part / whole)
-    return f"{MINUS if percent < 0 else ''}{abs(percent)}%"

@@ -54,7 +54,10 @@ def plan(
 @click.argument("proposal", type=click.Path(path_type=Path))
 @result_options
 def what_if(folder: Path, settings: tuple[str, ...], proposal: Path) -> "Result":
-    """Forecast a PROPOSAL (CSV or Parquet: incentive, region, hour, usd) as plans are."""
+    """Forecast a PROPOSAL as plans are; cells that it leaves out get nothing.
+
+    PROPOSAL is CSV or Parquet with the labels of each cell, its hour with zone, and its value.
+    """
     from dagcast import workflow
 
     with progress_shown() as progress:
@@ -110,11 +113,11 @@ def reject(
     "--cells",
     type=click.Path(path_type=Path),
     default=None,
-    help="CSV or Parquet of incentive, region, hour, usd: the new values of those cells.",
+    help="CSV or Parquet with the labels, hours and new values of some cells.",
 )
-@click.option("--scale", type=click.FloatRange(min=0), default=None, help="Multiply the spend.")
-@click.option("--region", "regions", multiple=True, help="Scale only these regions.")
-@click.option("--incentive", "incentives", multiple=True, help="Scale only these incentives.")
+@click.option("--scale", type=click.FloatRange(min=0), default=None, help="Multiply the plan.")
+@click.option("--lever", default=None, help="Scale only this lever.")
+@click.option("--where", multiple=True, metavar="DIM=LABEL", help="Scale only these labels.")
 @click.option("--who", default=None, help="Who edits; the current user by default.")
 @click.option("--why", required=True, help="The reason, for the log.")
 @result_options
@@ -124,8 +127,8 @@ def edit(
     name: str | None,
     cells: Path | None,
     scale: float | None,
-    regions: tuple[str, ...],
-    incentives: tuple[str, ...],
+    lever: str | None,
+    where: tuple[str, ...],
     who: str | None,
     why: str,
 ) -> "Result":
@@ -138,12 +141,22 @@ def edit(
             name,
             cells=cells,
             scale=scale,
-            regions=regions,
-            incentives=incentives,
+            lever=lever,
+            where=_labels(where),
             who=who,
             why=why,
             progress=progress,
         )
+
+
+def _labels(pairs: tuple[str, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        dim, equals, label = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--where takes DIM=LABEL; found {pair!r}.")
+        found.setdefault(dim, []).append(label)
+    return found
 
 
 @click.command()

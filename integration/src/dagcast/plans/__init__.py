@@ -1,17 +1,30 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
-from dagcast.plans._hindsight import Hindsight, OutcomeGap, RegretShare
+from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
     LeverBounds,
     Limits,
     OutcomeBound,
     Ramp,
+    chosen_lever,
     resolve_limits,
 )
-from dagcast.plans._outlook import Estimate, Outlook, Path3, make_outlook, overall, together
-from dagcast.plans._proposal import COLUMNS, read_proposal
+from dagcast.plans._outlook import (
+    Axes,
+    Estimate,
+    Outlook,
+    Path3,
+    arrays,
+    make_outlook,
+    overall,
+    together,
+    with_total,
+)
+from dagcast.plans._proposal import LEVER, UNIT, VALUE, LeverShape, read_proposal
+from dagcast.plans._reading import Reading
 from dagcast.plans._summary import (
+    LeverRow,
     LimitRow,
     PlanStability,
     PlanSummary,
@@ -21,11 +34,17 @@ from dagcast.plans._summary import (
 )
 
 __all__ = [
-    "COLUMNS",
+    "LEVER",
+    "UNIT",
+    "VALUE",
+    "Axes",
     "BudgetLimit",
     "Estimate",
     "Hindsight",
     "LeverBounds",
+    "LeverGap",
+    "LeverRow",
+    "LeverShape",
     "LimitRow",
     "Limits",
     "OutcomeBound",
@@ -35,13 +54,17 @@ __all__ = [
     "PlanStability",
     "PlanSummary",
     "Ramp",
+    "Reading",
     "RegretShare",
     "Sensitivity",
     "StabilityRow",
+    "arrays",
+    "chosen_lever",
     "make_outlook",
     "overall",
     "price_words",
     "read_proposal",
     "resolve_limits",
     "together",
+    "with_total",
 ]

@@ -1,7 +1,13 @@
 """The figures of a plan in hindsight."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
+
+from dagcast.figures import amount
+from dagcast.plans._reading import Reading
+
+_ROUNDING = 1e-6
 
 
 @final
@@ -30,14 +36,30 @@ class OutcomeGap:
         planned: forecast under the plan.
         happened: what was observed.
         ex_post: what the ex-post plan would have led to.
-        unit: of the three.
     """
 
     quantity: str
     planned: float
     happened: float
     ex_post: float
-    unit: str
+
+
+@final
+@dataclass(frozen=True)
+class LeverGap:
+    """One lever over the horizon: a sum, or a mean where it is a price.
+
+    Attributes:
+        lever: its name.
+        planned: in the plan.
+        carried_out: as it was done.
+        ex_post: in the ex-post plan.
+    """
+
+    lever: str
+    planned: float
+    carried_out: float
+    ex_post: float
 
 
 @final
@@ -56,8 +78,9 @@ class Hindsight:
         shares: the rest by model, largest first; they add up to regret less execution gap.
         violation: largest relative violation of a guardrail as it came out.
         priced: what that violation is worth at the ex-post shadow prices.
-        spent: planned, carried out and ex-post spend, USD.
+        levers: planned, carried out and ex-post decisions.
         outcomes: planned, happened and ex-post outcomes.
+        readings: how people read them, and the levers.
         solves: plans that were solved to attribute the regret.
         caution: part of the regret because the plan hedged against uncertain parameters.
     """
@@ -72,7 +95,22 @@ class Hindsight:
     shares: tuple[RegretShare, ...]
     violation: float
     priced: float
-    spent: tuple[float, float, float]
+    levers: tuple[LeverGap, ...]
     outcomes: tuple[OutcomeGap, ...]
+    readings: Mapping[str, Reading]
     solves: int
     caution: float = 0.0
+
+    def worth(self, value: float, *, signed: bool = False) -> str:
+        """A value of the objective."""
+        return amount(value, self.unit, signed=signed)
+
+    @property
+    def kept(self) -> str:
+        """Whether the guardrails were kept as the week came out."""
+        if self.violation <= _ROUNDING:
+            return "all kept"
+        return (
+            f"missed by up to {self.violation:.1%}, worth {self.worth(self.priced)} at the ex-post "
+            "prices"
+        )

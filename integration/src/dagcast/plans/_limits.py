@@ -1,5 +1,6 @@
 """Limits as amounts: what the settings declare, with multiples of recent weeks worked out."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
-from dagcast.config import Budget, Config, Guardrail, RampLimit
+from dagcast.config import Budget, Config, Fallback, Guardrail, RampLimit
 from dagcast.errors import ConfigError, UsageError
 from dagcast_core.contract import Quantity
 
@@ -21,28 +22,37 @@ WEEK = 168
 @final
 @dataclass(frozen=True)
 class LeverBounds:
-    """Bounds of every cell of a lever, in its unit."""
+    """Bounds of every cell of a lever, in its unit.
+
+    Attributes:
+        lever: which one.
+        lower: of every cell.
+        upper: of every cell.
+        change: largest change of a cell from the current plan, as a share of it; instead of the
+            other two.
+    """
 
     lever: str
     lower: float
     upper: float
+    change: float | None = None
 
 
 @final
 @dataclass(frozen=True)
 class BudgetLimit:
-    """Limits on the sum of a lever over the horizon.
+    """Limits on the sum over the horizon of a lever, or of several that share a purse.
 
     Attributes:
-        lever: what is spent.
+        levers: what is spent.
         by: dims that have a limit each; none means one limit for all.
         where: labels that the limit is restricted to, by dim.
-        limits: label of ``by`` -> USD; the key of a single limit is "", labels of several dims are
-            joined by a comma.
+        limits: label of ``by`` -> amount; the key of a single limit is "", labels of several dims
+            are joined by a comma.
         groups: by dim in ``by``, label -> group.
     """
 
-    lever: str
+    levers: tuple[str, ...]
     by: tuple[str, ...]
     where: Mapping[str, tuple[str, ...]]
     limits: Mapping[str, float]
@@ -92,12 +102,13 @@ class Ramp:
 @final
 @dataclass(frozen=True)
 class Limits:
-    """Everything that a plan has to keep."""
+    """Everything that a plan has to keep, and the rules for cells too uncertain to optimise."""
 
     bounds: tuple[LeverBounds, ...]
     budgets: tuple[BudgetLimit, ...]
     outcomes: tuple[OutcomeBound, ...]
     ramps: tuple[Ramp, ...]
+    rules: tuple[tuple[str, Fallback], ...] = ()
 
 
 def resolve_limits(
@@ -118,21 +129,54 @@ def resolve_limits(
     """
     for name in config.levers:
         _require(name, quantities, f"[levers.{name}]")
-    for rule in config.fallbacks:
-        _require(rule.lever, config.levers, "lever of [[fallbacks]]")
-        _require(rule.quantity, quantities, "quantity of [[fallbacks]]")
     bounds = tuple(_bounds(name, config, recent) for name in config.levers)
     upper = {item.lever: item.upper for item in bounds}
     return Limits(
         bounds,
-        tuple(_budget(item, config, recent, hours) for item in config.budgets),
+        tuple(_budget(item, config, recent, hours, quantities) for item in config.budgets),
         tuple(_outcome(item, recent, hours, quantities) for item in config.guardrails),
-        tuple(_ramp(item, upper) for item in config.ramps),
+        tuple(_ramp(item, config, upper) for item in config.ramps),
+        tuple(_rule(item, config, quantities) for item in config.fallbacks),
     )
+
+
+def chosen_lever(name: str, config: Config, where: str) -> str:
+    """The lever that a setting names, or the project's only one.
+
+    Args:
+        name: as the setting says it; empty where it names none.
+        config: the settings.
+        where: the setting, for the message.
+
+    Raises:
+        UsageError: there is no such lever.
+        ConfigError: none is named, and there are several.
+    """
+    if name:
+        _require(name, config.levers, f"lever of {where}")
+        return name
+    if len(config.levers) == 1:
+        return next(iter(config.levers))
+    raise ConfigError(
+        f"a lever in {where} of dagcast.toml, out of {', '.join(config.levers) or 'none declared'}",
+        "none named",
+        "Add lever = ... there.",
+    )
+
+
+def _rule(
+    rule: Fallback, config: Config, quantities: Mapping[str, Quantity]
+) -> tuple[str, Fallback]:
+    lever = chosen_lever(rule.lever, config, "[[fallbacks]]")
+    if rule.quantity:
+        _require(rule.quantity, quantities, "quantity of [[fallbacks]]")
+    return lever, rule
 
 
 def _bounds(name: str, config: Config, recent: "Panel") -> LeverBounds:
     lever = config.levers[name]
+    if lever.change is not None:
+        return LeverBounds(name, 0.0, float("inf"), lever.change)
     if lever.upper is not None:
         return LeverBounds(name, lever.lower, lever.upper)
     assert lever.upper_of_recent is not None
@@ -146,11 +190,46 @@ def _bounds(name: str, config: Config, recent: "Panel") -> LeverBounds:
     return LeverBounds(name, lever.lower, max(lever.lower, lever.upper_of_recent * largest))
 
 
-def _budget(budget: Budget, config: Config, recent: "Panel", hours: int) -> BudgetLimit:
-    _require(budget.lever, config.levers, "lever of [[budgets]]")
-    dims, values = _values(recent, budget.lever)
-    _require_dims((*budget.by, *budget.where), dims, f"[[budgets]] of {budget.lever}")
-    labels = {dim: [str(x) for x in recent[budget.lever].index(dim)] for dim in dims[:-1]}
+def _budget(
+    budget: Budget,
+    config: Config,
+    recent: "Panel",
+    hours: int,
+    quantities: Mapping[str, Quantity],
+) -> BudgetLimit:
+    names = budget.levers or (chosen_lever(budget.lever, config, "[[budgets]]"),)
+    units = {}
+    for name in names:
+        _require(name, config.levers, "levers of [[budgets]]")
+        quantity = quantities[name]
+        units[name] = quantity.unit
+        time = quantity.time_dim
+        adds_up = time is None or quantity.aggregated(time.name) == "sum"
+        if not adds_up and not quantity.unit.endswith("/h"):
+            raise ConfigError(
+                "amounts that add up in [[budgets]] of dagcast.toml",
+                f"{name!r} in {quantity.unit}, which is averaged over time",
+                "Bound its cells in [levers] instead.",
+            )
+    if len(set(units.values())) > 1:
+        stated = ", ".join(f"{name} in {unit}" for name, unit in units.items())
+        raise ConfigError("one unit in a purse over several levers", stated, "Use a budget each.")
+    weeks: dict[str, float] = {}
+    for name in names:
+        for label, amount in _spent(budget, name, recent, hours).items():
+            weeks[label] = weeks.get(label, 0.0) + amount
+    limits = {
+        label: budget.limit if budget.limit is not None else float(budget.of_recent or 0.0) * amount
+        for label, amount in weeks.items()
+    }
+    return BudgetLimit(names, budget.by, budget.where, limits, budget.groups)
+
+
+def _spent(budget: Budget, name: str, recent: "Panel", hours: int) -> dict[str, float]:
+    """What a lever came to over as many recent hours as the horizon has, by label of ``by``."""
+    dims, values = _values(recent, name)
+    _require_dims((*budget.by, *budget.where), dims, f"[[budgets]] of {name}")
+    labels = {dim: [str(x) for x in recent[name].index(dim)] for dim in dims[:-1]}
     for dim, chosen in budget.where.items():
         for label in chosen:
             _require(label, labels[dim], f"where of [[budgets]], {dim}")
@@ -158,14 +237,8 @@ def _budget(budget: Budget, config: Config, recent: "Panel", hours: int) -> Budg
         values = np.compress(keep, values, axis=dims.index(dim))
         labels[dim] = [label for label in labels[dim] if label in chosen]
     groups = _grouped(np.nan_to_num(values), dims, budget.by, labels, budget.groups)
-    weeks = values.shape[-1] / hours
-    limits = {
-        label: budget.limit
-        if budget.limit is not None
-        else float(budget.of_recent or 0.0) * float(found.sum()) / weeks
-        for label, found in groups.items()
-    }
-    return BudgetLimit(budget.lever, budget.by, budget.where, limits, budget.groups)
+    share = values.shape[-1] / hours
+    return {label: float(found.sum()) / share for label, found in groups.items()}
 
 
 def _outcome(
@@ -241,11 +314,17 @@ def _recent(rail: Guardrail, label: str, total: float, share: float, cells: floa
     return multiple * mean * (cells if rail.reduce == "sum" else 1.0)
 
 
-def _ramp(ramp: RampLimit, upper: Mapping[str, float]) -> Ramp:
-    _require(ramp.lever, upper, "lever of [[ramps]]")
+def _ramp(ramp: RampLimit, config: Config, upper: Mapping[str, float]) -> Ramp:
+    name = chosen_lever(ramp.lever, config, "[[ramps]]")
     if ramp.limit is not None:
-        return Ramp(ramp.lever, ramp.step, ramp.limit)
-    return Ramp(ramp.lever, ramp.step, float(ramp.of_upper or 0.0) * upper[ramp.lever])
+        return Ramp(name, ramp.step, ramp.limit)
+    if not math.isfinite(upper[name]):
+        raise ConfigError(
+            f"an upper bound of {name!r}, which of_upper of [[ramps]] multiplies",
+            "none: its cells are bounded by their change",
+            "Set limit in [[ramps]] of dagcast.toml.",
+        )
+    return Ramp(name, ramp.step, float(ramp.of_upper or 0.0) * upper[name])
 
 
 def _values(recent: "Panel", name: str) -> tuple[tuple[str, ...], Array]:

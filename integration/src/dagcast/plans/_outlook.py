@@ -5,8 +5,9 @@ forecasts and far narrower than the two intervals suggest.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
@@ -14,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dagcast.errors import ProjectError
+from dagcast.plans._reading import Reading
 from dagcast_core.contract import Quantity, Weighted
 
 if TYPE_CHECKING:
-    from dagcast_core.tensor import Panel
+    from dagcast_core.tensor import IndexTensor, Panel
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Values: TypeAlias = Mapping[str, Array]
@@ -40,7 +42,10 @@ class Estimate:
 @final
 @dataclass(frozen=True)
 class Path3:
-    """A quantity over the hours, (1 + region, hour); row 0 is all regions together."""
+    """A quantity over the hours, (1 + rows, hour); row 0 is all rows together.
+
+    A quantity without the dim of the rows has row 0 alone; the others are NaN.
+    """
 
     mid: Array
     low: Array
@@ -49,28 +54,84 @@ class Path3:
 
 @final
 @dataclass(frozen=True)
-class Outlook:
-    """Forecasts of the horizon under several arms.
+class Axes:
+    """The two axes of every array here.
 
     Attributes:
-        regions: labels of rows 1, 2, ... of every path.
-        hours: first instants of the columns, ISO UTC.
-        level: of the intervals.
+        dim: whose labels the rows are; empty where there are none.
+        rows: its labels, as they are in the tensors.
+        time: name of the time dim.
+        hours: its labels.
+    """
+
+    dim: str
+    rows: Any
+    time: str
+    hours: Any
+
+    @classmethod
+    def among(cls, quantities: Sequence[Quantity], panel: "Panel") -> "Axes":
+        """Rows by the dim beside time that most quantities have, labels as in a panel.
+
+        Raises:
+            ProjectError: no quantity runs along time, or the panel lacks the labels.
+        """
+        times = [quantity.time_dim for quantity in quantities]
+        time = next((dim.name for dim in times if dim is not None), "")
+        counted = Counter(
+            dim.name for quantity in quantities for dim in quantity.dims if dim.kind != "time"
+        )
+        dim = counted.most_common(1)[0][0] if counted else ""
+        wanted = {name for name in (dim, time) if name}
+        for tensor in panel.values():
+            if time and wanted <= set(tensor.dims):
+                rows = tensor.index(dim) if dim else ()
+                return cls(dim, rows, time, tensor.index(time))
+        raise ProjectError(
+            f"inputs by {' and '.join(sorted(wanted)) or 'time'}",
+            ", ".join(panel),
+            "Ingest the calendar.",
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Outlook:
+    """What is expected over the horizon.
+
+    Attributes:
+        dim: whose labels the rows are, such as ``region``; empty where there is one row for all.
+        rows: its labels.
+        time: name of the time dim.
+        hours: UTC instants, ISO.
+        level: of the intervals, e.g. 0.9.
         draws: number of draws behind them.
-        units: unit of every quantity, per hour where it is a sum.
+        readings: quantity -> how people read it, in the order in which they are shown.
+        arms: what the plan is compared with, in words: ``none`` is ``no spend``.
         paths: arm -> quantity -> path.
-        totals: arm -> quantity -> over all regions and hours (sum, or weighted mean).
+        totals: arm -> quantity -> over all rows and hours (sum, or weighted mean).
         differences: arm -> quantity -> total of the plan minus that of the arm.
     """
 
-    regions: tuple[str, ...]
+    dim: str
+    rows: tuple[str, ...]
+    time: str
     hours: tuple[str, ...]
     level: float
     draws: int
-    units: Mapping[str, str]
+    readings: Mapping[str, Reading]
+    arms: Mapping[str, str]
     paths: Mapping[str, Mapping[str, Path3]]
     totals: Mapping[str, Mapping[str, Estimate]]
     differences: Mapping[str, Mapping[str, Estimate]]
+
+    @property
+    def axes(self) -> Axes:
+        """Rows and hours of its arrays."""
+        import pandas as pd
+
+        hours = pd.DatetimeIndex([pd.Timestamp(hour) for hour in self.hours]).as_unit("us")
+        return Axes(self.dim, pd.Index(self.rows, dtype=object), self.time, hours)
 
     def save(self, folder: Path) -> None:
         """Write the outlook into an existing folder."""
@@ -84,11 +145,14 @@ class Outlook:
         }
         save_file(arrays, folder / _ARRAYS)
         document = {
-            "regions": self.regions,
+            "dim": self.dim,
+            "rows": self.rows,
+            "time": self.time,
             "hours": self.hours,
             "level": self.level,
             "draws": self.draws,
-            "units": dict(self.units),
+            "readings": {name: asdict(item) for name, item in self.readings.items()},
+            "arms": dict(self.arms),
             "totals": _as_lists(self.totals),
             "differences": _as_lists(self.differences),
         }
@@ -116,11 +180,14 @@ class Outlook:
             arm, quantity, part = key.split("/")
             parts.setdefault(arm, {}).setdefault(quantity, {})[part] = values
         return cls(
-            tuple(document["regions"]),
+            document["dim"],
+            tuple(document["rows"]),
+            document["time"],
             tuple(document["hours"]),
             document["level"],
             document["draws"],
-            document["units"],
+            {name: Reading(**item) for name, item in document["readings"].items()},
+            document["arms"],
             {arm: {q: Path3(**item) for q, item in paths.items()} for arm, paths in parts.items()},
             _as_estimates(document["totals"]),
             _as_estimates(document["differences"]),
@@ -134,6 +201,7 @@ def make_outlook(
     draws: int,
     level: float,
     quantities: Sequence[Quantity],
+    words: Mapping[str, str],
     combined: Mapping[str, Mapping[str, float]] | None = None,
     progress: Callable[[str, float | None], None] = lambda message, share: None,
 ) -> Outlook:
@@ -144,7 +212,8 @@ def make_outlook(
         predict: forecast of inputs under draw number ``i``, or the fitted parameters for None.
         draws: number of draws.
         level: of the intervals, e.g. 0.9.
-        quantities: to forecast, dims (region, hour) in any order.
+        quantities: to forecast, in the order in which they are shown; each runs along time.
+        words: what the other arms are called.
         combined: further totals as weighted sums of quantities, e.g. the objective.
         progress: told how far it is.
 
@@ -153,14 +222,14 @@ def make_outlook(
     Raises:
         KeyboardInterrupt: interrupted a second time.
     """
-    index = _axes(next(iter(arms.values())))
+    axes = Axes.among(quantities, next(iter(arms.values())))
     by_name = {quantity.name: quantity for quantity in quantities}
     runs: dict[str, list[Values]] = {arm: [] for arm in arms}
 
     def forecast(draw: int | None) -> dict[str, Values]:
         progress("forecasting with draws of the parameters", ((draw or 0) + 1) / (draws + 1))
         return {
-            arm: _values(predict(inputs, draw), inputs, by_name, *index)
+            arm: arrays({**inputs, **predict(inputs, draw)}, by_name, axes)
             for arm, inputs in arms.items()
         }
 
@@ -180,14 +249,17 @@ def make_outlook(
             found = forecast(draw)
         for arm, values in found.items():
             runs[arm].append(values)
-    paths = {arm: _paths(values, by_name, level) for arm, values in runs.items()}
-    totals = {arm: _totals(values, by_name, combined or {}) for arm, values in runs.items()}
+    paths = {arm: _paths(values, by_name, level, axes) for arm, values in runs.items()}
+    totals = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
     return Outlook(
-        tuple(str(label) for label in index[0]),
-        tuple(hour.isoformat() for hour in index[1]),
+        axes.dim,
+        tuple(str(label) for label in axes.rows),
+        axes.time,
+        tuple(hour.isoformat() for hour in axes.hours),
         level,
         len(runs["plan"]) - 1,
-        {quantity.name: quantity.unit for quantity in quantities},
+        {quantity.name: Reading.of(quantity) for quantity in quantities},
+        dict(words),
         paths,
         {arm: {q: _estimate(v, level) for q, v in found.items()} for arm, found in totals.items()},
         {
@@ -198,52 +270,100 @@ def make_outlook(
     )
 
 
-def together(values: Values, quantity: Quantity, axis: str) -> Array:
-    """Combine a quantity along ``region`` (axis -2) or ``hour`` (axis -1) as its contract says."""
-    position = {"region": -2, "hour": -1}[axis]
-    how = quantity.aggregated(axis)
+def arrays(
+    known: Mapping[str, "IndexTensor"], quantities: Mapping[str, Quantity], axes: Axes
+) -> dict[str, Array]:
+    """Quantities as (rows, hour), or (1, hour) where they have no rows; other dims rolled up.
+
+    Args:
+        known: tensors by name; those a panel lacks are left out.
+        quantities: to take, by name.
+        axes: of the arrays.
+    """
+    found = {}
+    for name, quantity in quantities.items():
+        if name not in known:
+            continue
+        tensor = _rolled_up(known[name], quantity, known, axes)
+        if axes.dim in tensor.dims:
+            tensor = tensor.reindex({axes.dim: axes.rows, axes.time: axes.hours})
+            values = tensor.values(axes.dim, axes.time)
+        else:
+            values = tensor.reindex({axes.time: axes.hours}).values(axes.time).reshape(1, -1)
+        found[name] = values.detach().numpy().astype(np.float64)
+    return found
+
+
+def _rolled_up(
+    tensor: "IndexTensor", quantity: Quantity, known: Mapping[str, "IndexTensor"], axes: Axes
+) -> "IndexTensor":
+    """Dims beside rows and time, put together as the contract says."""
+    for dim in tensor.dims:
+        if dim in (axes.dim, axes.time):
+            continue
+        how = quantity.aggregated(dim)
+        if how == "sum":
+            tensor = tensor.sum(dim)
+        elif isinstance(how, Weighted) and how.by in known and dim in known[how.by].dims:
+            weights = known[how.by]
+            tensor = (tensor * weights).sum(dim) / weights.sum(dim)
+        else:
+            tensor = tensor.mean(dim)
+    return tensor
+
+
+def together(values: Values, quantity: Quantity, dim: str, position: int) -> Array:
+    """Combine a quantity along the axis of a dim, as its contract says.
+
+    Args:
+        values: arrays (rows, hour) by name.
+        quantity: which one.
+        dim: name of the dim.
+        position: its axis, -2 for the rows and -1 for time.
+    """
+    how = quantity.aggregated(dim)
     own = values[quantity.name]
     if how == "sum":
         return np.asarray(own.sum(axis=position))
     if isinstance(how, Weighted) and how.by in values:
-        weights = values[how.by]
+        weights = np.broadcast_to(values[how.by], own.shape)
         total = weights.sum(axis=position)
         mean = (own * weights).sum(axis=position) / np.where(total > 0, total, 1.0)
         return np.asarray(np.where(total > 0, mean, own.mean(axis=position)), dtype=np.float64)
     return np.asarray(own.mean(axis=position))
 
 
-def overall(values: Values, quantity: Quantity) -> float:
-    """One figure for all regions and hours: a sum, or a weighted mean."""
-    flat = {name: array.reshape(1, -1) for name, array in values.items()}
-    return float(together(flat, quantity, "hour")[0])
+def with_total(values: Values, quantity: Quantity, axes: Axes) -> Array:
+    """A quantity by row, all rows together first: (1 + rows, hour)."""
+    own = values[quantity.name]
+    if axes.dim in quantity.dim_names:
+        return np.vstack([together(values, quantity, axes.dim, -2), own])
+    return np.vstack([own, np.full((len(axes.rows), own.shape[1]), np.nan)])
 
 
-def _axes(inputs: "Panel") -> tuple[Any, Any]:
-    for name in inputs:
-        tensor = inputs[name]
-        if "region" in tensor.dims and "hour" in tensor.dims:
-            return tensor.index("region"), tensor.index("hour")
-    raise ProjectError("inputs by region and hour", ", ".join(inputs), "Ingest the calendar.")
-
-
-def _values(
-    predicted: "Panel", inputs: "Panel", wanted: Iterable[str], regions: Any, hours: Any
-) -> dict[str, Array]:
-    found = {}
-    for name in wanted:
-        tensor = predicted[name] if name in predicted else inputs[name]
-        tensor = tensor.reindex({"region": regions, "hour": hours})
-        found[name] = tensor.values("region", "hour").detach().numpy().astype(np.float64)
-    return found
+def overall(values: Values, quantity: Quantity, axes: Axes) -> float:
+    """One figure for all rows and hours: a sum, or a weighted mean."""
+    own = values[quantity.name]
+    known = {
+        name: np.broadcast_to(array, own.shape)
+        for name, array in values.items()
+        if len(array) in (1, len(own))
+    }
+    how = quantity.aggregated(axes.time)
+    if axes.dim in quantity.dim_names and quantity.aggregated(axes.dim) != how:
+        # A stock that adds up over rows but not over hours: rows first.
+        weights = {how.by: known[how.by].sum(-2)} if isinstance(how, Weighted) else {}
+        known = {**weights, quantity.name: together(values, quantity, axes.dim, -2)}
+    flat = {name: array.reshape(1, -1) for name, array in known.items()}
+    return float(together(flat, quantity, axes.time, -1)[0])
 
 
 def _paths(
-    runs: Sequence[Values], quantities: Mapping[str, Quantity], level: float
+    runs: Sequence[Values], quantities: Mapping[str, Quantity], level: float, axes: Axes
 ) -> dict[str, Path3]:
     paths = {}
     for name, quantity in quantities.items():
-        rows = np.stack([np.vstack([together(v, quantity, "region"), v[name]]) for v in runs])
+        rows = np.stack([with_total(values, quantity, axes) for values in runs])
         tail = (1 - level) / 2
         low, high = np.quantile(rows[1:], [tail, 1 - tail], axis=0)
         paths[name] = Path3(rows[0], np.minimum(low, rows[0]), np.maximum(high, rows[0]))
@@ -254,9 +374,10 @@ def _totals(
     runs: Sequence[Values],
     quantities: Mapping[str, Quantity],
     combined: Mapping[str, Mapping[str, float]],
+    axes: Axes,
 ) -> dict[str, Array]:
     totals = {
-        name: np.array([overall(values, quantity) for values in runs])
+        name: np.array([overall(values, quantity, axes) for values in runs])
         for name, quantity in quantities.items()
     }
     for name, weights in combined.items():

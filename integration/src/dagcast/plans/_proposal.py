@@ -1,65 +1,120 @@
 """Decisions that people write in a file: read, checked, and laid over a plan."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import UsageError
+from dagcast.figures import currency
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VALUE = "usd"
-COLUMNS = ("incentive", "region", "hour", VALUE)
+LEVER, VALUE, UNIT = "lever", "value", "unit"
 _NOTHING_DONE = "Nothing was changed."
+_OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 
 
-def read_proposal(path: Path, labels: dict[str, Sequence[Any]]) -> "pd.DataFrame":
-    """Read cells of a lever from CSV or Parquet.
+@final
+@dataclass(frozen=True)
+class LeverShape:
+    """The cells of a lever that are decided.
+
+    Attributes:
+        unit: of a cell.
+        labels: by dim, in the lever's order; time holds UTC instants.
+        time: name of the time dim.
+    """
+
+    unit: str
+    labels: Mapping[str, Any]
+    time: str
+
+
+def read_proposal(path: Path, levers: Mapping[str, LeverShape]) -> "pd.DataFrame":
+    """Read cells of levers from CSV or Parquet.
 
     Args:
-        path: with the columns incentive, region, hour (with zone) and usd (USD/h).
-        labels: allowed labels by dim; ``hour`` holds UTC instants.
+        path: with the dims of the levers (hours with their zone) and their values, in a column
+            ``value``, or called like the lever or like the currency of its unit (``usd``). A column
+            ``lever`` says which lever a row is of; one lever needs none.
+        levers: those that are decided, by name.
 
     Returns:
-        A frame with those columns; hours are UTC.
+        A frame with the columns lever, the dims of all levers, and value; hours are UTC.
 
     Raises:
-        UsageError: the file is neither CSV nor Parquet, a column is missing, a label or an hour
-            is unknown, a cell occurs twice, or a value is negative or no number.
+        UsageError: the file is neither CSV nor Parquet, a column is missing, a lever, label or hour
+            is unknown, a cell occurs twice, or a value is no number.
     """
+    import pandas as pd
+
     frame = _frame(path)
-    missing = [name for name in COLUMNS if name not in frame.columns]
+    if LEVER not in frame.columns:
+        if len(levers) > 1:
+            raise UsageError(
+                f"a column {LEVER} in {path}, out of {', '.join(levers)}",
+                f"{', '.join(map(str, frame.columns))}",
+                f"Say in every row which lever it is of. {_NOTHING_DONE}",
+            )
+        frame = frame.assign(**{LEVER: next(iter(levers))})
+    frame[LEVER] = frame[LEVER].astype(str)
+    _known(frame[LEVER].unique(), tuple(levers), LEVER, path)
+    parts = [
+        _of_lever(frame[frame[LEVER] == name], name, shape, path)
+        for name, shape in levers.items()
+        if (frame[LEVER] == name).any()
+    ]
+    dims = dict.fromkeys(dim for shape in levers.values() for dim in shape.labels)
+    if not parts:
+        return pd.DataFrame(columns=[LEVER, *dims, VALUE])
+    return pd.concat(parts, ignore_index=True).reindex(columns=[LEVER, *dims, VALUE])
+
+
+def _of_lever(frame: "pd.DataFrame", name: str, shape: LeverShape, path: Path) -> "pd.DataFrame":
+    column = _value_column(frame, name, shape)
+    needed = (*shape.labels, column or VALUE)
+    missing = [item for item in needed if item not in frame.columns]
     if missing:
         raise UsageError(
-            f"the columns {', '.join(COLUMNS)} in {path}",
+            f"the columns {', '.join(needed)} in {path}",
             f"{', '.join(map(str, frame.columns))}, without {', '.join(missing)}",
             f"Rename or add them. {_NOTHING_DONE}",
         )
-    frame = frame.loc[:, list(COLUMNS)].copy()
-    frame["hour"] = _hours(frame["hour"], path)
-    frame[VALUE] = _amounts(frame[VALUE], path)
-    for dim in ("incentive", "region"):
+    frame = frame.loc[:, [LEVER, *needed]].rename(columns={column or VALUE: VALUE})
+    frame[shape.time] = _hours(frame[shape.time], path)
+    frame[VALUE] = _amounts(frame[VALUE], shape.unit, path)
+    for dim, labels in shape.labels.items():
+        if dim == shape.time:
+            continue
         frame[dim] = frame[dim].astype(str)
-        _known(frame[dim].unique(), [str(label) for label in labels[dim]], dim, path)
-    inside = frame["hour"].isin(labels["hour"])
+        _known(frame[dim].unique(), [str(label) for label in labels], dim, path)
+    hours = shape.labels[shape.time]
+    inside = frame[shape.time].isin(hours)
     if not inside.all():
-        first = frame.loc[~inside, "hour"].iloc[0]
+        first = frame.loc[~inside, shape.time].iloc[0]
         raise UsageError(
-            f"hours from {labels['hour'][0]} to {labels['hour'][-1]} in {path}",
+            f"hours from {hours[0]} to {hours[-1]} in {path}",
             f"{first} and {int((~inside).sum()) - 1:,} more outside them",
             f"Give hours with their zone, such as 2026-03-02T08:00:00Z. {_NOTHING_DONE}",
         )
-    twice = frame.duplicated(["incentive", "region", "hour"])
+    twice = frame.duplicated(list(shape.labels))
     if twice.any():
         cell = frame.loc[twice].iloc[0]
         raise UsageError(
             f"each cell once in {path}",
-            f"{cell['incentive']}, {cell['region']}, {cell['hour']} at least twice",
+            f"{', '.join(str(cell[dim]) for dim in shape.labels)} at least twice",
             f"Remove the repeated rows. {_NOTHING_DONE}",
         )
     return frame
+
+
+def _value_column(frame: "pd.DataFrame", name: str, shape: LeverShape) -> str | None:
+    names = (VALUE, name, (currency(shape.unit) or VALUE).lower())
+    return next((item for item in names if item in frame.columns), None)
 
 
 def _frame(path: Path) -> "pd.DataFrame":
@@ -72,8 +127,8 @@ def _frame(path: Path) -> "pd.DataFrame":
         )
     try:
         if path.suffix == ".csv":
-            # "NA" can be a region; only an empty field is missing.
-            return pd.read_csv(path, keep_default_na=False, na_values=[""])
+            # Labels are text: 01 is no 1, and "NA" can be a region; only an empty field is missing.
+            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
         return pd.read_parquet(path)
     except Exception as error:  # each reader has errors of its own for a damaged file
         reason = (str(error).splitlines() or [""])[0]
@@ -87,22 +142,30 @@ def _frame(path: Path) -> "pd.DataFrame":
 def _hours(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     import pandas as pd
 
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        known: pd.Series[Any] = column.dt.tz_convert("UTC").dt.as_unit("us")
+        return known
+    texts = column.astype(str)
     try:
-        hours = pd.to_datetime(column, utc=False, format="ISO8601")
+        hours = pd.to_datetime(texts, utc=True, format="ISO8601")
     except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
         raise UsageError(
-            f"hours such as 2026-03-02T08:00:00Z in {path}", f"{error}", _NOTHING_DONE
+            f"hours such as 2026-03-02T08:00:00Z in {path}", reason, _NOTHING_DONE
         ) from error
-    if not isinstance(hours.dtype, pd.DatetimeTZDtype):
+    # Offsets may differ from row to row; what has none is a local hour, which can be two instants.
+    naive = ~texts.str.contains(_OFFSET)
+    if naive.any():
         raise UsageError(
             f"hours with their zone, such as 2026-03-02T08:00:00Z, in {path}",
-            f"{column.iloc[0]!r}" if len(column) else "no rows",
+            f"{texts[naive].iloc[0]!r}",
             f"A local hour can be two instants: add Z or an offset. {_NOTHING_DONE}",
         )
-    return hours.dt.tz_convert("UTC").dt.as_unit("us")
+    exact: pd.Series[Any] = hours.dt.as_unit("us")
+    return exact
 
 
-def _amounts(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
+def _amounts(column: "pd.Series[Any]", unit: str, path: Path) -> "pd.Series[Any]":
     import numpy as np
     import pandas as pd
 
@@ -110,9 +173,9 @@ def _amounts(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     bad = ~np.isfinite(amounts) | (amounts < 0)
     if bad.any():
         raise UsageError(
-            f"{VALUE} of at least 0 in every row of {path}",
+            f"a {VALUE} of at least 0 in every row of {path}",
             f"{column[bad].iloc[0]} in row {int(np.flatnonzero(bad)[0]) + 1}",
-            f"Correct it; it is in USD per hour. {_NOTHING_DONE}",
+            f"Correct it; it is in {unit}. {_NOTHING_DONE}",
         )
     return amounts
 
@@ -124,7 +187,7 @@ def _known(found: Iterable[str], allowed: Sequence[str], dim: str, path: Path) -
             advice = f"Did you mean {near[0]!r}?" if near else ""
             shown = ", ".join(allowed[:8]) + (" ..." if len(allowed) > 8 else "")
             raise UsageError(
-                f"labels of {dim} out of {shown} in {path}",
+                f"{'a lever' if dim == LEVER else f'labels of {dim}'} out of {shown} in {path}",
                 repr(label),
                 f"{advice} {_NOTHING_DONE}".strip(),
             )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, final
 
 from dagcast.errors import ProjectError
-from dagcast.figures import money, number
+from dagcast.figures import amount, currency, figure, listed, number, step_of, symbol, words
+from dagcast.plans._reading import Reading
 
 _FILE = "summary.json"
 
@@ -19,7 +20,7 @@ class LimitRow:
     """One limit and how the plan stands to it.
 
     Attributes:
-        name: what is limited, such as ``incentive_spend`` or ``eta``.
+        name: what is limited: a quantity, or levers joined by `` + ``.
         label: for which labels, such as ``SFO``; empty for all together.
         sense: ``<=`` or ``>=``.
         used: value under the plan.
@@ -29,6 +30,8 @@ class LimitRow:
         words: the price in words.
         binding: whether the plan stands at the limit.
         kept: share of the parameter draws that keep it, where draws were weighed.
+        title: how people call what is limited.
+        written: how its figures are written.
     """
 
     name: str
@@ -41,9 +44,33 @@ class LimitRow:
     words: str
     binding: bool
     kept: float | None = None
+    title: str = ""
+    written: str = ""
+
+    def figure(self, value: float) -> str:
+        """A value in the limit's unit."""
+        return figure(value, self.unit, self.written)
 
 
-def price_words(price: float, sense: str, unit: str, objective: str) -> str:
+@final
+@dataclass(frozen=True)
+class LeverRow:
+    """What a plan decides about one lever, for one combination of the labels of its further dims.
+
+    Attributes:
+        lever: its name.
+        label: of the dims beside time and the rows of pages; empty where there is none.
+        planned: sum over the horizon, or mean where the lever is a price.
+        current: the same of the operator's current plan.
+    """
+
+    lever: str
+    label: str
+    planned: float
+    current: float
+
+
+def price_words(price: float, sense: str, unit: str, objective: str, worth_in: str) -> str:
     """What moving a limit by one unit, in the direction that helps, is worth.
 
     Args:
@@ -51,14 +78,15 @@ def price_words(price: float, sense: str, unit: str, objective: str) -> str:
         sense: ``<=`` or ``>=``.
         unit: of the limit; ``1`` is a fraction, whose unit people know as a percentage point.
         objective: what is maximised.
+        worth_in: unit of the objective.
     """
-    names = {"USD": "dollar", "min": "minute", "1": "percentage point"}
-    step = names.get(unit, unit)
     worth = abs(price) / 100 if unit == "1" else abs(price)
-    amount = f"${worth:,.2f}" if worth < 100 else money(worth)
+    stated = amount(worth, worth_in)
+    if currency(worth_in) and worth < 100:
+        stated = f"{symbol(worth_in)}{worth:,.2f}"
     way = "less required" if sense == ">=" else "more allowed"
     verb = "adds" if (price > 0) == (sense == "<=") else "costs"
-    return f"one {step} {way} {verb} {amount} of {objective}"
+    return f"one {step_of(unit)} {way} {verb} {stated} of {objective}"
 
 
 @final
@@ -70,25 +98,29 @@ class Sensitivity:
         name: the quantity, such as ``organic_sessions``.
         effect: change of the objective if it is 1 % higher, in the objective's unit.
         words: the same in words.
+        title: how people call it.
     """
 
     name: str
     effect: float
     words: str
+    title: str = ""
 
 
 @final
 @dataclass(frozen=True)
 class StabilityRow:
-    """Spend of one label in the plan, and in plans by other fits.
+    """One lever at one label in the plan, and in plans by other fits.
 
     Attributes:
+        lever: its name.
         label: such as a region.
-        planned: USD over the horizon.
+        planned: over the horizon.
         low: least of all plans.
         high: greatest of all plans.
     """
 
+    lever: str
     label: str
     planned: float
     low: float
@@ -102,24 +134,33 @@ class PlanStability:
 
     Attributes:
         origins: the moments, ISO UTC.
-        moved: share of the spend that the plan of each moment places elsewhere.
+        moved: by lever, share of it that the plan of each moment places elsewhere.
         rows: by label.
     """
 
     origins: tuple[str, ...]
-    moved: tuple[float, ...]
+    moved: Mapping[str, tuple[float, ...]]
     rows: tuple[StabilityRow, ...]
 
-    @property
-    def words(self) -> str:
-        """In one line."""
-        *most, last = (f"{share:.0%}" for share in self.moved)
-        shares = f"{', '.join(most)} and {last}" if most else last
+    def words(self, titles: Mapping[str, str]) -> str:
+        """In one line.
+
+        Args:
+            titles: what the levers are called.
+        """
         first = self.origins[-1][:10]
-        moments = "an earlier moment" if not most else f"{len(self.origins)} earlier moments"
+        moments = (
+            "an earlier moment"
+            if len(self.origins) == 1
+            else f"{len(self.origins)} earlier moments"
+        )
+        moved = (
+            f"{listed(f'{share:.0%}' for share in shares)} of the {words(titles.get(lever, lever))}"
+            for lever, shares in self.moved.items()
+        )
         return (
-            f"with models fitted on what was known at {moments}, back to {first}, {shares} of the "
-            "spend would go elsewhere"
+            f"with models fitted on what was known at {moments}, back to {first}, "
+            f"{'; '.join(moved)} would go elsewhere"
         )
 
 
@@ -138,7 +179,8 @@ class PlanSummary:
         gap_bound: proved upper bound on what a better plan could add, objective unit.
         objective: name of what is maximised.
         objective_unit: its unit.
-        spend: incentive -> (plan, operator's current plan), USD over the horizon.
+        levers: what it decides, beside the operator's current plan.
+        readings: how people read the levers.
         budgets: limits on the levers.
         guardrails: limits on outcomes.
         sensitivities: to what nobody decides.
@@ -162,7 +204,8 @@ class PlanSummary:
     gap_bound: float | None
     objective: str
     objective_unit: str
-    spend: Mapping[str, tuple[float, float]]
+    levers: tuple[LeverRow, ...]
+    readings: Mapping[str, Reading]
     budgets: tuple[LimitRow, ...]
     guardrails: tuple[LimitRow, ...]
     sensitivities: tuple[Sensitivity, ...]
@@ -176,14 +219,33 @@ class PlanSummary:
     conflicts: tuple[str, ...] = ()
 
     @property
-    def total(self) -> float:
-        """Spend over all incentives, USD."""
-        return sum(plan for plan, _ in self.spend.values())
+    def titles(self) -> dict[str, str]:
+        """What the levers are called."""
+        return {name: reading.title for name, reading in self.readings.items()}
+
+    def totals(self) -> dict[str, tuple[float, float]]:
+        """Lever -> (plan, current plan) over all its labels: a sum, or a mean."""
+        found = {}
+        for name, reading in self.readings.items():
+            rows = [row for row in self.levers if row.lever == name]
+            share = 1.0 if reading.summed else 1.0 / max(len(rows), 1)
+            found[name] = (
+                share * sum(row.planned for row in rows),
+                share * sum(row.current for row in rows),
+            )
+        return found
 
     @property
-    def current_total(self) -> float:
-        """Spend of the operator's current plan, USD."""
-        return sum(current for _, current in self.spend.values())
+    def spent(self) -> dict[str, tuple[float, float]]:
+        """Currency -> (plan, current plan): what levers that are money come to together."""
+        found: dict[str, tuple[float, float]] = {}
+        for name, (planned, current) in self.totals().items():
+            reading = self.readings[name]
+            code = currency(reading.unit)
+            if code and reading.summed:
+                before = found.get(code, (0.0, 0.0))
+                found[code] = (before[0] + planned, before[1] + current)
+        return found
 
     @property
     def certificate(self) -> str:
@@ -197,7 +259,7 @@ class PlanSummary:
             worst = f"{self.worst_violation:.1%} of a limit"
         text = f"{self.status}{residual}, worst violation {worst}"
         if self.gap_bound is not None:
-            text += f", at most {money(self.gap_bound)} from the best plan"
+            text += f", at most {amount(self.gap_bound, self.objective_unit)} from the best plan"
         return text
 
     def save(self, folder: Path) -> None:
@@ -213,7 +275,8 @@ class PlanSummary:
         """
         try:
             values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            values["spend"] = {name: tuple(item) for name, item in values["spend"].items()}
+            values["levers"] = tuple(LeverRow(**item) for item in values["levers"])
+            values["readings"] = {n: Reading(**item) for n, item in values["readings"].items()}
             for name in ("budgets", "guardrails"):
                 values[name] = tuple(LimitRow(**item) for item in values[name])
             values["sensitivities"] = tuple(Sensitivity(**i) for i in values["sensitivities"])
@@ -223,7 +286,7 @@ class PlanSummary:
             if found := values.get("stability"):
                 rows = tuple(StabilityRow(**row) for row in found.pop("rows"))
                 values["stability"] = PlanStability(
-                    tuple(found["origins"]), tuple(found["moved"]), rows
+                    tuple(found["origins"]), {k: tuple(v) for k, v in found["moved"].items()}, rows
                 )
             return cls(**values)
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -1,6 +1,7 @@
 """What a page shows, free of how it looks.
 
-Arrays are (region, hour) or (1 + region, hour), where row 0 stands for all regions together.
+Arrays are (row, hour) or (1 + row, hour), where row 0 stands for all rows together. Rows are the
+labels of one dim, such as the regions of a marketplace.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ Role = Literal["plan", "none", "current", "actual", "expost", "1", "2", "3", "4"
 @final
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart, (1 + region, hour), with an interval around it if it has one."""
+    """One line of a chart, (1 + row, hour), with an interval around it if it has one."""
 
     name: str
     role: Role
@@ -31,7 +32,7 @@ class Line:
 @final
 @dataclass(frozen=True)
 class Chart:
-    """Lines over the hours of the horizon, for the region chosen on the page."""
+    """Lines over the hours of the horizon, for the row chosen on the page."""
 
     key: str
     title: str
@@ -44,7 +45,7 @@ class Chart:
 @final
 @dataclass(frozen=True)
 class Heatmap:
-    """A quantity by region and hour; several layers are chosen on the page."""
+    """A quantity by row and hour; several layers are chosen on the page."""
 
     key: str
     title: str
@@ -161,7 +162,8 @@ class Page:
         facts: short name and value pairs below the headline.
         cards: the figures that matter most.
         sections: the rest, in reading order.
-        regions: labels of the rows of every array.
+        rows: labels of the rows of every array; none where there is one row for all.
+        dim: whose labels they are.
         hours: instants of the columns, UTC.
         zone: zone in which hours are shown.
     """
@@ -173,7 +175,8 @@ class Page:
     tone: Tone
     cards: tuple[Card, ...]
     sections: tuple[Section, ...]
-    regions: tuple[str, ...]
+    rows: tuple[str, ...]
+    dim: str
     hours: tuple[datetime, ...]
     zone: str = "UTC"
     facts: tuple[tuple[str, str], ...] = field(default=())

@@ -49,10 +49,7 @@ def render(page: Page) -> str:
         "LINKS": links,
         "HEADER": _header(page),
         "BODY": body,
-        "REGIONS": "".join(
-            f'<option value="{number}">{html.escape(name)}</option>'
-            for number, name in enumerate(("All regions", *page.regions))
-        ),
+        "CHOICE": _choice(page),
         "DATA": _script_safe(json.dumps(_payload(page), separators=(",", ":"))),
         "PLOTLY": get_plotlyjs(),
         "SCRIPT": parts.joinpath("page.js").read_text(encoding="utf-8"),
@@ -62,6 +59,19 @@ def render(page: Page) -> str:
     return "".join(
         piece if position % 2 == 0 else fill[piece] for position, piece in enumerate(pieces)
     )
+
+
+def _choice(page: Page) -> str:
+    """The control that chooses a row of every chart; none where there is one row."""
+    if not page.rows:
+        return ""
+    dim = page.dim.replace("_", " ")
+    options = "".join(
+        f'<option value="{number}">{html.escape(name)}</option>'
+        for number, name in enumerate((f"All {dim}s", *page.rows))
+    )
+    label = html.escape(dim.capitalize())
+    return f'<label class="row">{label} <select id="row">{options}</select></label>'
 
 
 def _script_safe(text: str) -> str:
@@ -80,7 +90,7 @@ def _payload(page: Page) -> dict[str, Any]:
                 elif isinstance(item, Heatmap):
                     charts[item.key] = _heatmap(item)
     return {
-        "regions": list(page.regions),
+        "rows": list(page.rows) or ["all"],
         # Wall-clock time, because people plan in it; a repeated hour in autumn shows twice.
         "hours": [hour.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for hour in page.hours],
         "charts": charts,

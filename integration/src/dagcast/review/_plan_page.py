@@ -7,17 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from dagcast.figures import (
-    LOWER_IS_BETTER,
-    figure,
-    interval,
-    money,
-    number,
-    signed_money,
-    title,
-    total_unit,
-)
-from dagcast.plans import Estimate, LimitRow, Outlook, PlanSummary
+from dagcast.figures import amount, listed, number, words
+from dagcast.plans import Estimate, LimitRow, Outlook, PlanSummary, Reading
 from dagcast.review._content import (
     Array,
     Bar,
@@ -37,18 +28,13 @@ from dagcast.review._content import (
     Tone,
 )
 
-ARMS: dict[Role, str] = {"none": "no spend", "current": "current plan"}
 _ROLES: tuple[Role, ...] = ("1", "2", "3", "4", "5")
-_CHARTS = (
-    "sessions",
-    "driver_hours",
-    "eta",
-    "prime_time",
-    "rides",
-    "incremental_driver_hours",
-    "profit",
-)
-_CARDS = ("profit", "rides", "eta", "prime_time")
+_ARM_ROLES: dict[str, Role] = {"none": "none", "current": "current"}
+# Figures that stand in front; everything else that is forecast has its chart further down.
+_MOST_CARDS = 4
+# Lever -> layer -> (rows, hour).
+Layers = Mapping[str, Mapping[str, Array]]
+Rows = tuple[tuple[str, ...], ...]
 
 
 @final
@@ -71,8 +57,9 @@ def plan_page(
     summary: PlanSummary,
     outlook: Outlook,
     *,
-    decisions: Mapping[str, Array],
-    marginals: Mapping[str, Mapping[str, Array]],
+    decisions: Layers,
+    marginals: Mapping[str, Layers],
+    lever_rows: Rows,
     evidence: PlanEvidence,
     project: str,
     state: str,
@@ -82,9 +69,10 @@ def plan_page(
 
     Args:
         summary: figures of the plan.
-        outlook: forecasts under the plan, no spend and the operator's current plan.
-        decisions: incentive -> spend by region and hour, USD/h.
-        marginals: outcome -> incentive -> d outcome / d spend by region and hour.
+        outlook: forecasts under the plan, under doing nothing and under the current plan.
+        decisions: lever -> layer -> values by row and hour, unit of the lever.
+        marginals: outcome -> lever -> layer -> d outcome / d lever by row and hour.
+        lever_rows: title, this plan, current plan and change of every lever, as text.
         evidence: validity and accuracy of the models.
         project: name of the project.
         state: of the plan, such as ``proposed by ana``.
@@ -93,9 +81,9 @@ def plan_page(
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     sections = [
         _heed(summary),
-        _spend(summary, decisions),
+        _spend(summary, decisions, lever_rows),
         _forecast(summary, outlook),
-        _marginal(outlook, marginals),
+        _marginal(summary, outlook, marginals),
         _limits(summary),
         _evidence(summary, evidence),
         _provenance(summary),
@@ -104,7 +92,7 @@ def plan_page(
         title=f"{summary.plan}: {project}",
         kicker=(
             f"{project} · {summary.plan} · {hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y} · "
-            f"{len(outlook.regions)} regions, {len(hours)} hours, {len(decisions)} incentives"
+            f"{_size(outlook)}{len(hours)} hours"
         ),
         headline=_headline(summary, outlook),
         status=_status(summary),
@@ -116,27 +104,56 @@ def plan_page(
             ("Hours shown in", zone),
             *((("Draws", summary.risk),) if summary.risk else ()),
         ),
-        cards=(_spend_card(summary), *_cards(outlook)),
+        cards=(*_lever_cards(summary), *_cards(outlook)),
         sections=tuple(section for section in sections if section is not None),
-        regions=outlook.regions,
+        rows=outlook.rows,
+        dim=outlook.dim,
         hours=hours,
         zone=zone,
     )
 
 
+def _size(outlook: Outlook) -> str:
+    return f"{len(outlook.rows)} {plural(outlook.dim)}, " if outlook.dim else ""
+
+
+def plural(dim: str) -> str:
+    """Labels of a dim in words: ``region`` becomes ``regions``."""
+    return f"{dim.replace('_', ' ')}s"
+
+
 def _headline(summary: PlanSummary, outlook: Outlook) -> str:
-    spend = money(summary.total)
+    decided = listed(
+        f"{words(summary.readings[name].title)} of {_lever_figure(summary, name)}"
+        for name in summary.readings
+    )
     if summary.status == "infeasible":
-        return f"No plan keeps all limits. The closest one spends {spend}."
+        return f"No plan keeps all limits. The closest one has {decided}."
+    first = next((name for name in outlook.readings if name in outlook.totals["plan"]), None)
     parts = []
-    for arm, words in (("none", "without incentives"), ("current", "under the current plan")):
-        found = outlook.differences.get(arm, {}).get("profit")
-        if found is not None:
+    for arm, said in outlook.arms.items():
+        found = outlook.differences.get(arm, {}).get(first or "")
+        if found is not None and first is not None:
+            reading = outlook.readings[first]
             more = "more" if found.mid >= 0 else "less"
-            parts.append(f"{money(abs(found.mid))} {more} than {words}")
-    if not parts:
-        return f"Spend {spend} on driver incentives."
-    return f"Spend {spend} on driver incentives and earn {' and '.join(parts)}."
+            parts.append(f"{_whole(reading, abs(found.mid))} {more} than {said}")
+    begun = decided[:1].upper() + decided[1:]
+    if not parts or first is None:
+        return f"{begun}."
+    outcome = words(outlook.readings[first].title)
+    return f"{begun}: {outcome} {' and '.join(parts)}."
+
+
+def _lever_figure(summary: PlanSummary, name: str) -> str:
+    planned, _ = summary.totals()[name]
+    return _whole(summary.readings[name], planned)
+
+
+def _whole(reading: Reading, value: float) -> str:
+    """A total in full, as people check it against a budget."""
+    if reading.summed and reading.written == "money":
+        return amount(value, reading.total_unit)
+    return reading.figure(value)
 
 
 def _status(summary: PlanSummary) -> str:
@@ -148,54 +165,53 @@ def _tone(summary: PlanSummary) -> Tone:
     return tones.get(summary.status, "warning")
 
 
-def _spend_card(summary: PlanSummary) -> Card:
-    budget = next((row for row in summary.budgets if not row.label), None)
-    interval_text = f"of {figure(budget.limit, 'USD')} allowed" if budget else ""
-    change = summary.total - summary.current_total
-    tone: Tone = "neutral"
-    return Card(
-        "Incentive spend",
-        figure(summary.total, "USD"),
-        interval_text,
-        (("vs current plan", signed_money(change), tone),),
-    )
-
-
-def _cards(outlook: Outlook) -> tuple[Card, ...]:
+def _lever_cards(summary: PlanSummary) -> tuple[Card, ...]:
     cards = []
-    for quantity in _CARDS:
-        found = outlook.totals["plan"].get(quantity)
-        if found is None:
-            continue
-        unit = total_unit(outlook.units[quantity])
-        rows = [
-            (f"vs {words}", _difference(outlook.differences[arm][quantity], unit), tone)
-            for arm, words in ARMS.items()
-            if arm in outlook.differences
-            for tone in (_better(quantity, outlook.differences[arm][quantity]),)
-        ]
+    for name, (planned, current) in summary.totals().items():
+        reading = summary.readings[name]
+        budget = next((row for row in summary.budgets if row.name == name and not row.label), None)
+        change = reading.figure(planned - current, signed=True)
         cards.append(
             Card(
-                title(quantity),
-                figure(found.mid, unit),
-                f"{interval(found.low, found.high, unit)}, {outlook.level:.0%}",
-                tuple(rows),
+                reading.title if reading.summed else f"{reading.title}, mean",
+                reading.figure(planned),
+                f"of {budget.figure(budget.limit)} allowed" if budget else "",
+                (("vs the current plan", change, "neutral"),),
             )
         )
     return tuple(cards)
 
 
-def _difference(found: Estimate, unit: str) -> str:
-    middle = figure(found.mid, unit, signed=True)
-    return f"{middle}\n{interval(found.low, found.high, unit, signed=True)}"
+def _cards(outlook: Outlook) -> tuple[Card, ...]:
+    cards = []
+    for name, reading in list(outlook.readings.items())[:_MOST_CARDS]:
+        found = outlook.totals["plan"][name]
+        rows = tuple(
+            (f"vs {said}", _difference(difference, reading), _better(reading, difference))
+            for arm, said in outlook.arms.items()
+            for difference in (outlook.differences[arm][name],)
+        )
+        cards.append(
+            Card(
+                reading.title,
+                reading.figure(found.mid),
+                f"{reading.interval(found.low, found.high)}, {outlook.level:.0%}",
+                rows,
+            )
+        )
+    return tuple(cards)
 
 
-def _better(quantity: str, found: Estimate) -> Tone:
-    # An interval across 0 is neither better nor worse.
-    if found.low <= 0 <= found.high:
+def _difference(found: Estimate, reading: Reading) -> str:
+    middle = reading.figure(found.mid, signed=True)
+    return f"{middle}\n{reading.interval(found.low, found.high, signed=True)}"
+
+
+def _better(reading: Reading, found: Estimate) -> Tone:
+    # An interval across 0 is neither better nor worse; nor is what nobody said is good.
+    if found.low <= 0 <= found.high or not reading.better:
         return "neutral"
-    improved = found.mid < 0 if quantity in LOWER_IS_BETTER else found.mid > 0
-    return "good" if improved else "warning"
+    return "good" if (found.mid > 0) == (reading.better == "higher") else "warning"
 
 
 def _heed(summary: PlanSummary) -> Section | None:
@@ -224,16 +240,24 @@ def _heed(summary: PlanSummary) -> Section | None:
         blocks.append(
             Table(
                 (
-                    Column("Spend", numeric=False),
+                    Column("Of", numeric=False),
                     Column("This plan"),
                     Column("Least"),
                     Column("Most"),
                 ),
                 tuple(
-                    (row.label, money(row.planned), money(row.low), money(row.high))
+                    (
+                        f"{summary.titles[row.lever]} {row.label}".strip()
+                        if len(summary.readings) > 1
+                        else row.label,
+                        *(
+                            _whole(summary.readings[row.lever], value)
+                            for value in (row.planned, row.low, row.high)
+                        ),
+                    )
                     for row in found.rows
                 ),
-                caption=f"How far the plan moves: {found.words}",
+                caption=f"How far the plan moves: {found.words(summary.titles)}",
                 visible=12,
             )
         )
@@ -248,55 +272,47 @@ def _heed(summary: PlanSummary) -> Section | None:
     )
 
 
-def _spend(summary: PlanSummary, decisions: Mapping[str, Array]) -> Section:
-    layers: dict[str, Array] = dict(decisions)
-    if len(layers) > 1:
-        layers = {"All types": np.sum(list(decisions.values()), axis=0), **layers}
-    rows = [
-        (name, money(plan), money(current), signed_money(plan - current))
-        for name, (plan, current) in summary.spend.items()
-    ]
-    total = (
-        "all",
-        money(summary.total),
-        money(summary.current_total),
-        signed_money(summary.total - summary.current_total),
-    )
+def _spend(summary: PlanSummary, decisions: Layers, lever_rows: Rows) -> Section:
+    maps = []
+    for lever, named in decisions.items():
+        reading = summary.readings[lever]
+        layers: dict[str, Array] = dict(named)
+        if len(layers) > 1 and reading.summed:
+            layers = {"All together": np.sum(list(named.values()), axis=0), **layers}
+        maps.append(Heatmap(f"d-{lever}", reading.title, reading.unit, layers, digits=1))
     return Section(
-        "spend",
-        "Where the money goes",
-        "Spend by region and hour; the stronger the colour, the more. The current plan repeats "
-        "what was spent in the last observed week.",
+        "decisions",
+        "What is decided",
+        "By hour; the stronger the colour, the more. The current plan repeats what was decided in "
+        "the last observed week.",
         (
-            Heatmap("spend", "Incentive spend", "USD/h", layers, digits=1),
+            *maps,
             Table(
                 (
-                    Column("Incentive", numeric=False),
+                    Column("Lever", numeric=False),
                     Column("This plan"),
                     Column("Current plan"),
                     Column("Change"),
                 ),
-                (*rows, total),
+                lever_rows,
             ),
         ),
-        short="Spend",
+        short="Decisions",
     )
 
 
 def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
     charts = []
-    for quantity in _CHARTS:
-        if quantity not in outlook.paths["plan"]:
-            continue
-        plan = outlook.paths["plan"][quantity]
+    for name, reading in outlook.readings.items():
+        plan = outlook.paths["plan"][name]
         lines = [Line("this plan", "plan", plan.mid, plan.low, plan.high)]
-        for arm, words in ARMS.items():
-            if arm in outlook.paths:
-                lines.append(Line(words, arm, outlook.paths[arm][quantity].mid))
-        unit = outlook.units[quantity]
-        digits = 3 if unit == "1" else (2 if unit == "min" else 1)
-        shown = "fraction" if unit == "1" else unit
-        charts.append(Chart(f"f-{quantity}", title(quantity), shown, tuple(lines), digits=digits))
+        for arm, said in outlook.arms.items():
+            lines.append(Line(said, _ARM_ROLES[arm], outlook.paths[arm][name].mid))
+        charts.append(
+            Chart(
+                f"f-{name}", reading.title, reading.cell_unit, tuple(lines), digits=reading.digits
+            )
+        )
     note = ""
     if summary.repeated:
         names = ", ".join(summary.repeated)
@@ -304,7 +320,7 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
     return Section(
         "forecast",
         "What we expect",
-        f"Choose a region at the top. Bands hold {outlook.level:.0%} of {outlook.draws} draws of "
+        f"{_choose(outlook)}Bands hold {outlook.level:.0%} of {outlook.draws} draws of "
         f"the models' parameters; chance from hour to hour comes on top. Lines "
         f"are at the fitted parameters, which need not lie in the middle of a band.{note}",
         (tuple(charts),),
@@ -312,30 +328,54 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
     )
 
 
-def _marginal(outlook: Outlook, marginals: Mapping[str, Mapping[str, Array]]) -> Section | None:
-    units = {"eta": "min per USD/h", "prime_time": "percentage points per USD/h"}
-    factors = {"prime_time": 100.0}
+def _choose(outlook: Outlook) -> str:
+    return f"Choose a {outlook.dim.replace('_', ' ')} at the top. " if outlook.dim else ""
+
+
+def _marginal(
+    summary: PlanSummary, outlook: Outlook, marginals: Mapping[str, Layers]
+) -> Section | None:
     charts = []
-    for outcome, layers in marginals.items():
-        factor = factors.get(outcome, 1.0)
-        lines = [
-            Line(name, role, factor * np.vstack([values.mean(axis=0), values]))
-            for role, (name, values) in zip(_ROLES, layers.items(), strict=False)
-        ]
-        unit = units.get(outcome, f"{outlook.units.get(outcome, '')} per USD/h")
-        charts.append(
-            Chart(f"m-{outcome}", f"d {title(outcome)} / d Spend", unit, tuple(lines), digits=5)
-        )
+    for outcome, by_lever in marginals.items():
+        if outcome not in outlook.readings:
+            # The objective is no outcome of its own.
+            continue
+        reading = outlook.readings[outcome]
+        share = reading.written == "share"
+        shown = "percentage points" if share else reading.unit
+        for lever, named in by_lever.items():
+            own = summary.readings[lever]
+            lines = [
+                Line(name, role, (100.0 if share else 1.0) * _with_mean(values, outlook))
+                for role, (name, values) in zip(_ROLES, named.items(), strict=False)
+            ]
+            charts.append(
+                Chart(
+                    f"m-{outcome}-{lever}",
+                    f"d {reading.title} / d {own.title}",
+                    f"{shown} per {own.unit}",
+                    tuple(lines),
+                    digits=5,
+                )
+            )
     if not charts:
         return None
     return Section(
         "marginal",
-        "What one more dollar does",
-        "Effect of one more dollar per hour in a cell, at this plan, summed over the hours and "
-        "regions it reaches. All regions together show the mean.",
+        "What one more unit does",
+        "Effect of one more unit of a lever in a cell, at this plan, summed over the hours and "
+        f"places it reaches. {_all_rows(outlook.dim)} show the mean.",
         (tuple(charts),),
-        short="One more dollar",
+        short="One more unit",
     )
+
+
+def _with_mean(values: Array, outlook: Outlook) -> Array:
+    return np.vstack([values.mean(axis=0), values[: len(outlook.rows)]])
+
+
+def _all_rows(dim: str) -> str:
+    return f"All {plural(dim)} together" if dim else "All cells"
 
 
 def _missed(row: LimitRow) -> float:
@@ -348,7 +388,7 @@ def _standing(row: LimitRow) -> str:
     """How a plan stands to a limit: its price, by how much it is missed, or that it is far."""
     if row.binding:
         return row.words
-    return f"missed by {_limited(_missed(row), row)}" if _missed(row) else "not binding"
+    return f"missed by {row.figure(_missed(row))}" if _missed(row) else "not binding"
 
 
 def _limits(summary: PlanSummary) -> Section:
@@ -356,7 +396,7 @@ def _limits(summary: PlanSummary) -> Section:
     ordered = sorted(summary.budgets, key=lambda row: (bool(row.label), not row.binding))
     bars = tuple(
         Bar(
-            f"Budget {row.label}" if row.label else "Budget, all together",
+            _budget_name(row, several=len(summary.readings) > 1),
             row.used,
             row.limit,
             row.unit,
@@ -381,10 +421,10 @@ def _limits(summary: PlanSummary) -> Section:
                 ),
                 tuple(
                     (
-                        title(row.name),
-                        row.label or "all regions",
-                        _limited(row.used, row),
-                        f"{'≤' if row.sense == '<=' else '≥'} {_limited(row.limit, row)}",
+                        row.title,
+                        row.label or "all together",
+                        row.figure(row.used),
+                        f"{'≤' if row.sense == '<=' else '≥'} {row.figure(row.limit)}",
                         *((_kept(row),) if summary.risk else ()),
                         _standing(row),
                     )
@@ -403,7 +443,11 @@ def _limits(summary: PlanSummary) -> Section:
                     Column("In words", numeric=False),
                 ),
                 tuple(
-                    (title(item.name), signed_money(item.effect), item.words)
+                    (
+                        item.title,
+                        amount(item.effect, summary.objective_unit, signed=True),
+                        item.words,
+                    )
                     for item in sorted(summary.sensitivities, key=lambda i: -abs(i.effect))
                 ),
                 caption="Sensitivities",
@@ -423,8 +467,10 @@ def _kept(row: LimitRow) -> str:
     return "" if row.kept is None else f"{row.kept:.0%}"
 
 
-def _limited(value: float, row: LimitRow) -> str:
-    return figure(value, row.unit)
+def _budget_name(row: LimitRow, *, several: bool) -> str:
+    """``Budget SFO``; with several levers also of what."""
+    what = f"Budget of {words(row.title)}" if several else "Budget"
+    return f"{what} {row.label}" if row.label else f"{what}, all together"
 
 
 def _evidence(summary: PlanSummary, evidence: PlanEvidence) -> Section:

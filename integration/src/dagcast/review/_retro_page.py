@@ -5,8 +5,8 @@ from datetime import datetime
 
 import numpy as np
 
-from dagcast.figures import figure, money, share, signed_money, title
-from dagcast.plans import Hindsight, Outlook
+from dagcast.figures import share, words
+from dagcast.plans import Hindsight, Outlook, Reading
 from dagcast.review._content import (
     Array,
     Card,
@@ -19,8 +19,10 @@ from dagcast.review._content import (
     Table,
 )
 
-_CHARTS = ("sessions", "driver_hours", "eta", "prime_time", "rides", "profit")
-_SUMMED = frozenset({"sessions", "driver_hours", "rides", "profit"})
+# Outcomes that stand in front; the others are in the table.
+_MOST_CARDS = 2
+# Lever -> layer -> (rows, hour).
+Layers = Mapping[str, Mapping[str, Array]]
 
 
 def retro_page(
@@ -29,7 +31,7 @@ def retro_page(
     *,
     happened: Mapping[str, Array],
     ex_post: Mapping[str, Array],
-    decision_difference: Mapping[str, Array],
+    decision_difference: Layers,
     project: str,
     state: str,
     zone: str = "UTC",
@@ -39,9 +41,9 @@ def retro_page(
     Args:
         found: regret, its attribution, and totals.
         outlook: what was forecast when the plan was made.
-        happened: outcome -> what was observed, by region and hour.
-        ex_post: outcome -> forecast under the ex-post plan, by region and hour.
-        decision_difference: incentive -> ex-post less carried-out spend, by region and hour.
+        happened: outcome -> what was observed, (1 + rows, hour).
+        ex_post: outcome -> forecast under the ex-post plan, (1 + rows, hour).
+        decision_difference: lever -> layer -> ex-post less carried out, by row and hour.
         project: name of the project.
         state: of the plan.
         zone: zone in which hours are shown.
@@ -55,8 +57,8 @@ def retro_page(
             f"{hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y}"
         ),
         headline=(
-            f"With the week known, {money(found.regret)} more could have been had: "
-            f"{found.share:.0%} of what was attainable."
+            f"With the week known, {found.worth(found.regret)} more {found.objective} could have "
+            f"been had: {found.share:.0%} of what was attainable."
         ),
         status=_status(found),
         tone="good" if good else "warning",
@@ -68,69 +70,62 @@ def retro_page(
             _outcomes(outlook, happened, ex_post),
             _totals(found),
         ),
-        regions=outlook.regions,
+        rows=outlook.rows,
+        dim=outlook.dim,
         hours=hours,
         zone=zone,
     )
 
 
 def _status(found: Hindsight) -> str:
-    if found.violation <= 1e-6:
+    if found.kept == "all kept":
         return "Every guardrail was kept"
-    return (
-        f"A guardrail was missed by up to {found.violation:.1%}, worth {money(found.priced)} at "
-        "the ex-post prices"
-    )
+    return f"A guardrail was {found.kept}"
 
 
 def _cards(found: Hindsight) -> tuple[Card, ...]:
     largest = found.shares[0] if found.shares else None
-    planned, executed, ex_post = found.spent
     cards = [
         Card(
             "Regret",
-            money(found.regret),
-            f"{found.share:.1%} of the attainable {money(found.attainable)}",
-        ),
-        Card(
-            "Spent",
-            money(executed),
-            "",
-            (
-                ("planned", money(planned), "neutral"),
-                ("best in hindsight", money(ex_post), "neutral"),
-            ),
-        ),
+            found.worth(found.regret),
+            f"{found.share:.1%} of the attainable {found.worth(found.attainable)}",
+        )
     ]
+    for lever in found.levers:
+        reading = found.readings[lever.lever]
+        cards.append(_card(reading, lever.carried_out, lever.planned, lever.ex_post))
     if largest is not None:
         cards.append(
             Card(
                 "Costliest model",
                 largest.member,
-                f"{money(largest.value)} of the regret",
+                f"{found.worth(largest.value)} of the regret",
             )
         )
-    for item in found.outcomes:
-        if item.quantity in ("profit", "rides"):
-            cards.append(
-                Card(
-                    title(item.quantity),
-                    figure(item.happened, item.unit),
-                    "",
-                    (
-                        ("planned", figure(item.planned, item.unit), "neutral"),
-                        ("best in hindsight", figure(item.ex_post, item.unit), "neutral"),
-                    ),
-                )
-            )
+    for item in found.outcomes[:_MOST_CARDS]:
+        reading = found.readings[item.quantity]
+        cards.append(_card(reading, item.happened, item.planned, item.ex_post))
     return tuple(cards)
+
+
+def _card(reading: Reading, happened: float, planned: float, ex_post: float) -> Card:
+    return Card(
+        reading.title,
+        reading.figure(happened),
+        "",
+        (
+            ("planned", reading.figure(planned), "neutral"),
+            ("best in hindsight", reading.figure(ex_post), "neutral"),
+        ),
+    )
 
 
 def _attribution(found: Hindsight) -> Section:
     rows = [
         (
             item.member,
-            signed_money(item.value),
+            found.worth(item.value, signed=True),
             share(item.value, found.regret),
             _verdict(item.value),
         )
@@ -139,7 +134,7 @@ def _attribution(found: Hindsight) -> Section:
     rows.append(
         (
             "carried out otherwise than planned",
-            signed_money(found.execution_gap),
+            found.worth(found.execution_gap, signed=True),
             share(found.execution_gap, found.regret),
             "",
         )
@@ -148,7 +143,7 @@ def _attribution(found: Hindsight) -> Section:
         rows.append(
             (
                 "caution: hedging against uncertain parameters",
-                signed_money(found.caution),
+                found.worth(found.caution, signed=True),
                 share(found.caution, found.regret),
                 "",
             )
@@ -181,17 +176,32 @@ def _verdict(value: float) -> str:
     return "its errors happened to help" if round(value) < 0 else ""
 
 
-def _decisions(found: Hindsight, difference: Mapping[str, Array]) -> Section:
-    layers: dict[str, Array] = dict(difference)
-    if len(layers) > 1:
-        layers = {"All types": np.sum(list(difference.values()), axis=0), **layers}
-    planned, executed, ex_post = found.spent
+def _decisions(found: Hindsight, difference: Layers) -> Section:
+    maps, sentences = [], []
+    for lever in found.levers:
+        reading = found.readings[lever.lever]
+        named = difference[lever.lever]
+        layers: dict[str, Array] = dict(named)
+        if len(layers) > 1 and reading.summed:
+            layers = {"All together": np.sum(list(named.values()), axis=0), **layers}
+        maps.append(
+            Heatmap(
+                f"x-{lever.lever}",
+                f"Difference in {words(reading.title)}",
+                reading.unit,
+                layers,
+                digits=1,
+            )
+        )
+        sentences.append(
+            f"{reading.title}: {reading.figure(lever.ex_post)} instead of "
+            f"{reading.figure(lever.carried_out)} (planned: {reading.figure(lever.planned)})."
+        )
     return Section(
         "decisions",
         "What should have been decided",
-        f"Best in hindsight less what was carried out: {money(ex_post)} instead of "
-        f"{money(executed)} in all (planned: {money(planned)}).",
-        (Heatmap("difference", "Difference in spend", "USD/h", layers, digits=1),),
+        f"Best in hindsight less what was carried out. {' '.join(sentences)}",
+        tuple(maps),
         short="Decisions",
     )
 
@@ -200,20 +210,21 @@ def _outcomes(
     outlook: Outlook, happened: Mapping[str, Array], ex_post: Mapping[str, Array]
 ) -> Section:
     charts = []
-    for quantity in _CHARTS:
-        if quantity not in happened or quantity not in outlook.paths["plan"]:
+    for name, reading in outlook.readings.items():
+        if name not in happened:
             continue
-        plan = outlook.paths["plan"][quantity]
+        plan = outlook.paths["plan"][name]
         lines = [
             Line("forecast", "plan", plan.mid, plan.low, plan.high),
-            Line("happened", "actual", _with_total(quantity, happened)),
+            Line("happened", "actual", happened[name]),
         ]
-        if quantity in ex_post:
-            lines.append(Line("best in hindsight", "expost", _with_total(quantity, ex_post)))
-        unit = outlook.units[quantity]
-        digits = 3 if unit == "1" else (2 if unit == "min" else 1)
-        shown = "fraction" if unit == "1" else unit
-        charts.append(Chart(f"h-{quantity}", title(quantity), shown, tuple(lines), digits=digits))
+        if name in ex_post:
+            lines.append(Line("best in hindsight", "expost", ex_post[name]))
+        charts.append(
+            Chart(
+                f"h-{name}", reading.title, reading.cell_unit, tuple(lines), digits=reading.digits
+            )
+        )
     return Section(
         "outcomes",
         "What happened",
@@ -224,24 +235,14 @@ def _outcomes(
     )
 
 
-def _with_total(quantity: str, values: Mapping[str, Array]) -> Array:
-    """Put all regions together as row 0: a sum, or a mean weighted by sessions."""
-    own = values[quantity]
-    if quantity in _SUMMED:
-        return np.vstack([np.nansum(own, axis=0), own])
-    weights = np.nan_to_num(values.get("sessions", np.ones_like(own))) * np.isfinite(own)
-    total = weights.sum(axis=0)
-    mean = (np.nan_to_num(own) * weights).sum(axis=0) / np.where(total > 0, total, 1.0)
-    return np.vstack([np.where(total > 0, mean, np.nan), own])
-
-
 def _totals(found: Hindsight) -> Section:
     rows = tuple(
         (
-            title(item.quantity),
-            figure(item.planned, item.unit),
-            figure(item.happened, item.unit),
-            figure(item.ex_post, item.unit),
+            found.readings[item.quantity].title,
+            *(
+                found.readings[item.quantity].figure(value)
+                for value in (item.planned, item.happened, item.ex_post)
+            ),
         )
         for item in found.outcomes
     )

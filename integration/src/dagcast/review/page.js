@@ -49,7 +49,7 @@ const narrow = () => window.innerWidth < 620;
 const dayAxis = () => axis({ type: "date", tickvals: days, tickangle: 0, tickformat: narrow() ? "%a" : "%a %-d", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
 const format = (digits) => `,.${digits}f`;
 
-function lines(figure, chart, region) {
+function lines(figure, chart, row) {
   const traces = [];
   // The plan is drawn last, on top of what it is compared with, but named first.
   const last = (line) => (line.role === "plan" || line.role === "actual" ? 1 : 0);
@@ -58,11 +58,11 @@ function lines(figure, chart, region) {
     const stroke = color(roleColor[line.role]);
     if (line.low) {
       const common = { x: data.hours, type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
-      traces.push({ ...common, y: rows(line.low)[region] });
-      traces.push({ ...common, y: rows(line.high)[region], fill: "tonexty", fillcolor: faded(stroke, 0.17) });
+      traces.push({ ...common, y: rows(line.low)[row] });
+      traces.push({ ...common, y: rows(line.high)[row], fill: "tonexty", fillcolor: faded(stroke, 0.17) });
     }
     traces.push({
-      x: data.hours, y: rows(line.values)[region], name: line.name, type: "scatter", mode: "lines",
+      x: data.hours, y: rows(line.values)[row], name: line.name, type: "scatter", mode: "lines",
       legendrank: 1000 + chart.lines.indexOf(line),
       line: { color: stroke, width: line.role === "plan" || line.role === "actual" ? 2 : 1.4, dash: roleDash[line.role] || "solid" },
       hovertemplate: `%{y:${format(chart.digits)}}`,
@@ -92,13 +92,13 @@ function heatmap(figure, chart, layer) {
   const bound = Math.max(Math.abs(low), Math.abs(high));
   const dark = root.dataset.theme === "dark";
   const trace = {
-    type: "heatmap", x: data.hours, y: data.regions, z: values, xgap: 0, ygap: 2,
+    type: "heatmap", x: data.hours, y: data.rows, z: values, xgap: 0, ygap: 2,
     zmin: diverging ? -bound : Math.min(low, 0), zmax: diverging ? bound : Math.max(high, 0),
     colorscale: scale(dark, diverging), reversescale: !diverging && high <= 0,
     hovertemplate: `%{y}, %{x|%a %-d %b %H:%M}<br><b>%{z:${format(chart.digits)}}</b> ${chart.unit}<extra></extra>`,
     colorbar: { thickness: 10, len: 1, outlinewidth: 0, tickfont: { color: color("muted"), size: 12 }, nticks: 5 },
   };
-  const height = Math.max(150, 56 + 22 * Math.min(data.regions.length, 40));
+  const height = Math.max(150, 56 + 22 * Math.min(data.rows.length, 40));
   Plotly.react(figure, [trace], layout({
     height, showlegend: false, margin: { l: 60, r: 8, t: 8, b: 30 }, xaxis: Object.assign(dayAxis(), { showgrid: false }),
     yaxis: axis({ autorange: "reversed", showgrid: false, type: "category" }),
@@ -106,18 +106,19 @@ function heatmap(figure, chart, layer) {
   }), { displayModeBar: false, responsive: true });
 }
 
+const choice = document.getElementById("row");
 const layerOf = new Map();
 function draw() {
-  const region = Number(document.getElementById("region").value);
+  const row = choice ? Number(choice.value) : 0;
   for (const holder of document.querySelectorAll("figure.chart")) {
     const chart = data.charts[holder.dataset.key];
     const figure = holder.querySelector(".plot");
-    if (chart.kind === "lines") lines(figure, chart, region);
+    if (chart.kind === "lines") lines(figure, chart, row);
     else heatmap(figure, chart, layerOf.get(holder) || 0);
   }
 }
 
-document.getElementById("region").addEventListener("change", draw);
+if (choice) choice.addEventListener("change", draw);
 for (const group of document.querySelectorAll(".layers")) {
   group.addEventListener("click", (event) => {
     const button = event.target.closest("button");

@@ -37,6 +37,9 @@ def decided(decisions: pd.DataFrame, regions: tuple[str, ...], ahead: pd.Datetim
         WorldError: a column, label, hour or value does not fit.
     """
     result = np.zeros((len(INCENTIVES), len(regions), len(ahead)))
+    if "lever" in decisions:
+        own = decisions[decisions["lever"] == "incentive_spend"]
+        decisions = own.rename(columns={"value": "usd"})
     missing = [c for c in ("incentive", "region", "hour", "usd") if c not in decisions]
     if missing:
         raise WorldError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from dagcast.config import (
     Budget,
     Config,
+    Display,
     Guardrail,
     Lever,
     Objective,
@@ -38,6 +39,7 @@ def marketplace_config(name: str, *, seed: int = 0) -> Config:
         ramps=(RampLimit(lever="incentive_spend", step=24, of_upper=0.5),),
         # A ride is worth more than its profit of today: its rider comes back.
         objective=Objective(weights={"profit": 1.0, "rides": 4.0}, unit="USD"),
+        display=Display(first=("profit", "rides", "eta", "prime_time")),
         seeds=Seeds(world=seed, draws=seed, plan=seed),
     )
 

@@ -148,11 +148,11 @@ def read_history(
         known_metrics(store, names), start=times.first, end=times.last, as_of=times.as_of
     )
     kept = {quantity.name for quantity in external}
-    filled = {q.name: _filled(panel[q.name], q) for q in external if q.name in panel}
-    return Panel([filled[name] if name in kept else panel[name] for name in panel])
+    whole = {q.name: filled(panel[q.name], q) for q in external if q.name in panel}
+    return Panel([whole[name] if name in kept else panel[name] for name in panel])
 
 
-def _filled(tensor: Any, quantity: "Quantity") -> Any:
+def filled(tensor: Any, quantity: "Quantity") -> Any:
     """Missing sums become 0; missing means the nearest known hour of the same region."""
     if not tensor.tensor.is_floating_point() or not bool(tensor.tensor.isnan().any()):
         return tensor

@@ -95,7 +95,7 @@ def _digest(path: Path) -> str:
 
 
 def load_decisions(project: Project, name: str) -> "pd.DataFrame":
-    """A plan's decisions: incentive, region, hour, usd (USD/h).
+    """A plan's decisions: lever, the dims of the levers, hour, value, unit.
 
     Raises:
         ProjectError: the file is missing or damaged.

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from dagcast.figures import figure, interval, money, signed_money, title
-from dagcast.plans import (
-    PlanSummary,
-)
+from dagcast.figures import amount
+from dagcast.plans import PlanSummary, Reading
 from dagcast.workflow.common._result import Result, ResultTable
 
 # Largest difference of a cell, relative to the largest cell, of the same plan made again.
@@ -16,9 +14,6 @@ _REPLAYED = 1e-9
 
 
 _SHOWN_FLAGS = 8
-
-
-_ARMS = (("none", "no spend"), ("current", "the current plan"))
 
 
 @final
@@ -31,7 +26,8 @@ class PlanResult(Result):
         summary: status, certificate, spend, limits and their prices.
         totals: outcome -> arm -> (estimate, low, high) over the horizon.
         differences: outcome -> arm -> (estimate, low, high) of the plan minus that arm.
-        units: of the totals.
+        readings: outcome -> how people read it.
+        arms: what it is compared with, in words.
         kept: whether it was proposed in the log.
         replay_error: largest difference of a replayed cell, relative to the largest cell; None
             where nothing was replayed.
@@ -41,7 +37,8 @@ class PlanResult(Result):
     summary: PlanSummary
     totals: Mapping[str, Mapping[str, tuple[float, float, float]]]
     differences: Mapping[str, Mapping[str, tuple[float, float, float]]]
-    units: Mapping[str, str]
+    readings: Mapping[str, Reading]
+    arms: Mapping[str, str]
     kept: bool = True
     replay_error: float | None = None
 
@@ -56,34 +53,27 @@ class PlanResult(Result):
                 *((("remark", self._remark()),) if summary.message else ()),
                 *((("draws", summary.risk),) if summary.risk else ()),
                 *(("warning", warning) for warning in summary.warnings),
-                *((("stability", summary.stability.words),) if summary.stability else ()),
-                *self._replayed(),
-            ),
-        )
-        spend = ResultTable(
-            "Spend over the horizon",
-            ("incentive", "this plan", "current plan", "change"),
-            (
                 *(
-                    (name, money(plan), money(current), signed_money(plan - current))
-                    for name, (plan, current) in summary.spend.items()
+                    (("stability", summary.stability.words(summary.titles)),)
+                    if summary.stability
+                    else ()
                 ),
-                (
-                    "all",
-                    money(summary.total),
-                    money(summary.current_total),
-                    signed_money(summary.total - summary.current_total),
-                ),
+                *self._replayed(),
             ),
         )
         return (
             status,
             *self._conflicts(),
-            spend,
+            self._decided(),
             self._outcomes(),
             *self._prices(),
             *self._flagged(),
         )
+
+    def _decided(self) -> ResultTable:
+        rows = lever_rows(self.summary)
+        columns = ("lever", "this plan", "current plan", "change")
+        return ResultTable("Decided for the horizon", columns, rows)
 
     def _remark(self) -> str:
         # The conflicts have a table of their own.
@@ -116,21 +106,26 @@ class PlanResult(Result):
     def _outcomes(self) -> ResultTable:
         rows = []
         for name, arms in self.totals.items():
-            unit = self.units[name]
+            reading = self.readings[name]
             found, low, high = arms["plan"]
-            row = [title(name), figure(found, unit), interval(low, high, unit)]
-            for arm, _ in _ARMS:
-                row.append(figure(self.differences[name][arm][0], unit, signed=True))
+            row = [reading.title, reading.figure(found), reading.interval(low, high)]
+            for arm in self.arms:
+                row.append(reading.figure(self.differences[name][arm][0], signed=True))
             rows.append(tuple(row))
-        columns = ("outcome", "expected", "interval", *(f"vs {words}" for _, words in _ARMS))
+        columns = (
+            "outcome",
+            "expected",
+            "interval",
+            *(f"vs {words}" for words in self.arms.values()),
+        )
         return ResultTable("What is expected", columns, tuple(rows))
 
     def _prices(self) -> tuple[ResultTable, ...]:
         rows = tuple(
             (
-                f"{title(row.name)} {row.label}".strip(),
-                f"{row.sense} {figure(row.limit, row.unit)}",
-                figure(row.used, row.unit),
+                f"{row.title} {row.label}".strip(),
+                f"{row.sense} {row.figure(row.limit)}",
+                row.figure(row.used),
                 row.words,
                 *((("" if row.kept is None else f"{row.kept:.0%}"),) if self.summary.risk else ()),
             )
@@ -164,3 +159,42 @@ class PlanResult(Result):
         if any(text.startswith("interrupted ") for text in self.summary.warnings):
             return 130
         return 4 if self.summary.status == "infeasible" else 0
+
+
+def lever_rows(summary: PlanSummary) -> tuple[tuple[str, ...], ...]:
+    """Levers beside the current plan, by label, and together where labels or levers add up."""
+    rows: list[tuple[str, ...]] = []
+    for name, (planned, current) in summary.totals().items():
+        reading = summary.readings[name]
+        parts = [row for row in summary.levers if row.lever == name]
+        if len(parts) > 1:
+            rows += [
+                (f"{reading.title}: {row.label}", *_compared(row.planned, row.current, reading))
+                for row in parts
+            ]
+        together = ", all" if len(parts) > 1 else ("" if reading.summed else ", mean")
+        rows.append((f"{reading.title}{together}", *_compared(planned, current, reading)))
+    summed = [reading for reading in summary.readings.values() if reading.summed]
+    for code, (planned, current) in summary.spent.items():
+        if sum(reading.unit.startswith(code) for reading in summed) > 1:
+            both = (planned, current, planned - current)
+            rows.append(
+                ("all together", *(amount(v, code, signed=k == 2) for k, v in enumerate(both)))
+            )
+    return tuple(rows)
+
+
+def _compared(planned: float, current: float, reading: Reading) -> tuple[str, str, str]:
+    """A lever in full, as people check it against a budget."""
+    unit = reading.total_unit
+    if reading.summed:
+        return (
+            amount(planned, unit),
+            amount(current, unit),
+            amount(planned - current, unit, signed=True),
+        )
+    return (
+        reading.figure(planned),
+        reading.figure(current),
+        reading.figure(planned - current, signed=True),
+    )

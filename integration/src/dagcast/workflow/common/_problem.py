@@ -2,20 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
 from dagcast.errors import ConfigError
-from dagcast.plans import Limits, OutcomeBound, resolve_limits
-from dagcast.workflow.common._horizon import Moments, known_metrics, read_context, zones_of
+from dagcast.plans import Axes, LeverBounds, Limits, OutcomeBound, resolve_limits
+from dagcast.workflow.common._horizon import (
+    Moments,
+    filled,
+    known_metrics,
+    read_context,
+    zones_of,
+)
 from dagcast.workflow.common._session import Session
+from dagcast.workflow.common._shown import shown_quantities
 
 if TYPE_CHECKING:
     from dagcast_core.contract import Quantity
     from dagcast_core.decide import DecisionProblem
     from dagcast_core.model import Model, ParameterDraws, Residual
-    from dagcast_core.tensor import Panel
+    from dagcast_core.tensor import IndexTensor, Panel
 
 
 @final
@@ -63,9 +71,7 @@ class Setting:
         risk = config.risk
         return DecisionProblem(
             model=model,
-            levers=tuple(
-                Lever(item.lever, lower=item.lower, upper=item.upper) for item in self.limits.bounds
-            ),
+            levers=tuple(Lever(item.lever, *self.bounds(item)) for item in self.limits.bounds),
             objective=Objective(dict(config.objective.weights), unit=config.objective.unit),
             constraints=self.constraints(weighed is not None),
             context=self.context if context is None else context,
@@ -77,6 +83,19 @@ class Setting:
             else Risk("mean" if risk.measure == "none" else risk.measure, risk.tail),
         )
 
+    @cached_property
+    def axes(self) -> Axes:
+        """Rows and hours of everything that is shown of the round."""
+        shown = shown_quantities(self.session)
+        return Axes.among(shown, self.context.assign(dict(self.current)))
+
+    def bounds(self, item: LeverBounds) -> "tuple[float | IndexTensor, float | IndexTensor]":
+        """Least and greatest value of a lever's cells."""
+        if item.change is None:
+            return item.lower, item.upper
+        now = self.current[item.lever]
+        return now * (1.0 - item.change), now * (1.0 + item.change)
+
     def constraints(self, weighed: bool = False) -> tuple[Any, ...]:
         """Budgets, ramps and guardrails as the solver takes them, and those of the packages.
 
@@ -87,7 +106,7 @@ class Setting:
 
         budgets = tuple(
             Budget(
-                item.lever,
+                item.levers,
                 _amount(item.limits, item.by),
                 by=item.by,
                 where=dict(item.where),
@@ -100,8 +119,8 @@ class Setting:
         )
         outcomes = tuple(_outcome(item, weighed) for item in self.limits.outcomes)
         rules = tuple(
-            Fallback(item.lever, item.share, item.width, item.quantity, item.level)
-            for item in (self.session.project.config.fallbacks if weighed else ())
+            Fallback(lever, item.share, item.width, item.quantity or None, item.level)
+            for lever, item in (self.limits.rules if weighed else ())
         )
         hooked = self.session.plugins.manager.hook.dagcast_constraints()
         shipped = tuple(item for items in hooked for item in items)
@@ -118,42 +137,49 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
     config = session.project.config
     if not config.levers:
         raise ConfigError(
-            "a lever, such as [levers.incentive_spend], in dagcast.toml", "none", "Add one."
+            "a lever, such as [levers.NAME] with its bounds, in dagcast.toml",
+            "none",
+            f"Add one, out of what the models read: {', '.join(session.external_names)}.",
         )
     times = times or session.times
     context, assumed = read_context(
         session.store, times, session.exogenous_names, zones=zones_of(session.project)
     )
-    quantities = {
-        **{quantity.name: quantity for quantity in session.externals},
-        **{
-            quantity.name: quantity
-            for item in session.assembly.registrations
-            for quantity in item.contract.outputs
-        },
-    }
+    quantities = {quantity.name: quantity for quantity in session.quantities}
     recent = _recent(session, times, quantities)
     limits = resolve_limits(config, recent, config.horizon.hours, quantities)
-    return Setting(session, times, context, assumed, _current(session, times), limits, quantities)
+    current = _current(session, times, quantities)
+    return Setting(session, times, context, assumed, current, limits, quantities)
 
 
 def _recent(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":
     weeks = pd.Timedelta(weeks=session.project.config.recent_weeks)
     first = max(times.first, times.last + pd.Timedelta(hours=1) - weeks)
     config = session.project.config
-    wanted = [*config.levers, *(budget.lever for budget in config.budgets)]
+    wanted = [*config.levers]
     for rail in config.guardrails:
         wanted += [rail.quantity, rail.weight or rail.quantity]
     names = known_metrics(session.store, [name for name in wanted if name in quantities])
     return session.store.read(names, start=first, end=times.last, as_of=times.as_of)
 
 
-def _current(session: Session, times: Moments) -> "Panel":
-    """The levers' last observed week, laid over the horizon as often as needed."""
+def _current(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":
+    """The levers' last observed week, laid over the horizon as often as needed.
+
+    Raises:
+        ConfigError: the store does not hold a lever.
+    """
     from dagcast_core.tensor import IndexTensor, Panel
 
     week = pd.Timedelta(weeks=1)
     names = tuple(session.project.config.levers)
+    absent = [name for name in names if name not in known_metrics(session.store, names)]
+    if absent:
+        raise ConfigError(
+            f"past values of the lever {absent[0]!r} in the store",
+            ", ".join(session.store.metrics()),
+            "Ingest a table that holds it (zeros will do), or remove the lever.",
+        )
     last = session.store.read(
         list(names),
         start=times.last - week + pd.Timedelta(hours=1),
@@ -165,9 +191,9 @@ def _current(session: Session, times: Moments) -> "Panel":
     # Phase of the horizon's first hour within the observed week.
     offset = int((times.start - times.last - pd.Timedelta(hours=1)) / pd.Timedelta(hours=1)) % 168
     for name in names:
-        tensor = last[name]
+        tensor = filled(last[name], quantities[name])
         dims = (*(dim for dim in tensor.dims if dim != "hour"), "hour")
-        values = tensor.values(*dims).nan_to_num(0.0)
+        values = tensor.values(*dims)
         chosen = values[..., [(position + offset) % 168 for position in positions]]
         indexes = {dim: tensor.index(dim) for dim in dims[:-1]}
         tensors.append(IndexTensor(chosen, {**indexes, "hour": times.hours}, name))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from dagcast.figures import money, signed_money
+from dagcast.figures import amount
 from dagcast.workflow.common._result import Result, ResultTable
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class PairedRegret:
         high: upper end.
         by_judge: the mean difference according to each judge alone.
         verdict: ``better``, ``worse`` or ``undecided``.
+        unit: of the objective.
     """
 
     candidate: str
@@ -94,11 +95,13 @@ class PairedRegret:
     high: float
     by_judge: Mapping[str, float]
     verdict: str
+    unit: str
 
     @property
     def words(self) -> str:
         """The verdict in a sentence."""
-        interval = f"{signed_money(self.low)} to {signed_money(self.high)}"
+        low, high = (amount(end, self.unit, signed=True) for end in (self.low, self.high))
+        interval = f"{low} to {high}"
         if self.verdict == "undecided":
             return f"no difference that these weeks can tell: {interval}"
         return f"{self.verdict}: its regret differs by {interval} a week"
@@ -112,15 +115,17 @@ class RegretResult(Result):
     Attributes:
         folder: the project.
         candidates: in the order in which they were named.
+        unit: of the objective.
         pairs: every further candidate against the first.
     """
 
     folder: Path
     candidates: tuple[CandidateRegret, ...]
+    unit: str
     pairs: tuple[PairedRegret, ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
-        tables = regret_tables(self.candidates)
+        tables = regret_tables(self.candidates, self.unit)
         return (*tables, verdict_table(self.pairs)) if self.pairs else tables
 
     def next_command(self) -> str:
@@ -132,7 +137,7 @@ class RegretResult(Result):
         return 3 if any(item.verdict == "worse" for item in self.pairs) else 0
 
 
-def paired(candidate: CandidateRegret, first: CandidateRegret) -> PairedRegret:
+def paired(candidate: CandidateRegret, first: CandidateRegret, unit: str) -> PairedRegret:
     """Compare two candidates week by week.
 
     Every week's difference is one observation: weeks are far enough apart to be told apart, cells
@@ -153,10 +158,12 @@ def paired(candidate: CandidateRegret, first: CandidateRegret) -> PairedRegret:
         verdict = "worse"
     elif high < -_CENT:
         verdict = "better"
-    return PairedRegret(candidate.candidate, first.candidate, mean, low, high, by_judge, verdict)
+    return PairedRegret(
+        candidate.candidate, first.candidate, mean, low, high, by_judge, verdict, unit
+    )
 
 
-def regret_tables(found: Sequence[CandidateRegret]) -> tuple[ResultTable, ...]:
+def regret_tables(found: Sequence[CandidateRegret], unit: str) -> tuple[ResultTable, ...]:
     """Regret by candidate, by week and by member."""
     weeks = len(found[0].weeks)
     judged = " and of every other candidate" if len(found) > 1 else ""
@@ -166,7 +173,7 @@ def regret_tables(found: Sequence[CandidateRegret]) -> tuple[ResultTable, ...]:
         tuple(
             (
                 item.candidate,
-                money(item.mean),
+                amount(item.mean, unit),
                 f"{_ratio(item):.1%}",
                 ", ".join(f"{share:.0%} of {lever}" for lever, share in item.moved.items()) or "-",
             )
@@ -181,7 +188,10 @@ def regret_tables(found: Sequence[CandidateRegret]) -> tuple[ResultTable, ...]:
         tuple(
             (
                 week.origin[:10],
-                *(money(item.weeks[n].regret) + _remark(item.weeks[n].status) for item in found),
+                *(
+                    amount(item.weeks[n].regret, unit) + _remark(item.weeks[n].status)
+                    for item in found
+                ),
             )
             for n, week in enumerate(found[0].weeks)
         ),
@@ -191,7 +201,7 @@ def regret_tables(found: Sequence[CandidateRegret]) -> tuple[ResultTable, ...]:
         "Regret by model, mean of a week",
         ("model", *(item.candidate for item in found)),
         tuple(
-            (name, *(signed_money(item.shares.get(name, 0.0)) for item in found))
+            (name, *(amount(item.shares.get(name, 0.0), unit, signed=True) for item in found))
             for name in members
         ),
         "in each candidate's own hindsight; a model whose output nobody observes shows in the next",
@@ -207,9 +217,9 @@ def verdict_table(pairs: Sequence[PairedRegret]) -> ResultTable:
         tuple(
             (
                 item.candidate,
-                signed_money(item.difference),
+                amount(item.difference, item.unit, signed=True),
                 item.words,
-                *(signed_money(value) for value in item.by_judge.values()),
+                *(amount(value, item.unit, signed=True) for value in item.by_judge.values()),
             )
             for item in pairs
         ),

@@ -68,6 +68,12 @@ class Session:
         """Quantities that come from outside, levers included."""
         return tuple(item.quantity for item in self.assembly.externals)
 
+    @property
+    def quantities(self) -> "tuple[Quantity, ...]":
+        """Every quantity that a model reads or makes, externals first."""
+        made = [q for item in self.assembly.registrations for q in item.contract.outputs]
+        return (*self.externals, *made)
+
     def history(self, times: Moments | None = None) -> "Panel":
         """All quantities of the models over the history, as known at the data moment."""
         return read_history(self.store, times or self.times, self.names, self.externals)

@@ -101,10 +101,11 @@ def compare(
     sessions = {name: open_session(project, serving=serving) for name, serving in chosen.items()}
     if by == "regret":
         regrets = measure_regret(next(iter(sessions.values())), chosen, progress=progress)
-        pairs = tuple(paired(item, regrets[0]) for item in regrets[1:])
+        unit = project.config.objective.unit
+        pairs = tuple(paired(item, regrets[0], unit) for item in regrets[1:])
         details = {item.candidate: round(item.mean, 2) for item in regrets}
         project.record("compared by regret", details=details)
-        return RegretResult(project.folder, regrets, pairs)
+        return RegretResult(project.folder, regrets, unit, pairs)
     found = []
     for name, session in sessions.items():
         progress(f"backtest with {name}", None)

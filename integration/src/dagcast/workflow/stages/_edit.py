@@ -2,21 +2,23 @@
 
 import math
 import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagcast.errors import PlanStateError, UsageError
-from dagcast.plans import read_proposal
+from dagcast.plans import LEVER, VALUE, LeverShape, read_proposal
 from dagcast.project import Project
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._keep import keep
 from dagcast.workflow.common._plan_files import SOLVED, load_decisions, plan_folder
 from dagcast.workflow.common._plan_result import PlanResult
 from dagcast.workflow.common._problem import make_setting
-from dagcast.workflow.common._proposals import labels_of, laid_over
+from dagcast.workflow.common._proposals import laid_over, shapes_of
 from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._session import open_session
+from dagcast.workflow.common._shown import adds_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +35,8 @@ def edit(
     *,
     cells: Path | None = None,
     scale: float | None = None,
-    regions: tuple[str, ...] = (),
-    incentives: tuple[str, ...] = (),
+    lever: str | None = None,
+    where: Mapping[str, Collection[str]] | None = None,
     who: str | None = None,
     why: str,
     progress: Progress = silent,
@@ -45,9 +47,9 @@ def edit(
         project: with a plan.
         plan: which one; the newest by default.
         cells: CSV or Parquet with the new values of some cells.
-        scale: factor on the cells of ``regions`` and ``incentives``, all of them by default.
-        regions: to scale.
-        incentives: to scale.
+        scale: factor on the cells of ``lever`` and ``where``, all of them by default.
+        lever: to scale; by default every one that is an amount, as a price is no share of a budget.
+        where: labels to scale, by dim.
         who: who edits; the current user by default.
         why: the reason, for the log.
         progress: told what is going on.
@@ -89,12 +91,14 @@ def edit(
             "Make a plan for those hours with `dagcast plan`, or set data.as_of and horizon.start "
             "to the moment of the plan.",
         )
-    labels = labels_of(setting)
+    shapes = shapes_of(setting)
     if cells is not None:
-        changed = read_proposal(cells, labels)
+        changed = read_proposal(cells, shapes)
     else:
         assert scale is not None
-        changed = _scaled(decisions, scale, regions, incentives, labels)
+        amounts = [name for name in shapes if adds_up(setting.quantities[name])]
+        levers = amounts or list(shapes) if lever is None else [lever]
+        changed = _scaled(decisions, scale, levers, where or {}, shapes)
     begun = time.perf_counter()
     base = laid_over(setting, decisions, setting.current)
     wanted = laid_over(setting, changed, base)
@@ -137,16 +141,22 @@ def _marked(solved: "Plan", before: "Plan", base: "Panel") -> "Plan":
 def _scaled(
     decisions: "pd.DataFrame",
     scale: float,
-    regions: tuple[str, ...],
-    incentives: tuple[str, ...],
-    labels: dict[str, object],
+    levers: Sequence[str],
+    where: Mapping[str, Collection[str]],
+    shapes: Mapping[str, LeverShape],
 ) -> "pd.DataFrame":
-    chosen = decisions
-    for dim, wanted in (("region", regions), ("incentive", incentives)):
-        known = [str(label) for label in labels[dim]]  # type: ignore[attr-defined]
+    for name in levers:
+        if name not in shapes:
+            raise UsageError(f"a lever out of {', '.join(shapes)}", repr(name), "Correct it.")
+    chosen = decisions[decisions[LEVER].isin(levers)]
+    for dim, wanted in where.items():
+        having = [shapes[name] for name in levers if dim in shapes[name].labels]
+        if not having:
+            dims = dict.fromkeys(d for name in levers for d in shapes[name].labels)
+            raise UsageError(f"a dim out of {', '.join(dims)}", repr(dim), "Correct it.")
+        known = dict.fromkeys(str(label) for shape in having for label in shape.labels[dim])
         for label in wanted:
             if label not in known:
                 raise UsageError(f"a {dim} out of {', '.join(known)}", repr(label), "Correct it.")
-        if wanted:
-            chosen = chosen[chosen[dim].isin(wanted)]
-    return chosen.assign(usd=chosen["usd"] * scale)
+        chosen = chosen[chosen[dim].astype(str).isin(wanted)]
+    return chosen.assign(**{VALUE: chosen[VALUE] * scale})

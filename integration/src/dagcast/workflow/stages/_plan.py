@@ -102,14 +102,12 @@ def _stability(
         )
     progress("solving with earlier fits", None)
     found = stability(solved, solve_again(problem, solved, others))
-    lever = next(iter(session.project.config.levers))
     return PlanStability(
         tuple((times.last + HOUR - week).isoformat() for week in weeks),
-        found.moved[lever],
+        dict(found.moved),
         tuple(
-            StabilityRow(row.label, row.planned, row.low, row.high)
+            StabilityRow(row.lever, row.label, row.planned, row.low, row.high)
             for row in found.ranges
-            if row.lever == lever
         ),
     )
 

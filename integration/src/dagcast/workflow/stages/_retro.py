@@ -1,25 +1,39 @@
 """Stage 10: what happened, what would have been best, and which model made the difference."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 import pandas as pd
 
 from dagcast.errors import ProjectError
-from dagcast.figures import figure, money, share, signed_money, title, total_unit
+from dagcast.figures import share
 from dagcast.journal import PlanRecord
-from dagcast.plans import Hindsight, OutcomeGap, Outlook, PlanSummary, RegretShare, overall
+from dagcast.plans import (
+    Axes,
+    Hindsight,
+    LeverGap,
+    OutcomeGap,
+    Outlook,
+    PlanSummary,
+    Reading,
+    RegretShare,
+    arrays,
+    overall,
+    with_total,
+)
 from dagcast.project import Project, write_text
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._horizon import Moments
+from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._plan_files import SOLVED, newest_approved, plan_folder
 from dagcast.workflow.common._problem import Setting, make_setting
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._session import Session, open_session
+from dagcast.workflow.common._shown import adds_up, shown_quantities
 
 if TYPE_CHECKING:
     from dagcast_core.decide import Retrospective
@@ -52,11 +66,17 @@ class RetroResult(Result):
             f"{found.plan} in hindsight",
             ("what", "is"),
             (
-                ("regret", f"{money(found.regret)} of {found.objective}"),
-                ("share of the attainable gain", f"{found.share:.1%} of {money(found.attainable)}"),
-                ("carried out otherwise than planned", signed_money(found.execution_gap)),
-                *((("caution", signed_money(found.caution)),) if found.caution else ()),
-                ("guardrails as they came out", _violation(found.violation, found.priced)),
+                ("regret", f"{found.worth(found.regret)} of {found.objective}"),
+                (
+                    "share of the attainable gain",
+                    f"{found.share:.1%} of {found.worth(found.attainable)}",
+                ),
+                (
+                    "carried out otherwise than planned",
+                    found.worth(found.execution_gap, signed=True),
+                ),
+                *((("caution", found.worth(found.caution, signed=True)),) if found.caution else ()),
+                ("guardrails as they came out", found.kept),
                 ("page", str(self.page)),
             ),
         )
@@ -66,7 +86,7 @@ class RetroResult(Result):
             tuple(
                 (
                     item.member,
-                    signed_money(item.value),
+                    found.worth(item.value, signed=True),
                     share(item.value, found.regret),
                 )
                 for item in found.shares
@@ -78,13 +98,23 @@ class RetroResult(Result):
             "Planned and happened",
             ("outcome", "planned", "happened", "ex-post plan"),
             (
-                ("Spend", *(money(value) for value in found.spent)),
                 *(
                     (
-                        title(item.quantity),
-                        figure(item.planned, item.unit),
-                        figure(item.happened, item.unit),
-                        figure(item.ex_post, item.unit),
+                        found.readings[item.lever].title,
+                        *(
+                            found.readings[item.lever].figure(value)
+                            for value in (item.planned, item.carried_out, item.ex_post)
+                        ),
+                    )
+                    for item in found.levers
+                ),
+                *(
+                    (
+                        found.readings[item.quantity].title,
+                        *(
+                            found.readings[item.quantity].figure(value)
+                            for value in (item.planned, item.happened, item.ex_post)
+                        ),
                     )
                     for item in found.outcomes
                 ),
@@ -133,7 +163,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     page = project.reports / f"retro-{record.plan}.html"
     result = RetroResult(project.folder, hindsight, page)
     progress("composing the page", None)
-    _write(project, record, result, outlook, actuals, found)
+    _write(project, record, result, outlook, setting, actuals, found)
     write_text(project.reports / f"retro-{record.plan}.json", json.dumps(plain(result), indent=1))
     project.record(
         "looked back",
@@ -168,22 +198,39 @@ def _hindsight(
     actuals: "Panel",
     found: "Retrospective",
 ) -> Hindsight:
-    lever = next(iter(project.config.levers))
-    quantities = setting.quantities
-    shown = ("sessions", "driver_hours", "eta", "prime_time", "rides", "profit")
-    planned = _arrays(found.planned.forecast, quantities)
-    ex_post = _arrays(found.ex_post.forecast, quantities)
-    happened = _arrays(actuals, quantities)
+    quantities, axes = setting.quantities, setting.axes
+    shown = {item.name: item for item in shown_quantities(setting.session)}
+    planned = arrays(found.planned.forecast, shown, axes)
+    ex_post = arrays(found.ex_post.forecast, shown, axes)
+    # A mean over nothing, such as the ETA of an hour without sessions, weighs nothing.
+    happened = {n: np.nan_to_num(v) for n, v in arrays(actuals, shown, axes).items()}
     outcomes = tuple(
         OutcomeGap(
             name,
-            overall(planned, quantities[name]),
-            overall(_observed(happened), quantities[name]),
-            overall(ex_post, quantities[name]),
-            total_unit(quantities[name].unit),
+            overall(planned, quantities[name], axes),
+            overall(happened, quantities[name], axes),
+            overall(ex_post, quantities[name], axes),
         )
         for name in shown
         if name in happened and name in planned
+    )
+    readings = {
+        name: Reading.of(quantities[name])
+        for name in (*project.config.levers, *(item.quantity for item in outcomes))
+    }
+    levers = tuple(
+        LeverGap(
+            name,
+            *(
+                float(t.tensor.sum() if adds_up(quantities[name]) else t.tensor.mean())
+                for t in (
+                    found.planned.decisions[name],
+                    executed[name],
+                    found.ex_post.decisions[name],
+                )
+            ),
+        )
+        for name in project.config.levers
     )
     return Hindsight(
         plan=summary.plan,
@@ -198,38 +245,12 @@ def _hindsight(
         ),
         violation=found.violation,
         priced=found.priced,
-        spent=(
-            float(found.planned.decisions[lever].tensor.sum()),
-            float(executed[lever].tensor.sum()),
-            float(found.ex_post.decisions[lever].tensor.sum()),
-        ),
+        levers=levers,
         outcomes=outcomes,
+        readings=readings,
         solves=found.solves,
         caution=found.caution,
     )
-
-
-def _arrays(panel: "Panel", quantities: Mapping[str, Any]) -> dict[str, Any]:
-    import numpy as np
-
-    return {
-        name: panel[name].values("region", "hour").detach().numpy().astype(np.float64)
-        for name in panel
-        if name in quantities and set(panel[name].dims) == {"region", "hour"}
-    }
-
-
-def _observed(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    # A mean over nothing, such as the ETA of an hour without sessions, weighs nothing.
-    import numpy as np
-
-    return {name: np.nan_to_num(values) for name, values in arrays.items()}
-
-
-def _violation(violation: float, priced: float) -> str:
-    if violation <= 1e-6:
-        return "all kept"
-    return f"missed by up to {violation:.1%}, worth {money(priced)} at the ex-post prices"
 
 
 def _write(
@@ -237,28 +258,22 @@ def _write(
     record: PlanRecord,
     result: RetroResult,
     outlook: Outlook,
+    setting: Setting,
     actuals: "Panel",
     found: "Retrospective",
 ) -> None:
     from dagcast.review import render, retro_page
     from dagcast.workflow.common._wording import state_in_words, zone_of
 
-    lever = next(iter(project.config.levers))
-    difference = found.decision_difference[lever]
-    dims = ("incentive", "region", "hour")
-    layers = dict(
-        zip(
-            [str(label) for label in difference.index("incentive")],
-            difference.values(*dims).detach().numpy(),
-            strict=True,
-        )
-    )
+    axes = outlook.axes
     page = retro_page(
         result.hindsight,
         outlook,
-        happened=_by_outlook(actuals, outlook),
-        ex_post=_by_outlook(found.ex_post.forecast, outlook),
-        decision_difference=layers,
+        happened=_by_outlook(actuals, setting, axes),
+        ex_post=_by_outlook(found.ex_post.forecast, setting, axes),
+        decision_difference=named_layers(
+            dict(found.decision_difference), result.hindsight.readings, axes
+        ),
         project=project.config.name,
         state=state_in_words(record),
         zone=zone_of(project),
@@ -266,11 +281,12 @@ def _write(
     write_text(result.page, render(page))
 
 
-def _by_outlook(panel: "Panel", outlook: Outlook) -> dict[str, Any]:
-    """Arrays (region, hour) in the outlook's order of regions."""
-    found = {}
-    for name in panel:
-        if name in outlook.paths["plan"] and set(panel[name].dims) == {"region", "hour"}:
-            chosen = panel[name].sel(region=list(outlook.regions))
-            found[name] = chosen.values("region", "hour").detach().numpy()
-    return found
+def _by_outlook(panel: "Panel", setting: Setting, axes: Axes) -> dict[str, Any]:
+    """What is shown, by the outlook's rows, all of them together first."""
+    shown = {item.name: item for item in shown_quantities(setting.session)}
+    found = arrays(panel, shown, axes)
+    weighing = {name: np.nan_to_num(values) for name, values in found.items()}
+    return {
+        name: with_total({**weighing, name: values}, shown[name], axes)
+        for name, values in found.items()
+    }

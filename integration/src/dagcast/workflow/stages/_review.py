@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import ProjectError
 from dagcast.figures import number
-from dagcast.plans import Outlook, PlanSummary
+from dagcast.plans import Axes, Outlook, PlanSummary
 from dagcast.project import Project, write_text
-from dagcast.workflow.common._plan_files import MARGINALS, load_decisions, plan_folder
+from dagcast.workflow.common._layers import named_layers
+from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
+from dagcast.workflow.common._plan_result import lever_rows
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._wording import state_in_words, zone_of
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dagcast.review import PlanEvidence
+    from dagcast_core.tensor import IndexTensor
 
 _Z95 = 1.959963984540054
 
@@ -63,18 +66,21 @@ def review(
         UsageError: no plan has that name.
     """
     from dagcast.review import plan_page, render
+    from dagcast_core.decide import Plan
 
     record = project.journal.find(plan)
     folder = plan_folder(project, record.plan)
     progress("composing the page", None)
     outlook = Outlook.load(folder)
     summary = PlanSummary.load(folder)
-    layers = decision_layers(project, record.plan, outlook)
+    decided = Plan.load(folder / SOLVED).decisions
+    axes = outlook.axes
     page = plan_page(
         summary,
         outlook,
-        decisions=layers,
-        marginals=_marginals(folder, tuple(layers)),
+        decisions=named_layers(dict(decided), summary.readings, axes),
+        marginals=_marginals(folder, dict(decided), summary, axes),
+        lever_rows=lever_rows(summary),
         evidence=_evidence(project, summary),
         project=project.config.name,
         state=state_in_words(record),
@@ -88,36 +94,25 @@ def review(
     )
 
 
-def decision_layers(project: Project, plan: str, outlook: Outlook) -> "dict[str, np.ndarray]":
-    """Spend by incentive, each by region and hour in the order of the outlook."""
-    import pandas as pd
-
-    frame = load_decisions(project, plan)
-    hours = pd.DatetimeIndex([pd.Timestamp(hour) for hour in outlook.hours])
-    return {
-        str(name): rows.pivot(index="region", columns="hour", values="usd")
-        .reindex(index=list(outlook.regions), columns=hours)
-        .to_numpy()
-        for name, rows in frame.groupby("incentive", sort=False)
-    }
-
-
 def _marginals(
-    folder: Path, incentives: tuple[str, ...]
-) -> "Mapping[str, Mapping[str, np.ndarray]]":
+    folder: Path, levers: "Mapping[str, IndexTensor]", summary: PlanSummary, axes: Axes
+) -> "dict[str, dict[str, dict[str, np.ndarray]]]":
+    """Outcome -> lever -> layer -> effect of one more unit of lever, (rows, hour)."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.torch import load_file
 
     try:
-        found = load_file(folder / MARGINALS)
+        saved = load_file(folder / MARGINALS)
     except (OSError, SafetensorError) as error:
         raise ProjectError(
             f"a whole plan in {folder}", f"{error}", "Make the plan again with `dagcast plan`."
         ) from error
+    found: dict[str, dict[str, Any]] = {}
+    for key, values in saved.items():
+        outcome, _, lever = key.partition("/")
+        found.setdefault(outcome, {})[lever] = levers[lever].with_tensor(values)
     return {
-        outcome: dict(zip(incentives, found[outcome], strict=True))
-        for outcome in ("eta", "prime_time", "incremental_driver_hours")
-        if outcome in found
+        outcome: named_layers(tensors, summary.readings, axes) for outcome, tensors in found.items()
     }
 
 

@@ -2,17 +2,21 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagcast.plans import read_proposal
 from dagcast.project import Project
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._keep import keep
 from dagcast.workflow.common._plan_result import PlanResult
-from dagcast.workflow.common._problem import make_setting
-from dagcast.workflow.common._proposals import labels_of, laid_over
+from dagcast.workflow.common._problem import Setting, make_setting
+from dagcast.workflow.common._proposals import laid_over, shapes_of
 from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._session import open_session
+from dagcast.workflow.common._shown import adds_up
+
+if TYPE_CHECKING:
+    from dagcast_core.tensor import Panel
 
 
 def what_if(project: Project, proposal: Path, *, progress: Progress = silent) -> PlanResult:
@@ -20,7 +24,8 @@ def what_if(project: Project, proposal: Path, *, progress: Progress = silent) ->
 
     Args:
         project: with a fit.
-        proposal: CSV or Parquet with incentive, region, hour, usd; cells left out get nothing.
+        proposal: CSV or Parquet with the levers' dims and ``value``; cells left out get nothing, or
+            stay as they are where the lever is a price.
         progress: told what is going on.
 
     Raises:
@@ -32,11 +37,11 @@ def what_if(project: Project, proposal: Path, *, progress: Progress = silent) ->
     session = open_session(project)
     fitted = load_fit(session)
     setting = make_setting(session)
-    frame = read_proposal(proposal, labels_of(setting))
+    frame = read_proposal(proposal, shapes_of(setting))
     start = time.perf_counter()
     solved = evaluate(
         setting.problem(fitted.model, draws=fitted.draws),
-        laid_over(setting, frame, setting.current.map(_zero)),
+        laid_over(setting, frame, _least(setting)),
     )
     return keep(
         setting,
@@ -50,5 +55,12 @@ def what_if(project: Project, proposal: Path, *, progress: Progress = silent) ->
     )
 
 
-def _zero(tensor: Any) -> Any:
-    return tensor.zeros_like().named(tensor.name)
+def _least(setting: Setting) -> "Panel":
+    """Levers with nothing decided: amounts at 0, prices as they are."""
+    return setting.current.assign(
+        {
+            name: tensor.zeros_like().named(name)
+            for name, tensor in setting.current.items()
+            if adds_up(setting.quantities[name])
+        }
+    )

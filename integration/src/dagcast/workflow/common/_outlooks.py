@@ -1,0 +1,59 @@
+"""What is expected under a plan, under doing nothing, and under the current plan."""
+
+from typing import TYPE_CHECKING
+
+from dagcast.plans import (
+    Outlook,
+    make_outlook,
+)
+from dagcast.workflow.common._fits import Fitted
+from dagcast.workflow.common._problem import Setting
+from dagcast.workflow.common._result import Progress, silent
+from dagcast.workflow.common._shown import adds_up, least, shown_quantities
+
+if TYPE_CHECKING:
+    from dagcast_core.tensor import Panel
+
+
+def outlook_of(
+    setting: Setting, fitted: Fitted, decisions: "Panel", *, progress: Progress = silent
+) -> Outlook:
+    """Forecast the horizon under a plan, under doing nothing and under the current plan.
+
+    Doing nothing leaves out what adds up, such as spend; prices stay as they are.
+    """
+    import torch
+
+    config = setting.session.project.config
+    levers = {name: decisions[name] for name in config.levers}
+    current = {name: setting.current[name] for name in levers}
+    declared = {name: setting.quantities[name] for name in levers}
+    nothing = least(declared)
+    words = {**({"none": nothing} if nothing else {}), "current": "the current plan"}
+    arms = {"plan": setting.context.assign(levers)}
+    if nothing:
+        arms["none"] = setting.context.assign(
+            {
+                name: tensor.zeros_like().named(name) if adds_up(declared[name]) else tensor
+                for name, tensor in current.items()
+            }
+        )
+    arms["current"] = setting.context.assign(current)
+
+    def predict(inputs: "Panel", draw: int | None) -> "Panel":
+        with torch.no_grad():
+            if draw is None:
+                return fitted.model.predict(inputs)
+            with fitted.draws.applied_to(fitted.model, draw):
+                return fitted.model.predict(inputs)
+
+    return make_outlook(
+        arms,
+        predict,
+        draws=len(fitted.draws),
+        level=config.uncertainty.level,
+        quantities=shown_quantities(setting.session),
+        words=words,
+        combined={"objective": config.objective.weights},
+        progress=progress,
+    )

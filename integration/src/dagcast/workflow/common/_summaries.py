@@ -1,0 +1,181 @@
+"""The figures of a plan, in plain numbers and words."""
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagcast.config import Config
+from dagcast.figures import amount, labelled, words
+from dagcast.plans import (
+    Axes,
+    LeverRow,
+    LimitRow,
+    PlanSummary,
+    Reading,
+    Sensitivity,
+    price_words,
+)
+from dagcast.workflow.common._fits import Fitted
+from dagcast.workflow.common._layers import layers_of
+from dagcast.workflow.common._problem import Setting
+
+if TYPE_CHECKING:
+    from dagcast_core.contract import Quantity
+    from dagcast_core.decide import Plan
+    from dagcast_core.tensor import IndexTensor, Panel
+
+
+def summary_of(
+    name: str, kind: str, setting: Setting, fitted: Fitted, solved: "Plan", seconds: float
+) -> PlanSummary:
+    session = setting.session
+    objective = session.project.config.objective
+    maximised = " + ".join(
+        words(setting.quantities[quantity].heading)
+        if weight == 1
+        else f"{weight:g} {words(setting.quantities[quantity].heading)}"
+        for quantity, weight in objective.weights.items()
+    )
+    readings = {
+        name: Reading.of(setting.quantities[name]) for name in session.project.config.levers
+    }
+    rows = {
+        kind: tuple(
+            _limit(item, maximised, objective.unit, setting.quantities)
+            for item in solved.shadow_prices
+            if item.kind == kind
+        )
+        for kind in ("budget", "outcome")
+    }
+    return PlanSummary(
+        plan=name,
+        kind=kind,
+        status=solved.status,
+        message=solved.message,
+        kkt_residual=float(solved.kkt_residual),
+        worst_violation=float(solved.worst_violation),
+        gap_bound=None if solved.gap_bound is None else float(solved.gap_bound),
+        objective=maximised,
+        objective_unit=objective.unit,
+        levers=tuple(
+            LeverRow(name, label, planned, now)
+            for name, reading in readings.items()
+            for (label, planned), (_, now) in zip(
+                _amounts(solved.decisions[name], reading, setting.axes),
+                _amounts(setting.current[name], reading, setting.axes),
+                strict=True,
+            )
+        ),
+        readings=readings,
+        budgets=rows["budget"],
+        guardrails=rows["outcome"],
+        sensitivities=tuple(
+            Sensitivity(
+                item.name,
+                float(item.effect),
+                _sensitivity_words(
+                    _title(item.name, setting.quantities), item.effect, maximised, objective.unit
+                ),
+                _title(item.name, setting.quantities),
+            )
+            for item in solved.sensitivities
+        ),
+        flagged=_flagged(
+            solved.flags,
+            solved.reasons,
+            {name: reading.title for name, reading in readings.items()},
+            setting.axes.time,
+        ),
+        repeated=setting.assumed,
+        provenance={
+            **session.provenance(),
+            "data_moment": setting.times.as_of.isoformat(),
+            "history": [setting.times.first.isoformat(), setting.times.last.isoformat()],
+            "horizon": [setting.times.start.isoformat(), setting.times.end.isoformat()],
+            "fit": fitted.name,
+            "contents": session.contents(),
+            "problem": solved.provenance["problem"]["digest"],
+        },
+        seconds=seconds,
+        risk=_risk(session.project.config, len(fitted.draws)),
+        warnings=solved.warnings,
+        conflicts=solved.conflicts,
+    )
+
+
+def _risk(config: Config, draws: int) -> str:
+    """How draws were weighed, in words; empty where they were not."""
+    if not config.weighs_draws:
+        return ""
+    tail = f"{config.risk.tail:.0%}"
+    measures = {
+        "none": "the mean",
+        "mean": "the mean",
+        "cvar": f"the mean of the worst {tail}",
+        "quantile": f"what all but the worst {tail} reach",
+    }
+    return f"the objective is {measures[config.risk.measure]} of {draws} draws of the parameters"
+
+
+def _limit(
+    item: Any, objective: str, worth_in: str, quantities: "Mapping[str, Quantity]"
+) -> LimitRow:
+    # A purse over several levers is named by all of them.
+    named = [quantities[part] for part in item.name.split(" + ") if part in quantities]
+    price = float(item.price)
+    return LimitRow(
+        item.name,
+        str(item.label or ""),
+        item.sense,
+        float(item.used),
+        float(item.limit),
+        item.unit,
+        price,
+        price_words(price, item.sense, item.unit, objective, worth_in) if item.binding else "",
+        bool(item.binding),
+        item.kept,
+        " + ".join(quantity.heading for quantity in named) or item.name,
+        named[0].figures if named else "",
+    )
+
+
+def _title(name: str, quantities: "Mapping[str, Quantity]") -> str:
+    # A sensitivity may also be to a parameter, which no quantity declares.
+    return quantities[name].heading if name in quantities else name.replace("_", " ").capitalize()
+
+
+def _amounts(tensor: "IndexTensor", reading: Reading, axes: Axes) -> list[tuple[str, float]]:
+    """A lever over rows and hours, by label: its sum, or its mean where it is a price."""
+    return [
+        (label, float(values.sum() if reading.summed else values.mean()))
+        for label, values in layers_of(tensor, axes).items()
+    ]
+
+
+def _sensitivity_words(title: str, effect: float, objective: str, unit: str) -> str:
+    verb = "raise" if effect > 0 else "lower"
+    return f"1 % more {words(title)} would {verb} {objective} by {amount(abs(effect), unit)}"
+
+
+def _flagged(
+    flags: "Panel", reasons: tuple[str, ...], titles: Mapping[str, str], time: str
+) -> tuple[tuple[str, str], ...]:
+    """Cells that a rule or a person decided, the hours of all other labels together."""
+    rows: list[tuple[str, str]] = []
+    for name in flags:
+        tensor = flags[name]
+        dims = (*(dim for dim in tensor.dims if dim != time), time)
+        values = tensor.values(*dims).reshape(-1, tensor.sizes[time])
+        places = itertools.product(*(tensor.index(dim) for dim in dims[:-1]))
+        hours = tensor.index(time)
+        lever = (titles[name],) if len(titles) > 1 else ()
+        for labels, numbers in zip(places, values, strict=True):
+            for number in sorted({int(n) for n in numbers.tolist()} - {0}):
+                found = [hours[k] for k, n in enumerate(numbers.tolist()) if int(n) == number]
+                which = f"{found[0]:%a %-d %b %H:%M} UTC"
+                if len(found) == len(hours):
+                    which = "every hour"
+                elif len(found) > 1:
+                    which = f"{len(found)} hours from {which} to {found[-1]:%a %-d %b %H:%M} UTC"
+                rows.append((labelled((*lever, *labels, which)), reasons[number - 1]))
+    return tuple(rows)

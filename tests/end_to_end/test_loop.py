@@ -272,7 +272,9 @@ def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
     again = workflow.replay(project, summary.plan)
     assert again.replay_error <= 1e-9
     # People overrule a rule: their cells get a reason of their own, the others keep theirs.
-    edited = workflow.edit(project, summary.plan, scale=0.5, where={"region": ("SFO",)}, why="a strike")
+    edited = workflow.edit(
+        project, summary.plan, scale=0.5, where={"region": ("SFO",)}, why="a strike"
+    )
     reasons = {reason for _, reason in edited.summary.flagged}
     assert len(reasons) == 2
     assert "set by people" in reasons

@@ -8,9 +8,12 @@ import torch
 from dagcast.config import Budget, Config, Fallback, Guardrail, Lever, RampLimit
 from dagcast.errors import ConfigError, UsageError
 from dagcast.plans import resolve_limits
-from dagcast_core.contract import Quantity
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.contract import Dim, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.tensor import IndexTensor, Panel
+
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
 
 HOURS = pd.date_range("2026-03-02", periods=336, freq="h", tz="UTC", unit="us")
 REGIONS = pd.Index(["LAX", "SFO"])

@@ -11,14 +11,17 @@ from dagcast_core.contract import (
     Cells,
     Change,
     Contract,
+    Dim,
     Effect,
     Experiment,
     Problem,
     Quantity,
 )
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.dims import HOUR
 from dagcast_core.hooks import hookimpl
 from dagcast_core.model import Model, ModelCollection
+
+REGION = Dim("region")
 
 SPEND = Quantity("spend", (REGION, HOUR), "USD/h")
 HOURS = Quantity("hours", (REGION, HOUR), "h/h")

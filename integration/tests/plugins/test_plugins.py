@@ -8,9 +8,11 @@ import pytest
 from dagcast.plugins import load_plugins, speaks
 
 GOOD = """
-from dagcast_core.contract import Contract, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.hooks import hookimpl
+
+REGION = Dim("region")
 
 @hookimpl
 def dagcast_contracts():
@@ -108,7 +110,7 @@ def test_contract_that_is_wrong_by_itself_is_reported(install):
     (line,) = broken(install, source)
     assert line.startswith("DC205 [- <- broken (broken 0.3.0)] hook call 'dagcast_contracts'")
     assert "ContractError: Quantity 'bad' has no unit" in line
-    assert "at broken_plugin.py:8. fix:" in line
+    assert "at broken_plugin.py:10. fix:" in line
 
 
 def test_misspelt_hook_names_the_one_that_was_meant(install):

@@ -217,11 +217,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def real(session: nox.Session) -> None:
-    """Run on public records: a demand model in New York, and every figure with its target."""
+    """Run on public records: New York's rides and trips, and every figure with its target.
+
+    `nox -s real -- hvfhv` runs one of the demos instead of both.
+    """
     _sync(session, "--all-packages")
     data = os.environ.get("DAGCAST_REAL_DATA", str(ROOT.parent / "shared" / "data"))
-    session.run("dagcast", "demo", "--real", "uber-nyc-2015", "--data", data, *session.posargs)
     environment = {**TEST_ENVIRONMENT, "DAGCAST_REAL_DATA": data}
+    session.run("python", "tests/real/demos.py", *session.posargs, env=environment)
     session.run("python", "tests/real/figures.py", env=environment)
 
 

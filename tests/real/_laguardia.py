@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from readers import ingest_laguardia
 
-from dagcast.ingest import ingest_laguardia
 from dagcast.workflow._horizon import Moments, read_context
 from dagcast_core import IndexTensor, Model, ModelCollection, Panel, fit
 from dagcast_core.contract import (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
-from dagcast.ingest import read_congestion_panel, read_ebay_paid_search
+from readers import read_congestion_panel, read_ebay_paid_search
 
 # Blake, Nosko & Tadelis (2015), as recomputed by difference in differences over 210 markets.
 EBAY = (-0.0066, 0.0056)

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from readers import ingest_uber_2012
 
-from dagcast.ingest import ingest_uber_2012
 from dagcast_core import IndexTensor, ModelCollection, Panel, fit
 from dagcast_core.data import MetricStore
 from dagcast_pricing import Conversion, Rides

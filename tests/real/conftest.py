@@ -1,6 +1,5 @@
 """Where the real data is; tests that need it skip, saying so, where it is absent."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,16 +13,15 @@ torch.set_num_threads(1)
 # Tests import the modules beside them, as the script of figures does.
 sys.path.insert(0, str(Path(__file__).parent))
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("DAGCAST_REAL_DATA", ROOT.parent / "shared" / "data"))
+from _records import RECORDS  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of public data sets, which are not part of the project."""
-    if not (DATA / "uber_nyc_2015_borough_hour.parquet").is_file():
-        pytest.skip(f"no real data in {DATA}; set DAGCAST_REAL_DATA to the folder that holds it")
-    return DATA
+    if not (RECORDS / "uber_nyc_2015_borough_hour.parquet").is_file():
+        pytest.skip(f"no real data in {RECORDS}; set DAGCAST_REAL_DATA to the folder that holds it")
+    return RECORDS
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ modules that measure.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import torch
 from _laguardia import LaGuardia, eta_errors, naive_elasticities, price_errors
 from _published import EBAY, congestion_effect, ebay_effect
+from _records import RECORDS
 from _uber_2012 import rides_of_drivers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,12 +104,11 @@ def _above(case: str, measured: float, bound: float) -> Row:
 
 def main() -> int:
     """Measure, print the table, and return 1 if a target was missed, 2 without data."""
-    data = Path(os.environ.get("DAGCAST_REAL_DATA", ROOT.parent / "shared" / "data"))
-    if not data.is_dir():
-        print(f"no folder {data}; name it in DAGCAST_REAL_DATA", file=sys.stderr)
+    if not RECORDS.is_dir():
+        print(f"no folder {RECORDS}; name it in DAGCAST_REAL_DATA", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
-    return report("Real data", [*laguardia(data), *uber_2012(data), *published(data)])
+    return report("Real data", [*laguardia(RECORDS), *uber_2012(RECORDS), *published(RECORDS)])
 
 
 if __name__ == "__main__":

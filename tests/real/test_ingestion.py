@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _published import congestion_effect, ebay_effect
-
-from dagcast.ingest import (
+from readers import (
     ingest_hvfhv,
     ingest_laguardia,
     ingest_manhattan_taxi,

@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 @click.option("--regions", type=click.IntRange(2, 1000), default=12, show_default=True)
 @click.option("--weeks", type=click.IntRange(6, 520), default=16, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--real",
-    type=click.Choice(["uber-nyc-2015", "hvfhv"]),
-    default=None,
-    help="Run on public records instead of a simulated marketplace.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of the public records; $DAGCAST_REAL_DATA by default.",
-)
 @result_options
 def demo(
     folder: Path,
@@ -35,8 +23,6 @@ def demo(
     regions: int,
     weeks: int,
     seed: int,
-    real: str | None,
-    data: Path | None,
 ) -> "Result":
     """Run every stage in one fresh folder (default: dagcast-demo in the current one)."""
     from dagcast import workflow
@@ -44,8 +30,6 @@ def demo(
     context = click.get_current_context()
     quiet = bool(context.params.get("as_json"))
     with progress_shown() as progress:
-        if real is not None:
-            return workflow.demo_real(real, data=data, progress=progress)
         if str(folder) == ".":
             folder = workflow.fresh_folder(Path("dagcast-demo"))
         return workflow.demo(

@@ -7,7 +7,6 @@ mean of four rides an hour.
 
 from pathlib import Path
 
-from dagcast.ingest._files import read_parquet
 from dagcast_core.data import (
     Check,
     Column,
@@ -17,6 +16,7 @@ from dagcast_core.data import (
     MetricStore,
     Sum,
 )
+from readers._files import read_parquet
 
 REGION = "city"
 _COUNTS = ("sessions", "sessions_no_car", "requests", "rides", "drivers")

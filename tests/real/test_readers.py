@@ -1,10 +1,9 @@
-"""The adaptors on small files of the public formats, made here, with the traps in them."""
+"""The readers on small files of the public formats, made here, with the traps in them."""
 
 import numpy as np
 import pandas as pd
 import pytest
-
-from dagcast.ingest import (
+from readers import (
     ingest_hvfhv,
     ingest_laguardia,
     ingest_manhattan_taxi,
@@ -14,6 +13,7 @@ from dagcast.ingest import (
     read_m4_hourly,
     zone_boroughs,
 )
+
 from dagcast_core.data import DataError, MetricStore, SourceError
 
 NAN = float("nan")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from dagcast.ingest._files import numbers, read_csv
 from dagcast_core.data import (
     Column,
     EventTable,
@@ -19,6 +18,7 @@ from dagcast_core.data import (
     MetricStore,
     Sum,
 )
+from readers._files import numbers, read_csv
 
 VINTAGES = {
     "tlc_monthly_vintage_2022-07.csv": "2022-08-01T00:00:00Z",

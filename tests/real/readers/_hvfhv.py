@@ -12,7 +12,6 @@ contradict themselves are quarantined: they end before they begin, or last other
 from collections.abc import Mapping
 from pathlib import Path
 
-from dagcast.ingest._files import read_csv
 from dagcast_core.data import (
     Check,
     Column,
@@ -23,6 +22,7 @@ from dagcast_core.data import (
     MetricStore,
     Sum,
 )
+from readers._files import read_csv
 
 ZONE = "America/New_York"
 LONGEST_WAIT_MINUTES = 60

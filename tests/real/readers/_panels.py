@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dagcast.ingest._files import numbers, read_csv
 from dagcast_core.data import DataError, SourceError
+from readers._files import numbers, read_csv
 
 Values = npt.NDArray[np.float64]
 

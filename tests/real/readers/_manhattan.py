@@ -15,9 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dagcast.ingest._calendars import calendar_rows
-from dagcast.ingest._files import read_parquet
-from dagcast.ingest._tables import CALENDAR
 from dagcast_core.data import (
     Check,
     Column,
@@ -30,6 +27,8 @@ from dagcast_core.data import (
     Sum,
     local_to_utc,
 )
+from readers._calendars import CALENDAR, calendar_rows
+from readers._files import read_parquet
 
 ZONE = "America/New_York"
 

@@ -22,9 +22,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from dagcast.ingest._calendars import calendar_rows, for_every_region
-from dagcast.ingest._files import read_parquet
-from dagcast.ingest._tables import CALENDAR
 from dagcast_core.data import (
     Check,
     Column,
@@ -36,6 +33,8 @@ from dagcast_core.data import (
     Sum,
     local_to_utc,
 )
+from readers._calendars import CALENDAR, calendar_rows, for_every_region
+from readers._files import read_parquet
 
 ZONE = "America/New_York"
 CALENDAR_AHEAD = pd.Timedelta(weeks=4)

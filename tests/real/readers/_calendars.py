@@ -1,11 +1,14 @@
-"""Calendars for real regions, from their own clocks."""
+"""Calendars for real regions, from their own clocks, in the marketplace's own table."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from dagcast.ingest import TABLES
 from dagcast_core.data import hour_of_week, us_federal_holiday
+
+CALENDAR = next(table for table in TABLES if table.name == "calendar")
 
 KNOWN_AHEAD = pd.Timedelta(days=365)
 """A calendar is known this long before its hours."""

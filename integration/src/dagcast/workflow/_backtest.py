@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
-from dagcast.errors import ProjectError
+from dagcast.errors import ProjectError, UsageError
 from dagcast.figures import number
 from dagcast.project import Project, write_text
 from dagcast.workflow._fit import fit_collection
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from dagcast_core.tensor import Panel
 
 REPORT = "backtest.json"
-
-# What the operator decides besides the levers of a plan.
-DECIDED = ("coupon_spend", "base_fare")
 
 
 @final
@@ -114,7 +111,13 @@ def run_backtest(
     from dagcast_core.evaluate import backtest as run
 
     settings = session.project.config.backtest
-    names = quantities or settings.quantities
+    names = quantities or session.judged
+    if not names:
+        raise UsageError(
+            "a quantity to backtest that a model makes and the store observes",
+            "none among [display] first, objective and limits",
+            "Name some in [backtest] quantities of dagcast.toml.",
+        )
     require_metrics(session.store, names, what="quantities to backtest, out of those")
     times = session.times
     origins = origins_of(session, horizon=settings.horizon_hours)
@@ -191,9 +194,12 @@ def predicted(session: Session, model: Any, past: Any) -> "Panel":
     """Forecast of a past horizon, given the decisions that were taken in it."""
     import torch
 
-    levers = tuple(session.project.config.levers)
     context, _ = read_context(
-        session.store, past, session.external_names, decided=(*levers, *DECIDED)
+        session.store,
+        past,
+        session.external_names,
+        decided=tuple(session.decided),
+        clocks=session.clocks,
     )
     with torch.no_grad():
         panel: Panel = model.predict(context)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
-from dagcast.workflow._defaults import marketplace_config
 from dagcast.workflow._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def check(
 
     Args:
         project: whose objective, guardrails and levers have to be served; without one, those
-            of a marketplace.
+            of a new project.
         disable: entry points to leave out besides those of the settings.
         against: a released manifest; what changed since is listed.
         conformance: a distribution whose behavioural suite is run, or ``all``.
@@ -88,8 +87,8 @@ def check(
     Returns:
         Problems are listed in the result, never raised.
     """
-    config = project.config if project is not None else marketplace_config("marketplace")
     measured = experiments(project) if project is not None else ()
+    config = project.config if project is not None else None
     assembly, plugins = assembled(config, measured, disable=disable)
     models = tuple(
         (
@@ -111,17 +110,23 @@ def check(
 
 
 def assembled(
-    config: Config,
+    config: Config | None,
     measured: "Iterable[Experiment]",
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
 ) -> "tuple[Assembly, Plugins]":
-    """The assembly that a project's settings ask for, with the plugins it came from."""
+    """The assembly that a project's settings ask for, with the plugins it came from.
+
+    Without settings those of a new project ask, as far as the packages agree on them.
+    """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
+    from dagcast.vocabulary import first_config, first_setting_problems
 
-    plugins = load_plugins(disable=(*config.disable, *disable))
+    plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
+    if config is None:
+        config = Config() if first_setting_problems(plugins) else first_config(plugins)
     assembly = check_assembly(
         plugins,
         experiments=measured,
@@ -132,18 +137,14 @@ def assembled(
 
 
 def demands(config: Config) -> dict[str, Any]:
-    """What a project provides to its models and asks of them, as ``check_assembly`` takes it."""
-    from dagcast.assembly import MARKETPLACE_EXTERNALS
-
-    declared = {quantity.name: quantity for quantity in MARKETPLACE_EXTERNALS}
-    names = dict.fromkeys((*config.externals, *config.levers))
+    """What a project decides and asks of its models, as ``check_assembly`` takes it."""
     required = dict.fromkeys(
         (*config.objective.weights, *(rail.quantity for rail in config.guardrails))
     )
+    weights = dict.fromkeys(rail.weight for rail in config.guardrails if rail.weight)
     return {
-        # A quantity that is declared there is compared by unit, dims and bounds too.
-        "externals": tuple(declared.get(name, name) for name in names),
         "required": tuple(required),
+        "weights": tuple(weights),
         "levers": tuple(config.levers),
     }
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dagcast.errors import ConfigError
 from dagcast.plans import Limits, OutcomeBound, resolve_limits
-from dagcast.workflow._horizon import Moments, known_metrics, read_context, zones_of
+from dagcast.workflow._horizon import Moments, known_metrics, read_context
 from dagcast.workflow._session import Session
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Setting:
             levers=tuple(
                 Lever(item.lever, lower=item.lower, upper=item.upper) for item in self.limits.bounds
             ),
-            objective=Objective(dict(config.objective.weights), unit=config.objective.unit),
+            objective=Objective(dict(config.objective.weights), unit=config.objective.unit or None),
             constraints=self.constraints(weighed is not None),
             context=self.context if context is None else context,
             current=self.current,
@@ -118,11 +118,19 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
     config = session.project.config
     if not config.levers:
         raise ConfigError(
-            "a lever, such as [levers.incentive_spend], in dagcast.toml", "none", "Add one."
+            "a lever in dagcast.toml, as [levers.NAME] declares one",
+            "none",
+            f"Add one of {', '.join(session.external_names)}.",
+        )
+    if not config.objective.weights:
+        raise ConfigError(
+            "weights of the quantities to maximise in [objective] of dagcast.toml",
+            "none",
+            "Add them, as in weights = { QUANTITY = 1.0 }.",
         )
     times = times or session.times
     context, assumed = read_context(
-        session.store, times, session.exogenous_names, zones=zones_of(session.project)
+        session.store, times, session.exogenous_names, clocks=session.clocks
     )
     quantities = {
         **{quantity.name: quantity for quantity in session.externals},

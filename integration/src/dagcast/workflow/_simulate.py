@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.config import Config
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project, create_project, open_project, staged
-from dagcast.workflow._defaults import marketplace_config
 from dagcast.workflow._result import Progress, Result, ResultTable, silent
 
 if TYPE_CHECKING:
@@ -68,20 +67,27 @@ class SimulateResult(Result):
 
 
 def init(
-    folder: Path, *, name: str = "marketplace", flags: Mapping[str, str] | None = None
+    folder: Path, *, name: str | None = None, flags: Mapping[str, str] | None = None
 ) -> InitResult:
-    """Make an empty project for events of your own.
+    """Make an empty project for events of your own, with the first settings of the packages.
+
+    Where no package brings any, ``dagcast.toml`` says in comments what to add.
 
     Args:
         folder: a missing or empty folder.
-        name: shown on reports.
+        name: shown on reports; the packages' by default.
         flags: dotted settings that differ from the defaults.
 
     Raises:
         ProjectError: the folder holds something.
         ConfigError: a flag is wrong.
+        AssemblyError: two packages bring first settings that contradict each other.
     """
-    project = create_project(folder, _configured(marketplace_config(name), flags))
+    from dagcast.plugins import load_plugins
+    from dagcast.vocabulary import first_config
+
+    first = first_config(load_plugins(), **({"name": name} if name else {}))
+    project = create_project(folder, _configured(first, flags))
     return InitResult(project.folder)
 
 
@@ -111,6 +117,7 @@ def simulate(
     Raises:
         ProjectError: the folder holds other things, or events already.
         UsageError: no simulated marketplace is installed, or none of that name.
+        AssemblyError: two packages bring first settings that contradict each other.
     """
     folder = Path(folder).absolute()
     exists = folder.exists() and any(folder.iterdir())
@@ -126,7 +133,11 @@ def simulate(
     progress(f"simulating {regions} regions for {weeks} weeks", None)
     made = factory.create(regions, weeks, seed, dict(scenario or {}))
     if not exists:
-        config = _configured(marketplace_config("marketplace", seed=seed), flags)
+        from dagcast.plugins import load_plugins
+        from dagcast.vocabulary import first_config
+
+        seeds = dict.fromkeys(("world", "draws", "plan"), seed)
+        config = _configured(first_config(load_plugins(), seeds=seeds), flags)
         # The first origin of the backtest needs some weeks before it, too.
         origins = max(1, min(config.backtest.origins, weeks - 4))
         data = config.data.model_copy(update={"history_weeks": max(3, weeks)})
@@ -162,10 +173,11 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
     hours = plan_hours(project, record.plan)
     with staged(target) as temporary:
         rows = dict(world.play(temporary, decisions, hours))
-        for name in ("regions.json", "experiments.json"):
-            source = project.events / HISTORY / name
-            if source.exists() and not (temporary / name).exists():
-                shutil.copyfile(source, temporary / name)
+        # What lies beside the history's events, such as experiments and labels, holds on; the world
+        # itself stays where it was made.
+        for source in sorted((project.events / HISTORY).glob("*.json")):
+            if source.name != "world.json" and not (temporary / source.name).exists():
+                shutil.copyfile(source, temporary / source.name)
     project.record("played", plan=record.plan, details={"rows": rows})
     return SimulateResult(project.folder, factory.name, seed, rows, played=record.plan)
 

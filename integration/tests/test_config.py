@@ -46,7 +46,7 @@ def test_text_of_a_config_reads_back_as_the_same_config(write):
 def test_draws_are_weighed_only_where_something_asks_for_them():
     assert not Config().weighs_draws
     assert Config(risk=Risk(measure="mean")).weighs_draws
-    assert Config(fallbacks=(Fallback(),)).weighs_draws
+    assert Config(fallbacks=(Fallback(lever="spend", quantity="rides"),)).weighs_draws
     sure = Guardrail(quantity="eta", limit=6.0, chance=0.9)
     assert Config(guardrails=(sure,)).weighs_draws
 
@@ -92,7 +92,7 @@ def test_unknown_key_inside_a_list_of_tables_names_its_own_line(write):
             "groups of a dim in by, such as by = ['region']",
         ),
         ("[risk]\ntail = 0\n", "found 0 at dagcast.toml line 2"),
-        ("[[fallbacks]]\nwidth = -1.0\n", "found -1.0 at dagcast.toml line 2"),
+        ('[[fallbacks]]\nquantity = "rides"\nwidth = -1.0\n', "found -1.0 at dagcast.toml line 3"),
         ('[[guardrails]]\nquantity = "eta"\nlimit = 6\nchance = 2\n', "found 2 at dagcast.toml"),
         ("[[budgets]]\nlimit = 5.0\nof_recent = 1.0\n", "either limit or of_recent"),
         ("[levers.incentive_spend]\nlower = 5\nupper = 4\n", "lower <= upper"),
@@ -104,6 +104,38 @@ def test_bad_value_says_expected_found_and_place(write, text, message):
     with pytest.raises(ConfigError) as caught:
         load_config(write(text))
     assert message in str(caught.value)
+
+
+def test_the_only_lever_is_meant_where_none_is_named(write):
+    text = "[levers.spend]\nupper = 9\n[[budgets]]\nlimit = 1\n[[ramps]]\nlimit = 2\n"
+    config = load_config(write(text))
+    assert (config.budgets[0].lever, config.ramps[0].lever) == ("spend", "spend")
+    with pytest.raises(ConfigError) as caught:
+        load_config(write("[levers.fare]\nupper = 9\n" + text))
+    assert str(caught.value).startswith(
+        "expected a lever in every [[budgets]], out of fare, spend; found none at dagcast.toml."
+    )
+    with pytest.raises(ConfigError, match=r"a lever in every \[\[ramps\]\], out of none so far"):
+        load_config(write("[[ramps]]\nlimit = 2\n"))
+
+
+def test_a_purse_over_several_levers_names_two_or_more(write):
+    purse = "[[budgets]]\nlevers = {}\nlimit = 5.0\n"
+    config = load_config(write(purse.format('["spend", "coupons"]')))
+    assert (config.budgets[0].lever, config.budgets[0].levers) == ("", ("spend", "coupons"))
+    for wrong in ('["spend"]', '["spend", "coupons"]\nlever = "spend"'):
+        with pytest.raises(ConfigError, match="either lever or levers, of which there are two"):
+            load_config(write(purse.format(wrong)))
+
+
+def test_nothing_is_named_that_no_package_and_nobody_named(write):
+    """An empty project is valid, and its file says what to add."""
+    config = Config()
+    assert (config.objective.weights, config.levers, config.backtest.quantities) == ({}, {}, ())
+    text = config_text(config)
+    assert load_config(write(text)) == config
+    for line in ("# [levers.QUANTITY]", "# [[budgets]]", "# weights = { QUANTITY = 1.0 }"):
+        assert line in text
 
 
 def test_all_problems_are_reported_at_once(write):

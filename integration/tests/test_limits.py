@@ -12,7 +12,9 @@ from dagcast_core.contract import Dim, Quantity
 from dagcast_core.dims import HOUR
 from dagcast_core.tensor import IndexTensor, Panel
 
-INCENTIVE, REGION = Dim("incentive"), Dim("region")
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
+
 HOURS = pd.date_range("2026-03-02", periods=336, freq="h", tz="UTC", unit="us")
 REGIONS = pd.Index(["LAX", "SFO"])
 SPEND = Quantity("spend", dims=(INCENTIVE, REGION, HOUR), unit="USD/h")

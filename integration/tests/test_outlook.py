@@ -11,7 +11,8 @@ from dagcast_core.contract import Dim, Quantity, Weighted
 from dagcast_core.dims import HOUR
 from dagcast_core.tensor import IndexTensor, Panel
 
-REGION = Dim("region", vocabulary="region/v1")
+REGION = Dim("region")
+
 HOURS = pd.date_range("2026-03-02", periods=3, freq="h", tz="UTC", unit="us")
 REGIONS = pd.Index(["LAX", "SFO"])
 RIDES = Quantity(

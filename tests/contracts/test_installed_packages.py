@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dagcast.assembly import MARKETPLACE_EXTERNALS, check_assembly
+from dagcast.assembly import check_assembly
 from dagcast.conformance import check_conformance
 from dagcast.evolution import check_evolution, check_snapshots
 from dagcast.plugins import load_plugins
+from dagcast.vocabulary import first_config, known_ahead
+from dagcast.workflow.common._assembled import demands
 from dagcast_core.contract import PROBLEM_CODES, Contract, Registration, assemble
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +25,8 @@ def plugins():
 
 
 def test_installed_packages_fit(plugins):
-    assert [str(problem) for problem in check_assembly(plugins).problems] == []
+    asked = demands(first_config(plugins))
+    assert [str(problem) for problem in check_assembly(plugins, **asked).problems] == []
     assert {plugin.name for plugin in plugins.plugins} >= set(TEAMS)
 
 
@@ -37,8 +40,9 @@ def test_installed_packages_fit(plugins):
         ("incentives", "DC118", {"incentive_spend"}),
     ],
 )
-def test_team_that_is_not_installed_is_one_problem_per_quantity_it_owed(team, code, names):
-    problems = check_assembly(load_plugins(disable=[team])).problems
+def test_team_that_is_not_installed_is_one_problem_per_quantity_it_owed(plugins, team, code, names):
+    asked = demands(first_config(plugins))
+    problems = check_assembly(load_plugins(disable=[team]), **asked).problems
     assert {problem.code for problem in problems} == {code}
     assert {problem.name for problem in problems} == names
     assert len(problems) == len(names)
@@ -49,7 +53,7 @@ def test_second_producer_of_a_quantity_is_one_problem(plugins, quantity):
     owner = next(r for r in plugins.registrations if quantity in r.contract.output_names)
     rival = Contract("rival", outputs=(owner.contract.output(quantity),))
     registered = (*plugins.registrations, Registration(rival, "my-package", "1.0.0"))
-    assembly = assemble(registered, externals=MARKETPLACE_EXTERNALS)
+    assembly = assemble(registered, externals=(*known_ahead(plugins), "incentive_spend"))
     (problem,) = assembly.problems
     assert (problem.code, problem.name) == ("DC103", quantity)
     assert owner.distribution in problem.fix

@@ -9,7 +9,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bring-your-own
 def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
@@ -17,7 +17,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch):
 
 
 def test_the_page_lists_the_columns_that_are_needed():
-    from dagcast.ingest import TABLES
+    from dagcast_marketplace import TABLES
 
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", PAGE.read_text(encoding="utf-8"), re.M))
     for table in TABLES:

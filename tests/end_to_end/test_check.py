@@ -5,8 +5,9 @@ import json
 import pytest
 
 from dagcast.cli import run
+from dagcast.plugins import load_plugins
 from dagcast.project import create_project
-from dagcast.workflow.common._defaults import marketplace_config
+from dagcast.vocabulary import first_config
 from dagcast_core.contract import Arm, Cells, Change, Experiment
 
 MISSING = {
@@ -29,7 +30,7 @@ BONUS_PAUSE = Experiment(
 
 @pytest.mark.parametrize("team", list(MISSING))
 def test_missing_team_is_one_line_per_quantity_with_a_remedy(team, tmp_path, capsys):
-    project = create_project(tmp_path / "p", marketplace_config("p"))
+    project = create_project(tmp_path / "p", first_config(load_plugins()))
     folder = project.folder
     # Its path goes through incentives: no second problem beside the lever's lost effect.
     (project.events / "experiments.json").write_text(json.dumps([BONUS_PAUSE.to_json()]))

@@ -15,7 +15,7 @@ from dagcast import workflow
 from dagcast.cli import run
 from dagcast.errors import PlanStateError, ProjectError, UsageError
 from dagcast.project import open_project
-from dagcast.workflow.common._horizon import _by_the_clock, at_origin, read_context, zones_of
+from dagcast.workflow.common._horizon import at_origin, read_context
 from dagcast.workflow.common._plan_files import seal
 from dagcast.workflow.common._session import open_session
 from dagcast_core.decide import Plan
@@ -456,11 +456,10 @@ def test_the_week_after_a_played_one_can_be_planned(copied):
 
 def test_hours_of_the_week_are_those_of_every_regions_clock(copied):
     session = open_session(copied)
-    zones = zones_of(copied)
     # The last week of history, whose calendar is in the store.
     last = at_origin(session.times, session.times.last - pd.Timedelta(hours=167), 168, 4)
     expected = read_context(session.store, last, ["hour_of_week"])[0]["hour_of_week"]
-    found = _by_the_clock(session.store, last, None, zones)
+    found = session.clocks.read(session.store, "hour_of_week", last.start, last.end)
     assert torch.equal(found.values("region", "hour"), expected.values("region", "hour"))
     assert found.dtype == expected.dtype
 

@@ -52,7 +52,9 @@ FLAT_HOURS = """
     @hookimpl
     def dagcast_models(labels):
         from dagcast_core import Model, SquaredError
-        from dagcast_core.dims import REGION
+        from dagcast_core.contract import Dim
+
+        region = Dim("region")
 
         class FlatHours(Model):
             contract = FLAT_HOURS
@@ -60,7 +62,7 @@ FLAT_HOURS = """
 
             def __init__(self):
                 super().__init__()
-                self.level = self.parameter(REGION, labels=labels["region"], start=3.0)
+                self.level = self.parameter(region, labels=labels["region"], start=3.0)
 
             def forward(self, holiday, incremental_driver_hours):
                 organic = self.level.at(holiday).exp() + 0.0 * holiday

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast.ingest import ingest_marketplace, read_regions
+from dagcast.plugins import load_plugins
 from dagcast_core.data import MetricStore
 from dagcast_simulator import MarketWorlds
 
@@ -18,19 +18,19 @@ AVERAGED = ("eta", "prime_time")
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory):
+def market(tmp_path_factory, ingest_folder):
     """A small world, its history ingested, and then the week after it."""
     folder = tmp_path_factory.mktemp("market")
     world = MarketWorlds().create(regions=4, weeks=4, seed=3, scenario={})
     rows = world.write_events(folder / "events")
     store = MetricStore(folder / "store")
-    first = ingest_marketplace(store.folder, folder / "events")
+    first = ingest_folder(store.folder, folder / "events")
     hours = world.history_hours
     names = [*ADDED, *AVERAGED, "incentive_spend", "temperature", "hour_of_week"]
     window = {"start": hours[0], "end": hours[-1], "as_of": world.now}
     before = {name: store.read([name], **window)[name].tensor.numpy().copy() for name in names}
     world.play(folder / "events" / "week", world.operator_decisions(), world.planning_hours)
-    second = ingest_marketplace(store.folder, folder / "events" / "week")
+    second = ingest_folder(store.folder, folder / "events" / "week")
     return world, folder, store, rows, first, second, window, before
 
 
@@ -77,7 +77,8 @@ def test_the_history_is_what_happened(market):
     truth = world.history()
     late = {**window, "as_of": world.now + pd.Timedelta(days=30)}
     panel = store.read([*ADDED, *AVERAGED, "incentive_spend"], **late)
-    opened = {region.name: region.opened_at for region in read_regions(market[1] / "events")}
+    since = load_plugins().labels(market[1] / "events")["region"].since
+    opened = {region: pd.Timestamp(moment) for region, moment in since.items()}
     for name in (*ADDED, *AVERAGED, "incentive_spend"):
         wide = truth.pivot(index="region", columns="hour", values=name).sort_index()
         found = panel[name].tensor.numpy()

@@ -169,6 +169,9 @@ def _problem(
         return (f"the key {name!r}", f"none at {place}", f"Add {key[-1]} = ... there.")
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     message = message.replace("valid datetime", "UTC time such as 2026-03-02T00:00:00Z")
+    if not key:
+        # What several tables say together has no line of its own.
+        return (message, f"none at {place}", "")
     return (f"{name} to be {message}", f"{item['input']!r} at {place}", "")
 
 

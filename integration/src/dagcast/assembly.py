@@ -1,11 +1,12 @@
 """The installed packages as one causal DAG: checked without torch, then built with it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagcast.plugins import Plugin, Plugins
+from dagcast.vocabulary import claims, first_setting_problems, known_ahead, observed_in
 from dagcast_core.contract import (
-    Aggregation,
     Assembly,
     AssemblyError,
     Contract,
@@ -14,89 +15,33 @@ from dagcast_core.contract import (
     Quantity,
     assemble,
 )
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
 
 if TYPE_CHECKING:
     from dagcast_core.model import Model, ModelCollection
-
-_SUM: dict[str, Aggregation] = {"region": "sum", "hour": "sum"}
-
-# What the world and the operator provide; everything else has to come from a package. Observed
-# outcomes are not among them, though the store holds them: the future's are to be forecast.
-MARKETPLACE_EXTERNALS: tuple[Quantity, ...] = (
-    Quantity(
-        "hour_of_week",
-        dims=(REGION, HOUR),
-        unit="1",
-        dtype="int64",
-        bounds=(0, 167),
-        description="local hour of the week, Monday 00:00 is 0",
-    ),
-    Quantity(
-        "holiday",
-        dims=(REGION, HOUR),
-        unit="1",
-        bounds=(0, 1),
-        description="1 on a public holiday of the region",
-    ),
-    Quantity(
-        "local_event",
-        dims=(REGION, HOUR),
-        unit="10000 people",
-        bounds=(0, None),
-        description="expected attendance of local events near this hour",
-    ),
-    Quantity("temperature", dims=(REGION, HOUR), unit="degC", description="air temperature"),
-    Quantity(
-        "precipitation",
-        dims=(REGION, HOUR),
-        unit="mm/h",
-        bounds=(0, None),
-        description="rain or melted snow",
-    ),
-    Quantity(
-        "incentive_spend",
-        dims=(INCENTIVE, REGION, HOUR),
-        unit="USD/h",
-        aggregation={"incentive": "sum", **_SUM},
-        bounds=(0, None),
-        description="driver bonuses paid for the hour, by type",
-    ),
-    Quantity(
-        "coupon_spend",
-        dims=(REGION, HOUR),
-        unit="USD/h",
-        aggregation=_SUM,
-        bounds=(0, None),
-        description="rider coupons redeemable in the hour",
-    ),
-    Quantity(
-        "base_fare",
-        dims=(REGION, HOUR),
-        unit="USD/ride",
-        bounds=(0, None),
-        description="mean fare of a ride before prime time",
-    ),
-)
-MARKETPLACE_LEVERS = ("incentive_spend",)
-MARKETPLACE_REQUIRED = ("profit", "rides", "eta", "prime_time")
 
 
 def check_assembly(
     plugins: Plugins,
     *,
-    externals: Iterable[Quantity | str] | None = MARKETPLACE_EXTERNALS,
-    required: Iterable[str] = MARKETPLACE_REQUIRED,
-    levers: Iterable[str] = MARKETPLACE_LEVERS,
+    externals: Iterable[Quantity | str] | None = (),
+    required: Iterable[str] = (),
+    weights: Iterable[str] = (),
+    levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
 ) -> Assembly:
     """Join all installed contracts and report everything that is wrong, without torch.
 
+    Exogenous is what models read, nobody makes, no lever decides, and packages say is known ahead:
+    a metric of a foreseeable table, or a calendar. An input that is neither, as an outcome whose
+    team is missing, is a problem: what would stand in for it loses its effect in silence.
+
     Args:
         plugins: from ``load_plugins``.
-        externals: exogenous quantities and levers that the project provides.
+        externals: quantities that the project provides beside those; ``None`` accepts whatever no
+            model makes.
         required: quantities that it asks for: objective and guardrails.
+        weights: quantities that a guardrail's mean is weighted by; no lever need move them.
         levers: quantities that it decides.
         serving: which distribution or model serves a quantity, where several could.
         experiments: the project's own, beside those of the packages.
@@ -105,10 +50,16 @@ def check_assembly(
         The assembly. Its problems begin with those of the plugins; a quantity that is missing
         because a plugin failed is no second problem.
     """
+    levers = tuple(levers)
+    if externals is not None:
+        made = {name for item in plugins.registrations for name in item.contract.output_names}
+        ahead = sorted(known_ahead(plugins) - made - set(levers))
+        externals = (*externals, *levers, *ahead)
     assembly = assemble(
         plugins.registrations,
         externals=externals,
         required=required,
+        weights=weights,
         levers=levers,
         serving=serving,
         experiments=(*plugins.experiments, *experiments),
@@ -119,7 +70,7 @@ def check_assembly(
     # A lever that lost its effect has lost the paths of its experiments too.
     lost = {p.name for p in assembly.problems if p.code == "DC118"}
     rest = [
-        p
+        _without_future(p, plugins)
         for p in assembly.problems
         if p.code not in consequences and not (p.code == "DC115" and p.name in lost)
     ]
@@ -128,7 +79,20 @@ def check_assembly(
         inactive=assembly.inactive,
         edges=assembly.edges,
         externals=assembly.externals,
-        problems=(*plugins.problems, *rest),
+        problems=(*plugins.problems, *claims(plugins), *first_setting_problems(plugins), *rest),
+    )
+
+
+def _without_future(problem: Problem, plugins: Plugins) -> Problem:
+    """Say of a missing quantity that is observed why its observations do not help."""
+    table = observed_in(plugins, problem.name) if problem.code == "DC102" else None
+    if table is None:
+        return problem
+    return replace(
+        problem,
+        found=f"observations in table {table!r} alone, which end where the forecast begins",
+        fix=f"install or enable a package that forecasts {problem.name!r}; a stand-in would lose "
+        "its effect in silence",
     )
 
 
@@ -140,7 +104,7 @@ def build_models(
     Args:
         plugins: that the assembly was made from.
         assembly: without problems.
-        labels: by dim, e.g. ``{"region": (...), "incentive": (...)}``.
+        labels: by dim, e.g. ``{"region": (...), "vehicle": (...)}``.
 
     Raises:
         AssemblyError: the assembly has problems, a package cannot build its models, or a model
@@ -202,7 +166,7 @@ def build_collection(
     labels: Mapping[str, Sequence[Any]],
     serving: Mapping[str, str] | None = None,
     *,
-    name: str = "marketplace",
+    name: str = "project",
     **project: Any,
 ) -> "ModelCollection":
     """Check the installed packages and build their models as one collection.

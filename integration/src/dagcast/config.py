@@ -20,17 +20,6 @@ Labels = tuple[str, ...]
 
 ENVIRONMENT_PREFIX = "DAGCAST_"
 
-# What the world provides to the models of a marketplace, besides the levers.
-EXOGENOUS = (
-    "hour_of_week",
-    "holiday",
-    "local_event",
-    "temperature",
-    "precipitation",
-    "coupon_spend",
-    "base_fare",
-)
-
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
@@ -48,10 +37,14 @@ def _utc_hour(moment: datetime | None) -> datetime | None:
 
 
 class Data(_Settings):
-    """What the project knows: a moment, and how much history before it."""
+    """What the project knows: a moment, and how much history before it.
+
+    ``heartbeat`` is the table whose rows say how far history goes; by default the one with most.
+    """
 
     as_of: datetime | None = None
     history_weeks: Annotated[int, Field(ge=3)] = 16
+    heartbeat: str | None = None
 
     _hour = field_validator("as_of")(_utc_hour)
 
@@ -96,7 +89,9 @@ class Lever(_Settings):
 class Budget(_Settings):
     """A limit on the sum of a lever over the horizon, for each label of ``by``.
 
-    ``levers`` names several that share one purse; without a name the project's only lever is meant.
+    ``levers`` names several of one unit that share one purse; where none is named, the only lever
+    of the project is meant.
+
     ``groups`` puts labels of a dim in ``by`` together, as {region = {SFO = "bay", OAK = "bay"}};
     labels without a group are then left alone.
     """
@@ -113,8 +108,8 @@ class Budget(_Settings):
     def _one_limit(self) -> Self:
         _require_one(self, "limit", "of_recent")
         _require_grouped(self.groups, self.by)
-        if self.lever and self.levers:
-            raise ValueError("a table with either lever or levers")
+        if self.levers and (self.lever or len(self.levers) < 2):
+            raise ValueError("a table with either lever or levers, of which there are two or more")
         return self
 
 
@@ -144,7 +139,10 @@ class Guardrail(_Settings):
 
 
 class RampLimit(_Settings):
-    """Largest change of a lever from one hour to the one ``step`` hours later."""
+    """Largest change of a lever from one hour to the one ``step`` hours later.
+
+    Where none is named, the only lever of the project is meant.
+    """
 
     lever: str = ""
     step: Count = 24
@@ -160,13 +158,13 @@ class RampLimit(_Settings):
 class Objective(_Settings):
     """What a plan maximises: a weighted sum of quantities over the horizon."""
 
-    weights: dict[str, float] = {"profit": 1.0}
-    unit: str = "USD"
+    weights: dict[str, float] = {}
+    unit: str = ""
 
     @field_validator("weights")
     @classmethod
     def _any_weight(cls, weights: dict[str, float]) -> dict[str, float]:
-        if not any(weights.values()):
+        if weights and not any(weights.values()):
             raise ValueError("at least one quantity with a weight other than 0")
         return weights
 
@@ -182,8 +180,8 @@ class Fallback(_Settings):
     """A rule for cells whose response is too uncertain to optimise.
 
     The response is the change of ``quantity``, of the objective where none is named, per unit of
-    lever; cells whose interval over the
-    draws is wider than ``width`` times its middle keep ``share`` of the current plan.
+    lever; cells whose interval over the draws is wider than ``width`` times its middle keep
+    ``share`` of the current plan. Where no lever is named, the only one of the project is meant.
     """
 
     lever: str = ""
@@ -193,19 +191,17 @@ class Fallback(_Settings):
     share: NonNegative = 1.0
 
 
-class Display(_Settings):
-    """What pages and tables show first, in this order."""
-
-    first: Labels = ()
-
-
 class Backtest(_Settings):
-    """Rolling origins of the backtest, the last one a horizon before the data moment."""
+    """Rolling origins of the backtest, the last one a horizon before the data moment.
+
+    Without ``quantities`` it judges what is observed among those that are shown first, the
+    objective's and the limits'.
+    """
 
     origins: Count = 4
     horizon_hours: Count = 168
     step_hours: Count = 168
-    quantities: Labels = ("sessions", "driver_hours", "eta", "rides")
+    quantities: Labels = ()
     workers: Count = 2
 
 
@@ -224,6 +220,12 @@ class Solver(_Settings):
     seconds: Positive = 60.0
 
 
+class Display(_Settings):
+    """What pages, terminal and retro show first, in order; the rest follows the models."""
+
+    first: Labels = ()
+
+
 class Seeds(_Settings):
     """Seeds of everything random; the same seeds give the same figures."""
 
@@ -235,11 +237,10 @@ class Seeds(_Settings):
 class Config(_Settings):
     """All settings of a project; see the classes of its tables."""
 
-    name: str = "marketplace"
+    name: str = "project"
     data: Data = Data()
     horizon: Horizon = Horizon()
     disable: Labels = ()
-    externals: Labels = EXOGENOUS
     serving: dict[str, str] = {}
     recent_weeks: Count = 4
     levers: dict[str, Lever] = {}
@@ -249,11 +250,28 @@ class Config(_Settings):
     objective: Objective = Objective()
     risk: Risk = Risk()
     fallbacks: tuple[Fallback, ...] = ()
-    display: Display = Display()
     backtest: Backtest = Backtest()
     uncertainty: Uncertainty = Uncertainty()
     solver: Solver = Solver()
+    display: Display = Display()
     seeds: Seeds = Seeds()
+
+    @model_validator(mode="after")
+    def _named_levers(self) -> Self:
+        for table in ("budgets", "ramps", "fallbacks"):
+            entries = tuple(self._naming(table, entry) for entry in getattr(self, table))
+            # A frozen model is complete only once this validator has returned.
+            self.__dict__[table] = entries
+        return self
+
+    def _naming(self, table: str, entry: Any) -> Any:
+        if entry.lever or getattr(entry, "levers", ()):
+            return entry
+        if len(self.levers) != 1:
+            raise ValueError(
+                f"a lever in every [[{table}]], out of {', '.join(self.levers) or 'none so far'}"
+            )
+        return entry.model_copy(update={"lever": next(iter(self.levers))})
 
     @property
     def weighs_draws(self) -> bool:
@@ -317,15 +335,15 @@ def config_text(config: Config) -> str:
         f"name = {_toml(tables['name'])}",
         "# Entry points to leave out.",
         f"disable = {_toml(tables['disable'])}",
-        "# What the data provide to the models, besides the levers.",
-        f"externals = {_toml(tables['externals'])}",
         "# What `of_recent` multiplies: the mean of so many weeks before the horizon.",
         f"recent_weeks = {tables['recent_weeks']}",
     ]
     for name, comment in _COMMENTS.items():
         lines += ["", f"# {comment}"]
         value = tables[name]
-        if isinstance(value, tuple | list):
+        if not value and name in _EXAMPLES:
+            lines += [f"# {line}" for line in _EXAMPLES[name]]
+        elif isinstance(value, tuple | list):
             for entry in value:
                 lines += [f"[[{name}]]", *_assignments(entry)]
         elif name == "levers":
@@ -333,24 +351,37 @@ def config_text(config: Config) -> str:
                 lines += [f"[levers.{lever}]", *_assignments(entry)]
         else:
             lines += [f"[{name}]", *_assignments(value)]
+            if name == "objective" and not config.objective.weights:
+                lines.append('# weights = { QUANTITY = 1.0 }, which a plan needs, in unit = "..."')
     return "\n".join(lines) + "\n"
 
+
+# What stands in a file in place of a table that no package and nobody has filled in yet.
+_EXAMPLES = {
+    "levers": (
+        "None is declared, so nothing can be planned; name a quantity that models read:",
+        "[levers.QUANTITY]",
+        "upper_of_recent = 2.0",
+    ),
+    "budgets": ("[[budgets]]", 'lever = "LEVER"', "of_recent = 1.0"),
+    "guardrails": ("[[guardrails]]", 'quantity = "QUANTITY"', 'sense = "<="', "of_recent = 1.1"),
+}
 
 _COMMENTS = {
     "data": "What is known: rows that arrived by `as_of`; leave it out for everything ingested.",
     "horizon": "The hours to decide about; without `start`, the week after the data.",
     "serving": 'quantity = "distribution": which installed model serves it, if several could.',
-    "levers": "Bounds of one cell (incentive, region, hour) in the lever's unit.",
-    "budgets": "Limits on what may be spent over the horizon, in USD, for each label of `by`.",
+    "levers": "Bounds of one cell of a lever, in its unit.",
+    "budgets": "Limits on what may be spent over the horizon, for each label of `by`.",
     "guardrails": "Limits on outcomes, for each label of `by`.",
-    "ramps": "Largest change of spend between an hour and the one `step` hours later.",
+    "ramps": "Largest change of a lever between an hour and the one `step` hours later.",
     "objective": "What a plan maximises: a weighted sum over the horizon.",
     "risk": "How draws of the parameters are weighed: none, mean, cvar (worst `tail`) or quantile.",
-    "display": "What pages and tables show first, in this order.",
     "fallbacks": "Cells with too uncertain a response get a `share` of the current plan.",
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",
     "solver": "When the solver stops.",
+    "display": "What pages, terminal and retro show first, in order.",
     "seeds": "The same seeds give the same figures.",
 }
 

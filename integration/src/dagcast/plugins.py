@@ -8,15 +8,27 @@ registered with the manager that is returned. Nothing here imports torch or pand
 import importlib.metadata
 import re
 import traceback
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 # Not `from dagcast_core import hooks`: that looks through the layers first, and torch with them.
 import dagcast_core.hooks as hooks
-from dagcast_core.contract import Contract, Experiment, Problem, Registration, nearest
+from dagcast_core.contract import (
+    Calendar,
+    Contract,
+    Experiment,
+    LabelSet,
+    Problem,
+    Registration,
+    nearest,
+)
+
+if TYPE_CHECKING:
+    from dagcast_core.data import EventTable, LinearMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,10 @@ class Plugin:
         package: import name of the package that it lies in.
         contracts: what ``dagcast_contracts`` returned.
         experiments: what ``dagcast_experiments`` returned.
+        tables: event tables that ``dagcast_tables`` returned,
+        metrics: and the weighted sums of metrics among them.
+        calendars: what ``dagcast_calendars`` returned.
+        project: first settings, as ``dagcast_project`` returned them.
     """
 
     name: str
@@ -40,6 +56,10 @@ class Plugin:
     contracts: tuple[Contract, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     package: str = ""
+    tables: "tuple[EventTable, ...]" = ()
+    metrics: "tuple[LinearMetric, ...]" = ()
+    calendars: tuple[Calendar, ...] = ()
+    project: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
@@ -74,6 +94,51 @@ class Plugins:
     def experiments(self) -> tuple[Experiment, ...]:
         """Every measured effect that packages bring along."""
         return tuple(item for plugin in self.plugins for item in plugin.experiments)
+
+    @property
+    def tables(self) -> "tuple[EventTable, ...]":
+        """Every event table that packages declare; of two that claim one name, the first."""
+        found: dict[str, EventTable] = {}
+        for plugin in self.plugins:
+            for table in plugin.tables:
+                found.setdefault(table.name, table)
+        return tuple(found.values())
+
+    @property
+    def metrics(self) -> "tuple[LinearMetric, ...]":
+        """Every weighted sum of metrics that packages declare; of two of one name, the first."""
+        found: dict[str, LinearMetric] = {}
+        for plugin in self.plugins:
+            for metric in plugin.metrics:
+                found.setdefault(metric.name, metric)
+        return tuple(found.values())
+
+    @property
+    def calendars(self) -> tuple[Calendar, ...]:
+        """Every quantity that follows from a label's clock; of two of one name, the first."""
+        found: dict[str, Calendar] = {}
+        for plugin in self.plugins:
+            for calendar in plugin.calendars:
+                found.setdefault(calendar.quantity, calendar)
+        return tuple(found.values())
+
+    def labels(self, events: Path) -> dict[str, LabelSet]:
+        """What the packages read of labels in a folder of event files, by dim.
+
+        Raises:
+            DataError: a file beside the events is wrong, or two packages speak of one dim.
+        """
+        found: dict[str, LabelSet] = {}
+        for sets in self.manager.hook.dagcast_labels(events=events):
+            for item in sets:
+                if found.setdefault(item.dim, item) != item:
+                    from dagcast_core.data import DataError
+
+                    raise DataError(
+                        f"cannot read the labels of {item.dim!r} in {events}: expected one "
+                        f"package that speaks of them; found two that differ. Disable one."
+                    )
+        return found
 
     def of(self, distribution: str) -> tuple[Plugin, ...]:
         """Return the plugins of one distribution."""
@@ -220,6 +285,15 @@ def _load(claim: _Claim) -> tuple[Plugin | None, list[Problem]]:
     problems += found
     experiments, found = _results(claim, trial, "dagcast_experiments", Experiment)
     problems += found
+    # Neither of them imports pandas.
+    from dagcast_core.data import EventTable, LinearMetric
+
+    declared, found = _results(claim, trial, "dagcast_tables", EventTable, LinearMetric)
+    problems += found
+    calendars, found = _results(claim, trial, "dagcast_calendars", Calendar)
+    problems += found
+    project, found = _project(claim, trial)
+    problems += found
     if not problems:
         problems += _incomplete(claim, trial, contracts)
     if problems:
@@ -232,6 +306,10 @@ def _load(claim: _Claim) -> tuple[Plugin | None, list[Problem]]:
         tuple(contracts),
         tuple(experiments),
         claim.entry_point.module.partition(".")[0],
+        tuple(item for item in declared if isinstance(item, EventTable)),
+        tuple(item for item in declared if isinstance(item, LinearMetric)),
+        tuple(calendars),
+        project,
     ), []
 
 
@@ -336,43 +414,59 @@ def _hook_names() -> tuple[str, ...]:
     return tuple(name for name in vars(hooks) if name.startswith("dagcast_"))
 
 
-def _results(
-    claim: _Claim, trial: pluggy.PluginManager, hook: str, kind: type
-) -> tuple[list[Any], list[Problem]]:
-    caller = getattr(trial.hook, hook)
-    if not caller.get_hookimpls():
-        return [], []
+def _called(
+    claim: _Claim, trial: pluggy.PluginManager, hook: str, expected: str
+) -> tuple[Any, list[Problem]]:
     try:
-        returned = caller()
+        returned = getattr(trial.hook, hook)()
     except (Exception, SystemExit) as error:
-        return [], [
+        return None, [
             Problem.of(
                 "DC205",
                 hook,
                 producer=str(claim),
-                expected=f"a list of {kind.__name__}",
+                expected=expected,
                 found=_described(error),
                 fix=f"correct {claim.distribution}, or disable {claim.name!r}",
             )
         ]
     # pluggy leaves out None, which is what a forgotten return gives.
-    items = returned[0] if returned else None
+    return (returned[0] if returned else None), []
+
+
+def _results(
+    claim: _Claim, trial: pluggy.PluginManager, hook: str, *kinds: type
+) -> tuple[list[Any], list[Problem]]:
+    if not getattr(trial.hook, hook).get_hookimpls():
+        return [], []
+    names = " or ".join(kind.__name__ for kind in kinds)
+    items, problems = _called(claim, trial, hook, f"a list of {names}")
+    if problems:
+        return [], problems
     if isinstance(items, (list, tuple)):
-        wrong = [item for item in items if not isinstance(item, kind)]
+        wrong = [item for item in items if not isinstance(item, kinds)]
         if not wrong:
             return list(items), []
         found = f"an item of type {type(wrong[0]).__name__}"
     else:
         found = type(items).__name__
-    problem = Problem.of(
-        "DC206",
-        hook,
-        producer=str(claim),
-        expected=f"a list of {kind.__name__}",
-        found=found,
-        fix=f"return [{kind.__name__}(...), ...], or [] for none",
-    )
-    return [], [problem]
+    fix = f"return [{kinds[0].__name__}(...), ...], or [] for none"
+    return [], [_wrong_result(claim, hook, f"a list of {names}", found, fix)]
+
+
+def _project(claim: _Claim, trial: pluggy.PluginManager) -> tuple[Mapping[str, Any], list[Problem]]:
+    hook, expected = "dagcast_project", "a mapping of settings"
+    if not trial.hook.dagcast_project.get_hookimpls():
+        return {}, []
+    settings, problems = _called(claim, trial, hook, expected)
+    if problems or isinstance(settings, Mapping):
+        return settings or {}, problems
+    fix = "return the tables of dagcast.toml as a dict, or {} for none"
+    return {}, [_wrong_result(claim, hook, expected, type(settings).__name__, fix)]
+
+
+def _wrong_result(claim: _Claim, hook: str, expected: str, found: str, fix: str) -> Problem:
+    return Problem.of("DC206", hook, producer=str(claim), expected=expected, found=found, fix=fix)
 
 
 def _other_api(claim: _Claim, contracts: Sequence[Contract]) -> Problem | None:

@@ -7,8 +7,10 @@ import pytest
 from dagcast.errors import UsageError
 from dagcast.evolution import check_evolution, check_snapshots, released_contracts, write_snapshots
 from dagcast.plugins import Plugin, Plugins, load_plugins
-from dagcast_core.contract import Contract, Quantity, snapshot
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Quantity, snapshot
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 ETA = Quantity("eta", (REGION, HOUR), "min")
 RELEASED = Contract("eta", outputs=(ETA,))

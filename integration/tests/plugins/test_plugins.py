@@ -6,11 +6,14 @@ import textwrap
 import pytest
 
 from dagcast.plugins import load_plugins, speaks
+from dagcast_core.data import DataError
 
 GOOD = """
-from dagcast_core.contract import Contract, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.hooks import hookimpl
+
+REGION = Dim("region")
 
 @hookimpl
 def dagcast_contracts():
@@ -108,7 +111,7 @@ def test_contract_that_is_wrong_by_itself_is_reported(install):
     (line,) = broken(install, source)
     assert line.startswith("DC205 [- <- broken (broken 0.3.0)] hook call 'dagcast_contracts'")
     assert "ContractError: Quantity 'bad' has no unit" in line
-    assert "at broken_plugin.py:8. fix:" in line
+    assert "at broken_plugin.py:10. fix:" in line
 
 
 def test_misspelt_hook_names_the_one_that_was_meant(install):
@@ -155,7 +158,7 @@ def test_package_for_another_plugin_api_is_one_problem_though_its_hooks_are_unkn
     source += "\n@hookimpl\ndef dagcast_from_the_future():\n    return []\n"
     (line,) = broken(install, source)
     assert line.startswith("DC203 [- <- broken (broken 0.3.0)] plugin API of 'bad'")
-    assert "expected plugin API 1; found plugin API 2. fix: upgrade dagcast-core" in line
+    assert "expected plugin API 1.1; found plugin API 2. fix: upgrade dagcast-core" in line
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,80 @@ def test_hook_that_returns_something_else_is_reported(install, returned, found):
     (line,) = broken(install, source)
     assert line.startswith("DC206")
     assert f"found {found}. fix: return [Contract(...), ...]" in line
+
+
+DECLARES = """
+from dagcast_core.contract import Calendar
+from dagcast_core.data import Column, EventTable, LinearMetric, MetricSpec, Sum
+from dagcast_core.hooks import hookimpl
+
+ORDERS = EventTable(
+    name="orders",
+    columns=(Column("site", "text"), Column("hour", "instant"), Column("count", "number")),
+    time="hour",
+    dims={"site": "site"},
+    sums=(Sum("count", "count"),),
+    metrics=(MetricSpec("orders", "count", "order/h"),),
+)
+OPEN = Calendar("open", lambda hours, zone: hours.hour)
+
+@hookimpl
+def dagcast_tables():
+    return [ORDERS, LinearMetric("calls", "order/h", {"orders": 2.0})]
+
+@hookimpl
+def dagcast_calendars():
+    return [OPEN]
+
+@hookimpl
+def dagcast_labels(events):
+    from dagcast_core.contract import LabelSet
+
+    return [LabelSet("site", ("east",))] if (events / "sites.txt").exists() else []
+
+@hookimpl
+def dagcast_project():
+    return {"display": {"first": ["orders"]}}
+"""
+
+
+def test_a_package_without_models_declares_data_and_first_settings(install, tmp_path):
+    install("alpha", DECLARES)
+    plugins, problems = load(install)
+    assert problems == []
+    assert [(table.name, table.metrics[0].dims) for table in plugins.tables] == [
+        ("orders", ("site", "hour"))
+    ]
+    assert [metric.name for metric in plugins.metrics] == ["calls"]
+    assert [calendar.quantity for calendar in plugins.calendars] == ["open"]
+    assert plugins.plugins[0].project == {"display": {"first": ["orders"]}}
+    assert plugins.labels(tmp_path) == {}
+    (tmp_path / "sites.txt").touch()
+    assert plugins.labels(tmp_path)["site"].labels == ("east",)
+
+
+def test_two_packages_that_know_other_labels_of_a_dim_are_an_error(install, tmp_path):
+    install("alpha", DECLARES)
+    install("beta", DECLARES.replace("'east'", "'west'").replace('"east"', '"west"'))
+    (tmp_path / "sites.txt").touch()
+    with pytest.raises(DataError, match="the labels of 'site'"):
+        load(install)[0].labels(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "expected"),
+    [
+        ("return [ORDERS,", "return [OPEN,", "DC206", "a list of EventTable or LinearMetric"),
+        ("return [OPEN]", "return OPEN", "DC206", "a list of Calendar; found Calendar"),
+        ('return {"dis', 'return 1 or {"dis', "DC206", "a mapping of settings; found int"),
+        ('return {"dis', 'raise KeyError("x")  # {"dis', "DC205", "a mapping of settings"),
+    ],
+)
+def test_a_hook_that_declares_something_else_is_reported(install, before, after, code, expected):
+    assert before in DECLARES
+    (line,) = broken(install, DECLARES.replace(before, after))
+    assert line.startswith(f"{code} [- <- broken (broken 0.3.0)]")
+    assert f"expected {expected}" in line
 
 
 def test_models_without_contracts_are_refused(install):

@@ -9,8 +9,10 @@ import pytest
 
 from dagcast.errors import UsageError
 from dagcast.release import plan_bump, write_bump
-from dagcast_core.contract import Contract, Quantity, snapshot
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Quantity, snapshot
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 ETA = Quantity("eta", (REGION, HOUR), "min", bounds=(0, 60))
 RELEASED = Contract("eta", outputs=(ETA,))

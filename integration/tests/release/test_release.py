@@ -26,13 +26,17 @@ from dagcast.release import (
     show,
     verify,
 )
-from dagcast_core.contract import Contract, Problem, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Problem, Quantity
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 PLUGIN = """
-from dagcast_core.contract import Contract, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.hooks import hookimpl
+
+REGION = Dim("region")
 
 RATE = Quantity("{reads}", (REGION, HOUR), "1")
 OUT = Quantity("{makes}", (REGION, HOUR), "{unit}")

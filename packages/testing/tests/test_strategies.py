@@ -4,10 +4,12 @@ import pytest
 import torch
 from hypothesis import find, given, settings
 
-from dagcast_core.contract import Contract, Effect, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model
 from dagcast_testing.strategies import panels
+
+REGION = Dim("region")
 
 torch.set_num_threads(1)
 

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast_core.contract import Contract, Effect, Input, Quantity
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor
 from dagcast_testing import Setting, _causal, _outputs, _reads
+
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
 
 torch.set_num_threads(1)
 

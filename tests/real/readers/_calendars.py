@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dagcast.ingest import TABLES
 from dagcast_core.data import hour_of_week, us_federal_holiday
+from dagcast_marketplace import TABLES
+
+CALENDAR = next(table for table in TABLES if table.name == "calendar")
 
 CALENDAR = next(table for table in TABLES if table.name == "calendar")
 

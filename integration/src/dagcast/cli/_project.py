@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @project_options
-@click.option("--name", default="marketplace", show_default=True, help="Name shown on reports.")
+@click.option(
+    "--name", default=None, show_default="the packages' own", help="Name shown on reports."
+)
 @result_options
-def init(folder: Path, settings: tuple[str, ...], name: str) -> "Result":
+def init(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result":
     """Make an empty project, ready for your own event files in its folder events/."""
     from dagcast import workflow
 

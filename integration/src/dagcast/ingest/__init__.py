@@ -1,18 +1,6 @@
-"""Sources into metric stores: the marketplace's event files."""
+"""Folders of event files into metric stores, whatever tables the packages declare."""
 
-from dagcast.ingest._marketplace import (
-    Region,
-    ingest_marketplace,
-    read_experiments,
-    read_regions,
-)
-from dagcast.ingest._tables import PROFIT, TABLES
+from dagcast.ingest._events import ingest_events, table_files
+from dagcast.ingest._experiments import read_experiments
 
-__all__ = [
-    "PROFIT",
-    "TABLES",
-    "Region",
-    "ingest_marketplace",
-    "read_experiments",
-    "read_regions",
-]
+__all__ = ["ingest_events", "read_experiments", "table_files"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.figures import number
-from dagcast.workflow.common._defaults import marketplace_config
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 
 if TYPE_CHECKING:
@@ -133,13 +132,14 @@ def verify_release(
     """
     from dagcast.plugins import load_plugins
     from dagcast.release import default_gates, verify
+    from dagcast.vocabulary import first_config
     from dagcast.workflow.common._assembled import demands
 
     plugins = load_plugins()
     gates = default_gates(
         plugins,
         measure or (lambda: backtest_figures(progress=progress)),
-        **demands(marketplace_config("release")),
+        **demands(first_config(plugins)),
     )
     manifest = verify(releases, name, plugins, gates, together=together)
     return _result(manifest, "verified", releases)

@@ -1,10 +1,12 @@
-"""The dimensions of a marketplace, declared once."""
+"""The dimensions that every business shares: time, and the calendar's labels of parameters.
+
+All others, such as a region or a type of incentive, belong to the packages that use them. Each
+declares its own ``Dim``; two declarations of one dim match by value.
+"""
 
 from dagcast_core.contract import Dim
 
 HOUR = Dim("hour", kind="time", frequency="h", zone="UTC", description="start of the hour, UTC")
 HOUR_OF_WEEK = Dim("hour_of_week", kind="int", description="local hour, Monday 00:00 is 0")
-INCENTIVE = Dim("incentive", vocabulary="incentive/v1", description="type of driver incentive")
-REGION = Dim("region", vocabulary="region/v1", description="marketplace region")
 
-__all__ = ["HOUR", "HOUR_OF_WEEK", "INCENTIVE", "REGION"]
+__all__ = ["HOUR", "HOUR_OF_WEEK"]

@@ -2,21 +2,26 @@
 
 A package registers a module under the entry-point group ``dagcast.models`` and decorates
 functions in it with ``hookimpl``. Hooks return things and change nothing. The module must import
-without torch: import the models inside ``dagcast_models``.
+without torch and pandas: import the models inside ``dagcast_models``.
+
+A package need not bring models: tables, labels, calendars and first settings are a business of
+their own.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
-    from dagcast_core.contract import Contract, Experiment, WorldFactory
+    from dagcast_core.contract import Calendar, Contract, Experiment, LabelSet, WorldFactory
+    from dagcast_core.data import EventTable, LinearMetric
     from dagcast_core.model import Model
 
 PROJECT = "dagcast"
 ENTRY_POINT_GROUP = "dagcast.models"
-PLUGIN_API = "1"
+PLUGIN_API = "1.1"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -36,7 +41,7 @@ def dagcast_models(labels: Mapping[str, Sequence[Any]]) -> "list[Model]":  # typ
     """Build this package's models. Called once per assembly, after the contracts fit.
 
     Args:
-        labels: labels to make parameters for, by dim: ``{"region": (...), "incentive": (...)}``.
+        labels: labels to make parameters for, by dim: ``{"region": (...), "vehicle": (...)}``.
 
     Returns:
         Unfitted models, one per declared contract.
@@ -49,6 +54,53 @@ def dagcast_experiments() -> "list[Experiment]":  # type: ignore[empty-body]
 
     Returns:
         Experiments; an empty list if there are none. A project's own come from its data.
+    """
+
+
+@hookspec
+def dagcast_tables() -> "list[EventTable | LinearMetric]":  # type: ignore[empty-body]
+    """Declare the event tables that people may put into a project, and metrics made of theirs.
+
+    Called by every check, so that two packages that claim one table are found before any event.
+
+    Returns:
+        Tables, each read from ``<name>.parquet`` or ``<name>.csv``, and weighted sums of metrics,
+        which are defined where the store holds all their terms.
+    """
+
+
+@hookspec
+def dagcast_labels(events: Path) -> "list[LabelSet]":  # type: ignore[empty-body]
+    """Say which labels a dim has, according to files beside the events.
+
+    Args:
+        events: a folder of event files; the folder above it is a good place to look, too.
+
+    Returns:
+        One set per dim that the files speak of; an empty list where there are none. Rows with
+        other labels are set aside.
+
+    Raises:
+        DataError: a file is damaged or contradicts itself.
+    """
+
+
+@hookspec
+def dagcast_calendars() -> "list[Calendar]":  # type: ignore[empty-body]
+    """Declare quantities that follow from a label's own clock alone.
+
+    Returns:
+        Calendars, unique by quantity.
+    """
+
+
+@hookspec
+def dagcast_project() -> Mapping[str, Any]:  # type: ignore[empty-body]
+    """Give the first settings of a new project: levers, limits, objective, what is shown first.
+
+    Returns:
+        Tables as ``dagcast.toml`` has them. Those of several packages are merged: tables united,
+        lists joined. What two packages set to different values is a problem of theirs.
     """
 
 

@@ -1,7 +1,9 @@
 import pytest
 
-from dagcast_core.contract import Contract, Effect, Input, Quantity, Weighted
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity, Weighted
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 SESSIONS = Quantity(
     "sessions",

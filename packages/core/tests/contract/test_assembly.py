@@ -18,7 +18,9 @@ from dagcast_core.contract import (
     assemble,
     union,
 )
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 SESSIONS = Quantity(
     "sessions",

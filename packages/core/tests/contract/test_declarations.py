@@ -22,7 +22,10 @@ from dagcast_core.contract import (
     Quantity,
     Weighted,
 )
-from dagcast_core.dims import HOUR, HOUR_OF_WEEK, INCENTIVE, REGION
+from dagcast_core.dims import HOUR, HOUR_OF_WEEK
+
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
 
 ETA = Quantity("eta", (REGION, HOUR), "min")
 

@@ -5,6 +5,7 @@ import pytest
 from dagcast_core.contract import (
     Contract,
     ContractError,
+    Dim,
     Effect,
     Input,
     Quantity,
@@ -17,7 +18,9 @@ from dagcast_core.contract import (
     read_snapshot,
     snapshot,
 )
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 OUT = Quantity("eta", (REGION, HOUR), "min", bounds=(0, 60))
 NULLABLE = replace(OUT, nullable=True)

@@ -3,8 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagcast_core.contract import Contract, Input, Quantity, assemble
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Input, Quantity, assemble
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
 
 
 def quantity(number):

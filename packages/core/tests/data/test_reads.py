@@ -1,6 +1,7 @@
 """Reading a store: what was known, what is zero, what is missing."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 
 from dagcast_core.data import (
+    Column,
     Coverage,
     DataError,
     DeclarationError,
+    EventTable,
     Ingestion,
     LinearMetric,
     MetricSpec,
@@ -92,8 +95,46 @@ def test_rows_before_a_region_opens_are_set_aside(store, rides_table, make_rides
     # The hour in which it opens is its first cell.
     assert report.quarantined == {"before the region opened": 1}
     np.testing.assert_equal(values(store, "rides"), [[NAN, 1, NAN, NAN], [1, 0, NAN, NAN]])
-    with pytest.raises(DeclarationError, match="expected a moment for every region in since"):
+    with pytest.raises(DeclarationError, match="expected a moment for every label in since"):
         store.ingest_all([Ingestion(rides_table, rides, since={"NEW": "soon"})])
+
+
+def test_labels_of_any_dim_may_open_late(store):
+    table = EventTable(
+        name="orders",
+        columns=(Column("site", "text"), Column("at", "instant")),
+        time="at",
+        dims={"site": "site"},
+        empty="zero",
+        sums=(),
+        metrics=(MetricSpec("orders", "n", "order/h"),),
+    )
+    assert table.metrics[0].dims == ("site", "hour")
+    hours = pd.date_range("2025-01-06T00:00Z", periods=3, freq="h", unit="us")
+    rows = pd.DataFrame({"site": ["east", "west", "east"], "at": hours})
+    opening = {"west": "2025-01-06T02:00Z"}
+    item = Ingestion(table, rows, {"site": ("east", "west")}, since=opening, begins="site")
+    (report,) = store.ingest_all([item])
+    assert report.quarantined == {"before the site opened": 1}
+    panel = store.read(["orders"], start=hours[0], end=hours[-1], as_of=LATER)
+    np.testing.assert_equal(panel["orders"].tensor.numpy(), [[1, 0, 1], [NAN, NAN, 0]])
+    (again,) = store.ingest_all([item])
+    assert again.unchanged
+
+
+def test_how_a_table_is_read_is_no_part_of_its_ledger(store, rides_table, make_rides):
+    """Whether rows are decisions, and whose hours they cover, changes no stored row."""
+    rides = make_rides((1, "SFO", 1, 1, 1, 1))
+    store.ingest(rides_table, rides)
+    told = replace(rides_table, decided=True, like="rides")
+    assert EventTable.from_json(told.to_json()) == told
+    assert store.ingest(told, rides).unchanged
+
+
+def test_a_weighted_sum_has_the_dims_that_its_terms_share(store, rides_table, make_rides):
+    store.ingest(rides_table, make_rides((1, "SFO", 1, 1, 8, 1)))
+    store.define(LinearMetric("margin", "USD/h", {"revenue": 0.25}))
+    assert values(store, "margin")[-1][0] == 2.0
 
 
 def test_regions_are_read_in_the_order_asked_for(filled):

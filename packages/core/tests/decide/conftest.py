@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core.contract import Contract, Quantity
+from dagcast_core.contract import Contract, Dim, Quantity
 from dagcast_core.decide import (
     Budget,
     Chains,
@@ -28,9 +28,12 @@ from dagcast_core.decide import (
     SmoothProblem,
 )
 from dagcast_core.decide._smooth import Oracle
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model, ModelCollection, ParameterDraws
 from dagcast_core.tensor import IndexTensor, Panel
+
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
 
 torch.set_num_threads(1)
 

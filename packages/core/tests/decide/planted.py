@@ -11,7 +11,7 @@ from typing import final
 import pandas as pd
 import torch
 
-from dagcast_core.contract import Contract, Quantity
+from dagcast_core.contract import Contract, Dim, Quantity
 from dagcast_core.decide import (
     Budget,
     DecisionProblem,
@@ -21,9 +21,12 @@ from dagcast_core.decide import (
     solve,
     what_if,
 )
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
+
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
 
 SPEND = Quantity("spend", (INCENTIVE, REGION, HOUR), "USD/h", aggregation={"hour": "sum"})
 SESSIONS = Quantity("sessions", (REGION, HOUR), "session/h", bounds=(0, None))

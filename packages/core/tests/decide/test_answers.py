@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core.contract import Contract, Quantity
+from dagcast_core.contract import Contract, Dim, Quantity
 from dagcast_core.decide import (
     Budget,
     DecisionError,
@@ -26,9 +26,11 @@ from dagcast_core.decide import (
     stability,
     what_if,
 )
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 FINE = Options(gap=1e-6)
 

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core.contract import Arm, Cells, Change, Contract, Effect, Experiment, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Arm, Cells, Change, Contract, Dim, Effect, Experiment, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.evaluate import causal_validity, diagnose, partial_derivative
 from dagcast_core.model import Model, ModelCollection, ModelError
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 SPEND = Quantity("spend", (REGION, HOUR), "USD/h")
 SUPPLY = Quantity("supply", (REGION, HOUR), "driver-hour/h")

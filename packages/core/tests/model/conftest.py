@@ -10,11 +10,12 @@ from dagcast_core.contract import (
     Cells,
     Change,
     Contract,
+    Dim,
     Effect,
     Experiment,
     Quantity,
 )
-from dagcast_core.dims import HOUR, HOUR_OF_WEEK, INCENTIVE, REGION
+from dagcast_core.dims import HOUR, HOUR_OF_WEEK
 from dagcast_core.model import (
     Model,
     ModelCollection,
@@ -24,6 +25,9 @@ from dagcast_core.model import (
     SquaredError,
 )
 from dagcast_core.tensor import IndexTensor, Panel
+
+INCENTIVE = Dim("incentive")
+REGION = Dim("region")
 
 torch.set_num_threads(1)
 

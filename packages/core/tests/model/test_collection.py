@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core.contract import AssemblyError, Contract, Input, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import AssemblyError, Contract, Dim, Input, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model, ModelCollection, ModelError
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 
 def test_order_follows_the_data_not_the_list(kit):

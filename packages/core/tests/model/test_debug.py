@@ -1,8 +1,9 @@
 """The debugging report points at the model, the parameter and the cell."""
 
-from dagcast_core.contract import Contract
-from dagcast_core.dims import REGION
+from dagcast_core.contract import Contract, Dim
 from dagcast_core.model import Model, debug, fit
+
+REGION = Dim("region")
 
 
 def test_direction_that_nothing_decides_is_named(kit, history):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast_core.contract import Arm, Change, Contract, ExperimentSet, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Arm, Change, Contract, Dim, ExperimentSet, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import (
     Model,
     ModelError,
@@ -21,6 +21,8 @@ from dagcast_core.model import (
     predict_draws,
 )
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 STEP = Quantity("step", (REGION, HOUR), "1")
 END = Quantity("end", (REGION, HOUR), "1")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast_core.contract import Arm, Change, Contract, ExperimentSet, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Arm, Change, Contract, Dim, ExperimentSet, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import (
     ExperimentAgreement,
     ExperimentError,
@@ -26,6 +26,8 @@ from dagcast_core.model import (
 )
 from dagcast_core.model._warm import copy_values
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast_core.contract import Contract, Quantity
-from dagcast_core.dims import HOUR, HOUR_OF_WEEK, REGION
+from dagcast_core.contract import Contract, Dim, Quantity
+from dagcast_core.dims import HOUR, HOUR_OF_WEEK
 from dagcast_core.model import (
     Model,
     ModelCollection,
@@ -23,6 +23,8 @@ from dagcast_core.model._fit import prepared
 from dagcast_core.model._flat import FlatParameters
 from dagcast_core.model._optimizer import minimise
 from dagcast_core.model._precision import VAGUE, precision_of
+
+REGION = Dim("region")
 
 
 def identity(vector):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
+from dagcast_core.contract import Dim
+from dagcast_core.dims import HOUR_OF_WEEK
 from dagcast_core.model import (
     LabelledParameter,
     ModelError,
@@ -19,6 +20,8 @@ from dagcast_core.model import (
     SquaredError,
 )
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 
 def series(values, name="y", regions=("SFO",)):

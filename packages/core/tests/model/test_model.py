@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from dagcast_core.contract import Contract, ContractError, Input, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, ContractError, Dim, Input, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model, ModelError
 from dagcast_core.tensor import IndexTensor, Panel
+
+REGION = Dim("region")
 
 X = Quantity("x", (REGION, HOUR), "1")
 Z = Quantity("z", (REGION, HOUR), "1")

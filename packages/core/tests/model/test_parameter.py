@@ -5,9 +5,12 @@ import copy
 import pytest
 import torch
 
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
+from dagcast_core.contract import Dim
+from dagcast_core.dims import HOUR_OF_WEEK
 from dagcast_core.model import Interval, LabelledParameter, ModelError
 from dagcast_core.tensor import AlignmentError, IndexTensor
+
+REGION = Dim("region")
 
 
 def by_region(start, regions=("SFO", "LAX"), **options):

@@ -33,8 +33,8 @@ from dagcast_core import (
     calendar_start,
     since_opening,
 )
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_driver_hours.contract import DRIVER_HOURS, DRIVER_HOURS_CONTRACT
+from dagcast_core.dims import HOUR_OF_WEEK
+from dagcast_driver_hours.contract import DRIVER_HOURS, DRIVER_HOURS_CONTRACT, REGION
 
 _HOUR = pd.Timedelta(hours=1)
 _EPOCH = pd.Timestamp(0, tz="UTC")

@@ -7,8 +7,10 @@
 Two models in a row. Nothing here imports torch.
 """
 
-from dagcast_core.contract import Contract, Effect, Input, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region", description="marketplace region")
 
 _SUM = {"region": "sum", "hour": "sum"}
 

@@ -28,8 +28,8 @@ from dagcast_core import (
     SquaredError,
     align,
 )
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_eta.contract import ETA, ETA_CONTRACT
+from dagcast_core.dims import HOUR_OF_WEEK
+from dagcast_eta.contract import ETA, ETA_CONTRACT, REGION
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,8 @@ from dagcast_core import (
     Ridge,
     align,
 )
-from dagcast_core.dims import REGION
 from dagcast_eta._identity import cleared_idle, most_rides, served_rides
-from dagcast_eta.contract import STRETCH_CONTRACT
+from dagcast_eta.contract import REGION, STRETCH_CONTRACT
 
 _MINUTES = 60.0
 # Rides and driver hours per hour of a region asleep; they keep the identity defined at 0.

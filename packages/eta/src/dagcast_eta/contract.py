@@ -3,8 +3,10 @@
 Two models in a row; nothing here imports torch.
 """
 
-from dagcast_core.contract import Contract, Effect, Quantity, Weighted
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Quantity, Weighted
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region", description="marketplace region")
 
 _SUM = {"region": "sum", "hour": "sum"}
 

@@ -3,8 +3,11 @@
 Nothing here imports torch.
 """
 
-from dagcast_core.contract import Contract, Effect, Quantity
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Quantity
+from dagcast_core.dims import HOUR
+
+INCENTIVE = Dim("incentive", description="type of driver incentive")
+REGION = Dim("region", description="marketplace region")
 
 HOUR_OF_WEEK = Quantity(
     "hour_of_week",

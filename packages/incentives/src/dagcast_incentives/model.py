@@ -45,8 +45,7 @@ from dagcast_core import (
     PartialPooling,
     Ridge,
 )
-from dagcast_core.dims import INCENTIVE, REGION
-from dagcast_incentives.contract import INCENTIVES
+from dagcast_incentives.contract import INCENTIVE, INCENTIVES, REGION
 
 HOUR_CLASS = Dim(
     "hour_class",

@@ -37,8 +37,8 @@ from dagcast_core import (
     Smoothness,
     align,
 )
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_pricing.contract import APPEAL_CONTRACT, CONVERSION_CONTRACT
+from dagcast_core.dims import HOUR_OF_WEEK
+from dagcast_pricing.contract import APPEAL_CONTRACT, CONVERSION_CONTRACT, REGION
 
 # A fare of zero has no logarithm; nobody is quoted less than a cent.
 _CENT = 0.01

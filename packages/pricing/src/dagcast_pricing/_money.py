@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 from dagcast_core import IndexTensor, LossTerm, Model, PartialPooling, Ridge, SquaredError
-from dagcast_core.dims import REGION
-from dagcast_pricing.contract import DRIVER_PAY, MONEY_CONTRACT, REVENUE
+from dagcast_pricing.contract import DRIVER_PAY, MONEY_CONTRACT, REGION, REVENUE
 
 
 @final

@@ -28,8 +28,8 @@ from dagcast_core import (
     SquaredError,
     align,
 )
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_pricing.contract import PRIME_TIME, PRIME_TIME_CONTRACT
+from dagcast_core.dims import HOUR_OF_WEEK
+from dagcast_pricing.contract import PRIME_TIME, PRIME_TIME_CONTRACT, REGION
 
 # Sessions and driver hours of an hour that is asleep; their ratio must stay defined.
 _FLOOR = 0.05

@@ -31,8 +31,7 @@ from dagcast_core import (
     Ridge,
     align,
 )
-from dagcast_core.dims import REGION
-from dagcast_pricing.contract import RIDES, RIDES_CONTRACT
+from dagcast_pricing.contract import REGION, RIDES, RIDES_CONTRACT
 
 # Rides per hour that keep the ratio defined where nobody drives.
 _TINY = 1e-6

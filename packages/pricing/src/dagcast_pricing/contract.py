@@ -3,8 +3,11 @@
 Five models in a row; nothing here imports torch.
 """
 
-from dagcast_core.contract import Contract, Effect, Input, Quantity, Weighted
-from dagcast_core.dims import HOUR, INCENTIVE, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity, Weighted
+from dagcast_core.dims import HOUR
+
+INCENTIVE = Dim("incentive", description="type of driver incentive")
+REGION = Dim("region", description="marketplace region")
 
 _SUM = {"region": "sum", "hour": "sum"}
 _BY_SESSIONS = {"region": Weighted("sessions"), "hour": Weighted("sessions")}

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from typing import final
 
 from dagcast_core import IndexTensor, LossTerm, Model, PartialPooling, Ridge
-from dagcast_core.dims import REGION
-from dagcast_sessions.contract import COUPON
+from dagcast_sessions.contract import COUPON, REGION
 
 # A region that is asleep has no sessions and no coupons; 0/0 has to be 0.
 _TINY = 1e-9

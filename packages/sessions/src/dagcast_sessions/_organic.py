@@ -28,8 +28,8 @@ from dagcast_core import (
     Smoothness,
     calendar_start,
 )
-from dagcast_core.dims import HOUR_OF_WEEK, REGION
-from dagcast_sessions.contract import ORGANIC
+from dagcast_core.dims import HOUR_OF_WEEK
+from dagcast_sessions.contract import ORGANIC, REGION
 
 _HOUR = pd.Timedelta(hours=1)
 _EPOCH = pd.Timestamp(0, tz="UTC")

@@ -5,8 +5,10 @@
 A session is an app opening that saw a quote. Nothing here imports torch.
 """
 
-from dagcast_core.contract import Contract, Effect, Input, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region", description="marketplace region")
 
 _SUM = {"region": "sum", "hour": "sum"}
 

@@ -13,7 +13,7 @@ import pluggy
 import dagcast_core.hooks as hooks
 from dagcast_core.contract import Contract
 from dagcast_core.model import Model, ModelCollection
-from dagcast_testing._setting import DEFAULT_LABELS
+from dagcast_testing._setting import ordinary_labels
 
 # Distributions to try, separated by commas; all installed ones if it is not set.
 SELECTION = "DAGCAST_CONFORMANCE"
@@ -38,8 +38,11 @@ class InstalledModel:
     def __str__(self) -> str:
         return f"{self.distribution}:{self.contract.model}"
 
-    def build(self, labels: Mapping[str, Sequence[Any]] = DEFAULT_LABELS) -> Model:
+    def build(self, labels: Mapping[str, Sequence[Any]] | None = None) -> Model:
         """Build the model, unfitted.
+
+        Args:
+            labels: by dim; by default three of every dim that the package's contracts name.
 
         Raises:
             LookupError: the package builds no model with this contract.
@@ -47,6 +50,10 @@ class InstalledModel:
         manager = pluggy.PluginManager(hooks.PROJECT)
         manager.add_hookspecs(hooks)
         manager.register(self.plugin)
+        if labels is None:
+            # The hook builds all models of the package, and each asks for its own dims.
+            declared = [c for contracts in manager.hook.dagcast_contracts() for c in contracts]
+            labels = {d: names for c in declared for d, names in ordinary_labels(c).items()}
         built = [m for models in manager.hook.dagcast_models(labels=dict(labels)) for m in models]
         carried = [model for item in built for model in _within(item)]
         for model in carried:

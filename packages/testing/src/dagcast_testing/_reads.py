@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from dagcast_core.contract import Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Quantity
 from dagcast_core.tensor import IndexTensor, Panel
 from dagcast_testing._outputs import check_within, first_cell, predicted, same, shown
 from dagcast_testing._setting import Setting
@@ -14,7 +13,7 @@ def check_declared_reads(setting: Setting, seed: int) -> None:
     """Other quantities in the panel change nothing; declared ones are read by their own name."""
     panel = setting.panel(seed)
     expected = predicted(setting.model, panel)
-    stray = Quantity("undeclared_quantity", dims=(REGION, HOUR), unit="1")
+    stray = Quantity("undeclared_quantity", setting.model.contract.outputs[0].dims, unit="1")
     own = [q for q in setting.model.contract.outputs if q.name not in panel]
     rng = np.random.default_rng(seed)
     extra = {quantity.name: setting.draw(quantity, rng) for quantity in (stray, *own)}
@@ -145,7 +144,7 @@ def check_horizons(setting: Setting, seed: int) -> None:
 
 
 def check_unseen_labels(setting: Setting, seed: int) -> None:
-    """A region unseen in training is served by pooling and changes nothing for the others."""
+    """A label unseen in training is served by pooling and changes nothing for the others."""
     for dim, known in sorted(setting.labels.items()):
         if not any(dim in item.quantity.dim_names for item in setting.inputs):
             continue
@@ -163,8 +162,8 @@ def check_unseen_labels(setting: Setting, seed: int) -> None:
                 "by label in self.parameter(...), which falls back on the pooled value"
             ) from error
         check_within(wider, found, f" with the unseen label {newcomer!r}")
-        if dim != REGION.name:
-            # Labels of other dims may be summed over, where a further one has its effect.
+        if dim != _apart(setting.model.contract):
+            # Labels of other dims may be summed over or shared out, and a further one has a part.
             continue
         narrower = {n: t.sel({dim: list(known)}) if dim in t.dims else t for n, t in panel.items()}
         alone = predicted(setting.model, Panel(narrower))
@@ -176,6 +175,17 @@ def check_unseen_labels(setting: Setting, seed: int) -> None:
                 f"{_who(setting)}: expected {name!r} of known labels of {dim!r} to be the same "
                 f"beside an unseen one; found a difference at {_differs(values, beside)}"
             )
+
+
+def _apart(contract: Contract) -> str | None:
+    """The dim whose labels are markets of their own: the one that most quantities carry.
+
+    Of several it is the last, which by custom stands next to the hour: (incentive, region, hour).
+    """
+    quantities = (*(item.quantity for item in contract.inputs), *contract.outputs)
+    dims = [dim.name for q in quantities for dim in q.dims if dim.kind == "label"]
+    most = max(map(dims.count, dims), default=0)
+    return next((dim for dim in reversed(dims) if dims.count(dim) == most), None)
 
 
 def _reversed(tensor: IndexTensor, dim: str) -> IndexTensor:

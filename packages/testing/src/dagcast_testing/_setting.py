@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from dagcast_core.contract import Dim, Input, Quantity
+from dagcast_core.contract import Contract, Dim, Input, Quantity
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
 
@@ -16,10 +16,6 @@ Labels = Mapping[str, tuple[object, ...]]
 Ranges = Mapping[str, tuple[float, float]]
 
 START = pd.Timestamp("2026-01-05T00:00:00Z")  # a Monday
-DEFAULT_LABELS: Labels = {
-    "region": ("north", "south", "west"),
-    "incentive": ("guarantee", "streak"),
-}
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,7 @@ class Setting:
             return pd.date_range(START, periods=self.hours, freq=dim.frequency, unit="us")
         if dim.name in self.labels:
             return pd.Index(list(self.labels[dim.name]))
-        if dim.kind == "int":
-            return pd.RangeIndex(3)
-        return pd.Index([f"{dim.name} {letter}" for letter in "abc"])
+        return pd.RangeIndex(3) if dim.kind == "int" else pd.Index(_ordinary(dim))
 
     def with_hours(self, hours: int) -> "Setting":
         """Return the same setting over another number of steps."""
@@ -81,13 +75,24 @@ class Setting:
         return int(self.model.contract.look_ahead + self.model.memory + lags)
 
 
+def ordinary_labels(contract: Contract) -> dict[str, tuple[object, ...]]:
+    """Return labels to build a model for: three of every label dim that its contract names."""
+    quantities = (*(item.quantity for item in contract.inputs), *contract.outputs)
+    dims = {dim for quantity in quantities for dim in quantity.dims if dim.kind == "label"}
+    return {dim.name: _ordinary(dim) for dim in dims}
+
+
 def labels_of(model: Model) -> Labels:
     """Return the labels that the model has parameters for, else ordinary ones."""
-    labels = dict(DEFAULT_LABELS)
+    labels = ordinary_labels(model.contract)
     for _, parameter in model.labelled_parameters():
         for dim in parameter.dims:
             labels[dim] = tuple(parameter.indexes[dim])
     return labels
+
+
+def _ordinary(dim: Dim) -> tuple[str, ...]:
+    return tuple(f"{dim.name} {letter}" for letter in "abc")
 
 
 def _values(

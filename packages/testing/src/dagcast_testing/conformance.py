@@ -11,7 +11,6 @@ import pytest
 from dagcast_core.model import Model
 from dagcast_testing import ModelContract
 from dagcast_testing._installed import InstalledModel, selected_models
-from dagcast_testing._setting import DEFAULT_LABELS, Labels
 
 
 class TestInstalledModels(ModelContract):
@@ -22,8 +21,3 @@ class TestInstalledModels(ModelContract):
         """Build one installed model afresh for each test."""
         installed: InstalledModel = request.param
         return installed.build()
-
-    @pytest.fixture
-    def labels(self) -> Labels:
-        """Labels that the models were built for."""
-        return DEFAULT_LABELS

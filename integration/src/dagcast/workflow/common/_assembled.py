@@ -17,17 +17,23 @@ EXPERIMENTS = "experiments.json"
 
 
 def assembled(
-    config: Config,
+    config: Config | None,
     measured: "Iterable[Experiment]",
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
 ) -> "tuple[Assembly, Plugins]":
-    """The assembly that a project's settings ask for, with the plugins it came from."""
+    """The assembly that a project's settings ask for, with the plugins it came from.
+
+    Without settings those of a new project ask, as far as the packages agree on them.
+    """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
+    from dagcast.vocabulary import first_config, first_setting_problems
 
-    plugins = load_plugins(disable=(*config.disable, *disable))
+    plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
+    if config is None:
+        config = Config() if first_setting_problems(plugins) else first_config(plugins)
     assembly = check_assembly(
         plugins,
         experiments=measured,
@@ -38,18 +44,14 @@ def assembled(
 
 
 def demands(config: Config) -> dict[str, Any]:
-    """What a project provides to its models and asks of them, as ``check_assembly`` takes it."""
-    from dagcast.assembly import MARKETPLACE_EXTERNALS
-
-    declared = {quantity.name: quantity for quantity in MARKETPLACE_EXTERNALS}
-    names = dict.fromkeys((*config.externals, *config.levers))
+    """What a project decides and asks of its models, as ``check_assembly`` takes it."""
     required = dict.fromkeys(
         (*config.objective.weights, *(rail.quantity for rail in config.guardrails))
     )
+    weights = dict.fromkeys(rail.weight for rail in config.guardrails if rail.weight)
     return {
-        # A quantity that is declared there is compared by unit, dims and bounds too.
-        "externals": tuple(declared.get(name, name) for name in names),
         "required": tuple(required),
+        "weights": tuple(weights),
         "levers": tuple(config.levers),
     }
 

@@ -1,6 +1,5 @@
 """Which hours are history and which are to be decided, and what is known of them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -12,13 +11,11 @@ from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
 
 if TYPE_CHECKING:
-    from dagcast_core.contract import Quantity
+    from dagcast.plugins import Plugins
+    from dagcast_core.contract import Calendar, Quantity
     from dagcast_core.data import MetricStore
     from dagcast_core.tensor import Panel
 
-CLOCK = "hour_of_week"
-# The table whose last hour says how far the marketplace's history goes.
-HEARTBEAT = "sessions"
 HOUR = pd.Timedelta(hours=1)
 
 
@@ -78,8 +75,11 @@ def moments(project: Project, store: "MetricStore") -> Moments:
         ProjectError: the store holds less history than the settings need.
     """
     spans = store.spans()
-    observed = spans.get(HEARTBEAT) or max(spans.values(), key=lambda span: span.rows)
     config = project.config
+    heartbeat = config.data.heartbeat
+    observed = (spans.get(heartbeat) if heartbeat else None) or max(
+        spans.values(), key=lambda span: span.rows
+    )
     start = observed.end + HOUR
     if config.data.as_of is not None:
         start = pd.Timestamp(config.data.as_of)
@@ -98,13 +98,66 @@ def moments(project: Project, store: "MetricStore") -> Moments:
     return Moments(as_of, first, last, start, start + config.horizon.hours * HOUR - HOUR)
 
 
-def zones_of(project: Project) -> dict[str, str]:
-    """The clock of every region, by IANA name, as far as the project's regions.json say."""
-    zones: dict[str, str] = {}
-    for path in sorted(project.events.glob("**/regions.json")):
-        for entry in json.loads(path.read_text(encoding="utf-8")):
-            zones[str(entry["region"])] = str(entry["zone"])
+def zones_by_dim(project: Project, plugins: "Plugins") -> dict[str, dict[str, str]]:
+    """The clock of labels, IANA name by dim and label, as far as packages read it off the events.
+
+    What a later folder says of a label replaces what an earlier one said.
+    """
+    zones: dict[str, dict[str, str]] = {}
+    below = sorted(path for path in project.events.glob("**/") if path.is_dir())
+    for folder in dict.fromkeys((project.events, *below)):
+        for dim, labels in plugins.labels(folder).items():
+            zones.setdefault(dim, {}).update(labels.zones)
     return zones
+
+
+def zones_of(project: Project) -> dict[str, str]:
+    """The clock of every label that has one, whatever its dim."""
+    from dagcast.plugins import load_plugins
+
+    plugins = load_plugins(disable=project.config.disable)
+    return {
+        label: zone
+        for labels in zones_by_dim(project, plugins).values()
+        for label, zone in labels.items()
+    }
+
+
+@final
+@dataclass(frozen=True)
+class Clocks:
+    """Quantities that need no table where the clocks of labels are known.
+
+    Attributes:
+        calendars: by quantity.
+        quantities: their declarations, which say along which dim labels have clocks.
+        zones: IANA name by dim and label.
+    """
+
+    calendars: "Mapping[str, Calendar]"
+    quantities: "Mapping[str, Quantity]"
+    zones: Mapping[str, Mapping[str, str]]
+
+    def read(self, store: "MetricStore", name: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
+        """A quantity by the clock for every label in the store; None where one has no clock."""
+        import torch
+
+        from dagcast_core.tensor import IndexTensor
+
+        if name not in self.calendars or name not in self.quantities:
+            return None
+        quantity = self.quantities[name]
+        dims = [dim.name for dim in quantity.dims if dim.kind == "label"]
+        if len(dims) != 1:
+            return None
+        (dim,) = dims
+        labels, zones = store.labels().get(dim, ()), self.zones.get(dim, {})
+        if not labels or any(label not in zones for label in labels):
+            return None
+        hours = pd.date_range(start, end, freq="h", unit="us")
+        rows = [self.calendars[name].of(hours, zones[label]) for label in labels]
+        values = torch.tensor(np.stack(rows), dtype=getattr(torch, quantity.dtype))
+        return IndexTensor(values, {dim: pd.Index(list(labels)), "hour": hours}, name)
 
 
 def known_metrics(store: "MetricStore", names: Sequence[str]) -> list[str]:
@@ -130,7 +183,11 @@ def require_metrics(store: "MetricStore", names: Sequence[str], *, what: str) ->
 
 
 def read_history(
-    store: "MetricStore", times: Moments, names: Sequence[str], external: "Sequence[Quantity]"
+    store: "MetricStore",
+    times: Moments,
+    names: Sequence[str],
+    external: "Sequence[Quantity]",
+    clocks: Clocks | None = None,
 ) -> "Panel":
     """Metrics over the history as known at the data moment.
 
@@ -141,6 +198,7 @@ def read_history(
         external: those that no model makes. A model cannot leave out a cell of its inputs, so
             their missing cells, such as spend before a region opened, are filled; the outcomes
             of those cells stay missing and weigh nothing.
+        clocks: give what the store holds no table of.
     """
     from dagcast_core.tensor import Panel
 
@@ -149,7 +207,13 @@ def read_history(
     )
     kept = {quantity.name for quantity in external}
     whole = {q.name: filled(panel[q.name], q) for q in external if q.name in panel}
-    return Panel([whole[name] if name in kept else panel[name] for name in panel])
+    ticked = [
+        found
+        for name in names
+        if clocks is not None and name not in panel
+        if (found := clocks.read(store, name, times.first, times.last)) is not None
+    ]
+    return Panel([*(whole[name] if name in kept else panel[name] for name in panel), *ticked])
 
 
 def filled(tensor: Any, quantity: "Quantity") -> Any:
@@ -173,8 +237,7 @@ def read_context(
     names: Sequence[str],
     *,
     decided: Sequence[str] = (),
-    regions: Sequence[str] | None = None,
-    zones: Mapping[str, str] | None = None,
+    clocks: Clocks | None = None,
 ) -> "tuple[Panel, tuple[str, ...]]":
     """What comes from outside over the horizon, as far as it was known.
 
@@ -184,8 +247,7 @@ def read_context(
         names: quantities that the models need from outside.
         decided: those among them that somebody decided; a forecast of the past is conditional on
             the decisions that were taken, so they are read as they came out.
-        regions: which ones; all of them by default.
-        zones: clock of each region. The hour of the week needs no calendar where it is known.
+        clocks: give what the store does not say of the horizon, such as the hour of the week.
 
     Returns:
         The panel, and the quantities for which the usual hour of day stands in, because nothing
@@ -195,45 +257,28 @@ def read_context(
 
     tensors, assumed = [], []
     latest = max(span.known_until for span in store.spans().values()) + HOUR
-    for name in known_metrics(store, names):
+    held = store.metrics()
+    for name in dict.fromkeys(names):
         as_of = latest if name in decided else times.as_of
-        found = _read_one(store, name, times.start, times.end, as_of, regions)
-        if found is None and name == CLOCK:
-            found = _by_the_clock(store, times, regions, zones or {})
+        found = _read_one(store, name, times.start, times.end, as_of) if name in held else None
+        if found is None and clocks is not None:
+            found = clocks.read(store, name, times.start, times.end)
+        if found is None and name not in held:
+            continue
         if found is None or bool(found.tensor.isnan().any()):
-            usual = _usual(store, name, times, regions)
+            usual = _usual(store, name, times)
             found = usual if found is None else found.where(~found.isnan(), usual)
             assumed.append(name)
         tensors.append(found.named(name))
     return Panel(tensors), tuple(assumed)
 
 
-def _by_the_clock(
-    store: "MetricStore",
-    times: Moments,
-    regions: Sequence[str] | None,
-    zones: Mapping[str, str],
-) -> Any:
-    """Local hours of the week from the regions' clocks, or None where a clock is not known."""
-    import torch
-
-    from dagcast_core.data import hour_of_week
-    from dagcast_core.tensor import IndexTensor
-
-    seen = _read_one(store, CLOCK, times.last, times.last, times.as_of, regions)
-    if seen is None or any(str(region) not in zones for region in seen.index("region")):
-        return None
-    rows = [hour_of_week(times.hours, zones[str(region)]) for region in seen.index("region")]
-    values = torch.tensor(np.stack(rows), dtype=seen.dtype)
-    return IndexTensor(values, {"region": seen.index("region"), "hour": times.hours}, CLOCK)
-
-
-def _usual(store: "MetricStore", name: str, times: Moments, regions: Sequence[str] | None) -> Any:
+def _usual(store: "MetricStore", name: str, times: Moments) -> Any:
     """Mean by hour of day over the last four weeks of history, laid over the horizon."""
     from dagcast_core.tensor import IndexTensor
 
     first = max(times.first, times.last + HOUR - pd.Timedelta(weeks=4))
-    found = _read_one(store, name, first, times.last, times.as_of, regions)
+    found = _read_one(store, name, first, times.last, times.as_of)
     if found is None or not found.tensor.is_floating_point():
         # A mean of labels, such as hours of the week, is none.
         raise ProjectError(
@@ -256,17 +301,10 @@ def _usual(store: "MetricStore", name: str, times: Moments, regions: Sequence[st
     )
 
 
-def _read_one(
-    store: "MetricStore",
-    name: str,
-    start: Any,
-    end: Any,
-    as_of: Any,
-    regions: Sequence[str] | None,
-) -> Any:
+def _read_one(store: "MetricStore", name: str, start: Any, end: Any, as_of: Any) -> Any:
     from dagcast_core.data import MissingCellsError
 
     try:
-        return store.read([name], start=start, end=end, as_of=as_of, regions=regions)[name]
+        return store.read([name], start=start, end=end, as_of=as_of)[name]
     except MissingCellsError:
         return None

@@ -9,13 +9,7 @@ import pandas as pd
 
 from dagcast.errors import ConfigError
 from dagcast.plans import Axes, LeverBounds, Limits, OutcomeBound, resolve_limits
-from dagcast.workflow.common._horizon import (
-    Moments,
-    filled,
-    known_metrics,
-    read_context,
-    zones_of,
-)
+from dagcast.workflow.common._horizon import Moments, filled, known_metrics, read_context
 from dagcast.workflow.common._session import Session
 from dagcast.workflow.common._shown import shown_quantities
 
@@ -72,7 +66,7 @@ class Setting:
         return DecisionProblem(
             model=model,
             levers=tuple(Lever(item.lever, *self.bounds(item)) for item in self.limits.bounds),
-            objective=Objective(dict(config.objective.weights), unit=config.objective.unit),
+            objective=Objective(dict(config.objective.weights), unit=config.objective.unit or None),
             constraints=self.constraints(weighed is not None),
             context=self.context if context is None else context,
             current=self.current,
@@ -137,13 +131,19 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
     config = session.project.config
     if not config.levers:
         raise ConfigError(
-            "a lever, such as [levers.NAME] with its bounds, in dagcast.toml",
+            "a lever in dagcast.toml, as [levers.NAME] declares one",
             "none",
-            f"Add one, out of what the models read: {', '.join(session.external_names)}.",
+            f"Add one of {', '.join(session.external_names)}.",
+        )
+    if not config.objective.weights:
+        raise ConfigError(
+            "weights of the quantities to maximise in [objective] of dagcast.toml",
+            "none",
+            "Add them, as in weights = { QUANTITY = 1.0 }.",
         )
     times = times or session.times
     context, assumed = read_context(
-        session.store, times, session.exogenous_names, zones=zones_of(session.project)
+        session.store, times, session.exogenous_names, clocks=session.clocks
     )
     quantities = {quantity.name: quantity for quantity in session.quantities}
     recent = _recent(session, times, quantities)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
-from dagcast.errors import ProjectError
+from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
 from dagcast.workflow.common._fits import fit_collection
 from dagcast.workflow.common._horizon import at_origin, read_context, require_metrics
@@ -17,10 +17,6 @@ from dagcast.workflow.common._session import Session, open_session
 if TYPE_CHECKING:
     from dagcast_core.evaluate import BacktestReport
     from dagcast_core.tensor import Panel
-
-
-# What the operator decides besides the levers of a plan.
-DECIDED = ("coupon_spend", "base_fare")
 
 
 def run_backtest(
@@ -33,7 +29,13 @@ def run_backtest(
     from dagcast_core.evaluate import backtest as run
 
     settings = session.project.config.backtest
-    names = quantities or settings.quantities
+    names = quantities or session.judged
+    if not names:
+        raise UsageError(
+            "a quantity to backtest that a model makes and the store observes",
+            "none among [display] first, objective and limits",
+            "Name some in [backtest] quantities of dagcast.toml.",
+        )
     require_metrics(session.store, names, what="quantities to backtest, out of those")
     times = session.times
     origins = origins_of(session, horizon=settings.horizon_hours)
@@ -110,9 +112,12 @@ def predicted(session: Session, model: Any, past: Any) -> "Panel":
     """Forecast of a past horizon, given the decisions that were taken in it."""
     import torch
 
-    levers = tuple(session.project.config.levers)
     context, _ = read_context(
-        session.store, past, session.external_names, decided=(*levers, *DECIDED)
+        session.store,
+        past,
+        session.external_names,
+        decided=tuple(session.decided),
+        clocks=session.clocks,
     )
     with torch.no_grad():
         panel: Panel = model.predict(context)

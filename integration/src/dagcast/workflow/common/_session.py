@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any, final
 import pandas as pd
 
 from dagcast.project import Project
+from dagcast.vocabulary import decided, known_ahead
 from dagcast.workflow.common._assembled import assembled, demands, experiments
-from dagcast.workflow.common._horizon import Moments, moments, open_store, read_history
+from dagcast.workflow.common._horizon import (
+    Clocks,
+    Moments,
+    moments,
+    open_store,
+    read_history,
+    zones_by_dim,
+)
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
@@ -61,12 +69,17 @@ class Session:
     @property
     def external_names(self) -> tuple[str, ...]:
         """Quantities that come from outside, levers included."""
-        return tuple(item.name for item in self.assembly.externals)
+        return tuple(quantity.name for quantity in self.externals)
 
     @property
     def externals(self) -> "tuple[Quantity, ...]":
-        """Quantities that come from outside, levers included."""
-        return tuple(item.quantity for item in self.assembly.externals)
+        """Quantities that come from outside, levers included.
+
+        An optional input that is observed and not known ahead is none: it takes its default in the
+        history as it will over the horizon.
+        """
+        known = known_ahead(self.plugins) | set(self.project.config.levers)
+        return tuple(item.quantity for item in self.assembly.externals if item.name in known)
 
     @property
     def quantities(self) -> "tuple[Quantity, ...]":
@@ -76,7 +89,23 @@ class Session:
 
     def history(self, times: Moments | None = None) -> "Panel":
         """All quantities of the models over the history, as known at the data moment."""
-        return read_history(self.store, times or self.times, self.names, self.externals)
+        return read_history(
+            self.store, times or self.times, self.names, self.externals, self.clocks
+        )
+
+    @property
+    def clocks(self) -> Clocks:
+        """Quantities that follow from labels' own clocks."""
+        return Clocks(
+            {calendar.quantity: calendar for calendar in self.plugins.calendars},
+            {quantity.name: quantity for quantity in self.externals},
+            zones_by_dim(self.project, self.plugins),
+        )
+
+    @property
+    def decided(self) -> frozenset[str]:
+        """Quantities that somebody decides: the levers, and what packages say is a decision."""
+        return decided(self.plugins) | frozenset(self.project.config.levers)
 
     def known_experiments(self, times: Moments | None = None) -> "ExperimentSet":
         """Experiments that were over by the end of the history."""
@@ -89,6 +118,26 @@ class Session:
         """Quantities that come from outside and are not decided."""
         levers = self.project.config.levers
         return tuple(name for name in self.external_names if name not in levers)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Quantities that a backtest judges: those named, or else what people look at and plan for.
+
+        Of the latter those that a model makes and the store observes.
+        """
+        config = self.project.config
+        if config.backtest.quantities:
+            return config.backtest.quantities
+        wanted = dict.fromkeys(
+            (
+                *config.display.first,
+                *config.objective.weights,
+                *(rail.quantity for rail in config.guardrails),
+            )
+        )
+        made = {name for item in self.assembly.registrations for name in item.contract.output_names}
+        held = self.store.metrics()
+        return tuple(name for name in wanted if name in made and name in held)
 
     def build(self, labels: Mapping[str, Any] | None = None) -> "ModelCollection":
         """A new, unfitted collection."""

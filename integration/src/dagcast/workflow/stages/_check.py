@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, final
 
 from dagcast.project import Project
 from dagcast.workflow.common._assembled import assembled, experiments
-from dagcast.workflow.common._defaults import marketplace_config
 from dagcast.workflow.common._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def check(
 
     Args:
         project: whose objective, guardrails and levers have to be served; without one, those
-            of a marketplace.
+            of a new project.
         disable: entry points to leave out besides those of the settings.
         against: a released manifest; what changed since is listed.
         conformance: a distribution whose behavioural suite is run, or ``all``.
@@ -83,8 +82,8 @@ def check(
     Returns:
         Problems are listed in the result, never raised.
     """
-    config = project.config if project is not None else marketplace_config("marketplace")
     measured = experiments(project) if project is not None else ()
+    config = project.config if project is not None else None
     assembly, plugins = assembled(config, measured, disable=disable)
     models = tuple(
         (

@@ -106,18 +106,20 @@ def ingest(
         ProjectError: there are no event files.
         SourceError: a file is not Parquet or CSV, or lacks a column; nothing was ingested of it.
     """
-    from dagcast.ingest import ingest_marketplace
+    from dagcast.ingest import ingest_events, table_files
+    from dagcast.plugins import load_plugins
 
+    plugins = load_plugins(disable=project.config.disable)
     folders = [source] if source is not None else _event_folders(project.events)
     if source is not None and not source.is_dir():
         raise ProjectError(
             f"a folder of event files at {source}",
             "a file" if source.exists() else "nothing",
-            "Name the folder that holds sessions.parquet, shifts.parquet and the others.",
+            "Name the folder that holds the event files.",
         )
     if not folders:
         raise ProjectError(
-            f"event files in {project.events}",
+            f"event files in {project.events}: {table_files(plugins.tables)}",
             "none",
             f"Put them there and run `dagcast ingest --project {project.folder}` again, or make "
             f"some with `dagcast simulate --project {project.folder}`.",
@@ -125,7 +127,15 @@ def ingest(
     reports: list[IngestReport] = []
     for folder in folders:
         progress(f"reading {folder.name}", None)
-        reports.extend(ingest_marketplace(project.store, folder))
+        reports.extend(
+            ingest_events(
+                project.store,
+                folder,
+                plugins.tables,
+                metrics=plugins.metrics,
+                labels=plugins.labels(folder),
+            )
+        )
     counts = table_counts([report for report in reports if not report.unchanged])
     unchanged = sum(report.unchanged for report in reports)
     from dagcast.workflow.common._assembled import experiments

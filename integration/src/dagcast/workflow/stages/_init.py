@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import final
 
 from dagcast.project import create_project
-from dagcast.workflow.common._defaults import configured, marketplace_config
+from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Result, ResultTable
 
 
@@ -30,18 +30,25 @@ class InitResult(Result):
 
 
 def init(
-    folder: Path, *, name: str = "marketplace", flags: Mapping[str, str] | None = None
+    folder: Path, *, name: str | None = None, flags: Mapping[str, str] | None = None
 ) -> InitResult:
-    """Make an empty project for events of your own.
+    """Make an empty project for events of your own, with the first settings of the packages.
+
+    Where no package brings any, ``dagcast.toml`` says in comments what to add.
 
     Args:
         folder: a missing or empty folder.
-        name: shown on reports.
+        name: shown on reports; the packages' by default.
         flags: dotted settings that differ from the defaults.
 
     Raises:
         ProjectError: the folder holds something.
         ConfigError: a flag is wrong.
+        AssemblyError: two packages bring first settings that contradict each other.
     """
-    project = create_project(folder, configured(marketplace_config(name), flags))
+    from dagcast.plugins import load_plugins
+    from dagcast.vocabulary import first_config
+
+    first = first_config(load_plugins(), **({"name": name} if name else {}))
+    project = create_project(folder, configured(first, flags))
     return InitResult(project.folder)

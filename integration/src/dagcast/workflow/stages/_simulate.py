@@ -8,7 +8,7 @@ from typing import Any, final
 
 from dagcast.errors import ProjectError
 from dagcast.project import Project, create_project, open_project, staged
-from dagcast.workflow.common._defaults import configured, marketplace_config
+from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._worlds import HISTORY, open_world, world_factory
 
@@ -69,6 +69,7 @@ def simulate(
     Raises:
         ProjectError: the folder holds other things, or events already.
         UsageError: no simulated marketplace is installed, or none of that name.
+        AssemblyError: two packages bring first settings that contradict each other.
     """
     folder = Path(folder).absolute()
     exists = folder.exists() and any(folder.iterdir())
@@ -84,7 +85,11 @@ def simulate(
     progress(f"simulating {regions} regions for {weeks} weeks", None)
     made = factory.create(regions, weeks, seed, dict(scenario or {}))
     if not exists:
-        config = configured(marketplace_config("marketplace", seed=seed), flags)
+        from dagcast.plugins import load_plugins
+        from dagcast.vocabulary import first_config
+
+        seeds = dict.fromkeys(("world", "draws", "plan"), seed)
+        config = configured(first_config(load_plugins(), seeds=seeds), flags)
         # The first origin of the backtest needs some weeks before it, too.
         origins = max(1, min(config.backtest.origins, weeks - 4))
         data = config.data.model_copy(update={"history_weeks": max(3, weeks)})
@@ -120,9 +125,10 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
     hours = plan_hours(project, record.plan)
     with staged(target) as temporary:
         rows = dict(world.play(temporary, decisions, hours))
-        for name in ("regions.json", "experiments.json"):
-            source = project.events / HISTORY / name
-            if source.exists() and not (temporary / name).exists():
-                shutil.copyfile(source, temporary / name)
+        # What lies beside the history's events, such as experiments and labels, holds on; the world
+        # itself stays where it was made.
+        for source in sorted((project.events / HISTORY).glob("*.json")):
+            if source.name != "world.json" and not (temporary / source.name).exists():
+                shutil.copyfile(source, temporary / source.name)
     project.record("played", plan=record.plan, details={"rows": rows})
     return SimulateResult(project.folder, factory.name, seed, rows, played=record.plan)

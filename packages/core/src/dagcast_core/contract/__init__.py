@@ -26,6 +26,7 @@ from dagcast_core.contract._experiment import (
     ExperimentSet,
     Scale,
 )
+from dagcast_core.contract._labels import Calendar, LabelSet
 from dagcast_core.contract._problem import PROJECT_LABEL, Problem, nearest
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration, union
@@ -40,6 +41,7 @@ __all__ = [
     "AssemblyError",
     "Bounds",
     "Bump",
+    "Calendar",
     "Cells",
     "Change",
     "Contract",
@@ -54,6 +56,7 @@ __all__ = [
     "ExperimentSet",
     "FrozenMapping",
     "Input",
+    "LabelSet",
     "Problem",
     "Quantity",
     "Registration",

@@ -18,6 +18,7 @@ def assemble(
     *,
     externals: Iterable[Quantity | str] | None = None,
     required: Iterable[str] = (),
+    weights: Iterable[str] = (),
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
@@ -30,6 +31,8 @@ def assemble(
             checked against what consumers expect, a name is only known to exist. ``None`` accepts
             whatever no model produces, as a collection that is itself a model does.
         required: quantities that the project asks for, e.g. its objective and guardrails.
+        weights: quantities that the project's means are weighted by; they have to be there, moved
+            or not.
         levers: quantities that the project decides; what they move must be claimed as an effect,
             and some lever must move each required quantity.
         serving: which distribution or model serves a quantity, where several could.
@@ -40,14 +43,15 @@ def assemble(
     """
     candidates = [c if isinstance(c, Registration) else Registration(c) for c in contracts]
     required = tuple(required)
-    active, problems = _chosen(candidates, serving or {}, required)
+    weights = tuple(weights)
+    active, problems = _chosen(candidates, serving or {}, (*required, *weights))
     inactive = tuple(item for item in candidates if item not in active)
     problems += _repeated_models(active)
     declared = None if externals is None else list(externals)
     known = _names(declared)
     producers, clashes = _producers(active, known)
     problems += clashes
-    missing = _missing(active, producers, declared, required)
+    missing = _missing(active, producers, declared, (*required, *weights))
     problems += missing
     problems += _mismatched(active, producers, declared)
     arcs = _arcs(active, producers)
@@ -153,7 +157,7 @@ def _producers(
                     producer=found,
                     expected="a quantity that the project provides",
                     found="a model that produces it too",
-                    fix="take it from the project's external quantities, or disable the package",
+                    fix="take it from the project's levers, or disable the package",
                 )
             )
         elif len(items) > 1:
@@ -196,7 +200,7 @@ def _missing(
         for name in names:
             if name not in known and item not in wanted.setdefault(name, []):
                 wanted[name].append(item)
-    for name in required:
+    for name in dict.fromkeys(required):
         if name not in known:
             wanted.setdefault(name, []).append(None)
     return [
@@ -225,7 +229,7 @@ def _missing_problem(
         found += f"; nearest is {near!r}{origin}"
         fix = f"write {near!r} if that is meant, or {fix}"
     elif external:
-        fix += ", or add it to the project's external quantities"
+        fix += ", or declare a table or a calendar that knows it ahead"
     return Problem.of(
         "DC102",
         name,

@@ -36,6 +36,9 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC207": "disabled plugin",
         "DC208": "missing hook",
         "DC209": "snapshot",
+        "DC210": "two declarations of",
+        "DC211": "metric",
+        "DC212": "first setting",
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",

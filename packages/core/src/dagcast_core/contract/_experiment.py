@@ -108,14 +108,15 @@ class Cells:
     """Where and when an experiment ran.
 
     Args:
-        regions: regions that took part; not empty.
+        regions: labels of ``dim`` that took part; not empty.
         start: first hour, an ISO 8601 instant in UTC, start of the hour.
         end: last hour, inclusive, in the same form.
-        local_hours: hours of day in which the arms differed, 0 to 23 in each region's own zone;
+        local_hours: hours of day in which the arms differed, 0 to 23 in each label's own zone;
             empty means all.
         counted_hours: hours of day over which the outcome was measured, where arms differed in
             others too; empty means ``local_hours``. What an earlier hour's arm left behind then
             belongs to the effect.
+        dim: the dim along which arms were assigned, such as the region, the warehouse.
 
     Raises:
         ContractError: an instant is naive, not in UTC, not a whole hour, or the window is empty.
@@ -126,8 +127,10 @@ class Cells:
     end: str
     local_hours: tuple[int, ...] = ()
     counted_hours: tuple[int, ...] = ()
+    dim: str = "region"
 
     def __post_init__(self) -> None:
+        check_identifier(self.dim, "dim of Cells")
         object.__setattr__(self, "regions", check_labels(self.regions, "regions of Cells"))
         first, last = _hour(self.start, "start"), _hour(self.end, "end")
         if last < first:
@@ -148,6 +151,7 @@ class Cells:
             "end": self.end,
             "local_hours": list(self.local_hours),
             "counted_hours": list(self.counted_hours),
+            "dim": self.dim,
         }
 
     @classmethod
@@ -164,6 +168,7 @@ class Cells:
             end=data["end"],
             local_hours=tuple(data.get("local_hours", ())),
             counted_hours=tuple(data.get("counted_hours", ())),
+            dim=data.get("dim", "region"),
         )
 
 

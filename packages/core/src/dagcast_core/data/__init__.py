@@ -4,52 +4,10 @@ Declare an event table once (`EventTable`, `Column`, `Sum`, `MetricSpec`), hand 
 `MetricStore.ingest` with a Parquet or CSV file or a frame, and read its metrics back with
 `MetricStore.read(names, start=..., end=..., as_of=...)`. Sums are exact decimals, so results do not
 depend on the order of rows, of sources, or on the number of threads.
+
+Names are imported on first use: tables are declared, and claims compared, without pandas or DuckDB.
 """
 
-from dagcast_core.data._calendar import hour_of_week, us_federal_holiday
-from dagcast_core.data._declare import (
-    Check,
-    Column,
-    EventTable,
-    LinearMetric,
-    MetricSpec,
-    Sum,
-)
-from dagcast_core.data._errors import (
-    DataError,
-    DeclarationError,
-    MissingCellsError,
-    SourceError,
-    StoreError,
-    UnknownMetricError,
-)
-from dagcast_core.data._ingest import Ingestion
-from dagcast_core.data._manifest import Coverage
-from dagcast_core.data._report import IngestReport
-from dagcast_core.data._store import MetricStore, Span, ledger_sql
-from dagcast_core.data._zones import LocalTimes, local_to_utc
+import lazy_loader
 
-__all__ = [
-    "Check",
-    "Column",
-    "Coverage",
-    "DataError",
-    "DeclarationError",
-    "EventTable",
-    "IngestReport",
-    "Ingestion",
-    "LinearMetric",
-    "LocalTimes",
-    "MetricSpec",
-    "MetricStore",
-    "MissingCellsError",
-    "SourceError",
-    "Span",
-    "StoreError",
-    "Sum",
-    "UnknownMetricError",
-    "hour_of_week",
-    "ledger_sql",
-    "local_to_utc",
-    "us_federal_holiday",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
 from dagcast_core.data._errors import DeclarationError
-from dagcast_core.data._zones import zone_info
+from dagcast_core.data._zone import zone_info
 
 
 def hour_of_week(hours: pd.DatetimeIndex, zone: str) -> np.ndarray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from dagcast_core.data._errors import DeclarationError
-from dagcast_core.data._zones import zone_info
+from dagcast_core.data._zone import zone_info
 
 Kind = Literal["text", "integer", "number", "flag", "instant"]
 Revision = Literal["add", "latest"]
@@ -83,7 +83,7 @@ class MetricSpec:
         per: component in the denominator (an average is then a sum over a sum, at every level of
             aggregation), "n" for the number of rows, or None for a plain sum.
         divisor: constant that converts units, e.g. 3.6e9 for hours out of microseconds.
-        dims: dims of the cube; hour is the last one.
+        dims: dims of the cube; hour is the last one. Those of the table in its order by default.
         dtype: "float64", where a missing cell is NaN, or "int64", where one is an error.
         across: how values of a table with ``revision="latest"`` roll up: "mean" or "sum" over
             cells. Additive tables need no rule; their components add.
@@ -94,7 +94,7 @@ class MetricSpec:
     unit: str
     per: str | None = None
     divisor: float = 1.0
-    dims: tuple[str, ...] = ("region", "hour")
+    dims: tuple[str, ...] = ()
     dtype: Literal["float64", "int64"] = "float64"
     across: Literal["mean", "sum"] = "mean"
 
@@ -107,13 +107,13 @@ class LinearMetric:
         name: of the metric.
         unit: unit of all its terms.
         terms: metric name -> coefficient.
-        dims: dims of the result.
+        dims: dims of the result; by default those that all terms have.
     """
 
     name: str
     unit: str
     terms: Mapping[str, float]
-    dims: tuple[str, ...] = ("region", "hour")
+    dims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,10 @@ class EventTable:
             of events is a count of zero); "zero unless gap", the same except in hours without a
             row for any label, which look like an outage of the source and stay missing.
         foreseeable: whether a row may be known before its time (a forecast, a calendar).
+        decided: whether its rows are decisions that somebody took (a price, money spent). A
+            forecast of the past is conditional on them and reads them as they came out.
+        like: table whose hours are covered where the absence of this one's rows is a zero: that
+            no coupon is logged says that none was given only as long as sessions were logged.
         late_after_hours: an accepted row known longer than this after its time is counted as late.
         checks: further rules; a row that breaks one is quarantined.
         remarks: rules that are only counted; a row that breaks one is accepted and reported.
@@ -161,6 +165,8 @@ class EventTable:
     revision: Revision = "add"
     empty: Empty = "missing"
     foreseeable: bool = False
+    decided: bool = False
+    like: str | None = None
     late_after_hours: float = 24.0
     checks: tuple[Check, ...] = ()
     remarks: tuple[Check, ...] = ()
@@ -169,6 +175,9 @@ class EventTable:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {column.name: column for column in self.columns})
+        own = (*self.dims, "hour")
+        metrics = tuple(m if m.dims else replace(m, dims=own) for m in self.metrics)
+        object.__setattr__(self, "metrics", metrics)
         problems = list(_problems(self))
         if problems:
             raise DeclarationError(
@@ -181,9 +190,10 @@ class EventTable:
         return self._by_name[name]
 
     def layout(self) -> dict[str, Any]:
-        """What the stored ledger depends on: everything but the metrics."""
+        """What the stored ledger depends on: everything but how it is read."""
         document = self.to_json()
-        del document["metrics"]
+        for name in ("metrics", "decided", "like"):
+            del document[name]
         return document
 
     def to_json(self) -> dict[str, Any]:
@@ -246,6 +256,8 @@ def _problems(table: EventTable) -> list[str]:
         found.append("a foreseeable table needs a known_at column")
     if table.revision == "latest" and table.empty != "missing":
         found.append("values that replace one another have no zero: use empty='missing'")
+    if table.like is not None and table.empty == "missing":
+        found.append(f"like={table.like!r} says where absence means zero: use empty='zero'")
     if table.revision == "latest" and table.until is not None:
         found.append("intervals add up: use revision='add'")
     names = [entry.name for entry in table.sums]

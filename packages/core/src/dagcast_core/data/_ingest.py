@@ -47,8 +47,9 @@ class Ingestion:
             accepted rows and the labels allowed, or else found.
         like: table whose hours are covered instead, out of the same call: coupons given in a few
             hours say that none were given in the other hours with sessions.
-        since: region -> moment it opened. Rows before it are quarantined, and its cells before
+        since: label -> moment it opened. Rows before it are quarantined, and its cells before
             the hour of it are missing; an interval that reaches into it counts from there.
+        begins: dim whose labels ``since`` names.
     """
 
     spec: EventTable
@@ -57,6 +58,7 @@ class Ingestion:
     coverage: Coverage | None = None
     like: str | None = None
     since: Mapping[str, str] = field(default_factory=dict)
+    begins: str = "region"
 
 
 def ingest_all(
@@ -107,7 +109,7 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     for dim, names in entry.allowed.items():
         connection.register(f"allowed_{dim}", pa.table({"label": pa.array(names, pa.string())}))
     restricted = {dim: dim in entry.allowed for dim in table.dims}
-    opening = bool(entry.item.since) and "region" in table.dims
+    opening = entry.item.begins if entry.item.since and entry.item.begins in table.dims else None
     if opening:
         connection.register("openings", _openings(entry.item.since))
     judged = staged(table, entry.opened.found, restricted, entry.opened.years, opening=opening)
@@ -134,21 +136,21 @@ def _stated_coverage(manifest: Manifest, entry: _Work, batch: Batch) -> Coverage
     if hours is None:
         return None
     found = {} if batch.coverage is None else batch.coverage.labels
-    return Coverage(hours.start, hours.end, {**found, **entry.allowed}, item.since)
+    return Coverage(hours.start, hours.end, {**found, **entry.allowed}, item.since, item.begins)
 
 
 def _openings(since: Mapping[str, str]) -> pa.Table:
     opens = [_opening(moment).tz_localize(None).to_pydatetime() for moment in since.values()]
     return pa.table(
         {
-            "_region": pa.array(list(since), pa.string()),
+            "_label": pa.array(list(since), pa.string()),
             "_opens": pa.array(opens, pa.timestamp("us")),
         }
     )
 
 
 def _opening(moment: str) -> pd.Timestamp:
-    """The hour in which a region opened: the cell that is its first."""
+    """The hour in which a label opened: the cell that is its first."""
     found = pd.Timestamp(moment)
     return (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).floor(
         "h"
@@ -210,6 +212,10 @@ def define(manifest: Manifest, derived: Sequence[LinearMetric]) -> Manifest:
                     f"table {table.name!r} already. Rename one of them."
                 )
         _check_terms(manifest, metric)
+        if not metric.dims:
+            held = [find_metric(manifest, name)[1].dims for name in metric.terms]
+            shared = tuple(dim for dim in held[0] if all(dim in dims for dims in held))
+            metric = replace(metric, dims=shared)
         manifest = replace(manifest, derived={**manifest.derived, metric.name: metric})
     return manifest
 
@@ -275,10 +281,10 @@ def _checked_labels(
 
 def _checked_openings(item: Ingestion) -> dict[str, str]:
     try:
-        return {region: _opening(moment).isoformat() for region, moment in item.since.items()}
+        return {label: _opening(moment).isoformat() for label, moment in item.since.items()}
     except (ValueError, TypeError) as error:
         raise DeclarationError(
-            f"cannot ingest into {item.spec.name!r}: expected a moment for every region in since; "
+            f"cannot ingest into {item.spec.name!r}: expected a moment for every label in since; "
             f"found {dict(item.since)} ({error}). Give texts such as '2025-03-03T00:00Z'."
         ) from error
 
@@ -298,6 +304,9 @@ def batch_id(
         "like": item.like,
         "since": dict(item.since),
     }
+    if item.since and item.begins != "region":
+        # Left out where it says nothing new, so that a store built before knows its sources again.
+        document["begins"] = item.begins
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -56,13 +56,15 @@ class Coverage:
         start: first hour covered, ISO UTC.
         end: last hour covered, ISO UTC, inclusive.
         labels: dim -> labels covered.
-        since: region -> first hour covered, where later than ``start`` (a new region).
+        since: label -> first hour covered, where later than ``start`` (a new region).
+        begins: dim whose labels ``since`` names.
     """
 
     start: str
     end: str
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     since: Mapping[str, str] = field(default_factory=dict)
+    begins: str = "region"
 
     def to_json(self) -> dict[str, Any]:
         """The coverage as plain JSON values."""
@@ -71,13 +73,15 @@ class Coverage:
             "end": self.end,
             "labels": {dim: sorted(labels) for dim, labels in sorted(self.labels.items())},
             "since": dict(sorted(self.since.items())),
+            "begins": self.begins,
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Coverage:
         """Reads what :meth:`to_json` wrote."""
         labels = {dim: tuple(entries) for dim, entries in document["labels"].items()}
-        return cls(document["start"], document["end"], labels, document["since"])
+        since, begins = document["since"], document.get("begins", "region")
+        return cls(document["start"], document["end"], labels, since, begins)
 
 
 @dataclass(frozen=True, slots=True)

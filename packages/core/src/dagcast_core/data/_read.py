@@ -218,22 +218,26 @@ class Reader:
             parts[name] = _sum_of(dense, self._groups, dims)
 
     def _opened(self, table: EventTable, dims: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Cells from a region's opening on, shaped to broadcast over ``dims``."""
+        """Cells from a label's opening on, shaped to broadcast over ``dims``."""
         window = self._window
-        opened = np.ones((len(window.labels.get("region", ())), len(window.hours)), dtype=bool)
-        if "region" not in dims:
-            return np.ones((1,) * len(dims), dtype=bool)
-        stated: dict[str, pd.Timestamp] = {}
+        stated: dict[str, dict[str, pd.Timestamp]] = {}
         for batch in self._manifest.of_table(table.name):
-            for label, moment in (batch.coverage.since if batch.coverage else {}).items():
+            if batch.coverage is None or batch.coverage.begins not in dims:
+                continue
+            openings = stated.setdefault(batch.coverage.begins, {})
+            for label, moment in batch.coverage.since.items():
                 found = pd.Timestamp(moment)
-                stated[label] = min(found, stated.get(label, found))
-        for place, label in enumerate(window.labels["region"]):
-            if label in stated:
-                opened[place] = np.asarray(window.hours >= stated[label])
-        sizes = [1] * len(dims)
-        sizes[list(dims).index("region")], sizes[-1] = opened.shape
-        return opened.reshape(sizes)
+                openings[label] = min(found, openings.get(label, found))
+        result = np.ones((1,) * len(dims), dtype=bool)
+        for dim, openings in stated.items():
+            opened = np.ones((len(window.labels[dim]), len(window.hours)), dtype=bool)
+            for place, label in enumerate(window.labels[dim]):
+                if label in openings:
+                    opened[place] = np.asarray(window.hours >= openings[label])
+            sizes = [1] * len(dims)
+            sizes[list(dims).index(dim)], sizes[-1] = opened.shape
+            result = result & opened.reshape(sizes)
+        return result
 
     def _covered(self, table: EventTable, dims: Sequence[str], present: np.ndarray) -> np.ndarray:
         """Cells in which the absence of rows is a count of zero."""

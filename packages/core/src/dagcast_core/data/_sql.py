@@ -207,7 +207,7 @@ def staged(
     labels: dict[str, bool],
     years: Years,
     *,
-    opening: bool = False,
+    opening: str | None = None,
 ) -> str:
     """SELECT that reads, types and judges every row of the view ``source``.
 
@@ -216,7 +216,7 @@ def staged(
         found: column -> type in the source.
         labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         years: of the source's local times.
-        opening: whether a table ``openings`` says when regions opened.
+        opening: dim of whose labels a table ``openings`` says when they opened.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
@@ -235,9 +235,9 @@ def staged(
     inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source"
     judged, rows = reason(table, labels), f"({inner}) AS rows_read"
     if opening:
-        rows += f" LEFT JOIN openings ON openings._region = {quoted(table.dims['region'])}"
+        rows += f" LEFT JOIN openings ON openings._label = {quoted(table.dims[opening])}"
         end = f"{quoted(table.until)} <=" if table.until else f"{quoted(table.time)} <"
-        early = f"CASE WHEN {end} openings._opens THEN 'before the region opened' END"
+        early = f"CASE WHEN {end} openings._opens THEN {text(f'before the {opening} opened')} END"
         judged = f"COALESCE({judged}, {early})"
     return (
         f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, {known_at(table)} AS {KNOWN}, "

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dagcast_core.data._errors import DataError
-from dagcast_core.data._zones import local_to_utc, zone_info
+from dagcast_core.data._zone import zone_info
+from dagcast_core.data._zones import local_to_utc
 
 Moment: TypeAlias = str | datetime | pd.Timestamp
 Frequency: TypeAlias = Literal["h", "D", "W", "MS"]

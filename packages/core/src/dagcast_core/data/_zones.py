@@ -16,12 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
 
 from dagcast_core.data._errors import DeclarationError
+from dagcast_core.data._zone import zone_info
 
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 """Dates outside [FIRST_YEAR, LAST_YEAR) are quarantined: they are defaults or typing errors."""
@@ -62,22 +62,6 @@ class LocalTimes:
     instants: pd.DatetimeIndex
     ambiguous: np.ndarray
     nonexistent: np.ndarray
-
-
-def zone_info(zone: str) -> ZoneInfo:
-    """Looks a zone up by its IANA name.
-
-    Raises:
-        DeclarationError: no such zone.
-    """
-    try:
-        return ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError) as error:
-        raise DeclarationError(
-            f"cannot read local times of zone {zone!r}: expected an IANA name such as "
-            f"'America/New_York' or 'UTC'; found no such zone in the zone database. "
-            f"Correct the name, or install the package tzdata."
-        ) from error
 
 
 @lru_cache(maxsize=64)

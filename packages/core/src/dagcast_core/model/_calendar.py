@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dagcast_core.dims import HOUR
 from dagcast_core.model._parameter import LabelledParameter
 from dagcast_core.tensor import IndexTensor
 
@@ -21,16 +22,18 @@ _SHRINK = 2.0
 @final
 @dataclass(frozen=True)
 class CalendarStart:
-    """Starting values by region; arrays are in the order of ``regions``.
+    """Starting values by label of one dim, such as a region; arrays are in the order of ``labels``.
 
     Attributes:
-        regions: regions with at least one observed hour.
-        level: (region,) logs.
-        trend: (region,) 1/week.
-        profile: (region, hour_of_week) logs, mean 0 along the hours of the week.
+        dim: the rate's dim beside its hours.
+        labels: labels with at least one observed hour.
+        level: (label,) logs.
+        trend: (label,) 1/week.
+        profile: (label, hour_of_week) logs, mean 0 along the hours of the week.
     """
 
-    regions: pd.Index
+    dim: str
+    labels: pd.Index
     level: NDArray[np.float64]
     trend: NDArray[np.float64]
     profile: NDArray[np.float64]
@@ -38,13 +41,13 @@ class CalendarStart:
     def assign(
         self, level: LabelledParameter, trend: LabelledParameter, profile: LabelledParameter
     ) -> None:
-        """Set the parameters; regions without history get the mean over the others."""
+        """Set the parameters; labels without history get the mean over the others."""
         for parameter, values in (
             (level, self.level),
             (trend, self.trend),
             (profile, self.profile),
         ):
-            found = self.regions.get_indexer(parameter.indexes["region"])
+            found = self.labels.get_indexer(parameter.indexes[self.dim])
             padded = np.concatenate([values, values.mean(axis=0, keepdims=True)])
             parameter.assign(padded[found])
 
@@ -57,13 +60,15 @@ def since_opening(rate: IndexTensor) -> IndexTensor:
     below a quarter of the region's usual day, the median of its last seven.
 
     Args:
-        rate: dims (region, hour); 0 or more, NaN where not observed.
+        rate: dims (region, hour), or another dim in place of the region; 0 or more, NaN where not
+            observed.
 
     Returns:
         dims (region, hour); 1 from the opening on, 0 before it.
     """
-    values = rate.values("region", "hour").detach().numpy()
-    hours = pd.DatetimeIndex(rate.index("hour"))
+    dim, time = _dims(rate)
+    values = rate.values(dim, time).detach().numpy()
+    hours = pd.DatetimeIndex(rate.index(time))
     day = ((hours - hours.min()) // pd.Timedelta(days=1)).to_numpy()
     kept = np.ones_like(values)
     for row, region in zip(kept, values, strict=True):
@@ -73,8 +78,13 @@ def since_opening(rate: IndexTensor) -> IndexTensor:
         closed = [i for i in range(2, len(low)) if low[i - 2 : i + 1].all()]
         if closed:
             row[day <= daily.index[closed[-1]]] = 0.0
-    indexes = {"region": rate.index("region"), "hour": rate.index("hour")}
-    return IndexTensor(kept, indexes, "since_opening")
+    return IndexTensor(kept, {dim: rate.index(dim), time: hours}, "since_opening")
+
+
+def _dims(rate: IndexTensor) -> tuple[str, str]:
+    """The label dim and the time dim of a rate."""
+    (label,) = (dim for dim in rate.dims if dim != HOUR.name)
+    return label, HOUR.name
 
 
 def calendar_start(
@@ -83,17 +93,19 @@ def calendar_start(
     """Weighted means of an observed rate by region and hour of week, free of a common trend.
 
     Args:
-        rate: dims (region, hour); 0 or more, NaN where not observed.
+        rate: dims (region, hour), or another dim in place of the region; 0 or more, NaN where not
+            observed.
         hour_of_week: dims (region, hour); local hour of the week, on the hours of ``rate``.
         half_life: hours after which an hour counts half.
 
     Returns:
         Levels at the last hour, trends and profiles.
     """
-    hours = pd.DatetimeIndex(rate.index("hour"))
-    calendar = hour_of_week.sel(region=list(rate.index("region")), hour=hours)
-    y = rate.values("region", "hour").detach().numpy()
-    slot = calendar.values("region", "hour").numpy().astype(np.int64)
+    dim, time = _dims(rate)
+    hours = pd.DatetimeIndex(rate.index(time))
+    calendar = hour_of_week.sel({dim: list(rate.index(dim)), time: hours})
+    y = rate.values(dim, time).detach().numpy()
+    slot = calendar.values(dim, time).numpy().astype(np.int64)
     seen = np.isfinite(y) & (since_opening(rate).numpy() > 0)
     kept = seen.any(axis=1)
     y, slot, seen = np.where(seen, y, 0.0)[kept], slot[kept], seen[kept]
@@ -109,7 +121,7 @@ def calendar_start(
         mean, slots = _means(y / np.exp(trend[:, None] * weeks), weight, slot)
     logs = np.log(slots + 0.01 * mean[:, None] + 1e-3)
     level = logs.mean(axis=1)
-    return CalendarStart(rate.index("region")[kept], level, trend, logs - level[:, None])
+    return CalendarStart(dim, rate.index(dim)[kept], level, trend, logs - level[:, None])
 
 
 def _means(

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from dagcast_core.contract import Arm, Experiment, nearest
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._model import Model
@@ -73,7 +73,7 @@ class ExperimentalEffect:
         self.path = path_of(collection, experiment)
         hours = self._hours(panel)
         regions = list(experiment.cells.regions)
-        key = (*regions, hours[0], hours[-1])
+        key = (experiment.cells.dim, *regions, hours[0], hours[-1])
         cuts = {} if cuts is None else cuts
         if key not in cuts:
             cuts[key] = _cut(panel, regions, hours, experiment)
@@ -192,13 +192,11 @@ class ExperimentalEffect:
                     f"its cells are hours of the local day, which need {_HOUR_OF_WEEK!r} in the "
                     "panel.",
                 )
-            local = given[_HOUR_OF_WEEK].values(REGION, HOUR).long() % 24
+            local = given[_HOUR_OF_WEEK].values(cells.dim, HOUR).long() % 24
             mask &= torch.isin(local, torch.tensor(of_day))
         if not mask.any():
             raise ExperimentError(self.experiment.name, "no hour of the panel is in its cells.")
-        return IndexTensor(
-            mask.to(torch.float64), {REGION.name: regions, HOUR.name: hours}, "cells"
-        )
+        return IndexTensor(mask.to(torch.float64), {cells.dim: regions, HOUR.name: hours}, "cells")
 
     def _under(self, arm: Arm, base: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
         changed: dict[str, IndexTensor] = {}
@@ -245,7 +243,7 @@ class ExperimentalEffect:
 
 def _laid(cells: IndexTensor, like: IndexTensor) -> torch.Tensor:
     """Cells in the layout of a quantity; dims that it lacks are left out."""
-    for dim in (REGION.name, HOUR.name):
+    for dim in cells.dims:
         if dim not in like.dims:
             cells = cells.max(dim)
     shared = [dim for dim in like.dims if dim in cells.dims]
@@ -285,20 +283,20 @@ def path_of(collection: ModelCollection, experiment: Experiment) -> tuple[str, .
 def _cut(
     panel: Panel, regions: Iterable[str], hours: pd.DatetimeIndex, experiment: Experiment
 ) -> dict[str, IndexTensor]:
-    wanted = list(regions)
+    wanted, dim = list(regions), experiment.cells.dim
     cut: dict[str, IndexTensor] = {}
     for quantity in panel:
         given = panel[quantity]
-        if REGION.name in given.dims:
-            index = given.index(REGION)
+        if dim in given.dims:
+            index = given.index(dim)
             absent = [region for region in wanted if region not in index]
             if absent:
                 raise ExperimentError(
                     experiment.name,
-                    f"its region {absent[0]!r} is not in the history, which has "
-                    f"{len(index)} regions: {', '.join(map(str, index[:3]))}, ...",
+                    f"its {dim} {absent[0]!r} is not in the history, which has "
+                    f"{len(index)} labels of it: {', '.join(map(str, index[:3]))}, ...",
                 )
-            given = given.sel(region=wanted)
+            given = given.sel({dim: wanted})
         if HOUR.name in given.dims:
             index = given.index(HOUR)
             if hours[0] < index[0] or hours[-1] > index[-1]:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from dagcast_core.contract import Experiment, ExperimentSet
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._effect import Cuts, ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
@@ -235,7 +235,7 @@ def _factors(effect: ExperimentalEffect, history: Panel, widening: Widening) -> 
         recent = given.index(HOUR)[-_RECENT:] if HOUR.name in given.dims else None
         if recent is not None:
             given = given.sel(hour=recent)
-        if REGION.name in given.dims:
-            given = given.sel(region=list(experiment.cells.regions))
+        if experiment.cells.dim in given.dims:
+            given = given.sel({experiment.cells.dim: list(experiment.cells.regions)})
         today = float(given.tensor.nanmean())
     return widening.factors(experiment, now, effect.dose()[1], today)

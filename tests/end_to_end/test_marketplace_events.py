@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dagcast.ingest import ingest_marketplace, read_experiments, read_regions
-from dagcast_core.contract import Arm, Cells, Change, Experiment
 from dagcast_core.data import DataError, MetricStore, SourceError
 
 NAN = float("nan")
@@ -24,8 +22,8 @@ def read(store, name, as_of=LATER, **window):
     return store.read([name], **{**WINDOW, **window}, as_of=as_of)[name].tensor.numpy()
 
 
-def test_every_metric_of_the_marketplace(store, events):
-    ingest_marketplace(store.folder, events)
+def test_every_metric_of_the_marketplace(store, ingest_folder, events):
+    ingest_folder(store.folder, events)
     assert store.labels() == {"incentive": ("boost", "streak"), "region": ("LAX", "NEW", "NYC")}
     # Rows are LAX, NEW (missing before it opens) and NYC.
     expected = {
@@ -59,8 +57,8 @@ def test_every_metric_of_the_marketplace(store, events):
     assert read(store, "hour_of_week").dtype == np.int64
 
 
-def test_reports_say_what_was_kept_out(store, events):
-    reports = {report.table: report for report in ingest_marketplace(store.folder, events)}
+def test_reports_say_what_was_kept_out(store, ingest_folder, events):
+    reports = {report.table: report for report in ingest_folder(store.folder, events)}
     sessions = reports["sessions"]
     assert (sessions.read, sessions.accepted, sessions.duplicates, sessions.late) == (12, 7, 1, 1)
     assert sessions.quarantined == {
@@ -77,11 +75,11 @@ def test_reports_say_what_was_kept_out(store, events):
         "sessions", "shifts", "spend", "coupons", "fares", "weather", "calendar",
     ]  # fmt: skip
     assert len(store.quarantine("sessions")) == 5
-    assert all(report.unchanged for report in ingest_marketplace(store.folder, events))
+    assert all(report.unchanged for report in ingest_folder(store.folder, events))
 
 
-def test_as_of_reads_see_what_was_known(store, events):
-    ingest_marketplace(store.folder, events)
+def test_as_of_reads_see_what_was_known(store, ingest_folder, events):
+    ingest_folder(store.folder, events)
     noon = "2026-01-12T04:00Z"
     assert read(store, "sessions", as_of=noon)[0, 2] == 0  # late row of LAX
     assert read(store, "incentive_spend", as_of=noon)[0, 2, 0] == 10.0  # before its correction
@@ -95,8 +93,8 @@ def test_as_of_reads_see_what_was_known(store, events):
     assert read(store, "temperature", as_of="2026-01-12T01:00Z")[0].tolist() == [12, 10, 10, 10]
 
 
-def test_a_later_folder_adds_to_the_store(store, events, frames):
-    ingest_marketplace(store.folder, events)
+def test_a_later_folder_adds_to_the_store(store, ingest_folder, events, frames):
+    ingest_folder(store.folder, events)
     before = read(store, "sessions", as_of="2026-01-12T04:00Z")
     week = events / "week2"
     week.mkdir()
@@ -106,7 +104,7 @@ def test_a_later_folder_adds_to_the_store(store, events, frames):
         known_at=again["known_at"] + pd.Timedelta(hours=4),
     )  # fmt: skip
     pd.concat([again, new]).to_csv(week / "sessions.csv", index=False)
-    (report,) = ingest_marketplace(store.folder, week)
+    (report,) = ingest_folder(store.folder, week)
     assert (report.accepted, report.duplicates) == (2, 2)
     ahead = {"start": "2026-01-12T04:00Z", "end": "2026-01-12T04:00Z"}
     np.testing.assert_array_equal(read(store, "sessions", **ahead), [[0], [0], [2]])
@@ -115,41 +113,41 @@ def test_a_later_folder_adds_to_the_store(store, events, frames):
     np.testing.assert_array_equal(after, before)
 
 
-def test_a_wrong_file_in_the_last_place_keeps_all_out(store, events):
+def test_a_wrong_file_in_the_last_place_keeps_all_out(store, ingest_folder, events):
     (events / "calendar.parquet").write_text("no calendar")
     with pytest.raises(SourceError, match=r"cannot ingest calendar\.parquet as 'calendar'"):
-        ingest_marketplace(store.folder, events)
+        ingest_folder(store.folder, events)
     assert not store.folder.exists()
 
 
-def test_sessions_are_needed_the_rest_is_not(store, events):
+def test_any_table_will_do(store, ingest_folder, events):
     for name in ("spend", "coupons", "fares", "weather", "calendar", "shifts"):
         (events / f"{name}.parquet").unlink()
-    (report,) = ingest_marketplace(store.folder, events)
+    (report,) = ingest_folder(store.folder, events)
     assert report.table == "sessions"
     assert "profit" not in store.metrics()
-    (events / "sessions.parquet").unlink()
-    with pytest.raises(
-        SourceError, match=r"expected sessions\.parquet or sessions\.csv among them"
-    ):
-        ingest_marketplace(store.folder, events)
+    (events / "sessions.parquet").rename(events / "visits.parquet")
+    with pytest.raises(SourceError) as caught:
+        ingest_folder(store.folder, events)
+    # Every table that an installed package declares is named, with its columns.
+    assert "shifts.parquet or .csv (shift_id, driver_id, region, on_at" in str(caught.value)
+    assert "spend.parquet or .csv (region, hour, known_at, incentive, usd)" in str(caught.value)
 
 
-def test_without_regions_every_region_is_accepted(store, events):
+def test_weather_alone_is_a_store(store, ingest_folder, events):
+    for path in events.glob("*.parquet"):
+        if path.stem != "weather":
+            path.unlink()
+    (report,) = ingest_folder(store.folder, events)
+    assert report.table == "weather"
+    assert read(store, "temperature")[0].tolist() == [12] * 4
+
+
+def test_without_regions_every_region_is_accepted(store, ingest_folder, events):
     (events / "regions.json").unlink()
-    report = ingest_marketplace(store.folder, events)[0]
+    report = ingest_folder(store.folder, events)[0]
     assert "unknown region" not in report.quarantined
     assert "XXX" in store.labels()["region"]
-
-
-def test_regions_carry_zone_neighbours_and_opening(events):
-    regions = {region.name: region for region in read_regions(events)}
-    assert list(regions) == ["NYC", "NEW", "LAX"]
-    assert regions["LAX"].zone == "America/Los_Angeles"
-    assert regions["NEW"].neighbours == ("NYC",)
-    assert str(regions["NEW"].opened_at) == "2026-01-12 02:00:00+00:00"
-    assert str(regions["NYC"].opened_at) == "2025-01-01 00:00:00+00:00"
-    assert read_regions(events / "week2")[0].name == "NYC"
 
 
 @pytest.mark.parametrize(
@@ -164,50 +162,13 @@ def test_regions_carry_zone_neighbours_and_opening(events):
         (lambda r: [{**r[0], "neighbours": [], "opened_on": "soon"}], "'opened_on': 'soon'"),
     ],
 )
-def test_wrong_regions_are_refused_before_anything_is_read(store, events, change, found):
+def test_wrong_regions_are_refused_before_anything_is_read(
+    store, ingest_folder, events, change, found
+):
     path = events / "regions.json"
     entries = json.loads(path.read_text())
     path.write_text(change if isinstance(change, str) else json.dumps(change(entries)))
     with pytest.raises(DataError) as caught:
-        ingest_marketplace(store.folder, events)
+        ingest_folder(store.folder, events)
     assert found in str(caught.value)
     assert not store.folder.exists()
-
-
-def experiment(**changes) -> dict:
-    cells = Cells(("NYC",), "2026-01-12T00:00:00+00:00", "2026-01-12T03:00:00+00:00")
-    treatment = Arm("treatment", (Change("coupon_spend", "add", 5.0),))
-    made = Experiment(
-        "coupons-1", ("coupon_spend",), "sessions", cells=cells, treatment=treatment,
-        estimate=2.0, standard_error=0.5,
-    )  # fmt: skip
-    return {**made.to_json(), **changes}
-
-
-def test_experiments_are_read_and_checked(events):
-    assert len(read_experiments(events)) == 0
-    path = events / "experiments.json"
-    path.write_text(json.dumps([experiment()]))
-    (found,) = read_experiments(events)
-    assert (found.name, found.estimate) == ("coupons-1", 2.0)
-    path.write_text(json.dumps({"experiments": [experiment()], "covariances": {}}))
-    assert len(read_experiments(events)) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        ("[", "content that is not JSON"),
-        ("3", "found int"),
-        (json.dumps([experiment(), experiment()]), "two experiments are called 'coupons-1'"),
-        (json.dumps([experiment(standard_error=0)]), "expected a positive number"),
-        (json.dumps([{"name": "x"}]), "found no 'levers'"),
-        (json.dumps([experiment(surprise=1)]), "surprise"),
-    ],
-)
-def test_wrong_experiments_are_refused(events, content, found):
-    (events / "experiments.json").write_text(content)
-    with pytest.raises(DataError) as caught:
-        read_experiments(events)
-    assert found in str(caught.value)
-    assert "Correct the file" in str(caught.value)

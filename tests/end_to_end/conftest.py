@@ -6,6 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dagcast.ingest import ingest_events
+from dagcast.plugins import load_plugins
+
 START = pd.Timestamp("2026-01-12T00:00Z").as_unit("us")
 
 
@@ -87,6 +90,23 @@ REGIONS = [
      "opened_on": "2026-01-12T02:00:00Z"},
     {"region": "LAX", "zone": "America/Los_Angeles", "neighbours": [], "opened_on": "2025-01-01"},
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def ingest_folder():
+    """Ingest a folder as ``dagcast ingest`` does, with the tables of the installed packages."""
+    plugins = load_plugins()
+
+    def ingest(store_folder: Path, folder: Path):
+        return ingest_events(
+            store_folder,
+            folder,
+            plugins.tables,
+            metrics=plugins.metrics,
+            labels=plugins.labels(folder),
+        )
+
+    return ingest
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""What the marketplace's event files hold, and which metrics come out of them."""
+"""What a ride-hailing marketplace's event files hold, and which metrics come out of them.
+
+Importing this needs neither pandas nor DuckDB: declarations are compared before any event.
+"""
 
 from dagcast_core.data import Check, Column, EventTable, LinearMetric, MetricSpec, Sum
 
@@ -79,8 +82,11 @@ SPEND = EventTable(
     dims={"incentive": "incentive", "region": "region"},
     empty="zero",
     foreseeable=True,
+    decided=True,
+    # What is not in the log was not given, as long as sessions were logged.
+    like="sessions",
     sums=(Sum("usd", "usd"),),
-    metrics=(MetricSpec("incentive_spend", "usd", "USD/h", dims=("incentive", "region", "hour")),),
+    metrics=(MetricSpec("incentive_spend", "usd", "USD/h"),),
 )
 
 COUPONS = EventTable(
@@ -92,6 +98,9 @@ COUPONS = EventTable(
     dims=_REGION,
     empty="zero",
     foreseeable=True,
+    decided=True,
+    # What is not in the log was not given, as long as sessions were logged.
+    like="sessions",
     sums=(Sum("usd", "usd"),),
     metrics=(MetricSpec("coupon_spend", "usd", "USD/h"),),
 )
@@ -105,6 +114,7 @@ FARES = EventTable(
     dims=_REGION,
     revision="latest",
     foreseeable=True,
+    decided=True,
     sums=(Sum("base_fare", "base_fare"),),
     metrics=(MetricSpec("base_fare", "base_fare", "USD/ride"),),
 )

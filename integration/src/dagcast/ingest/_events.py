@@ -1,0 +1,97 @@
+"""A folder of event files into a metric store."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dagcast_core.contract import LabelSet
+from dagcast_core.data import (
+    EventTable,
+    Ingestion,
+    IngestReport,
+    LinearMetric,
+    MetricStore,
+    SourceError,
+)
+
+SUFFIXES = (".parquet", ".csv")
+
+
+def ingest_events(
+    store_folder: Path | str,
+    events_folder: Path | str,
+    tables: Iterable[EventTable],
+    *,
+    metrics: Iterable[LinearMetric] = (),
+    labels: Mapping[str, LabelSet] | None = None,
+) -> tuple[IngestReport, ...]:
+    """Reads a folder of event files into a store, all of them or, where one is wrong, none.
+
+    Args:
+        store_folder: of the metric store; made if needed.
+        events_folder: holds ``<table>.parquet`` or ``<table>.csv`` of any of the tables.
+        tables: as packages declare them.
+        metrics: weighted sums of metrics; those whose terms the store all holds are defined.
+        labels: by dim, the labels that exist. Rows with another label are set aside, and so are
+            rows before a label did business, where they add up: a calendar may reach back.
+
+    Returns:
+        One report per file found; tables that others are measured by come first.
+
+    Raises:
+        SourceError: no table has a file there, or a file is not Parquet or CSV, or lacks a column.
+        DataError: the store is damaged.
+    """
+    folder = Path(events_folder)
+    tables = _measured_first(tuple(tables))
+    items = [
+        _ingestion(table, source, labels or {})
+        for table in tables
+        if (source := _file(folder, table.name)) is not None
+    ]
+    if not items:
+        raise SourceError(
+            f"the event files in {folder}",
+            table_files(tables),
+            "none of them",
+            "Name the folder that holds them, or install the package that declares yours.",
+        )
+    store = MetricStore(store_folder)
+    held = {metric.name for item in items for metric in item.spec.metrics} | set(store.metrics())
+    derived = tuple(metric for metric in metrics if set(metric.terms) <= held)
+    return store.ingest_all(items, derived=derived)
+
+
+def table_files(tables: Iterable[EventTable]) -> str:
+    """Say in words which files may be there, and which columns they need."""
+    listed = [
+        f"{table.name}.parquet or .csv ({', '.join(column.name for column in table.columns)})"
+        for table in tables
+    ]
+    return "; ".join(listed) or "a table that an installed package declares, and none does"
+
+
+def _measured_first(tables: tuple[EventTable, ...]) -> tuple[EventTable, ...]:
+    """The tables in their order, but each after the one whose hours it covers."""
+    by_name = {table.name: table for table in tables}
+    ordered: dict[str, EventTable] = {}
+    for table in tables:
+        chain = [table]
+        while (other := by_name.get(chain[-1].like or "")) is not None and other not in chain:
+            chain.append(other)
+        ordered |= {item.name: item for item in reversed(chain) if item.name not in ordered}
+    return tuple(ordered.values())
+
+
+def _ingestion(table: EventTable, source: Path, labels: Mapping[str, LabelSet]) -> Ingestion:
+    known = [labels[dim] for dim in table.dims if dim in labels]
+    allowed = {item.dim: item.labels for item in known}
+    # Tables whose rows replace one another, such as a calendar, may reach back before an opening.
+    begun = next((item for item in known if item.since and table.revision == "add"), None)
+    if begun is None:
+        return Ingestion(table, source, allowed or None, like=table.like)
+    return Ingestion(table, source, allowed, like=table.like, since=begun.since, begins=begun.dim)
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    places = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+    return next((place for place in places if place.exists()), None)

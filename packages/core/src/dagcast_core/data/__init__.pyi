@@ -1,0 +1,34 @@
+"""The public names, for type checkers and for importing on first use."""
+
+from ._calendar import (
+    hour_of_week as hour_of_week,
+    us_federal_holiday as us_federal_holiday,
+)
+from ._declare import (
+    Check as Check,
+    Column as Column,
+    EventTable as EventTable,
+    LinearMetric as LinearMetric,
+    MetricSpec as MetricSpec,
+    Sum as Sum,
+)
+from ._errors import (
+    DataError as DataError,
+    DeclarationError as DeclarationError,
+    MissingCellsError as MissingCellsError,
+    SourceError as SourceError,
+    StoreError as StoreError,
+    UnknownMetricError as UnknownMetricError,
+)
+from ._ingest import Ingestion as Ingestion
+from ._manifest import Coverage as Coverage
+from ._report import IngestReport as IngestReport
+from ._store import (
+    MetricStore as MetricStore,
+    Span as Span,
+    ledger_sql as ledger_sql,
+)
+from ._zones import (
+    LocalTimes as LocalTimes,
+    local_to_utc as local_to_utc,
+)

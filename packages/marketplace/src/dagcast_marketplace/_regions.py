@@ -1,0 +1,76 @@
+"""Regions as ``regions.json`` beside a marketplace's events describes them."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dagcast_core.contract import LabelSet
+from dagcast_core.data import DataError
+
+FILE = "regions.json"
+_FIELDS = "a list of objects with region, zone, neighbours and opened_on"
+
+
+def read_regions(events: Path) -> LabelSet | None:
+    """Reads ``regions.json`` in a folder of event files, or in the folder above it.
+
+    ``opened_on`` is a date, whose 00:00 UTC counts, or an instant.
+
+    Returns:
+        The regions in the file's order; none where there is no such file.
+
+    Raises:
+        DataError: the file is damaged, names a region twice, an unknown zone or neighbour.
+    """
+    path = next((p for p in (events / FILE, events.parent / FILE) if p.is_file()), None)
+    if path is None:
+        return None
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise _unexpected(path, _FIELDS, f"content that is not JSON ({error})") from error
+    if not isinstance(entries, list) or not entries:
+        raise _unexpected(path, _FIELDS, f"{type(entries).__name__} without entries")
+    names: list[str] = []
+    zones: dict[str, str] = {}
+    since: dict[str, str] = {}
+    near: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        try:
+            name, zone = str(entry["region"]), str(entry["zone"])
+            near[name] = tuple(str(other) for other in entry["neighbours"])
+            opened = datetime.fromisoformat(str(entry["opened_on"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unexpected(path, _FIELDS, f"{entry!r}") from error
+        names.append(name)
+        zones[name] = _known(path, zone)
+        opened = opened if opened.tzinfo is not None else opened.replace(tzinfo=UTC)
+        since[name] = opened.astimezone(UTC).isoformat()
+    for name in names:
+        if names.count(name) > 1:
+            raise _unexpected(path, "every region once", f"{name!r} twice")
+        for other in near[name]:
+            if other not in names:
+                found = f"{other!r} beside {name!r}"
+                raise _unexpected(path, "neighbours among the regions", found)
+    return LabelSet("region", tuple(names), zones=zones, since=since, near=near)
+
+
+def _known(path: Path, zone: str) -> str:
+    """The zone itself; a misspelt one is refused before any event is read."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise _unexpected(
+            path, "IANA names of zones such as 'America/New_York'", f"no such zone as {zone!r}"
+        ) from error
+    return zone
+
+
+def _unexpected(path: Path, expected: str, found: str) -> DataError:
+    return DataError(
+        f"cannot read {path}: expected {expected}; found {found}. Correct the file; nothing was "
+        f"changed on disk."
+    )

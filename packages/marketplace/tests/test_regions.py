@@ -1,0 +1,69 @@
+"""``regions.json`` is read whole, or refused before any event is."""
+
+import json
+
+import pytest
+
+from dagcast_core.contract import LabelSet
+from dagcast_core.data import DataError
+from dagcast_marketplace import read_regions
+
+REGIONS = [
+    {"region": "NYC", "zone": "America/New_York", "neighbours": ["NEW"], "opened_on": "2025-01-01"},
+    {"region": "NEW", "zone": "America/New_York", "neighbours": ["NYC"],
+     "opened_on": "2026-01-12T03:00:00+01:00"},
+    {"region": "LAX", "zone": "America/Los_Angeles", "neighbours": [], "opened_on": "2025-01-01"},
+]  # fmt: skip
+
+
+@pytest.fixture
+def events(tmp_path):
+    (tmp_path / "regions.json").write_text(json.dumps(REGIONS))
+    return tmp_path
+
+
+def test_regions_carry_zone_neighbours_and_opening(events):
+    regions = read_regions(events)
+    assert regions == LabelSet(
+        "region",
+        ("NYC", "NEW", "LAX"),
+        zones={
+            "NYC": "America/New_York",
+            "NEW": "America/New_York",
+            "LAX": "America/Los_Angeles",
+        },
+        since={
+            "NYC": "2025-01-01T00:00:00+00:00",
+            "NEW": "2026-01-12T02:00:00+00:00",
+            "LAX": "2025-01-01T00:00:00+00:00",
+        },
+        near={"NYC": ("NEW",), "NEW": ("NYC",), "LAX": ()},
+    )
+    # A folder below it, such as that of one delivery, has the same regions.
+    assert read_regions(events / "week2") == regions
+
+
+def test_without_the_file_nothing_is_said_of_regions(tmp_path):
+    assert read_regions(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("{", "content that is not JSON"),
+        ("[]", "list without entries"),
+        ("{}", "dict without entries"),
+        ('[{"region": "NYC"}]', "found {'region': 'NYC'}"),
+        (lambda r: [*r, r[0]], "'NYC' twice"),
+        (lambda r: [{**r[0], "neighbours": ["SFO"]}], "'SFO' beside 'NYC'"),
+        (lambda r: [{**r[0], "neighbours": [], "zone": "Gotham"}], "no such zone"),
+        (lambda r: [{**r[0], "neighbours": [], "opened_on": "soon"}], "'opened_on': 'soon'"),
+    ],
+)
+def test_wrong_regions_are_refused(events, change, found):
+    content = change if isinstance(change, str) else json.dumps(change(REGIONS))
+    (events / "regions.json").write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_regions(events)
+    assert found in str(caught.value)
+    assert "Correct the file" in str(caught.value)

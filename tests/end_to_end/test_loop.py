@@ -241,7 +241,7 @@ def test_cautious_plan_shows_its_draws_rules_and_stability(a_copy):
         **{
             "risk.measure": "cvar",
             "risk.tail": "0.25",
-            "fallbacks": "[{width = 1.5, share = 0.7}]",
+            "fallbacks": '[{quantity = "rides", width = 1.5, share = 0.7}]',
             "guardrails": '[{quantity = "eta", of_recent = 1.3, by = ["region"], '
             'weight = "sessions", chance = 0.8}]',
         }

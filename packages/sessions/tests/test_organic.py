@@ -118,7 +118,7 @@ def test_calendar_start_skips_missing_cells_and_empty_regions(
     start = calendar_start(
         IndexTensor(rate, hour_of_week.indexes, "sessions"), hour_of_week, half_life=840.0
     )
-    assert list(start.regions) == ["SFO", "CHI"]
+    assert list(start.labels) == ["SFO", "CHI"]
     assert np.allclose(start.level, math.log(20.0), atol=0.02)
 
 

@@ -35,6 +35,7 @@ from dagcast_core.data import (
         ),
         ({"metrics": (MetricSpec("x", "fare", "USD", divisor=0),)}, "divisor 0, not above 0"),
         ({"name": "my rides"}, "is not letters, digits and underscores"),
+        ({"empty": "missing", "like": "shifts"}, "like='shifts' says where absence means zero"),
     ],
 )
 def test_inconsistent_declarations_are_refused(rides_table, change, problem):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
+from dagcast.errors import ConfigError
 from dagcast.project import Project
 from dagcast.vocabulary import decided, known_ahead
 from dagcast.workflow.common._assembled import assembled, demands, experiments
@@ -18,6 +19,7 @@ from dagcast.workflow.common._horizon import (
     read_history,
     zones_by_dim,
 )
+from dagcast_core.contract import nearest
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
@@ -187,6 +189,7 @@ def open_session(project: Project, *, serving: Mapping[str, str] | None = None) 
 
     Raises:
         ProjectError: nothing was ingested.
+        ConfigError: the heartbeat is no table.
         AssemblyError: the installed packages do not fit together.
     """
     from dagcast_core.contract import ExperimentSet
@@ -196,6 +199,19 @@ def open_session(project: Project, *, serving: Mapping[str, str] | None = None) 
     chosen = {**project.config.serving, **(serving or {})}
     assembly, plugins = assembled(project.config, measured, serving=chosen)
     assembly.raise_problems()
+    _require_heartbeat(project.config.data.heartbeat, plugins, store)
     shipped = [item for item in plugins.experiments if item.name not in {e.name for e in measured}]
     together = ExperimentSet((*shipped, *measured), measured.covariances)
     return Session(project, store, moments(project, store), plugins, assembly, together, chosen)
+
+
+def _require_heartbeat(name: str | None, plugins: "Plugins", store: "MetricStore") -> None:
+    """Refuse a misspelt table; one that is declared and not ingested leaves it to the others."""
+    known = dict.fromkeys((*(table.name for table in plugins.tables), *store.spans()))
+    if name is not None and name not in known:
+        near = nearest(name, known)
+        raise ConfigError(
+            f"[data] heartbeat of dagcast.toml to be a table ({', '.join(known)})",
+            repr(name),
+            f"Did you mean {near!r}?" if near else "Correct the name, or leave it out.",
+        )

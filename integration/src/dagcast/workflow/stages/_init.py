@@ -46,9 +46,5 @@ def init(
         ConfigError: a flag is wrong.
         AssemblyError: two packages bring first settings that contradict each other.
     """
-    from dagcast.plugins import load_plugins
-    from dagcast.vocabulary import first_config
-
-    first = first_config(load_plugins(), **({"name": name} if name else {}))
-    project = create_project(folder, configured(first, flags))
+    project = create_project(folder, configured(flags, **({"name": name} if name else {})))
     return InitResult(project.folder)

@@ -85,11 +85,7 @@ def simulate(
     progress(f"simulating {regions} regions for {weeks} weeks", None)
     made = factory.create(regions, weeks, seed, dict(scenario or {}))
     if not exists:
-        from dagcast.plugins import load_plugins
-        from dagcast.vocabulary import first_config
-
-        seeds = dict.fromkeys(("world", "draws", "plan"), seed)
-        config = configured(first_config(load_plugins(), seeds=seeds), flags)
+        config = configured(flags, seeds=dict.fromkeys(("world", "draws", "plan"), seed))
         # The first origin of the backtest needs some weeks before it, too.
         origins = max(1, min(config.backtest.origins, weeks - 4))
         data = config.data.model_copy(update={"history_weeks": max(3, weeks)})

@@ -1,5 +1,6 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
+from dagcast.plans._chance import Chance, ChanceDraw, ErrorHistory, errors_of
 from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
@@ -39,6 +40,9 @@ __all__ = [
     "VALUE",
     "Axes",
     "BudgetLimit",
+    "Chance",
+    "ChanceDraw",
+    "ErrorHistory",
     "Estimate",
     "Hindsight",
     "LeverBounds",
@@ -60,6 +64,7 @@ __all__ = [
     "StabilityRow",
     "arrays",
     "chosen_lever",
+    "errors_of",
     "make_outlook",
     "overall",
     "price_words",

@@ -1,12 +1,14 @@
-"""What is expected under several decisions: paths and totals with intervals over draws.
+"""What is expected under several decisions: means and intervals of predictive draws.
 
-All arms share each draw of the parameters, so the interval of a difference is that of paired
-forecasts and far narrower than the two intervals suggest.
+A predictive draw is a draw of the parameters with chance on top (see `_chance`), so that an
+interval holds what will be observed. Chance has mean 0: every figure is the mean over the draws of
+the parameters. All arms share each draw and its chance, so a difference is that of paired forecasts
+and far surer than the two intervals suggest.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, final
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dagcast.errors import ProjectError
+from dagcast.plans._chance import Chance
 from dagcast.plans._reading import Reading
 from dagcast_core.contract import Quantity, Weighted
 
@@ -27,6 +30,7 @@ Values: TypeAlias = Mapping[str, Array]
 _ARRAYS = "outlook.safetensors"
 _TEXT = "outlook.json"
 _LEAST_DRAWS = 2
+_PREDICTIVE_DRAWS = 256
 
 
 @final
@@ -105,12 +109,15 @@ class Outlook:
         time: name of the time dim.
         hours: UTC instants, ISO.
         level: of the intervals, e.g. 0.9.
-        draws: number of draws behind them.
+        draws: number of parameter draws behind them.
+        origins: forecasts of past weeks behind the chance in them; 0 where the fit's own errors
+            stand in, None where no chance was added.
         readings: quantity -> how people read it, in the order in which they are shown.
         arms: what the plan is compared with, in words: ``none`` is ``no spend``.
         paths: arm -> quantity -> path.
         totals: arm -> quantity -> over all rows and hours (sum, or weighted mean).
-        differences: arm -> quantity -> total of the plan minus that of the arm.
+        differences: arm -> quantity -> total of the plan minus that of the arm, without chance.
+        weeks: quantity -> total of each row under the plan; nothing for quantities without rows.
     """
 
     dim: str
@@ -119,11 +126,13 @@ class Outlook:
     hours: tuple[str, ...]
     level: float
     draws: int
+    origins: int | None
     readings: Mapping[str, Reading]
     arms: Mapping[str, str]
     paths: Mapping[str, Mapping[str, Path3]]
     totals: Mapping[str, Mapping[str, Estimate]]
     differences: Mapping[str, Mapping[str, Estimate]]
+    weeks: Mapping[str, tuple[Estimate, ...]]
 
     @property
     def axes(self) -> Axes:
@@ -151,10 +160,15 @@ class Outlook:
             "hours": self.hours,
             "level": self.level,
             "draws": self.draws,
+            "origins": self.origins,
             "readings": {name: asdict(item) for name, item in self.readings.items()},
             "arms": dict(self.arms),
             "totals": _as_lists(self.totals),
             "differences": _as_lists(self.differences),
+            "weeks": {
+                name: [[item.mid, item.low, item.high] for item in rows]
+                for name, rows in self.weeks.items()
+            },
         }
         (folder / _TEXT).write_text(json.dumps(document, indent=1), encoding="utf-8")
 
@@ -186,35 +200,44 @@ class Outlook:
             tuple(document["hours"]),
             document["level"],
             document["draws"],
+            document["origins"],
             {name: Reading(**item) for name, item in document["readings"].items()},
             document["arms"],
             {arm: {q: Path3(**item) for q, item in paths.items()} for arm, paths in parts.items()},
             _as_estimates(document["totals"]),
             _as_estimates(document["differences"]),
+            {
+                name: tuple(Estimate(*item) for item in rows)
+                for name, rows in document["weeks"].items()
+            },
         )
 
 
 def make_outlook(
     arms: Mapping[str, "Panel"],
-    predict: Callable[["Panel", int | None], "Panel"],
+    predict: Callable[["Panel", int], "Panel"],
     *,
     draws: int,
     level: float,
     quantities: Sequence[Quantity],
     words: Mapping[str, str],
     combined: Mapping[str, Mapping[str, float]] | None = None,
+    chance: Chance | None = None,
+    seed: int = 0,
     progress: Callable[[str, float | None], None] = lambda message, share: None,
 ) -> Outlook:
-    """Forecast every arm with the fitted parameters and with each draw.
+    """Forecast every arm with each draw of the parameters.
 
     Args:
         arms: name -> inputs of the model; must hold ``plan``, the arm others are compared with.
-        predict: forecast of inputs under draw number ``i``, or the fitted parameters for None.
+        predict: forecast of inputs under draw number ``i``.
         draws: number of draws.
         level: of the intervals, e.g. 0.9.
         quantities: to forecast, in the order in which they are shown; each runs along time.
         words: what the other arms are called.
         combined: further totals as weighted sums of quantities, e.g. the objective.
+        chance: what the models do not explain; none is added by default.
+        seed: of the chance.
         progress: told how far it is.
 
     Ctrl-C ends it with the draws that are done, at least two; the outlook's ``draws`` counts them.
@@ -226,16 +249,16 @@ def make_outlook(
     by_name = {quantity.name: quantity for quantity in quantities}
     runs: dict[str, list[Values]] = {arm: [] for arm in arms}
 
-    def forecast(draw: int | None) -> dict[str, Values]:
-        progress("forecasting with draws of the parameters", ((draw or 0) + 1) / (draws + 1))
+    def forecast(draw: int) -> dict[str, Values]:
+        progress("forecasting with draws of the parameters", (draw + 1) / draws)
         return {
             arm: arrays({**inputs, **predict(inputs, draw)}, by_name, axes)
             for arm, inputs in arms.items()
         }
 
     stopped = False
-    for draw in (None, *range(draws)):
-        if stopped and len(runs["plan"]) > _LEAST_DRAWS:
+    for draw in range(draws):
+        if stopped and len(runs["plan"]) >= _LEAST_DRAWS:
             break
         try:
             found = forecast(draw)
@@ -243,31 +266,80 @@ def make_outlook(
             if stopped:
                 raise
             stopped = True
-            if len(runs["plan"]) > _LEAST_DRAWS:
+            if len(runs["plan"]) >= _LEAST_DRAWS:
                 break
             # An interval needs draws, and what was decided is not lost for want of one.
             found = forecast(draw)
         for arm, values in found.items():
             runs[arm].append(values)
-    paths = {arm: _paths(values, by_name, level, axes) for arm, values in runs.items()}
-    totals = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
+    chances = _Chances(chance, len(runs["plan"]), seed)
+    plain = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
+    weeks, spread = _weeks(chances.of(runs["plan"]), runs["plan"], by_name, axes)
     return Outlook(
         axes.dim,
         tuple(str(label) for label in axes.rows),
         axes.time,
         tuple(hour.isoformat() for hour in axes.hours),
         level,
-        len(runs["plan"]) - 1,
+        len(runs["plan"]),
+        None if chance is None else chance.origins,
         {quantity.name: Reading.of(quantity) for quantity in quantities},
         dict(words),
-        paths,
-        {arm: {q: _estimate(v, level) for q, v in found.items()} for arm, found in totals.items()},
         {
-            arm: {q: _estimate(totals["plan"][q] - v, level) for q, v in found.items()}
-            for arm, found in totals.items()
+            arm: _paths(chances.of(values), values, by_name, level, axes)
+            for arm, values in runs.items()
+        },
+        {
+            arm: {
+                name: _estimate(plain[arm][name], own, level)
+                for name, own in _totals(chances.of(values), by_name, combined or {}, axes).items()
+            }
+            for arm, values in runs.items()
+        },
+        {
+            arm: {
+                name: _estimate(own := plain["plan"][name] - values, own, level)
+                for name, values in found.items()
+            }
+            for arm, found in plain.items()
             if arm != "plan"
         },
+        {
+            name: tuple(
+                _estimate(weeks[name][:, row], spread[name][:, row], level)
+                for row in range(weeks[name].shape[1])
+            )
+            for name in weeks
+        },
     )
+
+
+@final
+class _Chances:
+    """Adds chance to the runs of every arm, the same to each.
+
+    Args:
+        chance: none leaves runs as they are.
+        draws: of the parameters.
+        seed: of the chance.
+    """
+
+    def __init__(self, chance: Chance | None, draws: int, seed: int) -> None:
+        self._chance = chance
+        # Tails are told by as many draws as there are; those of chance cost next to nothing.
+        self._each = 1 if chance is None else -(-_PREDICTIVE_DRAWS // draws)
+        self._drawn = () if chance is None else chance.draws(self._each * draws, seed)
+
+    def of(self, runs: Sequence[Values]) -> Iterator[Values]:
+        """Predictive draws, several for each run."""
+        for number, values in enumerate(runs):
+            if self._chance is None:
+                yield values
+                continue
+            for drawn in self._drawn[self._each * number : self._each * (number + 1)]:
+                yield {
+                    name: own + self._chance.added(name, own, drawn) for name, own in values.items()
+                }
 
 
 def arrays(
@@ -359,39 +431,69 @@ def overall(values: Values, quantity: Quantity, axes: Axes) -> float:
 
 
 def _paths(
-    runs: Sequence[Values], quantities: Mapping[str, Quantity], level: float, axes: Axes
+    predictive: Iterable[Values],
+    runs: Sequence[Values],
+    quantities: Mapping[str, Quantity],
+    level: float,
+    axes: Axes,
 ) -> dict[str, Path3]:
+    # float32 halves what many draws of many rows take; nobody reads more digits off a band.
+    drawn: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in quantities}
+    for values in predictive:
+        for name, quantity in quantities.items():
+            drawn[name].append(with_total(values, quantity, axes).astype(np.float32))
+    tail = (1 - level) / 2
     paths = {}
     for name, quantity in quantities.items():
-        rows = np.stack([with_total(values, quantity, axes) for values in runs])
-        tail = (1 - level) / 2
-        low, high = np.quantile(rows[1:], [tail, 1 - tail], axis=0)
-        paths[name] = Path3(rows[0], np.minimum(low, rows[0]), np.maximum(high, rows[0]))
+        middle = np.mean([with_total(values, quantity, axes) for values in runs], axis=0)
+        low, high = np.quantile(np.stack(drawn.pop(name)), [tail, 1 - tail], axis=0)
+        least, most = quantity.bounds
+        # What cannot be below 0 has no band below 0.
+        ends = (np.clip(end.astype(np.float64), least, most) for end in (low, high))
+        paths[name] = Path3(middle, *ends)
     return paths
 
 
-def _totals(
+def _weeks(
+    predictive: Iterable[Values],
     runs: Sequence[Values],
+    quantities: Mapping[str, Quantity],
+    axes: Axes,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Totals of each row over the hours, (draws, rows): without and with chance."""
+    having = {name: q for name, q in quantities.items() if axes.dim in q.dim_names}
+
+    def rows(found: Iterable[Values]) -> dict[str, Array]:
+        kept: dict[str, list[Array]] = {name: [] for name in having}
+        for values in found:
+            for name, quantity in having.items():
+                kept[name].append(together(values, quantity, axes.time, -1))
+        return {name: np.stack(items) for name, items in kept.items()}
+
+    return rows(runs), rows(predictive)
+
+
+def _totals(
+    runs: Iterable[Values],
     quantities: Mapping[str, Quantity],
     combined: Mapping[str, Mapping[str, float]],
     axes: Axes,
 ) -> dict[str, Array]:
-    totals = {
-        name: np.array([overall(values, quantity, axes) for values in runs])
-        for name, quantity in quantities.items()
-    }
+    found: dict[str, list[float]] = {name: [] for name in quantities}
+    for values in runs:
+        for name, quantity in quantities.items():
+            found[name].append(overall(values, quantity, axes))
+    totals = {name: np.array(items) for name, items in found.items()}
     for name, weights in combined.items():
-        parts = [weight * totals[q] for q, weight in weights.items()]
-        totals[name] = np.sum(parts, axis=0)
+        totals[name] = np.sum([weight * totals[q] for q, weight in weights.items()], axis=0)
     return totals
 
 
-def _estimate(values: Array, level: float) -> Estimate:
+def _estimate(plain: Array, predictive: Array, level: float) -> Estimate:
+    """The mean over the draws of the parameters, and the interval of predictive draws."""
     tail = (1 - level) / 2
-    low, high = np.quantile(values[1:], [tail, 1 - tail])
-    # The fitted parameters are the mode, not the median, of the draws; an interval that leaves
-    # out its own estimate would only confuse.
-    return Estimate(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
+    low, high = np.quantile(predictive, [tail, 1 - tail])
+    return Estimate(float(plain.mean()), float(low), float(high))
 
 
 def _as_lists(found: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, list[float]]]:

@@ -320,11 +320,24 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
     return Section(
         "forecast",
         "What we expect",
-        f"{_choose(outlook)}Bands hold {outlook.level:.0%} of {outlook.draws} draws of "
-        f"the models' parameters; chance from hour to hour comes on top. Lines "
-        f"are at the fitted parameters, which need not lie in the middle of a band.{note}",
+        f"{_choose(outlook)}{bands(outlook)} Lines are means.{note}",
         (tuple(charts),),
         short="Forecast",
+    )
+
+
+def bands(outlook: Outlook) -> str:
+    """What the bands around a forecast hold."""
+    draws = f"Bands hold {outlook.level:.0%} of predictive draws: {outlook.draws} of the parameters"
+    if outlook.origins is None:
+        return f"{draws}, without chance."
+    if not outlook.origins:
+        return (
+            f"{draws}, with chance as the fit's own errors show it. The models were not "
+            "backtested: new weeks scatter more."
+        )
+    return (
+        f"{draws}, with chance as the errors of {outlook.origins} forecasts of past weeks show it."
     )
 
 

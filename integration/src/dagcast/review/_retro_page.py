@@ -18,6 +18,7 @@ from dagcast.review._content import (
     Section,
     Table,
 )
+from dagcast.review._plan_page import bands
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2
@@ -228,8 +229,7 @@ def _outcomes(
     return Section(
         "outcomes",
         "What happened",
-        f"Bands hold {outlook.level:.0%} of the draws of the models' parameters, without the "
-        "chance of single hours.",
+        bands(outlook),
         (tuple(charts),),
         short="Outcomes",
     )

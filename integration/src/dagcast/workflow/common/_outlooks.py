@@ -6,6 +6,7 @@ from dagcast.plans import (
     Outlook,
     make_outlook,
 )
+from dagcast.workflow.common._chances import chance_of
 from dagcast.workflow.common._fits import Fitted
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._result import Progress, silent
@@ -40,12 +41,9 @@ def outlook_of(
         )
     arms["current"] = setting.context.assign(current)
 
-    def predict(inputs: "Panel", draw: int | None) -> "Panel":
-        with torch.no_grad():
-            if draw is None:
-                return fitted.model.predict(inputs)
-            with fitted.draws.applied_to(fitted.model, draw):
-                return fitted.model.predict(inputs)
+    def predict(inputs: "Panel", draw: int) -> "Panel":
+        with torch.no_grad(), fitted.draws.applied_to(fitted.model, draw):
+            return fitted.model.predict(inputs)
 
     return make_outlook(
         arms,
@@ -55,5 +53,7 @@ def outlook_of(
         quantities=shown_quantities(setting.session),
         words=words,
         combined={"objective": config.objective.weights},
+        chance=chance_of(setting, fitted.model),
+        seed=config.seeds.plan,
         progress=progress,
     )

@@ -10,9 +10,15 @@ import pandas as pd
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
 from dagcast.workflow.common._fits import fit_collection
-from dagcast.workflow.common._horizon import at_origin, read_context, require_metrics
+from dagcast.workflow.common._horizon import (
+    at_origin,
+    known_metrics,
+    read_context,
+    require_metrics,
+)
 from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._session import Session, open_session
+from dagcast.workflow.common._shown import shown_quantities
 
 if TYPE_CHECKING:
     from dagcast_core.evaluate import BacktestReport
@@ -48,7 +54,13 @@ def run_backtest(
         progress(f"backtest, {finished} of {len(origins)} origins", finished / len(origins))
 
     progress(f"backtest, {len(origins)} origins", 0.0)
-    forecast = _Forecast(session.project, names, tuple(session.serving.items()))
+    # Beside what is judged, whatever is observed of what plans show: its errors are their chance.
+    made = (*names, *(q.name for q in shown_quantities(session)))
+    forecast = _Forecast(
+        session.project,
+        tuple(known_metrics(session.store, made)),
+        tuple(session.serving.items()),
+    )
     with tempfile.TemporaryDirectory() as temporary:
         return run(
             forecast,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 
 from dagcast.figures import number
 from dagcast.project import Project, write_text
+from dagcast.workflow.common._chances import keep_forecasts
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._rolling import run_backtest
 from dagcast.workflow.common._session import open_session
@@ -90,6 +91,7 @@ def backtest(
         {q: {str(k): row.mase for k, row in report.by_region(q).items()} for q in names},
         {q: tuple(row.mase for row in report.by_day(q)) for q in names},
     )
+    keep_forecasts(project, dict(report.forecasts))
     write_text(project.reports / REPORT, json.dumps(plain(result), indent=1))
     project.record("backtested", details={row.quantity: round(row.mase, 4) for row in report.rows})
     return result

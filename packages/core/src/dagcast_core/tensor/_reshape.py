@@ -8,11 +8,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from dagcast_core.tensor._align import conform
 from dagcast_core.tensor._base import Labelled, call_name, wrap
 from dagcast_core.tensor._errors import AlignmentError, LabelError
 from dagcast_core.tensor._index import DimLike, check_unique, dim_name, intern_axis, match
-from dagcast_core.tensor._join import take_or_fill
 from dagcast_core.tensor._layout import Layout, intern_layout, layout_of
+from dagcast_core.tensor._plan import take_or_fill
 from dagcast_core.tensor._select import named_items, pick
 
 
@@ -133,8 +134,6 @@ class Reshape(Labelled):
             >>> IndexTensor([3.0], {"region": ["SFO"]}).expand_like(a).tolist()
             [[3.0, 3.0]]
         """
-        from dagcast_core.tensor._align import conform
-
         tensor = conform(self, other._layout, f"expand {call_name(self)}")
         return wrap(self, tensor, other._layout, self._name)
 

@@ -23,8 +23,8 @@ from dagcast_core.tensor._index import (
     intern_axis,
     match,
 )
-from dagcast_core.tensor._join import take_or_fill, take_step
 from dagcast_core.tensor._layout import remember_pick
+from dagcast_core.tensor._plan import take_or_fill, take_step
 from dagcast_core.tensor._settings import COVERING
 
 T = TypeVar("T", bound=Labelled)

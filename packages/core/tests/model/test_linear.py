@@ -19,7 +19,7 @@ from dagcast_core.model import (
     fit,
 )
 from dagcast_core.model._arrow import factorised
-from dagcast_core.model._fit import prepared
+from dagcast_core.model._fitting import prepared
 from dagcast_core.model._flat import FlatParameters
 from dagcast_core.model._optimizer import minimise
 from dagcast_core.model._precision import VAGUE, precision_of

@@ -11,7 +11,7 @@ import torch
 
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.model._errors import NonFiniteError
-from dagcast_core.model._fit import prepared
+from dagcast_core.model._fitting import prepared
 from dagcast_core.model._flat import pieces
 from dagcast_core.model._model import Model
 from dagcast_core.model._precision import VAGUE, Precision, precision_of

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from dagcast_core.tensor._errors import AlignmentError, show_sides
-from dagcast_core.tensor._index import Axis, Positions, intern_axis, match
+from dagcast_core.tensor._index import Axis, Positions, intern_axis
 from dagcast_core.tensor._layout import Layout, intern_layout
+from dagcast_core.tensor._match import match
 from dagcast_core.tensor._plan import JoinPlan, Step, arrange_step, composed, take_step
 from dagcast_core.tensor._settings import Settings
 

@@ -18,15 +18,17 @@ from dagcast_core.model._evidence import (
     conflicts_among,
     weights_of,
 )
+from dagcast_core.model._grouping import group_into_units
 from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._model import Model
 from dagcast_core.model._movement import movements
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec
+from dagcast_core.model._own_data import build_unit
 from dagcast_core.model._own_fit import nothing_to_fit, settled
 from dagcast_core.model._precision import Precision, precision_of
 from dagcast_core.model._report import ExperimentFit, FitReport, MemberFit, Movement
 from dagcast_core.model._residual import filled
-from dagcast_core.model._unit import Unit, build_unit, group_into_units
+from dagcast_core.model._unit import Unit
 from dagcast_core.model._widening import Widening
 from dagcast_core.tensor import Panel
 

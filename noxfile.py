@@ -73,12 +73,13 @@ def _everything(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def gates(session: nox.Session) -> None:
-    """Check versions between members, assembly, who imports whom, and what is tracked."""
+    """Check versions between members, assembly, who imports whom, circles, and what is tracked."""
     _everything(session)
     # uv ignores version ranges between workspace members, so this is not redundant.
     session.run("uv", "pip", "check", f"--python={session.virtualenv.location}")
     _check_assembly(session)
     session.run("lint-imports", "--no-cache")
+    session.run("python", "tests/contracts/imports.py")
     problems = _tracked_file_problems()
     if problems:
         session.error("\n".join(problems))

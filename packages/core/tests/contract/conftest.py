@@ -1,25 +1,14 @@
+"""Contracts of a small market, and a way to the modules that tests share."""
+
+import sys
+from pathlib import Path
+
 import pytest
 
-from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity, Weighted
-from dagcast_core.dims import HOUR
+from dagcast_core.contract import Contract, Effect, Input
 
-REGION = Dim("region")
-
-SESSIONS = Quantity(
-    "sessions",
-    dims=(REGION, HOUR),
-    unit="session/h",
-    aggregation={"region": "sum", "hour": "sum"},
-    bounds=(0, None),
-)
-DRIVER_HOURS = Quantity("driver_hours", dims=(REGION, HOUR), unit="driver-hour/h", bounds=(0, None))
-ETA = Quantity(
-    "eta",
-    dims=(REGION, HOUR),
-    unit="min",
-    aggregation={"region": Weighted("sessions")},
-    bounds=(0, 60),
-)
+sys.path.insert(0, str(Path(__file__).parent))
+from assembled import DRIVER_HOURS, ETA, SESSIONS
 
 
 @pytest.fixture

@@ -7,26 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hourly_series import HOURS, series
 
-from dagcast_core.evaluate import (
-    coverage,
-    crps,
-    hour_of_week_mean,
-    mase,
-    mean_interval,
-    seasonal_naive,
-    seasonal_scale,
-    summarise,
-)
+from dagcast_core.evaluate import coverage, crps, mase, seasonal_scale, summarise
 from dagcast_core.tensor import AlignmentError, IndexTensor
-
-HOURS = pd.date_range("2025-01-06", periods=24, freq="h", tz="UTC")
-
-
-def series(values, hours=HOURS, regions=("SFO",), name="rides"):
-    """Hourly values by region."""
-    array = np.asarray(values, dtype=float).reshape(len(regions), -1)
-    return IndexTensor(array, {"region": list(regions), "hour": hours[: array.shape[1]]}, name)
 
 
 def test_mase_is_the_error_over_the_seasonal_error_of_the_training_part():
@@ -84,27 +68,6 @@ def test_summary_excludes_and_counts_zero_scales():
     assert found.mean == pytest.approx((1.5 + 5) / 2)
 
 
-def test_seasonal_naive_repeats_the_last_season():
-    """Also past one season ahead, and through missing cells."""
-    history = series([1.0, 2, 3, 4, 5, math.nan])
-    ahead = pd.date_range(HOURS[6], periods=5, freq="h")
-    assert seasonal_naive(history, ahead, season=3).tolist() == [[4.0, 5.0, 3.0, 4.0, 5.0]]
-
-
-def test_hour_of_week_mean_averages_what_was_observed():
-    """A missing cell counts in neither sum nor number."""
-    history = series([1.0, 2, 3, 4, math.nan, 6])
-    ahead = pd.date_range(HOURS[6], periods=3, freq="h")
-    found = hour_of_week_mean(history, ahead, seasons=2, season=3)
-    assert found.tolist() == [[2.5, 2.0, 4.5]]
-
-
-def test_benchmarks_refuse_a_horizon_that_does_not_follow():
-    """A gap would shift the season."""
-    with pytest.raises(ValueError, match="so it should start at"):
-        seasonal_naive(series(np.arange(6.0)), HOURS[10:12], season=3)
-
-
 def test_crps_of_a_normal_ensemble_agrees_with_its_closed_form():
     """Source of the closed form: Gneiting & Raftery (2007), doi:10.1198/016214506000001437."""
     generator = torch.Generator().manual_seed(0)
@@ -132,13 +95,3 @@ def test_coverage_counts_observed_cells():
     """Three observed cells, two of them inside."""
     low, high = series([0.0, 0, 0, 0]), series([1.0, 1, 1, 1])
     assert coverage(low, high, series([0.5, 1.0, 2.0, math.nan])) == pytest.approx(2 / 3)
-
-
-def test_interval_of_a_mean_is_students():
-    # Mean 2, standard deviation 1, three values: 2 -+ 4.3027 / sqrt(3).
-    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, -0.48414, 4.48414), abs=1e-4)
-    assert mean_interval([5.0]) == (5.0, -math.inf, math.inf)
-    with pytest.raises(ValueError, match="needs values"):
-        mean_interval([])
-    with pytest.raises(ValueError, match="level between 0 and 1"):
-        mean_interval([1.0], level=95)

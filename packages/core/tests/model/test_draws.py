@@ -1,31 +1,16 @@
 """Draws have the spread that theory says, and carry over to forecasts and effects."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from dagcast_core.contract import Arm, Change, Contract, Dim, ExperimentSet, Quantity
-from dagcast_core.dims import HOUR
-from dagcast_core.model import (
-    Model,
-    ModelError,
-    Ridge,
-    Widening,
-    draws,
-    effect_draws,
-    fit,
-    left_out_spreads,
-    predict_draws,
-)
-from dagcast_core.tensor import IndexTensor, Panel
+from dagcast_core.contract import Dim
+from dagcast_core.model import ModelError, Widening, draws, effect_draws, fit, predict_draws
+from dagcast_core.tensor import Panel
 
 REGION = Dim("region")
-
-STEP = Quantity("step", (REGION, HOUR), "1")
-END = Quantity("end", (REGION, HOUR), "1")
 
 
 @pytest.fixture(scope="module")
@@ -118,41 +103,6 @@ def test_method_and_number_are_checked(kit, history, fitted):
         draws(models, history, method="guess")
 
 
-def test_curved_effect_is_no_wider_than_its_experiment(kit):
-    class Steep(Model):
-        contract = Contract("steep", inputs=(STEP,), outputs=(END,))
-
-        def __init__(self):
-            super().__init__()
-            self.one = self.parameter()
-            self.two = self.parameter()
-
-        def forward(self, step):
-            return (self.one + self.two).exp() * step
-
-        def loss_terms(self):
-            return (Ridge(self.one, weight=1.0), Ridge(self.two, weight=1.0))
-
-    hours = {"region": list(kit.REGIONS), "hour": kit.market(weeks=2).index("hour")}
-    history = Panel({"step": IndexTensor.ones(hours)})
-    experiment = replace(
-        kit.spend_experiment(estimate=3.0, standard_error=0.2),
-        levers=("step",),
-        outcome="end",
-        control=Arm("control", (Change("step", "set", 0.0),)),
-        treatment=Arm("treatment", (Change("step", "set", 1.0),)),
-    )
-    model = Steep()
-    sample = fit(model, history, [experiment], widening=Widening.none(), draws=200).draws
-    effects = effect_draws(model, history, experiment, sample)
-    # The logs differ by 1.4 between prior draws; the experiment leaves the effect a spread of 0.2.
-    assert effects.mean().item() == pytest.approx(3.0, abs=0.1)
-    assert effects.std().item() == pytest.approx(0.2, rel=0.2)
-    # What the experiment does not see keeps the prior's width.
-    apart = sample.states["one.raw"] - sample.states["two.raw"]
-    assert apart.std().item() == pytest.approx(2**0.5, rel=0.2)
-
-
 def test_a_new_region_is_as_uncertain_as_regions_differ(kit, history, fitted):
     """Known regions are near certain; a new one is like one of them, nobody knows which."""
     models, _, sample = fitted
@@ -186,31 +136,3 @@ def test_a_new_region_is_surprised_like_the_region_that_stands_for_it(kit, fitte
     # In every draw it is exactly one of the known regions, and each of them stands for it at times.
     assert same.sum(dim=1).tolist() == [1] * len(sample)
     assert set(same.int().argmax(dim=1).tolist()) == {0, 1, 2, 3}
-
-
-def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
-    errors, correlation = (0.4, 0.3, 0.5), 0.6
-    trio = tuple(
-        kit.spend_experiment(name, estimate=estimate, standard_error=error, group=group)
-        for name, estimate, error, group in zip(
-            ("sum", "path", "again"), (5.4, 5.5, 5.6), errors, ("trial", "trial", None), strict=True
-        )
-    )
-    shared = correlation * errors[0] * errors[1]
-    matrix = ((errors[0] ** 2, shared), (shared, errors[1] ** 2))
-    experiments = ExperimentSet(trio, {"trial": matrix})
-    models = kit.collection()
-    fit(models, history, experiments)
-    found = left_out_spreads(models, history, experiments)
-    assert list(found) == ["sum", "path", "again"]
-    for item in experiments:
-        rest = experiments.without(item.name)
-        refitted = kit.collection()
-        fit(refitted, history, rest, warm=models)
-        sample = draws(refitted, history, rest, 400)
-        expected = effect_draws(refitted, history, item, sample).std().item()
-        assert found[item.name].effect == pytest.approx(expected, rel=0.15)
-    # Alone in its errors, an estimate adds its own variance, widened; never less than that.
-    again = found["again"]
-    assert again.difference > math.hypot(again.effect, errors[2])
-    assert left_out_spreads(models, history, ()) == {}

@@ -2,21 +2,12 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from dagcast_core.contract import Arm, Cells, Change, Contract, Experiment, ExperimentSet
-from dagcast_core.model import (
-    ExperimentError,
-    Model,
-    ModelCollection,
-    Widening,
-    conflicts_among,
-    effect_of,
-)
-from dagcast_core.model._evidence import Evidence, covariance_of
+from dagcast_core.contract import Arm, Cells, Change, Contract, Experiment
+from dagcast_core.model import ExperimentError, Model, ModelCollection, effect_of
 
 
 def test_absolute_effect_is_the_difference_of_the_arms(kit, history):
@@ -195,58 +186,3 @@ def test_elasticity_without_a_dose_is_refused(kit, history):
     )
     with pytest.raises(ExperimentError, match="needs 'spend' to be positive"):
         effect_of(kit.collection(), history, experiment)
-
-
-def test_widening_shows_its_factors(kit):
-    widening = Widening(half_life=10.0, dose=0.5, duration=0.2, full_duration=168.0)
-    cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00")
-    now = pd.Timestamp("2025-01-13T23:00+00:00") + pd.Timedelta(weeks=20)
-    factors = widening.factors(kit.spend_experiment(cells=cells), now, 20.0, 10.0)
-    assert factors.recency == pytest.approx(3.0)
-    assert factors.dose == pytest.approx(0.5 * math.log(2) ** 2)
-    assert factors.duration == pytest.approx(0.2 * math.log(7))
-    estimate = kit.spend_experiment(cells=cells).estimate
-    error = kit.spend_experiment(cells=cells).standard_error
-    assert factors.form == pytest.approx((0.07 * estimate / error) ** 2)
-    added = (factors.recency, factors.dose, factors.duration, factors.form)
-    assert factors.total == pytest.approx(1 + sum(added))
-
-
-def test_prior_belief_is_not_widened(kit):
-    now = pd.Timestamp("2030-01-01", tz="UTC")
-    factors = Widening().factors(kit.spend_experiment(design="prior"), now, 1.0, 9.0)
-    assert factors.total == 1.0
-
-
-def test_misfit_uses_the_covariance_and_the_weights(kit, history):
-    first = kit.spend_experiment("first", estimate=2.0, standard_error=0.5, group="week")
-    second = kit.spend_experiment(
-        "second", estimate=1.0, standard_error=0.4, incentive="guarantee", group="week"
-    )
-    matrix = ((0.25, 0.1), (0.1, 0.16))
-    measured = ExperimentSet((first, second), {"week": matrix})
-    evidence = Evidence(kit.collection(), history, measured, Widening.none(), {"first": 4.0})
-    apart = np.array([3 * math.log1p(1.5) - 2.0, 3 * math.log1p(1.5) - 1.0])
-    weighted = np.array(matrix) * np.outer([0.5, 1.0], [0.5, 1.0])
-    expected = 0.5 * apart @ np.linalg.solve(weighted, apart)
-    assert evidence.misfit().item() == pytest.approx(expected, rel=1e-9)
-    np.testing.assert_allclose(covariance_of(measured).numpy(), matrix)
-
-
-def test_contradiction_is_named_with_its_numbers(kit):
-    first = kit.spend_experiment("first", estimate=4.0, standard_error=0.3)
-    second = kit.spend_experiment("second", estimate=1.0, standard_error=0.4)
-    (conflict,) = conflicts_among(ExperimentSet((first, second)))
-    assert conflict.z == pytest.approx(6.0)
-    assert "first measured 4 and second 1 for the same change: 6.0" in str(conflict)
-
-
-def test_other_arms_or_regions_are_no_contradiction(kit):
-    first = kit.spend_experiment("first", estimate=4.0, standard_error=0.3)
-    other_arm = kit.spend_experiment("second", estimate=1.0, incentive="guarantee")
-    elsewhere = kit.spend_experiment(
-        "third",
-        estimate=1.0,
-        cells=Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00"),
-    )
-    assert conflicts_among(ExperimentSet((first, other_arm, elsewhere))) == ()

@@ -10,8 +10,8 @@ import pytest
 import dagcast_core.tensor
 
 MODULES = [
-    f"dagcast_core.tensor.{module.name}"
-    for module in pkgutil.iter_modules(dagcast_core.tensor.__path__)
+    module.name
+    for module in pkgutil.walk_packages(dagcast_core.tensor.__path__, "dagcast_core.tensor.")
 ]
 
 

@@ -1,11 +1,10 @@
 """Declarations that packages exchange before any number is computed: no torch, no pandas."""
 
 from dagcast_core.contract._assembly import assemble
-from dagcast_core.contract._checks import FrozenMapping
 from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
-from dagcast_core.contract._errors import AssemblyError, ContractError
+from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._evolution import (
     Bump,
     Difference,
@@ -27,7 +26,9 @@ from dagcast_core.contract._experiment import (
     Scale,
 )
 from dagcast_core.contract._labels import Calendar, LabelSet
-from dagcast_core.contract._problem import PROJECT_LABEL, Problem, nearest
+from dagcast_core.contract._mapping import FrozenMapping
+from dagcast_core.contract._nearest import nearest
+from dagcast_core.contract._problem import PROJECT_LABEL, AssemblyError, Problem
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration, union
 from dagcast_core.contract._world import World, WorldFactory

@@ -8,7 +8,8 @@ from dagcast_core.contract._edges import mismatches
 from dagcast_core.contract._effects import lost_effects, unreached
 from dagcast_core.contract._experiment import Experiment
 from dagcast_core.contract._graph import Arc, instant_loops, topological_order
-from dagcast_core.contract._problem import PROJECT_LABEL, Problem, nearest
+from dagcast_core.contract._nearest import nearest
+from dagcast_core.contract._problem import PROJECT_LABEL, Problem
 from dagcast_core.contract._quantity import Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration
 

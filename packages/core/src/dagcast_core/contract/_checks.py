@@ -1,43 +1,13 @@
-"""Checks that every declaration shares: names, choices, versions and immutable mappings."""
+"""Checks that every declaration shares: names, choices, versions, texts and labels."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from dagcast_core.contract._errors import ContractError
 
-V = TypeVar("V")
-
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-
-
-class FrozenMapping(Mapping[str, V], Generic[V]):
-    """A read-only mapping that hashes and pickles.
-
-    ``types.MappingProxyType`` does neither, and declarations travel to worker processes and
-    serve as keys of caches.
-    """
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Mapping[str, V] | Iterable[tuple[str, V]] = ()) -> None:
-        self._items: dict[str, V] = dict(items)
-
-    def __getitem__(self, key: str) -> V:
-        return self._items[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._items.items()))
-
-    def __repr__(self) -> str:
-        return repr(self._items)
 
 
 def check_identifier(value: object, what: str) -> str:

@@ -3,7 +3,7 @@
 Each has a page ``docs/reference/problems/<code>.md``; the kind is the word shown in the line.
 """
 
-from dagcast_core.contract._checks import FrozenMapping
+from dagcast_core.contract._mapping import FrozenMapping
 
 PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
     {

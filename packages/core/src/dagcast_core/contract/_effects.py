@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from dagcast_core.contract._experiment import Experiment
 from dagcast_core.contract._graph import reachable
-from dagcast_core.contract._problem import PROJECT_LABEL, Problem, nearest
+from dagcast_core.contract._nearest import nearest
+from dagcast_core.contract._problem import PROJECT_LABEL, Problem
 from dagcast_core.contract._registration import Registration
 
 

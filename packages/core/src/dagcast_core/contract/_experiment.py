@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from dagcast_core.contract._checks import (
-    FrozenMapping,
     check_choice,
     check_identifier,
     check_keys,
@@ -15,6 +14,7 @@ from dagcast_core.contract._checks import (
     check_text,
 )
 from dagcast_core.contract._errors import ContractError
+from dagcast_core.contract._mapping import FrozenMapping
 
 Design = Literal["switchback", "geo", "user_split", "natural", "prior"]
 Scale = Literal["absolute", "ratio", "elasticity"]

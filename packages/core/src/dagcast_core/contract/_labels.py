@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dagcast_core.contract._checks import FrozenMapping, check_identifier, check_labels
+from dagcast_core.contract._checks import check_identifier, check_labels
 from dagcast_core.contract._errors import ContractError
+from dagcast_core.contract._mapping import FrozenMapping
 
 if TYPE_CHECKING:
     from numpy import ndarray

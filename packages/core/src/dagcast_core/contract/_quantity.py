@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from dagcast_core.contract._checks import (
-    FrozenMapping,
     check_choice,
     check_identifier,
     check_keys,
@@ -15,6 +14,7 @@ from dagcast_core.contract._checks import (
 )
 from dagcast_core.contract._dim import Dim
 from dagcast_core.contract._errors import ContractError
+from dagcast_core.contract._mapping import FrozenMapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagcast_core.contract._contract import Contract, Effect, Input
-from dagcast_core.contract._errors import AssemblyError
-from dagcast_core.contract._problem import Problem
+from dagcast_core.contract._problem import AssemblyError, Problem
 from dagcast_core.contract._quantity import Quantity
 
 

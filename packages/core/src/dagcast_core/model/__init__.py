@@ -3,7 +3,7 @@
 from dagcast_core.model._calendar import CalendarStart, calendar_start, since_opening
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._debug import DebugReport, Direction, UnitDebug, debug
-from dagcast_core.model._draws import ParameterDraws, draws, effect_draws, predict_draws
+from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._effect import ExperimentalEffect, effect_of
 from dagcast_core.model._errors import ExperimentError, ModelError, NonFiniteError
 from dagcast_core.model._evidence import Conflict, Evidence, conflicts_among
@@ -21,6 +21,8 @@ from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec
 from dagcast_core.model._parameter import LabelledParameter
 from dagcast_core.model._persist import load_draws, load_model, save_model
+from dagcast_core.model._posterior import draws
+from dagcast_core.model._predictive import effect_draws, predict_draws
 from dagcast_core.model._regularisation import PartialPooling, Ridge, Smoothness
 from dagcast_core.model._report import ExperimentFit, FitReport, MemberFit, Movement
 from dagcast_core.model._residual import Residual, Residuals

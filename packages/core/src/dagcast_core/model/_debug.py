@@ -10,12 +10,12 @@ from typing import final
 import torch
 
 from dagcast_core.contract import Experiment, ExperimentSet
+from dagcast_core.model._division import labelled_by_raw
 from dagcast_core.model._errors import NonFiniteError
-from dagcast_core.model._fit import prepared
+from dagcast_core.model._fitting import prepared
 from dagcast_core.model._flat import pieces
 from dagcast_core.model._model import Model
 from dagcast_core.model._precision import VAGUE, Precision, precision_of
-from dagcast_core.model._sensitivity import labelled_by_raw
 from dagcast_core.model._unit import Unit
 from dagcast_core.tensor import Panel
 

@@ -9,6 +9,7 @@ from typing import final
 import torch
 
 from dagcast_core.contract import Experiment, ExperimentSet
+from dagcast_core.model._fitting import prepared
 from dagcast_core.model._model import Model
 from dagcast_core.model._precision import precision_of
 from dagcast_core.tensor import Panel
@@ -45,9 +46,6 @@ def left_out_spreads(
     Raises:
         ExperimentError: an experiment does not fit the models or the history.
     """
-    # Here and not above: fitting offers draws, which stand beside this.
-    from dagcast_core.model._fit import prepared
-
     units, evidence = prepared(model, history, experiments)
     if not len(evidence):
         return {}

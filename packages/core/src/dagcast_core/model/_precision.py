@@ -14,17 +14,11 @@ from typing import final
 import torch
 
 from dagcast_core.model._arrow import Arrow, factorised
+from dagcast_core.model._division import Division, Slot, divided
 from dagcast_core.model._loss import NegativeBinomial
 from dagcast_core.model._parameter import LabelledParameter
 from dagcast_core.model._regularisation import ParameterTerm, PartialPooling
-from dagcast_core.model._sensitivity import (
-    Columns,
-    Division,
-    Sensitivity,
-    Slot,
-    divided,
-    mismatch,
-)
+from dagcast_core.model._sensitivity import Columns, Sensitivity, mismatch
 from dagcast_core.model._unit import Unit
 
 # Standard deviation, before transforms, of the vague prior that keeps flat directions finite.

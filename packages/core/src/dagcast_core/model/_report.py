@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
+from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._errors import ModelError
 from dagcast_core.model._evidence import Conflict
 from dagcast_core.model._widening import WideningFactors
-
-if TYPE_CHECKING:
-    from dagcast_core.model._draws import ParameterDraws
 
 
 @final

@@ -6,18 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-import pandas as pd
 import torch
 
-from dagcast_core.contract import Contract
-from dagcast_core.model._collection import ModelCollection
-from dagcast_core.model._errors import ModelError, NonFiniteError
+from dagcast_core.model._cells import raise_bad_cells
+from dagcast_core.model._errors import NonFiniteError
 from dagcast_core.model._flat import FlatParameters, pieces
-from dagcast_core.model._loss import ExperimentAgreement, FitnessTerm, LossTerm
-from dagcast_core.model._model import Model, input_from
+from dagcast_core.model._loss import FitnessTerm
+from dagcast_core.model._model import Model
 from dagcast_core.model._regularisation import ParameterTerm
 from dagcast_core.model._target import Target
-from dagcast_core.tensor import IndexTensor, Panel
+from dagcast_core.tensor import IndexTensor
 
 
 @final
@@ -182,10 +180,10 @@ class Unit:
         for part in self.parts:
             inputs = part.inputs(outputs)
             for given in inputs.values():
-                _raise_cells(part.name, f"its input {given.name!r}", given)
+                raise_bad_cells(part.name, f"its input {given.name!r}", given)
             outputs.update(part.model.run(inputs))
             for quantity in part.model.contract.output_names:
-                _raise_cells(part.name, f"its output {quantity!r}", outputs[quantity])
+                raise_bad_cells(part.name, f"its output {quantity!r}", outputs[quantity])
             for term, target in part.data:
                 if not torch.isfinite(term.value(outputs[term.name], target)):
                     raise NonFiniteError(part.name, f"the loss of {term.name!r} is not finite")
@@ -208,209 +206,3 @@ class Unit:
                             f"finite at {int(bad.sum())} of {bad.numel()} values, first at "
                             f"position {int(bad.nonzero()[0])}",
                         )
-
-
-def first_bad_cells(given: IndexTensor, count: int = 3) -> str:
-    """Labels of the first cells that are not finite, for messages."""
-    places = (~torch.isfinite(given.tensor.detach())).nonzero()[:count].tolist()
-    cells = [
-        "("
-        + ", ".join(
-            f"{dim}={_shown(given.index(dim)[position])}"
-            for dim, position in zip(given.dims, place, strict=True)
-        )
-        + ")"
-        for place in places
-    ]
-    return ", ".join(cells)
-
-
-def _raise_cells(member: str, what: str, given: IndexTensor) -> None:
-    bad = int((~torch.isfinite(given.tensor.detach())).sum())
-    if bad:
-        raise NonFiniteError(
-            member,
-            f"{what} is not finite in {bad} of {given.tensor.numel()} cells, first "
-            f"{first_bad_cells(given)}",
-        )
-
-
-def _shown(label: object) -> str:
-    if isinstance(label, pd.Timestamp):
-        return f"{label:%Y-%m-%d %H:%M}"
-    return repr(label)
-
-
-def group_into_units(collection: ModelCollection) -> tuple[tuple[str, ...], ...]:
-    """Names of the models that are fitted together, producers first.
-
-    A model is fitted alone unless one of its terms reaches *through* a latent input to the model
-    that produces it.
-
-    Raises:
-        ModelError: a term reaches through a quantity that is no predicted input of its model, or
-            compares a quantity that its model does not produce.
-    """
-    wiring, leaves = collection.wiring, collection.leaves
-    group = {name: {name} for name in wiring.order}
-
-    def merge(first: str, second: str) -> None:
-        joined = group[first] | group[second]
-        for name in joined:
-            group[name] = joined
-
-    for name, leaf in leaves.items():
-        for term in leaf.loss_terms():
-            check_term(name, leaf, term)
-            for quantity in term.through if isinstance(term, FitnessTerm) else ():
-                if quantity not in leaf.contract.input_names or quantity not in wiring.producer:
-                    raise ModelError(
-                        f"a term of {name} reaches through {quantity!r}, which is no input of it "
-                        "that another model predicts."
-                    )
-                merge(name, wiring.producer[quantity])
-    return _ordered(collection, group, merge)
-
-
-def _ordered(
-    collection: ModelCollection,
-    group: Mapping[str, set[str]],
-    merge: Callable[[str, str], None],
-) -> tuple[tuple[str, ...], ...]:
-    wiring = collection.wiring
-    needs = {
-        name: {
-            wiring.producer[q]
-            for q in _instant_inputs(wiring.contracts[name])
-            if q in wiring.producer
-        }
-        for name in wiring.order
-    }
-
-    def upstream(start: str) -> set[str]:
-        """Every model that the unit of ``start`` waits for, by whole units."""
-        seen: set[str] = set()
-        waiting = list(group[start])
-        while waiting:
-            for needed in needs[waiting.pop()]:
-                fresh = group[needed] - seen
-                seen |= fresh
-                waiting.extend(fresh)
-        return seen
-
-    before = {name: upstream(name) for name in wiring.order}
-    for name in wiring.order:
-        for other in before[name]:
-            # Two units that wait for each other can only be fitted together.
-            if name in before[other] and group[other] is not group[name]:
-                merge(name, other)
-    units: list[tuple[str, ...]] = []
-    done: set[str] = set()
-    while len(done) < len(wiring.order):
-        ready = next(
-            members
-            for name in wiring.order
-            if name not in done
-            for members in [group[name]]
-            if all(needs[member] <= done | members for member in members)
-        )
-        units.append(tuple(name for name in wiring.order if name in ready))
-        done |= ready
-    return tuple(units)
-
-
-def _instant_inputs(contract: Contract) -> tuple[str, ...]:
-    return tuple(item.name for item in contract.inputs if not item.lag)
-
-
-def check_term(name: str, leaf: Model, term: LossTerm) -> None:
-    """Refuse terms that cannot belong to the model.
-
-    Raises:
-        ModelError: the term compares a quantity that the model does not produce, or is no term.
-    """
-    if isinstance(term, FitnessTerm):
-        if term.name not in leaf.contract.output_names:
-            raise ModelError(
-                f"{name} has a term on {term.name!r}, which it does not produce; its outputs are "
-                f"{', '.join(leaf.contract.output_names)}."
-            )
-    elif not isinstance(term, (ParameterTerm, ExperimentAgreement)):
-        raise ModelError(f"loss_terms of {name} contain {term!r}; expected loss terms.")
-
-
-def build_unit(
-    collection: ModelCollection,
-    names: Sequence[str],
-    history: Panel,
-    values: Mapping[str, IndexTensor],
-    hidden: Mapping[str, IndexTensor],
-) -> Unit:
-    """Collect inputs and targets for the own-data fit of some models.
-
-    Args:
-        collection: holds the models.
-        names: the models of the unit, in order.
-        history: observed quantities.
-        values: complete inputs: observed where possible, predicted where latent.
-        hidden: by quantity, 1 in cells whose value was missing and had to be filled; outputs there
-            are not compared.
-
-    Raises:
-        ModelError: an input is missing.
-    """
-    leaves = collection.leaves
-    parts: list[Part] = []
-    produced: set[str] = set()
-    for name in names:
-        leaf = leaves[name]
-        terms = list(leaf.loss_terms())
-        through = frozenset(
-            q for term in terms if isinstance(term, FitnessTerm) for q in term.through
-        )
-        live = tuple(
-            item.name
-            for item in leaf.contract.inputs
-            if item.name in produced and (item.name in through or item.name not in values)
-        )
-        fixed = {
-            item.name: input_from(leaf.contract, item, values).detach()
-            for item in leaf.contract.inputs
-            if item.name not in live
-        }
-        part = Part(name, leaf, fixed, live, through)
-        part.priors = [term for term in terms if isinstance(term, ParameterTerm)]
-        produced.update(leaf.contract.output_names)
-        parts.append(part)
-    unit = Unit(parts)
-    _attach_targets(unit, history, hidden)
-    return unit
-
-
-def _attach_targets(unit: Unit, history: Panel, hidden: Mapping[str, IndexTensor]) -> None:
-    outputs: dict[str, IndexTensor] | None = None
-    for part in unit.parts:
-        terms = [term for term in part.model.loss_terms() if isinstance(term, FitnessTerm)]
-        if not terms:
-            continue
-        if outputs is None:
-            outputs = unit.outputs()
-        for term in terms:
-            like = outputs[term.name]
-            target = term.target(history, like)
-            for quantity in part.model.contract.input_names:
-                if quantity in hidden:
-                    target = target.masked(_seen(hidden[quantity], like))
-            part.data.append((term, target))
-
-
-def _seen(hidden: IndexTensor, like: IndexTensor) -> torch.Tensor:
-    """Which cells of a prediction have no filled input; layout of ``like``."""
-    extra = tuple(dim for dim in hidden.dims if dim not in like.dims)
-    if extra:
-        hidden = hidden.max(*extra)
-    wanted = {dim: like.index(dim) for dim in hidden.dims}
-    laid = hidden.reindex(wanted, fill=0.0)
-    shared = tuple(dim for dim in like.dims if dim in laid.dims)
-    shape = [like.sizes[dim] if dim in shared else 1 for dim in like.dims]
-    return (laid.values(*shared).reshape(shape) == 0).expand(tuple(like.tensor.shape))

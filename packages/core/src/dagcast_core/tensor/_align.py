@@ -13,8 +13,9 @@ import torch
 from dagcast_core.tensor._audit import AUDIT, record
 from dagcast_core.tensor._base import Labelled, Scalar, wrap
 from dagcast_core.tensor._errors import AlignmentError
-from dagcast_core.tensor._join import JoinPlan, plan_join
+from dagcast_core.tensor._join import plan_join
 from dagcast_core.tensor._layout import SCALAR, Layout, intern_layout
+from dagcast_core.tensor._plan import JoinPlan
 from dagcast_core.tensor._settings import (
     COVERING,
     SETTINGS,

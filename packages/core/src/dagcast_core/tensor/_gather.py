@@ -13,8 +13,9 @@ import torch
 from dagcast_core.tensor._align import align
 from dagcast_core.tensor._base import Labelled, call_name, wrap
 from dagcast_core.tensor._errors import AlignmentError, LabelError, show_labels
-from dagcast_core.tensor._index import Axis, check_unique
+from dagcast_core.tensor._index import Axis
 from dagcast_core.tensor._layout import Layout, intern_layout
+from dagcast_core.tensor._match import check_unique
 from dagcast_core.tensor._settings import SETTINGS
 
 # Positions of the labels held in a tensor, by identity and version of that tensor. Checking

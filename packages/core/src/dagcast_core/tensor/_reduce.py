@@ -9,6 +9,7 @@ import torch
 
 from dagcast_core.tensor._align import Operand, align
 from dagcast_core.tensor._base import Labelled, call_name, new, wrap
+from dagcast_core.tensor._convert import labels_at
 from dagcast_core.tensor._errors import LabelError
 from dagcast_core.tensor._index import DimLike, dim_name, intern_axis
 from dagcast_core.tensor._layout import Layout, intern_layout, remember
@@ -181,8 +182,6 @@ class Reduce(Labelled):
             >>> IndexTensor([2.0, 3.0], {"region": ["SFO", "LAX"]}).idxmax("region")
             'LAX'
         """
-        from dagcast_core.tensor._convert import labels_at
-
         position = self._layout.position(dim)
         return labels_at(self, position, self._tensor.argmax(position))
 

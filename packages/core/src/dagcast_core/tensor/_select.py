@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Mapping
 from typing import Any, Self, TypeVar
 
@@ -12,19 +11,20 @@ import torch
 
 from dagcast_core.tensor._align import broadcast_to
 from dagcast_core.tensor._base import Labelled, call_name, new, wrap
-from dagcast_core.tensor._errors import AlignmentError, LabelError, show_label, show_sides
+from dagcast_core.tensor._errors import AlignmentError, LabelError
 from dagcast_core.tensor._gather import gather
-from dagcast_core.tensor._index import (
-    Axis,
-    DimLike,
-    Positions,
-    check_unique,
-    dim_name,
-    intern_axis,
-    match,
-)
-from dagcast_core.tensor._join import take_or_fill, take_step
+from dagcast_core.tensor._index import Axis, DimLike, Positions, dim_name, intern_axis
 from dagcast_core.tensor._layout import remember_pick
+from dagcast_core.tensor._locate import (
+    as_label,
+    label_slice,
+    locate,
+    locate_all,
+    shown,
+    with_levels_of,
+)
+from dagcast_core.tensor._match import match
+from dagcast_core.tensor._plan import take_or_fill, take_step
 from dagcast_core.tensor._settings import COVERING
 
 T = TypeVar("T", bound=Labelled)
@@ -193,7 +193,7 @@ def pick(value: T, dim: int, positions: Positions, axis: Axis | None = None) -> 
 
 
 def _select(value: Any, dim: str, label: Any) -> Any:
-    attempt = f"cannot select {dim}={_shown(label)} from {call_name(value)}"
+    attempt = f"cannot select {dim}={shown(label)} from {call_name(value)}"
     position = value._layout.position(dim, attempt)
     axis = value._layout.axes[position]
     if isinstance(label, Labelled):
@@ -201,10 +201,10 @@ def _select(value: Any, dim: str, label: Any) -> Any:
             return _select_where(value, position, label, attempt)
         return gather(value, position, label, attempt)
     if isinstance(label, slice):
-        span = _label_slice(axis, label, attempt)
+        span = label_slice(axis, label, attempt)
         return _keep_run(value, position, span, label)
     if _is_scalar(axis, label):
-        found = _locate(axis, label, attempt)
+        found = locate(axis, label, attempt)
         layout = value._layout.without((position,))
         index = (*([slice(None)] * position), found) if position else found
         if isinstance(label, Hashable):
@@ -239,100 +239,6 @@ def _is_scalar(axis: Axis, label: Any) -> bool:
     return isinstance(label, (str, bytes)) or not hasattr(label, "__len__")
 
 
-def as_label(axis: Axis, label: Any, attempt: str) -> Any:
-    """A label in the axis's own terms: times parsed, numpy and torch scalars unwrapped.
-
-    Raises:
-        AlignmentError: a time without a zone for an axis with one, or the reverse.
-
-    Example:
-        >>> as_label(intern_axis("n", [1, 2]), np.int64(2), "select")
-        2
-    """
-    if axis.kind in ("aware time", "naive time"):
-        try:
-            stamp = pd.Timestamp(label)
-        except (TypeError, ValueError) as error:
-            raise LabelError(
-                f"{attempt}: labels along {axis.dim!r} are times, and {_shown(label)} is none.",
-                dim=axis.dim,
-            ) from error
-        if (stamp.tzinfo is None) != (axis.kind == "naive time"):
-            raise AlignmentError(
-                f"{attempt}: labels along {axis.dim!r} are {axis.kind}s, and "
-                f"{_shown(label)} is {'naive' if stamp.tzinfo is None else 'aware'}. "
-                + (
-                    "Say which instant is meant, as in '2024-03-10T08:00Z'."
-                    if stamp.tzinfo is None
-                    else "Leave out its zone."
-                ),
-                dim=axis.dim,
-            )
-        return stamp
-    if axis.kind == "timedelta":
-        return pd.Timedelta(label)
-    if axis.kind.startswith("period") and not isinstance(label, pd.Period):
-        return pd.Period(label, freq=axis.index.freq)  # type: ignore[attr-defined]
-    return label.item() if isinstance(label, (np.generic, np.ndarray, torch.Tensor)) else label
-
-
-def _locate(axis: Axis, label: Any, attempt: str) -> int:
-    wanted = as_label(axis, label, attempt)
-    if isinstance(wanted, bool) != (axis.kind == "bool"):
-        raise _no_such_label(axis, label, attempt)
-    key = wanted.as_unit("ns").value if isinstance(wanted, (pd.Timestamp, pd.Timedelta)) else wanted
-    key = key.ordinal if isinstance(key, pd.Period) else key
-    lookup = axis.lookup()
-    found = lookup.get(key) if isinstance(key, Hashable) else None
-    if found is None:
-        raise _no_such_label(axis, label, attempt)
-    check_unique(axis, "the tensor", attempt)
-    return found
-
-
-def _no_such_label(axis: Axis, label: Any, attempt: str) -> LabelError:
-    who = attempt.rsplit(" from ", 1)[-1].rsplit(" of ", 1)[-1]
-    near = ""
-    if isinstance(label, str) and axis.kind == "str":
-        close = difflib.get_close_matches(label, axis.index.tolist(), n=3, cutoff=0.5)
-        near = f"\nNear: {', '.join(map(repr, close))}." if close else ""
-    return LabelError(
-        f"{attempt}: no such label.\n{show_sides((who, axis.index))}{near}",
-        dim=axis.dim,
-        left=axis.index,
-    )
-
-
-def _label_slice(axis: Axis, label: slice, attempt: str) -> tuple[int, int]:
-    """Start and length of a slice by label, both ends included."""
-    if label.step is not None:
-        raise AlignmentError(
-            f"{attempt}: a slice of labels has no step. Use isel() for every n-th position.",
-            dim=axis.dim,
-        )
-    ends = [
-        None if end is None else as_label(axis, end, attempt) for end in (label.start, label.stop)
-    ]
-    check_unique(axis, "the tensor", attempt)
-    index = axis.index
-    if index.is_monotonic_increasing and axis.kind != "str":
-        # Between ordered labels an end need not be a label itself.
-        try:
-            start = 0 if ends[0] is None else int(index.searchsorted(ends[0], side="left"))
-            stop = axis.size if ends[1] is None else int(index.searchsorted(ends[1], side="right"))
-        except TypeError as error:
-            raise AlignmentError(
-                f"{attempt}: labels along {axis.dim!r} are {axis.kind} and cannot be compared "
-                "with the ends of the slice.",
-                dim=axis.dim,
-                left=index,
-            ) from error
-    else:
-        start = 0 if ends[0] is None else _locate(axis, ends[0], attempt)
-        stop = axis.size if ends[1] is None else _locate(axis, ends[1], attempt) + 1
-    return start, max(stop - start, 0)
-
-
 def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: str) -> Any:
     if isinstance(labels, torch.Tensor):
         labels = labels.detach().cpu().numpy()
@@ -354,7 +260,7 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
         if axis.kind.endswith(" time"):
             listed = [as_label(axis, label, attempt) for label in listed]
         wanted = pd.Index(listed, dtype=axis.index.dtype if len(listed) == 0 else None)
-    target = intern_axis(axis.dim, _with_levels_of(axis, wanted))
+    target = intern_axis(axis.dim, with_levels_of(axis, wanted))
     positions = locate_all(axis, target, attempt)
     layout = value._layout.replaced(position, axis.taken(positions))
     step = take_step(position, positions, axis.size) or (lambda tensor: tensor)
@@ -362,41 +268,6 @@ def _select_list(value: Any, position: int, axis: Axis, labels: Any, attempt: st
         # Text equals nothing but the same text; 1, 1.0 and True would share an entry.
         remember_pick(value._layout, axis.dim, tuple(labels), (step, layout, list))
     return wrap(value, step(value._tensor), layout, value._name)
-
-
-def _with_levels_of(axis: Axis, wanted: pd.Index) -> pd.Index:
-    """Bare tuples take the names of the axis's levels."""
-    if isinstance(wanted, pd.MultiIndex) and isinstance(axis.index, pd.MultiIndex):
-        unnamed = all(name is None for name in wanted.names)
-        if unnamed and wanted.nlevels == axis.index.nlevels:
-            return wanted.set_names(list(axis.index.names))
-    return wanted
-
-
-def locate_all(axis: Axis, target: Axis, attempt: str, tolerance: float = 0.0) -> Positions:
-    """Positions of all labels of a target axis, each of which must exist.
-
-    Raises:
-        LabelError: a label does not exist.
-
-    Example:
-        >>> locate_all(intern_axis("n", [1, 2]), intern_axis("n", [2]), "select").tolist()
-        [1]
-    """
-    if target.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    expression = attempt.removeprefix("cannot ")
-    positions = match(target, axis, expression, ("wanted", "given"), tolerance)
-    if (positions < 0).any():
-        missing = target.index[positions < 0]
-        raise LabelError(
-            f"{attempt}: {len(missing)} of {target.size} labels do not exist.\n"
-            f"{show_sides(('missing', missing), ('given', axis.index))}",
-            dim=axis.dim,
-            left=missing,
-            right=axis.index,
-        )
-    return positions
 
 
 def _select_where(value: Any, position: int, mask: Labelled, attempt: str) -> Any:
@@ -413,7 +284,7 @@ def _select_where(value: Any, position: int, mask: Labelled, attempt: str) -> An
 
 
 def _select_positions(value: Any, dim: str, chosen: Any) -> Any:
-    attempt = f"cannot select position {dim}={_shown(chosen)} from {call_name(value)}"
+    attempt = f"cannot select position {dim}={shown(chosen)} from {call_name(value)}"
     position = value._layout.position(dim, attempt)
     axis = value._layout.axes[position]
     if isinstance(chosen, slice):
@@ -443,7 +314,7 @@ def _reindex(value: Any, dim: str, labels: Any, fill: float | None, tolerance: f
     position = value._layout.position(dim, attempt)
     axis = value._layout.axes[position]
     target = intern_axis(dim, labels)
-    target = intern_axis(dim, _with_levels_of(axis, target.index))
+    target = intern_axis(dim, with_levels_of(axis, target.index))
     if target is axis:
         return value
     if fill is None:
@@ -455,15 +326,3 @@ def _reindex(value: Any, dim: str, labels: Any, fill: float | None, tolerance: f
         step = take_or_fill(position, positions, axis.size, fill)
         return wrap(value, step(value._tensor), layout, value._name)
     return pick(value, position, positions, target)
-
-
-def _shown(label: Any) -> str:
-    if isinstance(label, Labelled):
-        return call_name(label)
-    if isinstance(label, slice):
-        ends = ("" if e is None else show_label(e) for e in (label.start, label.stop))
-        return "slice(" + ", ".join(ends) + ")"
-    if hasattr(label, "__len__") and not isinstance(label, (str, bytes)):
-        first = ", ".join(show_label(part) for part in list(label)[:3])
-        return f"[{first}{', ...' if len(label) > 3 else ''}]"
-    return show_label(label)

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, TypeAlias, final, get_args
+from typing import Literal, TypeAlias, final, get_args
 
-if TYPE_CHECKING:
-    from dagcast_core.tensor._join import JoinPlan
-    from dagcast_core.tensor._layout import Layout
+from dagcast_core.tensor._layout import Layout
+from dagcast_core.tensor._plan import JoinPlan
 
 Join: TypeAlias = Literal["inner", "exact", "left", "outer"]
 OnEmpty: TypeAlias = Literal["raise", "allow"]

@@ -9,9 +9,11 @@ import torch
 from torch.utils import _pytree as pytree
 
 from dagcast_core.tensor._align import Operand, binary
+from dagcast_core.tensor._along import Along
 from dagcast_core.tensor._autograd import Autograd
 from dagcast_core.tensor._base import new, wrap
 from dagcast_core.tensor._convert import Convert
+from dagcast_core.tensor._create import Create
 from dagcast_core.tensor._dispatch import dispatch
 from dagcast_core.tensor._elementwise import Elementwise
 from dagcast_core.tensor._group import Group
@@ -27,7 +29,19 @@ settings_in_force = SETTINGS.get
 
 
 @final
-class IndexTensor(Operators, Elementwise, Select, Reduce, Group, Reshape, Convert, Autograd, Store):
+class IndexTensor(
+    Operators,
+    Elementwise,
+    Select,
+    Reduce,
+    Group,
+    Reshape,
+    Along,
+    Create,
+    Convert,
+    Autograd,
+    Store,
+):
     """A torch tensor with a pandas index along every named dim, and a name.
 
     Operations join their operands by label: by default they keep the labels that both sides

@@ -1,0 +1,49 @@
+"""Drawing from the posterior of a fitted model's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from dagcast_core.contract import Experiment, ExperimentSet
+from dagcast_core.model._bootstrap import bootstrap
+from dagcast_core.model._draws import ParameterDraws
+from dagcast_core.model._errors import ModelError
+from dagcast_core.model._fitting import prepared
+from dagcast_core.model._laplace import laplace
+from dagcast_core.model._model import Model
+from dagcast_core.tensor import Panel
+
+
+def draws(
+    model: Model,
+    history: Panel,
+    experiments: ExperimentSet | Iterable[Experiment] = (),
+    n: int = 100,
+    *,
+    method: Literal["laplace", "bootstrap"] = "laplace",
+    seed: int = 0,
+) -> ParameterDraws:
+    """Draw from the posterior of a fitted model's parameters.
+
+    Args:
+        model: fitted; it is left as it is.
+        history: what it was fitted to.
+        experiments: what it was fitted to.
+        n: number of draws.
+        method: ``laplace``: normal around the fit, with the curvature of own data and priors and
+            all experiments. ``bootstrap``: refits to resampled weeks and redrawn experiments,
+            which also counts errors that last for hours or days; some hundred times dearer.
+        seed: of the random numbers.
+
+    Raises:
+        ModelError: ``n`` is less than 1 or the method is unknown.
+    """
+    if n < 1 or method not in ("laplace", "bootstrap"):
+        raise ModelError(
+            f"cannot make {n} draws by {method!r}; ask for 1 or more by 'laplace' or 'bootstrap'."
+        )
+    units, evidence = prepared(model, history, experiments)
+    if method == "laplace":
+        return laplace(model, units, evidence, n, seed)
+    return bootstrap(model, units, evidence, n, seed)

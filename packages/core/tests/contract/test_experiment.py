@@ -1,0 +1,42 @@
+"""Experiments are checked where they are declared."""
+
+import pytest
+from measured import experiment
+
+from dagcast_core.contract import Cells, ContractError, ExperimentSet
+
+
+def test_covariance_has_to_be_one():
+    pair = (experiment("a", group="g"), experiment("b", group="g"))
+    ExperimentSet(pair, {"g": ((0.01, 0.005), (0.005, 0.01))})
+    with pytest.raises(ContractError, match="is not symmetric at row 1, column 0"):
+        ExperimentSet(pair, {"g": ((0.01, 0.005), (0.004, 0.01))})
+    with pytest.raises(ContractError, match="is not positive definite"):
+        ExperimentSet(pair, {"g": ((0.01, 0.02), (0.02, 0.01))})
+    with pytest.raises(ContractError, match=r"0\.09 on its diagonal where the squared"):
+        ExperimentSet(pair, {"g": ((0.09, 0.0), (0.0, 0.01))})
+    with pytest.raises(ContractError, match="is not 2 by 2"):
+        ExperimentSet(pair, {"g": ((0.01,),)})
+
+
+def test_experiments_left_out_leave_the_covariance_of_the_rest():
+    trio = tuple(experiment(name, group="g") for name in "abc")
+    matrix = ((0.01, 0.001, 0.002), (0.001, 0.01, 0.003), (0.002, 0.003, 0.01))
+    rest = ExperimentSet(trio, {"g": matrix}).without("b")
+    assert [item.name for item in rest] == ["a", "c"]
+    assert rest.covariances["g"] == ((0.01, 0.002), (0.002, 0.01))
+
+
+def test_cells_are_normalised_to_utc():
+    cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00+00:00", (9, 7, 7))
+    assert cells.start == "2026-01-05T00:00:00+00:00"
+    assert cells.local_hours == (7, 9)
+    assert cells.counted_hours == ()
+
+
+def test_counted_hours_survive_json_and_are_checked():
+    cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(9, 7))
+    assert Cells.from_json(cells.to_json()) == cells
+    assert cells.counted_hours == (7, 9)
+    with pytest.raises(ContractError, match="counted_hours of Cells are"):
+        Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(24,))

@@ -20,8 +20,8 @@ from dagcast_core.decide import (
     WarmStart,
     solve_smooth,
 )
-from dagcast_core.decide._globally import plain_starts, solve_globally, tabulated_start
-from dagcast_core.decide._smooth import Counter
+from dagcast_core.solver import Counter, solve_globally
+from dagcast_core.solver.search._globally import plain_starts, tabulated_start
 
 TIGHT = Options(gap=1e-9, violation=1e-10, iterations=150)
 

@@ -39,7 +39,8 @@ from _benchmark_problem import benchmark_problem, make_market
 from _harness import Row, limit, report
 
 from dagcast_core.decide import Options, Progress, SmoothProblem, Solution, WarmStart, solve_smooth
-from dagcast_core.decide._smooth import Counter, Oracle
+from dagcast_core.solver import Counter
+from dagcast_core.solver.problem._oracle import Oracle
 
 TRACED = Options(gap=2e-8, violation=1e-7, iterations=120)
 # Bytes of one decision-sized vector per cell.

@@ -19,7 +19,7 @@ from dagcast.workflow._horizon import _by_the_clock, at_origin, read_context, zo
 from dagcast.workflow._plan_files import seal
 from dagcast.workflow._session import open_session
 from dagcast_core.decide import Plan
-from dagcast_core.decide._smooth import Oracle
+from dagcast_core.solver.problem._oracle import Oracle
 from dagcast_core.tensor import Panel
 
 torch.set_num_threads(1)

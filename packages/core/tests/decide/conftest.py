@@ -27,9 +27,9 @@ from dagcast_core.decide import (
     RowLayer,
     SmoothProblem,
 )
-from dagcast_core.decide._smooth import Oracle
 from dagcast_core.dims import HOUR, INCENTIVE, REGION
 from dagcast_core.model import Model, ModelCollection, ParameterDraws
+from dagcast_core.solver.problem._oracle import Oracle
 from dagcast_core.tensor import IndexTensor, Panel
 
 torch.set_num_threads(1)

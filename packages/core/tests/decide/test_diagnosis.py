@@ -22,8 +22,8 @@ from dagcast_core.decide import (
     solve,
     what_if,
 )
-from dagcast_core.decide._compile import Compiled
-from dagcast_core.decide._phase_one import phase_one
+from dagcast_core.decide.compile._compiled import Compiled
+from dagcast_core.solver import phase_one
 from dagcast_core.tensor import IndexTensor, Panel
 
 FINE = Options(gap=1e-6)

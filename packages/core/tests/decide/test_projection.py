@@ -6,9 +6,13 @@ import pytest
 import torch
 
 from dagcast_core.decide import Chains, EmptySetError, LinearSet, RowLayer, project
-from dagcast_core.decide._net_kernels import solve_net
-from dagcast_core.decide._net_segments import Net, guess_net
-from dagcast_core.decide._separable import SeparableProgramme, linear_limits, linear_programme
+from dagcast_core.solver.kernels._net import solve_net
+from dagcast_core.solver.kernels._net_segments import Net, guess_net
+from dagcast_core.solver.separable._programme import (
+    SeparableProgramme,
+    linear_limits,
+    linear_programme,
+)
 
 
 def conic(z, metric, linear):

@@ -26,7 +26,7 @@ from dagcast_core.decide import (
     solve,
     what_if,
 )
-from dagcast_core.decide._risk import Tail
+from dagcast_core.decide.compile._tail import Tail
 from dagcast_core.model import ModelError, ParameterDraws, predict_draws
 from dagcast_core.tensor import IndexTensor, Panel
 

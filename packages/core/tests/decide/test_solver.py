@@ -8,17 +8,10 @@ import pytest
 import torch
 from scipy.optimize import LinearConstraint, NonlinearConstraint, minimize
 
-from dagcast_core.decide import (
-    LinearSet,
-    Options,
-    RowLayer,
-    SmoothProblem,
-    WarmStart,
-    solve_smooth,
-)
-from dagcast_core.decide._curvature import secant_update
-from dagcast_core.decide._globally import solve_globally
-from dagcast_core.decide._separable import SeparableProgramme
+from dagcast_core.decide import LinearSet, Options, RowLayer, SmoothProblem, WarmStart, solve_smooth
+from dagcast_core.solver import solve_globally
+from dagcast_core.solver.methods.sqp._curvature import secant_update
+from dagcast_core.solver.separable._programme import SeparableProgramme
 
 TIGHT = Options(gap=3e-7, violation=1e-9)
 

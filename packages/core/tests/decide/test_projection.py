@@ -8,11 +8,8 @@ import torch
 from dagcast_core.decide import Chains, EmptySetError, LinearSet, RowLayer, project
 from dagcast_core.solver.kernels._net import solve_net
 from dagcast_core.solver.kernels._net_segments import Net, guess_net
-from dagcast_core.solver.separable._programme import (
-    SeparableProgramme,
-    linear_limits,
-    linear_programme,
-)
+from dagcast_core.solver.separable._programme import SeparableProgramme
+from dagcast_core.solver.separable._projection import linear_limits, linear_programme
 
 
 def conic(z, metric, linear):
@@ -252,19 +249,15 @@ def test_net_step_moves_its_segments_as_one(random_set, seed):
     z, metric = draw(seed, linear.size)
     programme = linear_programme(linear)
     v = np.array([0.3, 0.1, 0.5, 0.2])
-    programme._evaluate(z, metric, v, True)
-    entries = np.bincount(
-        programme._gram_entry,
-        programme._gram[programme._gram_kept],
-        minlength=programme._hessian_row.size,
-    )
+    programme.evaluate(z, metric, v, True)
     hessian = np.zeros((4, 4))
-    hessian[programme._hessian_row, programme._hessian_col] = entries
+    pattern = programme.hessian
+    hessian[pattern.row, pattern.col] = pattern.entries(programme.form.gram)
     for row in range(4):
         step = np.zeros(4)
         step[row] = 1e-6
-        _, more = programme._evaluate(z, metric, v + step, False)
-        _, less = programme._evaluate(z, metric, v - step, False)
+        _, more = programme.evaluate(z, metric, v + step, False)
+        _, less = programme.evaluate(z, metric, v - step, False)
         np.testing.assert_allclose((less - more) / 2e-6, hessian[:, row], atol=1e-4)
 
 

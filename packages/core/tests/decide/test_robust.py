@@ -20,13 +20,13 @@ from dagcast_core.decide import (
     Plan,
     Ramp,
     Risk,
-    _search,
     retrospect,
     sensitivity,
     solve,
     what_if,
 )
 from dagcast_core.decide.compile._tail import Tail
+from dagcast_core.decide.run import _rounds
 from dagcast_core.model import ModelError, ParameterDraws, predict_draws
 from dagcast_core.tensor import IndexTensor, Panel
 
@@ -264,14 +264,14 @@ def test_best_plan_of_all_rounds_is_returned_with_the_lowest_bound_of_any(uncert
     """
     problem = uncertain(Risk("cvar", 0.1), count=32, spread=0.6)
     rounds = []
-    measured = _search._true_gap
+    measured = _rounds._true_gap
 
     def noted(compiled, solution):
         found = measured(compiled, solution)
         rounds.append((found[0], found[0] + found[1] * found[2], solution.budget_prices))
         return found
 
-    monkeypatch.setattr(_search, "_true_gap", noted)
+    monkeypatch.setattr(_rounds, "_true_gap", noted)
     plan = solve(problem, options=Options(gap=1e-12))
     assert len(rounds) > 2
     best, bound = max(r[0] for r in rounds), min(r[1] for r in rounds)

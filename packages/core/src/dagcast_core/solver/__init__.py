@@ -6,7 +6,7 @@ run ends), `methods` (how a problem is solved, in order of preference), `search`
 """
 
 from dagcast_core.solver.answer import Certificate, Options, Progress, Solution, Status, WarmStart
-from dagcast_core.solver.methods import solve_slsqp
+from dagcast_core.solver.methods import Method, method_named, preferred
 from dagcast_core.solver.methods.sqp import solve_smooth
 from dagcast_core.solver.problem import (
     Chains,
@@ -24,7 +24,7 @@ from dagcast_core.solver.problem import (
 )
 from dagcast_core.solver.search import PhaseOne, phase_one, solve_globally
 from dagcast_core.solver.separable import Projection, project
-from dagcast_core.solver.stopping import Patience, Watched
+from dagcast_core.solver.stopping import Patience, Stopping, TimeLimit, Watched
 
 __all__ = [
     "Certificate",
@@ -33,6 +33,7 @@ __all__ = [
     "DecisionError",
     "EmptySetError",
     "LinearSet",
+    "Method",
     "NonFiniteError",
     "Options",
     "OutcomeRows",
@@ -45,13 +46,16 @@ __all__ = [
     "SmoothProblem",
     "Solution",
     "Status",
+    "Stopping",
+    "TimeLimit",
     "WarmStart",
     "Watched",
     "families_of",
     "is_supported",
+    "method_named",
     "phase_one",
+    "preferred",
     "project",
     "solve_globally",
-    "solve_slsqp",
     "solve_smooth",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 
@@ -13,7 +12,7 @@ from dagcast_core.decide.declare import DecisionProblem
 from dagcast_core.decide.plans._assemble import plan_of
 from dagcast_core.decide.plans._plan import Plan
 from dagcast_core.decide.run import apply_fallbacks, looked_into, searched, time_left
-from dagcast_core.solver import DecisionError, Options, Progress, WarmStart
+from dagcast_core.solver import DecisionError, Options, Progress, WarmStart, method_named, preferred
 from dagcast_core.tensor import Panel
 
 __all__ = ["solve"]
@@ -26,7 +25,7 @@ def solve(
     options: Options | None = None,
     starts: int = 3,
     progress: Callable[[Progress], None] | None = None,
-    method: Literal["separable", "slsqp"] = "separable",
+    method: str | None = None,
 ) -> Plan:
     """Find the best decisions.
 
@@ -40,8 +39,8 @@ def solve(
             known. With 0 it is not even tested whether the problem is concave, and unless that is
             declared nothing is claimed but a local optimum.
         progress: called once per iteration.
-        method: "separable" is this package's solver; "slsqp" is scipy's, for up to a few hundred
-            cells, such as to compare with.
+        method: the first that takes the problem by default. "separable" is this package's solver;
+            "slsqp" is scipy's, for up to a few hundred cells, such as to compare with.
 
     Returns:
         A plan; see its status. Ctrl-C returns the best point found with status "interrupted", and
@@ -53,8 +52,7 @@ def solve(
         KeyboardInterrupt: interrupted before the solver began, or a second time.
     """
     options = options or Options(gap=1e-5)
-    if method not in ("separable", "slsqp"):
-        raise DecisionError(f"no method {method!r}; use 'separable' or 'slsqp'.")
+    asked = None if method is None else method_named(method)
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 0:
         raise DecisionError(f"starts is {starts!r}; it is a whole number of at least 0.")
     begun = time.perf_counter()
@@ -68,15 +66,16 @@ def solve(
             "interrupted while the problem was laid out: the solver had not begun, so there is no "
             "plan to return"
         ) from None
-    found = searched(compiled, warm, options, starts, progress, method)
+    chosen = preferred(compiled.smooth) if asked is None else asked
+    found = searched(compiled, warm, options, starts, progress, chosen)
     try:
         if found.solution.status == "infeasible":
             found = looked_into(compiled, found, time_left(options, begun), progress)
-        return plan_of(compiled, ruled, found, options, time.perf_counter() - begun, method)
+        return plan_of(compiled, ruled, found, options, time.perf_counter() - begun, chosen.name)
     except KeyboardInterrupt:
         # The decisions are there: what is said about them is cut short, which takes a few passes.
         seconds = time.perf_counter() - begun
-        return plan_of(compiled, ruled, found, options, seconds, method, cut_short=True)
+        return plan_of(compiled, ruled, found, options, seconds, chosen.name, cut_short=True)
 
 
 def _import_derivatives() -> None:

@@ -1,7 +1,10 @@
 """How a smooth problem is solved: one file or folder per method, and the list of them."""
 
-from dagcast_core.solver.methods._slsqp import solve_slsqp
+from dagcast_core.solver.methods._method import Method
+from dagcast_core.solver.methods._preference import method_named, preferred
 
 __all__ = [
-    "solve_slsqp",
+    "Method",
+    "method_named",
+    "preferred",
 ]

@@ -7,8 +7,8 @@ those of least squares on the active limits, and the same bound as everywhere ju
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,36 +34,51 @@ from dagcast_core.solver.problem import (
     equal_shares,
     typical_size,
 )
+from dagcast_core.solver.stopping import Stopping
 
-__all__ = ["solve_slsqp"]
+__all__ = ["Slsqp"]
 
 _MOST_CELLS = 600
 _ACTIVE = 1e-5
 _LEAST_LIFT = 1e-3
 
 
-class _TimeIsUpError(Exception):
-    """The time limit is reached."""
+class _StoppedError(Exception):
+    """A rule ends the run."""
 
 
-def solve_slsqp(
+@final
+class Slsqp:
+    """The method for small problems; see `Method`."""
+
+    name = "slsqp"
+
+    def accepts(self, problem: SmoothProblem) -> bool:
+        """Up to some hundred cells."""
+        return problem.linear.size <= _MOST_CELLS
+
+    def solve(
+        self,
+        problem: SmoothProblem,
+        options: Options,
+        warm: WarmStart | None,
+        stopping: Stopping,
+    ) -> Solution:
+        """One run of scipy's; see `Method`."""
+        if not self.accepts(problem):
+            raise DecisionError(
+                f"SLSQP serves up to {_MOST_CELLS} cells; this problem has {problem.linear.size}. "
+                "Leave out method."
+            )
+        return _solve(problem, options, warm, stopping)
+
+
+def _solve(
     problem: SmoothProblem,
-    options: Options | None = None,
-    warm: WarmStart | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    options: Options,
+    warm: WarmStart | None,
+    stopping: Stopping,
 ) -> Solution:
-    """Maximise a small smooth problem with SLSQP; see `Solution` for the answer.
-
-    Raises:
-        DecisionError: the problem has more cells than the method can take.
-        EmptySetError: the linear limits contradict one another.
-    """
-    options = options or Options()
-    cells = problem.linear.lower.numel()
-    if cells > _MOST_CELLS:
-        raise DecisionError(
-            f"SLSQP serves up to {_MOST_CELLS} cells; this problem has {cells}. Leave out method."
-        )
     problem = replace(problem, linear=problem.linear.tightened())
     linear = problem.linear
     counter = Counter()
@@ -110,10 +125,9 @@ def solve_slsqp(
                 time.perf_counter() - begun,
             )
         )
-        if progress is not None:
-            progress(trace[-1])
-        if options.time_limit is not None and trace[-1].seconds > options.time_limit:
-            raise _TimeIsUpError
+        reason = stopping.reason(trace[-1])
+        if reason is not None:
+            raise _StoppedError(reason)
 
     constraints = []
     if len(limit):
@@ -148,8 +162,8 @@ def solve_slsqp(
             options={"maxiter": options.iterations, "ftol": 1e-3 * options.gap},
         )
         last[0], message, success = result.x, str(result.message), bool(result.success)
-    except _TimeIsUpError:
-        stopped = f"time limit of {options.time_limit:g} s reached"
+    except _StoppedError as reason:
+        stopped = str(reason)
     except KeyboardInterrupt:
         stopped = "interrupted"
     x = torch.from_numpy(last[0] * scale).clamp(linear.lower, linear.upper)
@@ -165,6 +179,9 @@ def solve_slsqp(
     violation = float(c.max().clamp(min=0)) if rows else 0.0
     violation = max(violation, linear.worst_violation(x))
     status = "interrupted" if stopped else "stalled"
+    if status == "stalled" and violation > options.violation:
+        # SLSQP does not tell a conflict from a line search that failed; least violations do.
+        status = "infeasible"
     if success and violation <= options.violation:
         proved = problem.concave and certificate.gap <= options.gap
         status = "optimal" if proved else "feasible"

@@ -146,7 +146,7 @@ def phase_one(
                 relaxed,
                 replace(options, gap=gap, iterations=most, time_limit=left),
                 WarmStart(x),
-                patience,
+                rules=(patience,),
             )
         except _EnoughError as stopped:
             x, solution = stopped.x, None

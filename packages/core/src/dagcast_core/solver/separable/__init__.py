@@ -1,8 +1,8 @@
 """Separable quadratic programmes, solved exactly in their dual."""
 
-from dagcast_core.solver.separable._programme import (
+from dagcast_core.solver.separable._programme import SeparableProgramme
+from dagcast_core.solver.separable._projection import (
     Projection,
-    SeparableProgramme,
     linear_limits,
     linear_programme,
     project,

@@ -8,6 +8,7 @@ that the model was asked about lies within bounds, budgets and ramps, so the bes
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import final
 
@@ -55,6 +56,18 @@ class Watched:
         rows = self._watched.rows
         excess = rows.sign * (outcomes - rows.limit) / rows.scale
         return float(excess.max().clamp(min=0)) if excess.numel() else 0.0
+
+    def run(self, solve: Callable[[SmoothProblem], Solution], warm: WarmStart | None) -> Solution:
+        """What a method finds; interrupted anywhere, see `stopped`.
+
+        Args:
+            solve: solves the problem that it is given.
+            warm: where it starts.
+        """
+        try:
+            return solve(self.problem)
+        except KeyboardInterrupt:
+            return self.stopped(warm)
 
     def stopped(self, warm: WarmStart | None) -> Solution:
         """The best point so far as an interrupted solution; the first start if there is none.

@@ -1,9 +1,8 @@
 """Sequential separable quadratic programming."""
 
-from dagcast_core.solver.methods.sqp._curvature import secant_update
-from dagcast_core.solver.methods.sqp._run import solve_smooth
+from dagcast_core.solver.methods.sqp._run import SeparableSqp, solve_smooth
 
 __all__ = [
-    "secant_update",
+    "SeparableSqp",
     "solve_smooth",
 ]

@@ -81,7 +81,7 @@ class LocalModel:
         for k, coefficient in enumerate(jacobian):
             self.programme.set_layer(self.first_layer + k, coefficient)
         # Views: the coefficients of all rows are kept once.
-        table = torch.from_numpy(self.programme.coefficients)
+        table = torch.from_numpy(self.programme.table.coefficients)
         self.jacobian = tuple(table[:, self.first_layer + k] for k in range(len(jacobian)))
 
     def refresh_rows(self) -> None:

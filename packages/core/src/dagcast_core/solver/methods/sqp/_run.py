@@ -13,8 +13,9 @@ cells by their metric. The answer does not depend on the units.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import final
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ from dagcast_core.solver.answer import (
 from dagcast_core.solver.methods.sqp._curvature import first_metric, floored, secant_update
 from dagcast_core.solver.methods.sqp._local import LocalModel, State, Step, merit, violation
 from dagcast_core.solver.problem import Counter, Oracle, SmoothProblem, default_start
+from dagcast_core.solver.stopping import Rule, Stopping, TimeLimit
 
 __all__ = ["solve_smooth"]
 
@@ -52,14 +54,39 @@ def solve_smooth(
     options: Options | None = None,
     warm: WarmStart | None = None,
     progress: Callable[[Progress], None] | None = None,
+    rules: Sequence[Rule] = (),
 ) -> Solution:
     """Maximise a smooth problem.
 
     See the module docstring for the method and `Solution` for the answer.
 
-    Ctrl-C or the time limit ends the run with the best point found and status "interrupted".
+    Ctrl-C, the time limit or a further rule ends the run with the best point found and status
+    "interrupted".
     """
-    return _Run(problem, options or Options(), warm, progress).solve()
+    options = options or Options()
+    stopping = Stopping(progress, (*rules, TimeLimit(options.time_limit)))
+    return SeparableSqp().solve(problem, options, warm, stopping)
+
+
+@final
+class SeparableSqp:
+    """The method for any number of cells; see `Method`."""
+
+    name = "separable"
+
+    def accepts(self, problem: SmoothProblem) -> bool:
+        """Any problem."""
+        return True
+
+    def solve(
+        self,
+        problem: SmoothProblem,
+        options: Options,
+        warm: WarmStart | None,
+        stopping: Stopping,
+    ) -> Solution:
+        """One run; see `Method`."""
+        return _Run(problem, options, warm, stopping).solve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +112,13 @@ class _Run:
         problem: SmoothProblem,
         options: Options,
         warm: WarmStart | None,
-        progress: Callable[[Progress], None] | None,
+        stopping: Stopping,
     ) -> None:
         self.begun = time.perf_counter()
         self.problem = replace(problem, linear=problem.linear.tightened())
         self.options = options
         self.warm = warm
-        self.progress = progress
+        self.stopping = stopping
         self.counter = Counter()
         self.oracle = Oracle(self.problem, self.counter)
         self.model = LocalModel(self.problem, self.oracle, options.elastic)
@@ -121,19 +148,15 @@ class _Run:
                 weights = self._weights(step)
                 promised = self.model.promised(self.state, step.target, weights)
                 share = promised / self._yardstick(promised)
-                self._record(share)
+                reason = self._record(share)
+                if reason is not None:
+                    self.status, self.message = "interrupted", reason
+                    break
                 if share <= options.gap and step.error <= 1e-9:
                     if self._may_stop(step, share):
                         break
                     step = self.model.step(self.state, self.state.c, 1e-13)
                 if not self._advance(step, promised, share, weights):
-                    break
-                if (
-                    options.time_limit is not None
-                    and time.perf_counter() - self.begun > options.time_limit
-                ):
-                    self.status = "interrupted"
-                    self.message = f"time limit of {options.time_limit:g} s reached"
                     break
         except KeyboardInterrupt:
             self.status, self.message = "interrupted", "interrupted"
@@ -146,7 +169,7 @@ class _Run:
         model, oracle, warm = self.model, self.oracle, self.warm
         linear = self.problem.linear
         start = default_start(linear) if warm is None else warm.x
-        model.programme.coefficients[:, model.first_layer :] = 0.0
+        model.programme.table.coefficients[:, model.first_layer :] = 0.0
         wide = torch.cat([model.budget_limit, torch.ones(model.rows, dtype=start.dtype)])
         x = model.programme.solve(start, 1.0 / (model.size * model.size), wide).x
         f, c = oracle.forward(x)
@@ -243,7 +266,8 @@ class _Run:
             self.base, _ = self.oracle.forward(at, graph=False)
         return self.base
 
-    def _record(self, share: float) -> None:
+    def _record(self, share: float) -> str | None:
+        """Keep the iterate, and say why the run ends here if it does."""
         state = self.state
         worst = violation(state.c)
         now = _Best(worst <= self.options.violation, state.f, worst, state.x)
@@ -260,8 +284,7 @@ class _Run:
                 time.perf_counter() - self.begun,
             )
         )
-        if self.progress is not None:
-            self.progress(self.trace[-1])
+        return self.stopping.reason(self.trace[-1])
 
     def _may_stop(self, step: Step, share: float) -> bool:
         """Whether the run ends here, where no step promises anything any more."""

@@ -22,7 +22,7 @@ from dagcast_core.decide import (
     solve,
     what_if,
 )
-from dagcast_core.decide.compile._compiled import Compiled
+from dagcast_core.decide.compile._compiled import compile_problem
 from dagcast_core.solver import phase_one
 from dagcast_core.tensor import IndexTensor, Panel
 
@@ -81,7 +81,7 @@ def test_the_advised_relaxation_is_enough_and_hardly_more_than_needed(plant, see
 
 def test_least_violation_is_bounded_from_below_for_all_decisions(plant):
     planted = plant(4)
-    compiled = Compiled(planted.problem)
+    compiled = compile_problem(planted.problem)
     smooth = compiled.smooth
     found = phase_one(smooth, smooth.linear.lower, Options())
     total = float(found.violations.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dagcast_core.decide.compile._compiled import Compiled
+from dagcast_core.decide.compile._compiled import Compiled, compile_problem
 from dagcast_core.decide.compile._scenarios import run_model
 from dagcast_core.decide.declare import DecisionProblem, Space, label_text
 from dagcast_core.model import ModelCollection
@@ -36,7 +36,7 @@ def explain_non_finite(compiled: Compiled, error: NonFiniteError) -> DecisionErr
         place = f" in {', '.join(space.where(cell) for cell in error.cells)}{more}"
     source = _first_bad(problem, space, x)
     if source is None and error.what == "outcome":
-        limits = ", ".join(str(compiled.outcomes[row]) for row in error.cells)
+        limits = ", ".join(str(compiled.outcomes.names[row]) for row in error.cells)
         return DecisionError(
             f"the left-hand side of {limits} is not finite, although every output is. If it is a "
             "weighted mean, its weights sum to 0 there: leave those labels out of the limit."
@@ -126,7 +126,7 @@ def lay_out(problem: DecisionProblem) -> Compiled:
         DecisionError: the model is not finite where its rows are laid out, with what is not.
     """
     try:
-        return Compiled(problem)
+        return compile_problem(problem)
     except NonFiniteError as error:
         # Which cells rows touch cannot be told; their names and the cells' are all that is needed.
-        raise explain_non_finite(Compiled(problem, families=()), error) from error
+        raise explain_non_finite(compile_problem(problem, families=()), error) from error

@@ -105,7 +105,7 @@ def limits_with_cells(
     return limits, [k for k in finite if bool(present[k])]
 
 
-def check_stated_once(names: list[RowName], blocks: Sequence[tuple[Tensor, Tensor]]) -> None:
+def check_stated_once(names: Sequence[RowName], blocks: Sequence[tuple[Tensor, Tensor]]) -> None:
     """Refuse the same limit on the same cells twice: its shadow price would be split between both.
 
     Args:

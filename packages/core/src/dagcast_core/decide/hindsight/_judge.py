@@ -19,8 +19,8 @@ class Judge:
 
     def __init__(self, compiled: Compiled, ex_post: Plan) -> None:
         self.compiled = compiled
-        self.sign = 1.0 if compiled.problem.objective.sense == "max" else -1.0
-        rows = len(compiled.outcomes)
+        self.sign = compiled.goal.sign
+        rows = len(compiled.outcomes.names)
         prices = [p.price for p in ex_post.shadow_prices if p.kind == "outcome"]
         self.prices = (
             self.sign * torch.tensor(prices, dtype=torch.float64) if rows else torch.zeros(0)
@@ -29,22 +29,18 @@ class Judge:
     def __call__(self, x: Tensor) -> float:
         """Objective less the price of violations, larger is better."""
         with torch.no_grad():
-            objective, outcomes = self.compiled.evaluate(x)
+            objective, outcomes = self.compiled.smooth.evaluate(x)
         return float(objective) - self._priced(outcomes)
 
     def price(self, x: Tensor) -> float:
         """Price of the violations at ``x``."""
         with torch.no_grad():
-            return self._priced(self.compiled.evaluate(x)[1])
+            return self._priced(self.compiled.smooth.evaluate(x)[1])
 
     def violation(self, x: Tensor) -> float:
         """Largest relative violation at ``x``."""
-        rows = self.compiled.smooth.rows
-        if not rows.limit.numel():
-            return 0.0
         with torch.no_grad():
-            outcomes = self.compiled.evaluate(x)[1]
-        return float((rows.sign * (outcomes - rows.limit) / rows.scale).max().clamp(min=0))
+            return self.compiled.smooth.rows.worst(self.compiled.smooth.evaluate(x)[1])
 
     def _priced(self, outcomes: Tensor) -> float:
         rows = self.compiled.smooth.rows

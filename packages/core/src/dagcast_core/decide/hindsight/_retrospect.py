@@ -26,12 +26,11 @@ from typing import final
 
 import torch
 
-from dagcast_core.decide.compile import Compiled
+from dagcast_core.decide.compile import compile_problem
 from dagcast_core.decide.declare import DecisionProblem
 from dagcast_core.decide.hindsight._judge import Judge
 from dagcast_core.decide.hindsight._shapley import shapley_values
 from dagcast_core.decide.plans import Plan, solve, unless_interrupted
-from dagcast_core.decide.read import objective_unit
 from dagcast_core.decide.run import search
 from dagcast_core.model import ModelCollection, Residual
 from dagcast_core.solver import DecisionError, Options, WarmStart
@@ -164,7 +163,7 @@ def retrospect(
     asked, problem = problem, problem.certain()
     names = tuple(members if members is not None else model.members)
     levers = {lever.name for lever in problem.levers}
-    compiled = Compiled(problem)
+    compiled = compile_problem(problem)
     x_executed = compiled.space.flat(executed, "executed decisions")
     true_inputs = {
         name: actuals[name]
@@ -186,17 +185,19 @@ def retrospect(
     owned = {name: set(model.outputs_of(name)) for name in names}
 
     ex_post_problem = replace(problem, context=truth, residuals=residuals)
-    judge = Compiled(ex_post_problem)
+    judge = compile_problem(ex_post_problem)
     ex_post = unless_interrupted(solve(ex_post_problem, planned, options=options), _DOING)
     relaxed: tuple[str, ...] = ()
     if ex_post.status == "infeasible":
         # Nobody could have kept these limits: hindsight has to keep them only as well as what was
         # done. Their multipliers, at the solver's cap, would be no price.
-        constraints, relaxed = judge.relaxed_to(x_executed)
+        with torch.no_grad():
+            reached = judge.smooth.evaluate(x_executed)[1]
+        constraints, relaxed = judge.outcomes.relaxed_to(problem.constraints, reached)
         problem = replace(problem, constraints=constraints)
         ex_post_problem = replace(ex_post_problem, constraints=constraints)
-        judge = Compiled(ex_post_problem, families=judge.smooth.rows.families)
-        start = compiled.decisions_of(x_executed)
+        judge = compile_problem(ex_post_problem, families=judge.smooth.rows.families)
+        start = Panel(compiled.space.panel(x_executed))
         ex_post = unless_interrupted(solve(ex_post_problem, start, options=options), _DOING)
     value = Judge(judge, ex_post)
     if planned is None:
@@ -225,8 +226,8 @@ def retrospect(
                 context=truth if EXOGENOUS in key else problem.context,
                 residuals={q: r for q, r in residuals.items() if q in quantities},
             )
-            related = Compiled(part, families=judge.smooth.rows.families)
-            related.smooth = replace(related.smooth, concave=False)
+            related = compile_problem(part, families=judge.smooth.rows.families)
+            related = replace(related, smooth=replace(related.smooth, concave=False))
             solution, _, _ = search(related, warm[0], rough, patient=True)
             unless_interrupted(solution, _DOING)
             warm[0] = WarmStart(x_best, multipliers, solution.warm.metric)
@@ -242,7 +243,7 @@ def retrospect(
         for name, given in (others or {}).items()
     }
     shares = shapley_values(players, coalition, samples=samples, seed=seed)
-    unit = objective_unit(compiled)
+    unit = compiled.goal.unit
     regret = best - happened
     attainable = best - least
     attribution = tuple(
@@ -250,9 +251,9 @@ def retrospect(
         for name, (amount, error) in sorted(shares.items(), key=lambda item: -item[1][0])
     )
     with torch.no_grad():
-        before = judge.forecast(x_executed)
-        after = judge.forecast(judge.space.flat(ex_post.decisions))
-        foreseen = compiled.forecast(x_executed)
+        before = judge.forecaster.forecast(x_executed)
+        after = judge.forecaster.forecast(judge.space.flat(ex_post.decisions))
+        foreseen = compiled.forecaster.forecast(x_executed)
     return Retrospective(
         regret=regret,
         share=regret / attainable if attainable > 0 else 0.0,

@@ -16,9 +16,7 @@ from dagcast_core.decide.read import (
     CUT_SHORT,
     explain_infeasible,
     marginal_effects,
-    objective_unit,
     sensitivities,
-    shadow_prices,
     warnings_of,
 )
 from dagcast_core.decide.run import Found, Ruled
@@ -121,10 +119,10 @@ def plan_of(
         linear = compiled.smooth.linear.worst_violation(x)
         violation = max(linear, float(found.least.violations.max()))
         budget_prices, row_prices = 0.0 * budget_prices, 0.0 * row_prices
-    if compiled.smoothed or x is not solution.x:
+    if compiled.tails.smoothed or x is not solution.x:
         with torch.no_grad():
-            objective, outcomes = compiled.exact(x)
-            base, _ = compiled.exact(compiled.smooth.linear.lower)
+            objective, outcomes = compiled.evaluation.exact(x)
+            base, _ = compiled.evaluation.exact(compiled.smooth.linear.lower)
     plan = assemble(
         compiled,
         ruled,
@@ -189,8 +187,8 @@ def assemble(
     problem = compiled.problem
     sign = 1.0 if problem.objective.sense == "max" else -1.0
     with torch.no_grad():
-        forecast = compiled.forecast(x)
-    prices = shadow_prices(compiled, x, outcomes, budget_prices, row_prices)
+        forecast = compiled.forecaster.forecast(x)
+    prices = compiled.prices(x, outcomes, budget_prices, row_prices)
     limited = [c.quantity for c in problem.constraints if isinstance(c, OutcomeLimit)]
     watched = [name for name in ("eta", "prime_time") if name in problem.contract.output_names]
     effects = marginal_effects(compiled, x, tuple(dict.fromkeys([*limited, *watched])))
@@ -203,7 +201,7 @@ def assemble(
         forecast=Panel(detached),
         objective=sign * float(objective),
         objective_name=problem.objective.name,
-        objective_unit=objective_unit(compiled),
+        objective_unit=compiled.goal.unit,
         baseline=sign * float(base),
         shadow_prices=prices,
         active=tuple(
@@ -222,10 +220,10 @@ def assemble(
 
 
 def _objective_draws(compiled: Compiled, x: Tensor, sign: float) -> tuple[float, ...]:
-    if compiled.scenarios is None:
+    if compiled.evaluation.scenarios is None:
         return ()
     with torch.no_grad():
-        found, _ = compiled.by_draw({**compiled.context, **compiled.space.panel(x)})
+        found, _ = compiled.evaluation.by_draw(compiled.forecaster.known(x))
     return tuple((sign * found).tolist())
 
 

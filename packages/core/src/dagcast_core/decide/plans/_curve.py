@@ -84,7 +84,7 @@ def response_curve(
         raise DecisionError("the grid of a response curve holds no or no finite numbers.")
     rows = compiled.smooth.rows
     sign = 1.0 if problem.objective.sense == "max" else -1.0
-    names = [str(name) for name in compiled.outcomes]
+    names = [str(name) for name in compiled.outcomes.names]
     objectives: list[float] = []
     kept: list[bool] = []
     limits: dict[str, list[float]] = {name: [] for name in names}
@@ -93,12 +93,12 @@ def response_curve(
         for value in values:
             point = x.clone()
             point[at] = value
-            objective, found = compiled.exact(point)
+            objective, found = compiled.evaluation.exact(point)
             objectives.append(sign * float(objective))
             kept.append(bool((rows.sign * (found - rows.limit) <= 1e-6 * rows.scale).all()))
             for name, reached in zip(names, found.tolist(), strict=True):
                 limits[name].append(reached)
-            known = {**compiled.context, **compiled.forecast(point)}
+            known = {**compiled.forecaster.context, **compiled.forecaster.forecast(point)}
             for quantity in problem.contract.outputs:
                 outcomes.setdefault(quantity.name, []).append(_overall(quantity, known))
     return ResponseCurve(

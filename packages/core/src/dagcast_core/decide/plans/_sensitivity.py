@@ -14,7 +14,7 @@ from dagcast_core.decide.plans._optimum import compiled_at, outcome_prices
 from dagcast_core.decide.plans._parameters import plain_name, scaled_parameter
 from dagcast_core.decide.plans._plan import Plan
 from dagcast_core.decide.plans._solve import solve
-from dagcast_core.decide.read import Sensitivity, objective_unit, scaled_residuals
+from dagcast_core.decide.read import Sensitivity, scaled_residuals
 from dagcast_core.solver import DecisionError, Options
 
 __all__ = ["sensitivity"]
@@ -45,7 +45,7 @@ def sensitivity(
         DecisionError: no such quantity or parameter, or the plan is of another problem.
     """
     compiled = compiled_at(problem, plan)
-    unit = objective_unit(compiled)
+    unit = compiled.goal.unit
     if resolve:
         again = solve(_changed(compiled, name, change), plan, options=options, starts=0)
         unless_interrupted(again, "the problem was solved again")
@@ -68,27 +68,29 @@ def sensitivity(
 def _slope(compiled: Compiled, plan: Plan, name: str) -> float:
     """D optimum / d s where all values of ``name`` are multiplied by 1 + s."""
     x = compiled.space.flat(plan.decisions)
-    known = {**compiled.context, **compiled.space.panel(x)}
+    known = compiled.forecaster.known(x)
     step = torch.zeros((), dtype=torch.float64, requires_grad=True)
     kind = _kind(compiled, name)
     if kind == "input":
         given = known[name]
         known[name] = given.with_tensor(given.tensor * (1.0 + step))
-        objective, outcomes = compiled.values(known)
+        objective, outcomes = compiled.evaluation.values(known)
     elif kind == "quantity":
         with torch.no_grad():
-            shapes = compiled.forecast(x)
+            shapes = compiled.forecaster.forecast(x)
         factor = {name: 1.0 + step}
-        objective, outcomes = compiled.values(known, scaled_residuals(compiled, shapes, factor))
+        objective, outcomes = compiled.evaluation.values(
+            known, scaled_residuals(compiled, shapes, factor)
+        )
     else:
-        objective, outcomes = compiled.values(
+        objective, outcomes = compiled.evaluation.values(
             known, parameters=scaled_parameter(compiled.problem, kind, 1.0 + step)
         )
     lagrangian = objective - (outcome_prices(compiled, plan) * outcomes).sum()
     if not lagrangian.requires_grad:
         return 0.0
     (slope,) = torch.autograd.grad(lagrangian, step, materialize_grads=True)
-    sense = 1.0 if compiled.problem.objective.sense == "max" else -1.0
+    sense = compiled.goal.sign
     return sense * float(slope)
 
 
@@ -102,7 +104,7 @@ def _changed(compiled: Compiled, name: str, change: float) -> DecisionProblem:
         return replace(problem, context=problem.context.assign({name: moved}))
     if kind == "quantity":
         with torch.no_grad():
-            shapes = compiled.forecast(compiled.smooth.linear.lower)
+            shapes = compiled.forecaster.forecast(compiled.smooth.linear.lower)
         factor = {name: torch.tensor(1.0 + change, dtype=torch.float64)}
         return replace(problem, residuals=dict(scaled_residuals(compiled, shapes, factor)))
     factor_of = torch.tensor(1.0 + change, dtype=torch.float64)

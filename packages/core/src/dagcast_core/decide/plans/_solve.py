@@ -90,7 +90,7 @@ def _import_derivatives() -> None:
 def _warm(compiled: Compiled, start: Plan | Panel | None) -> WarmStart | None:
     if isinstance(start, Plan):
         x = compiled.space.flat(start.decisions)
-        rows = len(compiled.budgets) + len(compiled.outcomes)
+        rows = len(compiled.linear.budgets.names) + len(compiled.outcomes.names)
         if len(start.multipliers) == rows:
             return WarmStart(x, torch.tensor(start.multipliers, dtype=x.dtype))
         return WarmStart(x)

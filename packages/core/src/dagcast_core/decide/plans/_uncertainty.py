@@ -10,7 +10,7 @@ from dagcast_core.decide.declare import DecisionProblem
 from dagcast_core.decide.plans._optimum import compiled_at, outcome_prices
 from dagcast_core.decide.plans._parameters import plain_name
 from dagcast_core.decide.plans._plan import Plan
-from dagcast_core.decide.read import Sensitivity, objective_unit
+from dagcast_core.decide.read import Sensitivity
 from dagcast_core.model import ParameterDraws
 from dagcast_core.solver import DecisionError
 
@@ -41,14 +41,14 @@ def parameter_uncertainty(
     x = compiled.space.flat(plan.decisions)
     own = dict(problem.model.named_parameters())
     leaves = {name: own[name].detach().clone().requires_grad_(True) for name in draws.states}
-    objective, outcomes = compiled.values(
-        {**compiled.context, **compiled.space.panel(x)}, parameters=leaves
+    objective, outcomes = compiled.evaluation.values(
+        compiled.forecaster.known(x), parameters=leaves
     )
     lagrangian = objective - (outcome_prices(compiled, plan) * outcomes).sum()
     if not lagrangian.requires_grad:
         return ()
     gradients = torch.autograd.grad(lagrangian, list(leaves.values()), materialize_grads=True)
-    unit = objective_unit(compiled)
+    unit = compiled.goal.unit
     found = []
     for (name, values), gradient in zip(draws.states.items(), gradients, strict=True):
         moves = ((values - values.mean(0)) * gradient).flatten(1).sum(1)

@@ -11,7 +11,6 @@ from dagcast_core.decide.compile import explain_non_finite, lay_out
 from dagcast_core.decide.declare import DecisionProblem, Fallback
 from dagcast_core.decide.plans._assemble import assemble, provenance
 from dagcast_core.decide.plans._plan import Plan
-from dagcast_core.decide.read import broken_linear
 from dagcast_core.decide.run import apply_fallbacks
 from dagcast_core.solver import DecisionError, NonFiniteError, Options
 from dagcast_core.tensor import Panel
@@ -47,28 +46,28 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         raise DecisionError(f"the decisions have no number at {at}. Give every cell a value.")
     try:
         with torch.no_grad():
-            objective, outcomes = compiled.exact(x)
-            base, _ = compiled.exact(compiled.smooth.linear.lower)
+            objective, outcomes = compiled.evaluation.exact(x)
+            base, _ = compiled.evaluation.exact(compiled.smooth.linear.lower)
     except NonFiniteError as error:
         raise explain_non_finite(compiled, error) from error
     if not bool(torch.isfinite(objective)) or not bool(torch.isfinite(outcomes).all()):
         what = "outcome" if bool(torch.isfinite(objective)) else "objective"
         raise explain_non_finite(compiled, NonFiniteError(what, (), 1, x))
     rows = compiled.smooth.rows
-    excess = rows.sign * (outcomes - rows.limit) / rows.scale
+    excess = rows.excess(outcomes)
     broken = [
-        str(compiled.outcomes[k]) for k in torch.nonzero(excess > options.violation).flatten()
+        str(compiled.outcomes.names[k]) for k in torch.nonzero(excess > options.violation).flatten()
     ]
     spent = [layer.sums(x) for layer in compiled.smooth.linear.budgets]
     over = torch.cat(spent) if spent else torch.zeros(0, dtype=x.dtype)
-    limit = torch.tensor([name.limit for name in compiled.budgets], dtype=x.dtype)
+    limit = torch.tensor([name.limit for name in compiled.linear.budgets.names], dtype=x.dtype)
     broken += [
-        str(compiled.budgets[k])
+        str(compiled.linear.budgets.names[k])
         for k in torch.nonzero(over > limit * (1 + options.violation)).flatten()
     ]
     linear_violation = compiled.smooth.linear.worst_violation(x)
     if linear_violation > options.violation:
-        broken += broken_linear(compiled, x, options.violation)
+        broken += compiled.linear.broken(x, options.violation)
     worst = max(linear_violation, float(excess.max().clamp(min=0)) if excess.numel() else 0.0)
     return assemble(
         compiled,
@@ -77,8 +76,8 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         objective,
         outcomes,
         base,
-        torch.zeros(len(compiled.budgets), dtype=x.dtype),
-        torch.zeros(len(compiled.outcomes), dtype=x.dtype),
+        torch.zeros(len(compiled.linear.budgets.names), dtype=x.dtype),
+        torch.zeros(len(compiled.outcomes.names), dtype=x.dtype),
         status="infeasible" if broken else "feasible",
         message="given decisions, evaluated; "
         + ("breaks limits" if broken else "keeps every limit"),

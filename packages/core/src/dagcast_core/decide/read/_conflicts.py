@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from dagcast_core.decide.compile import Compiled
-from dagcast_core.solver import DecisionError, EmptySetError, Options, PhaseOne, phase_one
+from dagcast_core.solver import Options, PhaseOne, phase_one
 
 # Slopes in the proof of rows that are broken, and of limits that hold others back.
 _BROKEN = 0.999
@@ -17,26 +17,7 @@ _HAIR = 1e-3
 # So many rows are tried without, one by one.
 _LOOKED_AT = 8
 
-__all__ = ["broken_linear", "explain_empty", "explain_infeasible"]
-
-
-def explain_empty(compiled: Compiled, error: EmptySetError) -> DecisionError:
-    """Bounds, budgets and ramps that contradict one another, in labels and amounts."""
-    if error.kind == "bounds":
-        cells = [compiled.space.where(place[0]) for place in error.places]
-        return DecisionError(
-            f"no decision keeps bounds, fixed cells and ramps at {', '.join(cells)}, to begin "
-            "with: the lower end is above the upper end once the ramp is applied. Widen the ramp "
-            "there, or change the bounds or the fixed cells."
-        )
-    offsets = [0]
-    for layer in compiled.smooth.linear.budgets:
-        offsets.append(offsets[-1] + layer.limit.numel())
-    parts = []
-    for place, excess in zip(error.places, error.excess, strict=True):
-        name = compiled.budgets[offsets[place[0]] + place[1]]
-        parts.append(f"{name} is exceeded by {name.amount(excess)} even at the lower bounds")
-    return DecisionError("; ".join(parts) + ". Raise the budget, or lower bounds or fixed cells.")
+__all__ = ["explain_infeasible"]
 
 
 def explain_infeasible(
@@ -57,21 +38,17 @@ def explain_infeasible(
     ]
     out = []
     for k in broken:
-        name = compiled.outcomes[k]
+        name = compiled.outcomes.names[k]
         out.append(
             f"{name} is missed by {name.amount(float(excess[k]), 4)} (relax it to "
             f"{name.amount(float(found.outcomes[k]))})"
         )
     needed = [] if cut_short else _needed(compiled, found, broken, options)
-    held = [str(compiled.outcomes[k]) for k in needed]
-    spends = [
-        (float(weight), str(name))
-        for weight, name in zip(found.budget_weights, compiled.budgets, strict=True)
-        if float(weight) > _HOLDS
-    ]
-    if spends:
-        # The budget that holds most back: raising it is the alternative to relaxing a row.
-        held.append(max(spends)[1])
+    held = [str(compiled.outcomes.names[k]) for k in needed]
+    # The budget that holds most back: raising it is the alternative to relaxing a row.
+    budget = compiled.linear.budgets.holding(found.budget_weights, _HOLDS)
+    if budget is not None:
+        held.append(budget)
     return (*out, *(f"{name} stands in the way" for name in held))
 
 
@@ -108,7 +85,7 @@ def _helps(
     compiled: Compiled, found: PhaseOne, broken: list[int], tried: list[int], options: Options
 ) -> bool:
     """Whether a broken row could be kept, at least half, without the tried ones."""
-    dropped = torch.zeros(len(compiled.outcomes), dtype=torch.bool)
+    dropped = torch.zeros(len(compiled.outcomes.names), dtype=torch.bool)
     dropped[tried] = True
     before = found.violations[broken]
     least = float(before.min())
@@ -121,47 +98,3 @@ def _helps(
 
     without = phase_one(compiled.smooth, found.x, options, dropped, enough)
     return bool((without.violations[broken] <= 0.5 * before).any())
-
-
-def broken_linear(compiled: Compiled, x: torch.Tensor, tolerance: float) -> tuple[str, ...]:
-    """Bounds, fixed cells and ramps that decisions break: the worst of each kind, and how many.
-
-    Args:
-        compiled: the problem.
-        x: (cells,) decisions.
-        tolerance: relative to the size of a cell, or to the ramp's limit.
-    """
-    linear, where = compiled.smooth.linear, compiled.space.where
-    size = linear.scale()
-    found = []
-    outside = torch.maximum(linear.lower - x, x - linear.upper) / size
-    fixed = linear.lower == linear.upper
-    for chosen, words in ((fixed, "is set to"), (~fixed, "may be")):
-        bad = torch.nonzero((outside > tolerance) & chosen).flatten()
-        if bad.numel():
-            cell = int(bad[outside[bad].argmax()])
-            ends = f"{float(linear.lower[cell]):g}"
-            if not bool(fixed[cell]):
-                ends += f" to {float(linear.upper[cell]):g}"
-            found.append(f"{where(cell)} = {float(x[cell]):g} {words} {ends}{_more(bad, 'cell')}")
-    for chains in linear.all_chains:
-        before, after = chains.order[:, :-1], chains.order[:, 1:]
-        change = (x[after.clamp(min=0)] - x[before.clamp(min=0)]).abs()
-        limit = chains.limit[:, 1:]
-        excess = (change - limit) / limit.clamp(min=float(size.min()))
-        excess = torch.where((before >= 0) & (after >= 0), excess, torch.zeros_like(excess))
-        bad = torch.nonzero(excess.reshape(-1) > tolerance).flatten()
-        if bad.numel():
-            link = int(excess.reshape(-1).argmax())
-            cells = [int(end.reshape(-1)[link]) for end in (before, after)]
-            found.append(
-                f"{where(cells[0])} and {where(cells[1])} differ by "
-                f"{float(change.reshape(-1)[link]):g}, the ramp allows "
-                f"{float(limit.reshape(-1)[link]):g}{_more(bad, 'pair')}"
-            )
-    return tuple(found)
-
-
-def _more(bad: torch.Tensor, noun: str) -> str:
-    count = bad.numel() - 1
-    return f" (and {count} more {noun}{'s' if count > 1 else ''})" if count else ""

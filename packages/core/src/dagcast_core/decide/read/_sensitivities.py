@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from dagcast_core.decide.compile import Compiled
-from dagcast_core.decide.read._reading import objective_unit
 from dagcast_core.model import ModelCollection, Residual
 from dagcast_core.tensor import IndexTensor, Panel
 
@@ -27,17 +26,19 @@ def sensitivities(
         inputs the gradient by cell.
     """
     with torch.no_grad():
-        shapes = compiled.forecast(x)
+        shapes = compiled.forecaster.forecast(x)
     inputs = {
         name: tensor.with_tensor(tensor.tensor.detach().clone().requires_grad_(True))
-        for name, tensor in compiled.context.items()
+        for name, tensor in compiled.forecaster.context.items()
         if tensor.tensor.is_floating_point() and name in compiled.problem.contract.input_names
     }
     factors = {}
     if isinstance(compiled.problem.model, ModelCollection):
         factors = {name: torch.ones((), dtype=torch.float64, requires_grad=True) for name in shapes}
-    known = {**compiled.context, **inputs, **compiled.space.panel(x)}
-    objective, outcomes = compiled.values(known, scaled_residuals(compiled, shapes, factors))
+    known = {**compiled.forecaster.context, **inputs, **compiled.space.panel(x)}
+    objective, outcomes = compiled.evaluation.values(
+        known, scaled_residuals(compiled, shapes, factors)
+    )
     # row_prices = d objective / d limit = sign * y, so the Lagrangian is objective - prices
     # (outcome - limit).
     lagrangian = objective - (row_prices * outcomes).sum()
@@ -45,8 +46,8 @@ def sensitivities(
     if not wanted or not lagrangian.requires_grad:
         return (), Panel()
     gradients = torch.autograd.grad(lagrangian, wanted, materialize_grads=True)
-    sense = 1.0 if compiled.problem.objective.sense == "max" else -1.0
-    unit = objective_unit(compiled)
+    sense = compiled.goal.sign
+    unit = compiled.goal.unit
     records: list[Sensitivity] = []
     cells: dict[str, IndexTensor] = {}
     for (name, tensor), gradient in zip(inputs.items(), gradients, strict=False):

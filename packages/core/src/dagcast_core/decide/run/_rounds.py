@@ -10,7 +10,6 @@ from dataclasses import replace
 import torch
 
 from dagcast_core.decide.compile import Compiled, explain_non_finite
-from dagcast_core.decide.read import explain_empty
 from dagcast_core.decide.run._found import Found, kept_after_all
 from dagcast_core.decide.run._search import concavity_of, search
 from dagcast_core.solver import (
@@ -58,7 +57,7 @@ def searched(
     begun = time.perf_counter()
     if method is not preferred(compiled.smooth):
         return _once(compiled, warm, options, starts, progress, method)
-    if not compiled.smoothed:
+    if not compiled.tails.smoothed:
         solution, concavity, tried = search(
             compiled, warm, options, starts=starts, progress=progress
         )
@@ -146,7 +145,7 @@ def _once(
     except NonFiniteError as error:
         raise explain_non_finite(compiled, error) from error
     except EmptySetError as error:
-        raise explain_empty(compiled, error) from error
+        raise compiled.linear.explained(error) from error
     concavity = "unknown"
     if starts > 0 and solution.status != "interrupted":
         with contextlib.suppress(KeyboardInterrupt):
@@ -157,8 +156,8 @@ def _once(
 def _true_gap(compiled: Compiled, solution: Solution) -> tuple[float, float, float]:
     """Objective by the exact measure, gap relative to the lift with the cost of smoothing, lift."""
     with torch.no_grad():
-        objective = float(compiled.exact(solution.x)[0])
-    cost = compiled.smoothing_cost(solution.x, solution.row_prices)
+        objective = float(compiled.evaluation.exact(solution.x)[0])
+    cost = compiled.evaluation.smoothing_cost(solution.x, solution.row_prices)
     gap = solution.certificate.gap + cost / solution.yardstick
     return objective, gap, solution.yardstick
 

@@ -13,20 +13,13 @@ from typing import final
 import torch
 from torch import Tensor
 
-from dagcast_core.decide.compile import Compiled, Run, Scenarios, objective_value
-from dagcast_core.decide.declare import (
-    Budget,
-    Constraint,
-    DecisionProblem,
-    Fallback,
-    Fixed,
-    Ramp,
-    Space,
-)
+from dagcast_core.decide.compile import Linear, ends_of, fixed_values
+from dagcast_core.decide.declare import Constraint, DecisionProblem, Fallback, Fixed, Space
+from dagcast_core.decide.run._response import relative_width
 from dagcast_core.solver import DecisionError, EmptySetError, project
 from dagcast_core.tensor import IndexTensor, Panel
 
-__all__ = ["Ruled", "apply_fallbacks", "fixed_values", "response_draws"]
+__all__ = ["Ruled", "apply_fallbacks"]
 
 
 @final
@@ -71,7 +64,7 @@ def apply_fallbacks(problem: DecisionProblem) -> Ruled:
             constraints.append(item)
             continue
         template = space.templates[item.lever]
-        width = _relative_width(problem, space, item)
+        width = relative_width(problem, space, item, _reference(problem, space))
         widths[item.lever] = template.with_tensor(width)
         free = flags[item.lever] == 0
         chosen = (width > item.width) & free
@@ -106,61 +99,6 @@ def apply_fallbacks(problem: DecisionProblem) -> Ruled:
     )
 
 
-def fixed_values(item: Fixed, space: Space) -> Tensor:
-    """Values in the lever's shape, NaN where nothing is set."""
-    template = space.templates[item.lever]
-    wanted = {dim: template.index(dim) for dim in template.dims}
-    return item.values.double().reindex(wanted, fill=float("nan")).values(*template.dims)
-
-
-def response_draws(problem: DecisionProblem, x: Tensor, quantity: str | None = None) -> Tensor:
-    """Response of every cell under each draw, (draws, cells).
-
-    Args:
-        problem: with draws.
-        x: (cells,) where responses are taken.
-        quantity: an output, summed; the objective (as it is, not as it is maximised) by default.
-    """
-    assert problem.draws is not None
-    space = problem.space()
-    scenarios = Scenarios(problem.model, problem.draws)
-    context = {name: t for name, t in problem.context.items() if name not in space.slices}
-    # A copy of the decisions for each draw: one backward pass then gives every draw's gradient.
-    leaf = x.detach().expand(scenarios.count, -1).clone().requires_grad_(True)
-
-    def total(run: Run, own: Tensor) -> Tensor:
-        levers = space.panel(own)
-        outputs = run({**context, **levers}, problem.residuals)
-        if quantity is not None:
-            return outputs[quantity].tensor.sum()
-        return objective_value(problem.objective, {**context, **levers, **outputs})
-
-    totals = scenarios.with_own(total, leaf)
-    if not totals.requires_grad:
-        return torch.zeros_like(leaf)
-    (gradient,) = torch.autograd.grad(totals.sum(), leaf, materialize_grads=True)
-    return gradient
-
-
-def _relative_width(problem: DecisionProblem, space: Space, item: Fallback) -> Tensor:
-    """Width of the interval over its middle, in the lever's shape; inf where the middle is 0."""
-    found = response_draws(problem, _reference(problem, space), item.quantity)
-    own = found[:, space.slices[item.lever]]
-    if not bool(torch.isfinite(own).all()):
-        cell = int(torch.nonzero(~torch.isfinite(own))[0, 1]) + space.slices[item.lever].start
-        raise DecisionError(
-            f"the response at {space.where(cell)} is not finite under some draws, so its interval "
-            "cannot be judged. Clamp the model there, or fix the cell."
-        )
-    edge = (1.0 - item.level) / 2.0
-    low, middle, high = torch.quantile(
-        own, torch.tensor([edge, 0.5, 1.0 - edge], dtype=own.dtype), dim=0
-    )
-    width = (high - low) / middle.abs()
-    width = torch.where(high == low, torch.zeros_like(width), width)
-    return width.reshape(space.templates[item.lever].shape)
-
-
 def _within(
     problem: DecisionProblem, space: Space, lever: str, wanted: Tensor, chosen: Tensor
 ) -> tuple[Tensor, int]:
@@ -169,8 +107,6 @@ def _within(
     Returns:
         Values in the lever's shape, and how many of the chosen ones were moved.
     """
-    linear_only = tuple(c for c in problem.constraints if isinstance(c, Budget | Ramp | Fixed))
-    bare = replace(problem, constraints=linear_only, draws=None, risk=None)
     part = space.slices[lever]
     z = _reference(problem, space)
     z[part] = torch.where(chosen.reshape(-1), wanted.reshape(-1), z[part])
@@ -179,7 +115,7 @@ def _within(
     floor = 1e-3 * z.abs().max().clamp(min=1e-300)
     weight = 1.0 / torch.maximum(z.abs(), floor)
     try:
-        nearest = project(z, weight, Compiled(bare).smooth.linear.tightened()).x
+        nearest = project(z, weight, Linear.of(problem, space).set.tightened()).x
     except EmptySetError:
         # The limits contradict one another without the rule; solving says which.
         return wanted, 0
@@ -192,13 +128,7 @@ def _reference(problem: DecisionProblem, space: Space) -> Tensor:
     """Where responses are judged: the current plan, or inside the bounds."""
     parts = []
     for lever in problem.levers:
-        template = space.templates[lever.name]
-        low, high = (
-            space.values_like(end, lever.name, "bounds")
-            if isinstance(end, IndexTensor)
-            else torch.full(tuple(template.shape), float(end), dtype=torch.float64)
-            for end in (lever.lower, lever.upper)
-        )
+        low, high = ends_of(lever, space)
         inside = torch.where(torch.isfinite(high), low + 0.25 * (high - low), low + 1.0)
         current = _current(problem, space, lever.name)
         if current is not None:
@@ -220,13 +150,7 @@ def _current(problem: DecisionProblem, space: Space, lever: str) -> Tensor | Non
 def _rule_values(problem: DecisionProblem, space: Space, item: Fallback, chosen: Tensor) -> Tensor:
     template = space.templates[item.lever]
     lever = next(lever for lever in problem.levers if lever.name == item.lever)
-    shape = tuple(template.shape)
-    low, high = (
-        space.values_like(end, item.lever, "bounds")
-        if isinstance(end, IndexTensor)
-        else torch.full(shape, float(end), dtype=torch.float64)
-        for end in (lever.lower, lever.upper)
-    )
+    low, high = ends_of(lever, space)
     what = f"rule {item.rule_name!r}"
     current = _current(problem, space, item.lever)
     if item.rule == "zero":

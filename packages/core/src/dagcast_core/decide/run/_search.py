@@ -11,7 +11,6 @@ from typing import Any
 from torch import Tensor
 
 from dagcast_core.decide.compile import Compiled, explain_non_finite
-from dagcast_core.decide.read import explain_empty
 from dagcast_core.solver import (
     DecisionError,
     EmptySetError,
@@ -101,13 +100,13 @@ def search(
     except NonFiniteError as error:
         raise explain_non_finite(compiled, error) from error
     except EmptySetError as error:
-        raise explain_empty(compiled, error) from error
+        raise compiled.linear.explained(error) from error
     return solution, concavity, tried
 
 
 def concavity_of(compiled: Compiled, solution: Solution, options: Options) -> Any:
     """What may be said of the problem: "declared", "tested" or "refuted"."""
-    if not compiled.convex_measures:
+    if not compiled.tails.convex:
         # A quantile of concave functions is not concave.
         return "refuted"
     if compiled.problem.concave:

@@ -51,6 +51,14 @@ class OutcomeRows:
     scale: Tensor
     families: tuple[RowFamily, ...]
 
+    def excess(self, outcomes: Tensor) -> Tensor:
+        """How far outcomes are beyond their limits, relative, (..., rows); negative inside."""
+        return self.sign * (outcomes - self.limit) / self.scale
+
+    def worst(self, outcomes: Tensor) -> float:
+        """Largest relative violation, at least 0."""
+        return float(self.excess(outcomes).max().clamp(min=0)) if self.limit.numel() else 0.0
+
     @classmethod
     def none(cls) -> OutcomeRows:
         """No outcome rows."""

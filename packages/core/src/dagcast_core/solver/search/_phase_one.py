@@ -103,7 +103,7 @@ def phase_one(
 
     def violations(x: Tensor) -> tuple[Tensor, Tensor]:
         _, outcomes = problem.evaluate(x)
-        found = (rows.sign * (outcomes - rows.limit) / rows.scale).clamp(min=0)
+        found = rows.excess(outcomes).clamp(min=0)
         return found if dropped is None else torch.where(dropped, 0.0 * found, found), outcomes
 
     x = start

@@ -44,18 +44,13 @@ class Watched:
     def _evaluate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         objective, outcomes = self._watched.evaluate(x)
         value = float(objective.detach())
-        worst = self._worst(outcomes.detach())
+        worst = self._watched.rows.worst(outcomes.detach())
         kept = worst <= self._options.violation
         rank = value if kept else -worst
         better = self._best is None or (kept, rank) > self._best[:2]
         if better and math.isfinite(value) and math.isfinite(worst):
             self._best = (kept, rank, x.detach())
         return objective, outcomes
-
-    def _worst(self, outcomes: Tensor) -> float:
-        rows = self._watched.rows
-        excess = rows.sign * (outcomes - rows.limit) / rows.scale
-        return float(excess.max().clamp(min=0)) if excess.numel() else 0.0
 
     def run(self, solve: Callable[[SmoothProblem], Solution], warm: WarmStart | None) -> Solution:
         """What a method finds; interrupted anywhere, see `stopped`.
@@ -106,7 +101,7 @@ class Watched:
             outcomes=outcomes,
             lift=lift,
             yardstick=max(lift, 1e-300),
-            violation=max(self._worst(outcomes), linear.worst_violation(x)),
+            violation=max(self._watched.rows.worst(outcomes), linear.worst_violation(x)),
             budget_prices=nothing[:budgets],
             row_prices=nothing[budgets:],
             certificate=Certificate(float("nan"), float("inf"), float("nan")),

@@ -5,7 +5,15 @@ From below: `kernels` (compiled passes over cells), `problem` (bounds, budgets, 
 run ends), `methods` (how a problem is solved, in order of preference), `search` (several runs).
 """
 
-from dagcast_core.solver.answer import Certificate, Options, Progress, Solution, Status, WarmStart
+from dagcast_core.solver.answer import (
+    Certificate,
+    Options,
+    Progress,
+    Solution,
+    Status,
+    WarmStart,
+    check_point,
+)
 from dagcast_core.solver.methods import Method, method_named, preferred
 from dagcast_core.solver.methods.sqp import solve_smooth
 from dagcast_core.solver.problem import (
@@ -50,6 +58,7 @@ __all__ = [
     "TimeLimit",
     "WarmStart",
     "Watched",
+    "check_point",
     "families_of",
     "is_supported",
     "method_named",

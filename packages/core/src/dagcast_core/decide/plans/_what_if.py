@@ -12,7 +12,7 @@ from dagcast_core.decide.declare import DecisionProblem, Fallback
 from dagcast_core.decide.plans._assemble import assemble, provenance
 from dagcast_core.decide.plans._plan import Plan
 from dagcast_core.decide.run import apply_fallbacks
-from dagcast_core.solver import DecisionError, NonFiniteError, Options
+from dagcast_core.solver import DecisionError, NonFiniteError, Options, check_point
 from dagcast_core.tensor import Panel
 
 __all__ = ["what_if"]
@@ -53,22 +53,17 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
     if not bool(torch.isfinite(objective)) or not bool(torch.isfinite(outcomes).all()):
         what = "outcome" if bool(torch.isfinite(objective)) else "objective"
         raise explain_non_finite(compiled, NonFiniteError(what, (), 1, x))
-    rows = compiled.smooth.rows
-    excess = rows.excess(outcomes)
+    found = check_point(compiled.smooth, x, values=(objective, outcomes))
     broken = [
-        str(compiled.outcomes.names[k]) for k in torch.nonzero(excess > options.violation).flatten()
+        str(compiled.outcomes.names[k])
+        for k in torch.nonzero(found.rows > options.violation).flatten().tolist()
     ]
-    spent = [layer.sums(x) for layer in compiled.smooth.linear.budgets]
-    over = torch.cat(spent) if spent else torch.zeros(0, dtype=x.dtype)
-    limit = torch.tensor([name.limit for name in compiled.linear.budgets.names], dtype=x.dtype)
     broken += [
         str(compiled.linear.budgets.names[k])
-        for k in torch.nonzero(over > limit * (1 + options.violation)).flatten()
+        for k in torch.nonzero(found.budgets > options.violation).flatten().tolist()
     ]
-    linear_violation = compiled.smooth.linear.worst_violation(x)
-    if linear_violation > options.violation:
+    if found.linear > options.violation:
         broken += compiled.linear.broken(x, options.violation)
-    worst = max(linear_violation, float(excess.max().clamp(min=0)) if excess.numel() else 0.0)
     return assemble(
         compiled,
         ruled,
@@ -82,7 +77,7 @@ def what_if(problem: DecisionProblem, decisions: Panel, *, options: Options | No
         message="given decisions, evaluated; "
         + ("breaks limits" if broken else "keeps every limit"),
         kkt_residual=float("nan"),
-        worst_violation=worst,
+        worst_violation=found.violation,
         gap_bound=None,
         concavity="unknown",
         conflicts=tuple(broken),

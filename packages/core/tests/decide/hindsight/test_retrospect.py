@@ -6,15 +6,7 @@ import pytest
 import torch
 
 from dagcast_core.contract import Contract, Quantity
-from dagcast_core.decide import (
-    Budget,
-    DecisionError,
-    Options,
-    retrospect,
-    shapley_values,
-    solve,
-    what_if,
-)
+from dagcast_core.decide import Budget, DecisionError, Options, retrospect, solve, what_if
 from dagcast_core.dims import HOUR, REGION
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
@@ -131,34 +123,6 @@ def test_interrupted_hindsight_has_no_result(make, problem, lived, at, interrupt
 def test_nothing_observed_is_refused(problem):
     with pytest.raises(DecisionError, match="nothing that market forecasts"):
         retrospect(problem, Panel(spend=problem.context["spend"]), Panel())
-
-
-def test_shapley_values_of_a_known_game():
-    """Weighted majority: player a has a veto, b and c are interchangeable."""
-
-    def worth(inside):
-        return 1.0 if "a" in inside and len(inside) > 1 else 0.0
-
-    values = shapley_values(("a", "b", "c"), worth)
-    assert values["a"][0] == pytest.approx(2 / 3)
-    assert values["b"][0] == pytest.approx(1 / 6)
-    assert values["c"][0] == pytest.approx(1 / 6)
-
-
-def test_sampled_shapley_values_sum_and_have_errors():
-    players = tuple("abcdefghij")
-    weight = {p: float(k) for k, p in enumerate(players)}
-
-    def worth(inside):
-        return sum(weight[p] for p in inside) + 3.0 * len(inside) ** 2
-
-    values = shapley_values(players, worth, samples=40, seed=1)
-    total = sum(value for value, _ in values.values())
-    assert total == pytest.approx(worth(frozenset(players)) - worth(frozenset()))
-    for player in players:
-        value, error = values[player]
-        # The symmetric part is shared evenly: 3 * 100 / 10.
-        assert abs(value - (weight[player] + 30.0)) <= 5 * error + 1e-6
 
 
 def test_more_than_eight_members_are_sampled_and_the_damaged_one_is_found(make, problem):

@@ -13,6 +13,8 @@ from dagcast_core.decide.compile._rows import RowName
 
 __all__ = ["ShadowPrice", "priced"]
 
+_BINDING = 1e-4
+
 
 @final
 @dataclass(frozen=True)
@@ -61,9 +63,6 @@ def priced(names: Sequence[RowName], used: Tensor, prices: Tensor, goal: Goal) -
         _record(name, float(used[k]), goal.sign * float(prices[k]), goal.unit, goal.name)
         for k, name in enumerate(names)
     ]
-
-
-_BINDING = 1e-4
 
 
 def _record(name: RowName, used: float, price: float, unit: str, objective: str) -> ShadowPrice:

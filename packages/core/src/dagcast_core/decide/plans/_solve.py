@@ -1,4 +1,4 @@
-"""`solve` and `what_if`: from a decision problem to a plan."""
+"""`solve`: from a decision problem to a plan."""
 
 from __future__ import annotations
 

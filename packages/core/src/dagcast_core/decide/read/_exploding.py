@@ -8,10 +8,15 @@ from dagcast_core.decide.compile import Compiled
 from dagcast_core.model import ModelCollection
 from dagcast_core.solver import Solution
 
-__all__ = ["exploding", "first_exploding"]
+__all__ = ["exploding"]
+
+# A cell whose millionth part would move the objective by the whole lift.
+_EXPLODES = 1e6
 
 
-def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int, room: float) -> tuple[str, str]:
+def _first_exploding(
+    compiled: Compiled, x: torch.Tensor, cell: int, room: float
+) -> tuple[str, str]:
     """Sub-model and quantity with whose output the slope of a cell first grows out of proportion.
 
     The first quantity, in the order of the models, that the cell's whole room would move, at that
@@ -38,6 +43,7 @@ def first_exploding(compiled: Compiled, x: torch.Tensor, cell: int, room: float)
 
 
 def exploding(compiled: Compiled, solution: Solution) -> list[str]:
+    """A remark where a slope is out of all proportion, with the sub-model that it comes from."""
     linear = compiled.smooth.linear
     reach = linear.reach()
     room = torch.where(torch.isfinite(reach), reach - linear.lower, torch.ones_like(reach))
@@ -54,14 +60,10 @@ def exploding(compiled: Compiled, solution: Solution) -> list[str]:
         if float(size.max()) <= _EXPLODES * max(solution.yardstick, 1e-300):
             continue
         cell = int(size.argmax())
-        member, quantity = first_exploding(compiled, x, cell, float(room[cell]))
+        member, quantity = _first_exploding(compiled, x, cell, float(room[cell]))
         return [
             f"the gradient explodes {place}: {float(slope[cell]):.1e} per unit at "
             f"{compiled.space.where(cell)}, first in {quantity!r} of {member!r}. Bound the lever "
             "away from there, or clamp the argument of its logarithm, power or division."
         ]
     return []
-
-
-# A cell whose millionth part would move the objective by the whole lift.
-_EXPLODES = 1e6

@@ -12,6 +12,8 @@ from dagcast_core.solver import EmptySetError, NonFiniteError, Options, Solution
 
 __all__ = ["warnings_of"]
 
+CUT_SHORT = "interrupted before the plan was looked over"
+
 # Margin, relative to every limit, below which a feasible set is nearly empty.
 _MARGIN = 1e-3
 
@@ -89,6 +91,3 @@ def _nearly_empty(compiled: Compiled, solution: Solution, options: Options) -> l
         f"{_MARGIN:.1%}, so small errors of the forecast break {closing}. Give them room before "
         "the plan is relied on",
     ]
-
-
-CUT_SHORT = "interrupted before the plan was looked over"

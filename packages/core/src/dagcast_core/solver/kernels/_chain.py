@@ -297,7 +297,7 @@ def chain_pass(
     link: np.ndarray,
     with_gram: bool,
 ) -> float:
-    """As `_kernels.box_pass` with links |x_t - x_{t-1}| <= limit inside every chain.
+    """As `_box.box_pass` with links |x_t - x_{t-1}| <= limit inside every chain.
 
     Cells are sorted by block, chain, time; ``lower`` and ``upper`` must be tightened along the
     chains. A segment of linked cells moves as one: its weight in the dual Hessian is 1 / sum of D,

@@ -1,6 +1,6 @@
 """Compiled inner loop for cells that several ramps tie together.
 
-One ramp makes chains, for which a dynamic programme is exact (`_chain_kernels.solve_chain`). A
+One ramp makes chains, for which a dynamic programme is exact (`_chain.solve_chain`). A
 second one over the same cells, such as hour to hour and day to day, closes cycles; then each
 connected net of cells is a quadratic programme with a banded matrix, because ramps link cells at
 few fixed distances. The limits that held it last time are tried first (`_net_segments.guess_net`).
@@ -270,7 +270,7 @@ def net_pass(
     held: np.ndarray,
     with_gram: bool,
 ) -> float:
-    """As `_kernels.box_pass` with nets of links; cells sorted by block, net, place.
+    """As `_box.box_pass` with nets of links; cells sorted by block, net, place.
 
     ``left``, ``right``, ``limit``, ``link`` and ``glued`` are those of `Net` and `solve_net`, net
     after net from ``link_start``; ``held`` is by place.

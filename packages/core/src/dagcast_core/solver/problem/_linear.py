@@ -59,7 +59,7 @@ class LinearSet:
     """Bounds, budgets and chains over ``lower.numel()`` cells.
 
     Budgets must have nonnegative coefficients. ``more_chains`` are further ramps over cells that
-    already are in ``chains``; their links close cycles (see `_net_kernels`).
+    already are in ``chains``; their links close cycles (see `kernels`).
 
     With nonnegative coefficients the set is empty exactly if the bounds, tightened along the
     chains, cross or if their lower ends overspend a budget, so emptiness is decided before solving.

@@ -1,7 +1,7 @@
 """Separable quadratic programmes in their dual: min sum D/2 (x - z)^2 over bounds, chains and rows.
 
 The dual has one variable per row. For given multipliers the primal minimiser is exact and costs one
-pass over the cells (`_kernels`), so the dual is maximised by a semismooth Newton method with an
+pass over the cells (`kernels`), so the dual is maximised by a semismooth Newton method with an
 active set on the signs of the multipliers, a regularised Hessian and a line search on the concave
 dual value. Every other step of the solver, the projection onto nested budgets included, is this one
 programme with different rows.

@@ -1,7 +1,7 @@
 """The separable model of a problem around one point.
 
 It has the Lagrangian's gradient, a diagonal curvature and linearised outcome rows; its minimiser
-over bounds, budgets and chains is exact (`_separable`).
+over bounds, budgets and chains is exact (`SeparableProgramme`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Each iteration replaces the Lagrangian by its exact gradient and a diagonal curvature, linearises
 the outcome rows, and solves that programme over bounds, budgets and chains exactly in its dual
-(`_local`, `_separable`). Rows' gradients are refreshed only now and then: one vector-Jacobian
-product of the Lagrangian keeps the fixed point exact meanwhile. Progress is judged by an l1 merit
-function, non-monotone over a few iterations, after one second-order correction.
+(`LocalModel`, `SeparableProgramme`). Rows' gradients are refreshed only now and then: one
+vector-Jacobian product of the Lagrangian keeps the fixed point exact meanwhile. Progress is judged
+by an l1 merit function, non-monotone over a few iterations, after one second-order correction.
 
 Everything is scaled inside: the objective by what a typical step changes, rows by their limits,
 cells by their metric. The answer does not depend on the units.

@@ -7,6 +7,8 @@ run ends), `methods` (how a problem is solved, in order of preference), `search`
 
 from dagcast_core.solver.answer import (
     Certificate,
+    Checked,
+    Optimality,
     Options,
     Progress,
     Solution,
@@ -14,7 +16,7 @@ from dagcast_core.solver.answer import (
     WarmStart,
     check_point,
 )
-from dagcast_core.solver.methods import Method, method_named, preferred
+from dagcast_core.solver.methods import METHODS, Method, method_named, preferred
 from dagcast_core.solver.methods.sqp import solve_smooth
 from dagcast_core.solver.problem import (
     Chains,
@@ -32,17 +34,20 @@ from dagcast_core.solver.problem import (
 )
 from dagcast_core.solver.search import PhaseOne, phase_one, solve_globally
 from dagcast_core.solver.separable import Projection, project
-from dagcast_core.solver.stopping import Patience, Stopping, TimeLimit, Watched
+from dagcast_core.solver.stopping import Patience, Rule, Stopping, TimeLimit, Watched
 
 __all__ = [
+    "METHODS",
     "Certificate",
     "Chains",
+    "Checked",
     "Counter",
     "DecisionError",
     "EmptySetError",
     "LinearSet",
     "Method",
     "NonFiniteError",
+    "Optimality",
     "Options",
     "OutcomeRows",
     "Patience",
@@ -51,6 +56,7 @@ __all__ = [
     "Projection",
     "RowFamily",
     "RowLayer",
+    "Rule",
     "SmoothProblem",
     "Solution",
     "Status",

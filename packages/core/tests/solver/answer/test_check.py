@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from dagcast_core.decide import Chains, Options, OutcomeRows, solve_smooth
-from dagcast_core.solver import Stopping, check_point
-from dagcast_core.solver.methods._preference import METHODS
+from dagcast_core.solver import METHODS, Stopping, check_point
 
 TIGHT = Options(gap=3e-7, violation=1e-9)
 

@@ -23,9 +23,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dagcast_core.decide._linear import Chains, LinearSet, RowLayer
-from dagcast_core.decide._separable import project
-from dagcast_core.decide._smooth import OutcomeRows, RowFamily, SmoothProblem
+from dagcast_core.solver import (
+    Chains,
+    LinearSet,
+    OutcomeRows,
+    RowFamily,
+    RowLayer,
+    SmoothProblem,
+    project,
+)
 
 HOURS_PER_DAY = 24
 

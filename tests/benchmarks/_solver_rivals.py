@@ -20,6 +20,7 @@ from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint, minimi
 from torch import Tensor
 
 from dagcast_core.decide import Options, SmoothProblem, Solution, project, solve_smooth
+from dagcast_core.solver import Checked, check_point
 
 PASSES = 1000
 
@@ -32,7 +33,8 @@ class Best:
     violation: float = float("inf")
     at: int = 0
 
-    def see(self, objective: float, violation: float, used: int) -> None:
+    def see(self, point: Checked, used: int) -> None:
+        objective, violation = point.objective, point.violation
         kept, known = violation <= 1e-6, self.violation <= 1e-6
         better = (
             objective > self.objective if kept == known and kept else violation < self.violation
@@ -95,13 +97,12 @@ class _Scaled:
         """Value and gradient of F plus a penalty on the rows, the rows, and F."""
         leaf = x.clone().requires_grad_(True)
         objective, outcomes = self.problem.evaluate(leaf)
-        c = self.rows.sign * (outcomes - self.rows.limit) / self.rows.scale
+        c = self.rows.excess(outcomes)
         f = -objective / self.sigma
         value = f if penalty is None or not c.numel() else f + penalty(c)
         (gradient,) = torch.autograd.grad(value, leaf)
         self.used += 1
-        worst = float(c.detach().max().clamp(min=0)) if c.numel() else 0.0
-        self.best.see(float(objective.detach()), worst, self.used)
+        self.best.see(check_point(self.problem, x, values=(objective, outcomes)), self.used)
         return float(value.detach()), gradient, c.detach(), float(f.detach())
 
 
@@ -218,11 +219,10 @@ def by_scipy(problem: SmoothProblem, method: str, passes: int) -> Best:
             raise Enough
         leaf = torch.tensor(u * size, requires_grad=True)
         objective, outcomes = problem.evaluate(leaf)
-        c = rows.sign * (outcomes - rows.limit) / rows.scale
+        c = rows.excess(outcomes)
         (g,) = torch.autograd.grad(objective, leaf, retain_graph=True)
         jac = [torch.autograd.grad(item, leaf, retain_graph=True)[0] for item in c]
-        worst = max(float(c.detach().max()), linear.worst_violation(leaf.detach()), 0.0)
-        best.see(float(objective.detach()), worst, used)
+        best.see(check_point(problem, leaf.detach(), values=(objective, outcomes)), used)
         cache.clear()
         cache[key] = (
             float(objective.detach()),

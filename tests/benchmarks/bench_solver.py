@@ -39,7 +39,8 @@ from _benchmark_problem import benchmark_problem, make_market
 from _harness import Row, limit, report
 
 from dagcast_core.decide import Options, Progress, SmoothProblem, Solution, WarmStart, solve_smooth
-from dagcast_core.decide._smooth import Counter, Oracle
+from dagcast_core.solver import Counter, check_point
+from dagcast_core.solver.problem._oracle import Oracle
 
 TRACED = Options(gap=2e-8, violation=1e-7, iterations=120)
 # Bytes of one decision-sized vector per cell.
@@ -140,7 +141,7 @@ class Sizes:
                     passes = float("inf") if found is None else found.passes
                     self.passes.setdefault((case, regions, gap), []).append(passes)
                 if case == "A":
-                    worst = problem.linear.worst_violation(best.x)
+                    worst = check_point(problem, best.x).violation
                     out.append(passes_row(f"A {size} 1e-6", reached[1e-6], 25))
                     out.append(limit(f"A {size} budgets", worst, at_most=1e-12))
                     continue
@@ -230,7 +231,7 @@ def huge() -> list[Row]:
     reset_peak()
     run = traced(problem, replace(TRACED, gap=1e-7))
     memory = peak() / 2**30
-    worst = problem.linear.worst_violation(run.solution.x)
+    worst = check_point(problem, run.solution.x).violation
     found = run.reach(run.solution, 1e-6)
     return [
         passes_row("A 5.04M 1e-6", found, 25),

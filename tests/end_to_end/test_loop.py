@@ -19,7 +19,7 @@ from dagcast.workflow.common._horizon import at_origin, read_context
 from dagcast.workflow.common._plan_files import seal
 from dagcast.workflow.common._session import open_session
 from dagcast_core.decide import Plan
-from dagcast_core.decide._smooth import Oracle
+from dagcast_core.solver.problem._oracle import Oracle
 from dagcast_core.tensor import Panel
 
 torch.set_num_threads(1)

@@ -1,33 +1,57 @@
-"""Decisions: linear sets and their projections, the solver, plans, and hindsight about them."""
+"""Decisions: problems, plans, questions about plans, and hindsight about them.
 
-from dagcast_core.decide._certificate import Certificate
-from dagcast_core.decide._curve import (
-    ResponseCurve,
-    parameter_uncertainty,
-    response_curve,
-    sensitivity,
-)
-from dagcast_core.decide._declare import (
+The way of a problem: `declare` (what is asked), `compile` (labels to flat cells and rows, and
+back), `run` (rules and the search), `read` (what a point says), `plans` (the answer, and questions
+about it), `hindsight`.
+"""
+
+from dagcast_core.decide.compile import ShadowPrice
+from dagcast_core.decide.declare import (
     Budget,
-    DecisionError,
+    DecisionProblem,
     Fallback,
     Fixed,
     Lever,
     Objective,
     OutcomeLimit,
     Ramp,
+    Risk,
+    describe,
 )
-from dagcast_core.decide._describe import describe
-from dagcast_core.decide._linear import Chains, EmptySetError, LinearSet, RowLayer
-from dagcast_core.decide._plan import Plan, Sensitivity, ShadowPrice
-from dagcast_core.decide._problem import DecisionProblem
-from dagcast_core.decide._retrospect import Retrospective, Share, retrospect, shapley_values
-from dagcast_core.decide._risk import Risk
-from dagcast_core.decide._separable import Projection, project
-from dagcast_core.decide._smooth import Counter, OutcomeRows, RowFamily, SmoothProblem
-from dagcast_core.decide._solve import solve, what_if
-from dagcast_core.decide._sqp import Options, Progress, Solution, WarmStart, solve_smooth
-from dagcast_core.decide._stability import LabelRange, Stability, solve_again, stability
+from dagcast_core.decide.hindsight import Retrospective, Share, retrospect, shapley_values
+from dagcast_core.decide.plans import (
+    LabelRange,
+    Plan,
+    ResponseCurve,
+    Stability,
+    parameter_uncertainty,
+    response_curve,
+    sensitivity,
+    solve,
+    solve_again,
+    stability,
+    what_if,
+)
+from dagcast_core.decide.read import Sensitivity
+from dagcast_core.solver import (
+    Certificate,
+    Chains,
+    Counter,
+    DecisionError,
+    EmptySetError,
+    LinearSet,
+    Options,
+    OutcomeRows,
+    Progress,
+    Projection,
+    RowFamily,
+    RowLayer,
+    SmoothProblem,
+    Solution,
+    WarmStart,
+    project,
+    solve_smooth,
+)
 
 __all__ = [
     "Budget",

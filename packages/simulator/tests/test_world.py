@@ -14,7 +14,7 @@ from dagcast_simulator._search import best_plan
 def _naive_slope(world):
     """Rides on spend by least squares with fixed effects of region and hour of week."""
     hours = 168 * world.weeks
-    rides = world._quantities()["rides"]
+    rides = world._past.quantities()["rides"]
     spend = world.levers.incentive_spend[:, :, :hours].sum(axis=0)
     x, y = [], []
     for i in range(len(world.regions)):

@@ -309,10 +309,10 @@ def test_trials_that_do_not_fit_are_refused(ten_weeks):
     arms = {"control": (), "treatment": (Change("coupon_spend", "set", 9.0),), "seed": 0}
     with pytest.raises(TrialError, match="at least two whole windows"):
         switchback("x", env, regions=[0], start=0, hours=30, **arms)
-    with pytest.raises(TrialError, match="opens only at"):
+    with pytest.raises(TrialError, match="opens only in hour"):
         switchback("x", env, regions=[4], start=0, hours=168, **arms)
     with pytest.raises(TrialError, match="does not fit a world"):
-        switchback("x", env, regions=[0], start=168 * 11, hours=168, **arms)
+        switchback("x", env, regions=[0], start=168 * 30, hours=168, **arms)
     with pytest.raises(TrialError, match="needs 4 regions or more; got 2"):
         geo("x", env, regions=[0, 1], start=400, hours=168, **arms)
     with pytest.raises(TrialError, match="factor 1 on the fare"):

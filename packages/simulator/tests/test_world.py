@@ -144,7 +144,7 @@ def test_a_world_plays_whole_days_from_now_on(calm, calm_plan, tmp_path):
 def test_a_world_can_play_more_weeks_if_asked_in_time(tmp_path):
     world = MarketWorlds().create(1, 1, 0, {"base": "calm", "horizon_weeks": 2})
     hours = world.environment.hours[168:]
-    assert world.play(tmp_path, world.operator_decisions(), hours)["weather.parquet"] == 336
+    assert world.play(tmp_path, world.operator_decisions(), hours)["weather.parquet"] == 336 + 168
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from dagcast_simulator._scenario import Scenario, ScenarioError, load_scenario, scenario_names
+from dagcast_simulator._parameter import ScenarioError
+from dagcast_simulator._scenario import Scenario, load_scenario, scenario_names
 
 if TYPE_CHECKING:
     from dagcast_simulator._decisions import WorldError

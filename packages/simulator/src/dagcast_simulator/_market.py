@@ -43,9 +43,19 @@ class Market:
         return self.environment.hours
 
 
-def make_market(scenario: Scenario, regions: int, weeks: int, seed: int) -> Market:
-    """Draw what a world stands on; equal arguments give equal markets."""
+def make_market(
+    scenario: Scenario, regions: int, weeks: int, seed: int, further: int = 0
+) -> Market:
+    """Draw what a world stands on; equal arguments give equal markets.
+
+    Args:
+        scenario: parameters.
+        regions: number of regions.
+        weeks: of the history with which the world begins.
+        seed: of all random numbers.
+        further: weeks that it went on since; the hours before are the same for any number.
+    """
     made = make_regions(scenario, regions, weeks, seed)
-    environment = make_environment(scenario, made, weeks, seed)
+    environment = make_environment(scenario, made, weeks, seed, further)
     habits = operator_levers(scenario, environment, seed)
     return Market(scenario, weeks, seed, environment, habits, Engine(scenario, environment, seed))

@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dagcast_simulator._decisions import FORMAT, WorldError
 from dagcast_simulator._engine import State
@@ -21,6 +22,10 @@ from dagcast_simulator._events import Planted, write_table
 from dagcast_simulator._files import LATE_TABLES, Tables, write_json
 from dagcast_simulator._history import History
 from dagcast_simulator._levers import INCENTIVES
+from dagcast_simulator._loop import MARKET_ROWS
+from dagcast_simulator._market import Market
+
+Array = NDArray[np.float64]
 
 _FOLDER = ".world"
 
@@ -41,7 +46,7 @@ def save_world(
     target.mkdir(parents=True, exist_ok=True)
     for name, table in pending.items():
         write_table(table, target / f"pending_{name}.parquet")
-    _save_states(history.states(), target / "state.npz")
+    _save_states(history, target / "state.npz")
     market = history.market
     manifest = {
         "format": FORMAT,
@@ -56,20 +61,22 @@ def save_world(
         "sessions": counts[0],
         "shifts": counts[1],
         "planted": planted.to_json(),
-        "first_day": _first_day(history),
+        "first_day": _first_day(market),
     }
     write_json(folder / "world.json", manifest)
 
 
 def read_world(
     history: History, folder: Path, manifest: Mapping[str, Any]
-) -> tuple[list[State], Tables] | None:
-    """States and pending rows that ``save_world`` left; None where they cannot be read.
+) -> tuple[History, Tables] | None:
+    """A history that knows its states, and its pending rows, as ``save_world`` left them.
+
+    None where they cannot be read.
 
     Raises:
         WorldError: the files were written under other laws.
     """
-    found = _first_day(history)
+    found = _first_day(history.market)
     if found != list(manifest["first_day"]):
         raise WorldError(
             f"the world in {folder} was written by simulator {manifest['simulator']} under "
@@ -77,19 +84,19 @@ def read_world(
             f"driver minutes), this version's has {found}. Write its events again."
         )
     with suppress(OSError, ValueError, KeyError, BadZipFile, pa.ArrowInvalid):
-        states = _read_states(folder / _FOLDER / "state.npz")
+        states, reactions = _read_states(folder / _FOLDER / "state.npz")
         pending = {
             name: pq.read_table(folder / _FOLDER / f"pending_{name}.parquet")
             for name in LATE_TABLES
         }
-        return states, pending
+        return History(history.market, history.trials, (), states, reactions), pending
     return None
 
 
-def _first_day(history: History) -> list[float]:
+def _first_day(market: Market) -> list[float]:
     """A fingerprint of the market: figures of its first day, cheap to live through again."""
-    engine = history.market.engine
-    run = engine.run(history.levers, engine.initial_state(), 24)
+    # No trial has begun on it, so the operator's habits are what was decided.
+    run = market.engine.run(market.habits, market.engine.initial_state(), 24)
     sessions = run.sessions
     return [
         float(sessions.shape[1]),
@@ -99,20 +106,26 @@ def _first_day(history: History) -> list[float]:
     ]
 
 
-def _save_states(states: list[State], path: Path) -> None:
+def _save_states(history: History, path: Path) -> None:
+    states = history.states()
     np.savez_compressed(
         path,
         driver=np.stack([state.driver for state in states]).astype(np.int32),
         tired=np.stack([state.tired for state in states]),
         region=np.stack([state.region for state in states]),
+        reactions=np.stack(history.reactions),
     )
 
 
-def _read_states(path: Path) -> list[State]:
+def _read_states(path: Path) -> tuple[list[State], list[Array]]:
     # numpy leaves a damaged file open when it is given the path.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
         driver, tired, region = saved["driver"], saved["tired"], saved["region"]
-    return [
+        reactions = list(saved["reactions"])
+    if region.shape[1] != MARKET_ROWS:
+        raise ValueError(f"{path} was written by an older simulator")
+    states = [
         State(driver[week].astype(np.int64), tired[week].copy(), region[week].copy(), 10080 * week)
         for week in range(len(driver))
     ]
+    return states, reactions

@@ -1,7 +1,7 @@
 """The operator's programme of trials within a history, and what each of them is asked."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dagcast_core.contract import Change
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._estimators import EstimationError
+from dagcast_simulator._history import History
 from dagcast_simulator._levers import INCENTIVES
 from dagcast_simulator._measure import measure, measure_elasticity, measure_split
 from dagcast_simulator._measured import Measured
@@ -23,6 +24,15 @@ SLACK_HOURS = (10, 11, 12, 13, 14, 15, 20, 21, 22)
 # Full doses of the trials, USD per typical driver hour, and the low dose as a share of them.
 _DOSE = {"guarantee": 0.45, "streak": 0.45, "boost": 0.40}
 _LOW = 1 / 3
+# Outcomes that are measured of each lever.
+REACHED = {
+    "incentive_spend": ("incremental_driver_hours", "rides"),
+    "coupon_spend": ("sessions",),
+    "base_fare": ("conversion", "rides"),
+    "prime_time": ("conversion", "rides"),
+    "driver_hours": ("eta", "rides"),
+    "sessions": ("eta", "rides"),
+}
 # Local hours of the quarters of a day that begins with the early shift.
 PARTS_OF_DAY: dict[str, tuple[int, ...]] = {
     "morning": (4, 5, 6, 7, 8, 9),
@@ -130,6 +140,64 @@ def supply_trial(env: Environment, weeks: int, seed: int) -> Trial | None:
         seed=seed,
         border_clusters=True,
     )
+
+
+def measured_experiments(history: History) -> tuple[Measured, ...]:
+    """All experiments of a history: the operator's programme, then those of played weeks."""
+    market = history.market
+    scheduled = history.trials[: len(history.trials) - len(_later(history))]
+    if not scheduled:
+        return measure_played(history, _later(history))
+    # What was measured once stays as it was, however long the world goes on.
+    usual = {name: values[:, : 168 * market.weeks] for name, values in history.quantities().items()}
+    splits = [trial for trial in scheduled if trial.design == "user_split"]
+    arms = pd.concat([history.arms(trial) for trial in splits]) if splits else None
+    measured = measure_scheduled(market.environment, scheduled, usual, arms)
+    supply = supply_trial(market.environment, market.weeks, market.seed)
+    if supply is not None:
+        replay = {
+            name: values[:, : 168 * market.weeks]
+            for name, values in history.with_trial(supply).items()
+        }
+        measured += measure_supply(market.environment, supply, replay, usual)
+    return (*measured, *measure_played(history, _later(history)))
+
+
+def measure_played(history: History, trials: Sequence[Trial]) -> tuple[Measured, ...]:
+    """What trials of played weeks say of the outcomes that their levers reach first.
+
+    Trials that have not ended, or are too small to identify their effect, are left out.
+    """
+    env, found = history.market.environment, []
+    quantities = history.quantities()
+    for trial in trials:
+        end = trial.start + trial.hours
+        if end > 168 * history.weeks:
+            continue
+        # As known when the trial ended, so that the estimate stays as it is.
+        known = {name: values[:, : -(-end // 168) * 168] for name, values in quantities.items()}
+        if trial.design == "user_split":
+            arms = history.arms(trial)
+            split = _if_identified(partial(measure_split, env, trial, arms, trial.name))
+            found += [split] if split is not None else []
+            continue
+        outcomes = dict.fromkeys(
+            outcome for change in trial.treatment for outcome in REACHED[change.quantity]
+        )
+        items = [
+            _if_identified(
+                partial(measure, env, (trial,), known, f"{trial.name}-{outcome}", outcome)
+            )
+            for outcome in outcomes
+        ]
+        found += _grouped(tuple(item for item in items if item is not None), trial.name)
+    return tuple(found)
+
+
+def _later(history: History) -> tuple[Trial, ...]:
+    """Trials that did not belong to the programme with which the world began."""
+    begin = 168 * history.market.weeks
+    return tuple(trial for trial in history.trials if trial.start >= begin)
 
 
 def measure_supply(

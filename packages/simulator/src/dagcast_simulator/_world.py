@@ -13,24 +13,28 @@ from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_simulator._decisions import WorldError, check_size
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._events import EventLog
-from dagcast_simulator._files import Tables, pending_rows, write_history, write_week
+from dagcast_simulator._files import (
+    Ahead,
+    Tables,
+    nothing_pending,
+    pending_rows,
+    write_history,
+    write_json,
+    write_week,
+)
 from dagcast_simulator._history import History
 from dagcast_simulator._hourly import hourly_frame
 from dagcast_simulator._levers import INCENTIVES, Levers
-from dagcast_simulator._market import make_market
+from dagcast_simulator._market import Market, make_market
 from dagcast_simulator._measure import measure
 from dagcast_simulator._measured import Measured, as_set
 from dagcast_simulator._planning import Planning
+from dagcast_simulator._played import Played, check_new_trials, read_played, save_played
 from dagcast_simulator._regions import Region
 from dagcast_simulator._saved import read_world, save_world
 from dagcast_simulator._scenario import Scenario
-from dagcast_simulator._schedule import (
-    measure_scheduled,
-    measure_supply,
-    scheduled_trials,
-    supply_trial,
-)
-from dagcast_simulator._trials import Trial
+from dagcast_simulator._schedule import measure_played, measured_experiments, scheduled_trials
+from dagcast_simulator._trials import Trial, apply_trial
 from dagcast_simulator._truth import true_effect
 
 Array = NDArray[np.float64]
@@ -39,30 +43,30 @@ Array = NDArray[np.float64]
 class MarketWorld:
     """A simulated marketplace that answers what would have happened.
 
-    Args:
-        scenario: parameters.
-        regions: number of regions, 1 to 1000.
-        weeks: weeks of history, 1 to 260.
-        seed: every world of a seed is the same, bit by bit.
+    ``play`` lives through the week ahead and leaves the world as it is, so that many plans can be
+    tried; ``after`` is the world that goes on from a week that was played.
 
-    Raises:
-        WorldError: a number is out of range.
+    Args:
+        past: its history.
+        written: numbers of sessions and shifts in it, where they are known.
+        pending: rows of it that become known later, where they are known.
     """
 
-    def __init__(self, scenario: Scenario, regions: int, weeks: int, seed: int) -> None:
-        check_size(regions, weeks, seed)
-        self.scenario = scenario
-        self.weeks = weeks
-        self.seed = seed
-        self._market = make_market(scenario, regions, weeks, seed)
-        trials = (
-            scheduled_trials(self._market.environment, weeks, seed) if scenario.experiments else ()
-        )
-        self._past = History(self._market, trials, weeks)
-        self._ahead = Planning(self._past)
-        self._log = EventLog(scenario, self._market.environment, seed)
-        self._counts: tuple[int, int] | None = None
-        self._pending: Tables | None = None
+    def __init__(
+        self,
+        past: History,
+        written: tuple[int, int] | None = None,
+        pending: Tables | None = None,
+    ) -> None:
+        self.scenario = past.market.scenario
+        self.weeks = past.weeks
+        self.seed = past.market.seed
+        self._market = past.market
+        self._past = past
+        self._ahead = Planning(past)
+        self._log = EventLog(self.scenario, self.environment, self.seed)
+        self._counts = written
+        self._pending = pending
 
     # What is where
 
@@ -120,17 +124,7 @@ class MarketWorld:
 
         Estimates come from the randomised cells alone.
         """
-        if not self.trials:
-            return ()
-        splits = [trial for trial in self.trials if trial.design == "user_split"]
-        arms = pd.concat([self._past.arms(trial) for trial in splits]) if splits else None
-        usual = self._past.quantities()
-        measured = measure_scheduled(self.environment, self.trials, usual, arms)
-        supply = supply_trial(self.environment, self.weeks, self.seed)
-        if supply is None:
-            return measured
-        replay = self._past.with_trial(supply)
-        return (*measured, *measure_supply(self.environment, supply, replay, usual))
+        return measured_experiments(self._past)
 
     def experiment_set(self) -> ExperimentSet:
         """The operator's experiments, with the covariances of those that share a trial's cells."""
@@ -159,12 +153,7 @@ class MarketWorld:
         Raises:
             WorldError: the trial reaches beyond the history, or is a user split.
         """
-        end = trial.start + trial.hours
-        if end > 168 * self.weeks or trial.design == "user_split":
-            raise WorldError(
-                f"trial {trial.name!r} ({trial.design}, hours {trial.start} to {end}) cannot be "
-                f"replayed: expected a switchback or geo trial within {168 * self.weeks} hours."
-            )
+        self._check_within(trial)
         return measure(
             self.environment,
             (trial,),
@@ -187,7 +176,15 @@ class MarketWorld:
 
         Returns:
             Rows by file.
+
+        Raises:
+            WorldError: the world has gone on; its events lie in several folders by now.
         """
+        if self._past.played:
+            raise WorldError(
+                f"this world has gone on for {len(self._past.played)} weeks; its history was "
+                "written before, and `play` writes each week that follows."
+            )
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         rows, self._pending, planted = write_history(
@@ -203,29 +200,72 @@ class MarketWorld:
         folder_out: str | Path,
         decisions: pd.DataFrame,
         hours: pd.DatetimeIndex | None = None,
+        *,
+        trials: Sequence[Trial] = (),
     ) -> dict[str, int]:
         """Live through the planning week under ``decisions`` and write its event files.
 
-        Also writes what of the history became known after ``now``. The random numbers are those
-        of every other plan; spent differs from planned by ``execution_noise``.
+        Also writes what of the history became known after ``now``, the calendar, campaigns, fares
+        and weather forecast of the week that follows, and the experiments that ended. The random
+        numbers are those of every other plan; spent differs from planned by ``execution_noise``.
 
         Args:
             folder_out: made if needed.
             decisions: columns incentive, region, hour, usd (USD/h); cells left out are 0.
             hours: whole days from ``now`` on; the planning week if not given.
+            trials: that begin now; in their cells they overrule ``decisions``. Coupons and fares
+                of this week are announced, so trials of those begin a week later or after it.
 
         Returns:
             Rows by file.
 
         Raises:
-            WorldError: decisions or hours do not fit this world.
+            WorldError: decisions, hours or trials do not fit this world.
         """
         count = self._ahead.count(hours)
-        levers = self._ahead.levers(decisions)
+        check_new_trials(tuple(trials), self._past, count)
+        spend = self._ahead.carried_out(decisions)
+        levers = self._ahead.levers(spend, tuple(trials))
         run = self._market.engine.run(levers, self._past.state_at(self.weeks), count)
         if self._pending is None:
             self._pending = pending_rows(self._past, self._log)
-        return write_week(run, levers, self._log, self._pending, self._written(), Path(folder_out))
+        target, written = Path(folder_out), self._written()
+        further = self._drawn_further(count // 168)
+        announced = further.habits
+        for trial in (*self.trials, *trials):
+            announced = apply_trial(announced, trial)
+        ahead = Ahead(further, EventLog(self.scenario, further.environment, self.seed), announced)
+        rows = write_week(run, levers, self._log, self._pending, written, ahead, target)
+        if count != 168:
+            return rows
+        played = Played(
+            self.weeks,
+            spend[:, :, :168],
+            tuple(trials),
+            run.state,
+            (written[0] + run.sessions.shape[1], written[1] + run.shifts.shape[1]),
+        )
+        save_played(played, self._market, target)
+        ended = [trial for trial in (*self.trials, *trials) if self._ends_ahead(trial)]
+        if ended:
+            measured = as_set(measure_played(self._on(played)._past, ended))
+            rows["experiments.json"] = len(measured)
+            write_json(target / "experiments.json", measured.to_json())
+        return rows
+
+    def after(self, folder: str | Path) -> "MarketWorld":
+        """The world a week later, as it went on under the plan that was played.
+
+        Its history holds that week, and it can plan and play the next one; drivers, riders'
+        memory, drift and trials go on.
+
+        Args:
+            folder: in which ``play`` of this world wrote the week.
+
+        Raises:
+            WorldError: no whole week was played there, or it is not the next of this world.
+        """
+        return self._on(read_played(self._market, self.weeks, Path(folder)))
 
     def outcome(
         self, decisions: pd.DataFrame, *, replications: int = 1, hours: int = 168
@@ -324,15 +364,27 @@ class MarketWorld:
         span = self.environment.hours[first : first + hours]
         return hourly_frame(mean, self.region_names, span)
 
-    def restore(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        """Take over states and pending rows that ``write_events`` left, instead of recomputing."""
-        saved = read_world(self._past, folder, manifest)
-        if saved is None:
-            return
-        states, self._pending = saved
-        self._counts = (int(manifest["sessions"]), int(manifest["shifts"]))
-        self._past = History(self._market, self.trials, self.weeks, states)
-        self._ahead = Planning(self._past)
+    def _on(self, played: Played) -> "MarketWorld":
+        past = self._past.after(self._drawn_further(1), played.spend, played.state, played.trials)
+        return MarketWorld(past, played.written, nothing_pending())
+
+    def _drawn_further(self, weeks: int) -> Market:
+        """The same market, drawn so many weeks further than this world's."""
+        further = len(self._past.played) + weeks
+        regions = len(self.regions)
+        return make_market(self.scenario, regions, self._market.weeks, self.seed, further)
+
+    def _ends_ahead(self, trial: Trial) -> bool:
+        end = trial.start + trial.hours
+        return 168 * self.weeks < end <= 168 * (self.weeks + 1)
+
+    def _check_within(self, trial: Trial) -> None:
+        end = trial.start + trial.hours
+        if end > 168 * self.weeks or trial.design == "user_split":
+            raise WorldError(
+                f"trial {trial.name!r} ({trial.design}, hours {trial.start} to {end}) cannot be "
+                f"replayed: expected a switchback or geo trial within {168 * self.weeks} hours."
+            )
 
     def _written(self) -> tuple[int, int]:
         """Numbers of sessions and shifts in the history, from which ids go on."""
@@ -343,3 +395,34 @@ class MarketWorld:
                 sum(run.shifts.shape[1] for run in runs),
             )
         return self._counts
+
+
+def make_world(scenario: Scenario, regions: int, weeks: int, seed: int) -> MarketWorld:
+    """A new world.
+
+    Args:
+        scenario: parameters.
+        regions: number of regions, 1 to 1000.
+        weeks: weeks of history, 1 to 260.
+        seed: every world of a seed is the same, bit by bit.
+
+    Raises:
+        WorldError: a number is out of range.
+    """
+    check_size(regions, weeks, seed)
+    market = make_market(scenario, regions, weeks, seed)
+    trials = scheduled_trials(market.environment, weeks, seed) if scenario.experiments else ()
+    return MarketWorld(History(market, trials))
+
+
+def reopen_world(world: MarketWorld, folder: Path, manifest: Mapping[str, Any]) -> MarketWorld:
+    """The same world with the states and pending rows that ``write_events`` left in ``folder``.
+
+    Raises:
+        WorldError: the files were written under other laws.
+    """
+    saved = read_world(world._past, folder, manifest)
+    if saved is None:
+        return world
+    past, pending = saved
+    return MarketWorld(past, (int(manifest["sessions"]), int(manifest["shifts"])), pending)

@@ -30,7 +30,7 @@ from dagcast_core.contract._labels import Calendar, LabelSet
 from dagcast_core.contract._problem import PROJECT_LABEL, Problem, nearest
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration, union
-from dagcast_core.contract._world import World, WorldFactory
+from dagcast_core.contract._world import ContinuingWorld, World, WorldFactory
 
 __all__ = [
     "PROBLEM_CODES",
@@ -44,6 +44,7 @@ __all__ = [
     "Calendar",
     "Cells",
     "Change",
+    "ContinuingWorld",
     "Contract",
     "ContractError",
     "Design",

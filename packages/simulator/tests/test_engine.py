@@ -20,7 +20,7 @@ def _steady(world, **changes):
 
 
 def _week(world, levers, replication=0):
-    run = world._market.engine.run(levers, world._past.state_at(1), 168, replication)
+    run = world._past.market.engine.run(levers, world._past.state_at(1), 168, replication)
     return run, hourly(run, levers)
 
 
@@ -87,7 +87,7 @@ def test_another_seed_gives_another_world():
 def test_a_run_leaves_its_starting_state_alone(calm):
     state = calm._past.state_at(1)
     before = state.copy()
-    calm._market.engine.run(calm.levers, state, 24)
+    calm._past.market.engine.run(calm.levers, state, 24)
     assert np.array_equal(state.driver, before.driver)
     assert np.array_equal(state.region, before.region)
 
@@ -107,7 +107,7 @@ def test_riders_open_the_app_whatever_the_drivers_do():
     world = MarketWorlds().create(2, 1, 5, {"base": "calm", "price_memory": 0.0})
     levers = _steady(world)
     more = levers.replace(starts=1.5 * levers.starts)
-    runs = [world._market.engine.run(x, world._past.state_at(0), 168) for x in (levers, more)]
+    runs = [world._past.market.engine.run(x, world._past.state_at(0), 168) for x in (levers, more)]
     assert np.array_equal(runs[0].sessions[0], runs[1].sessions[0])
     assert np.array_equal(runs[0].sessions[8], runs[1].sessions[8])
 
@@ -151,7 +151,7 @@ def test_requests_have_the_stated_price_elasticity_within_the_hour():
     world = MarketWorlds().create(2, 4, 5, {"base": "calm"})
     # Half the riders see a higher fare at the same pickup times and prime time.
     levers = _steady(world, fare_split=np.full_like(world.levers.base_fare, 1.2))
-    run = world._market.engine.run(levers, world._past.state_at(0), 4 * 168)
+    run = world._past.market.engine.run(levers, world._past.state_at(0), 4 * 168)
     treated, requested = run.sessions[8] > 0, run.sessions[4]
     ratio = requested[treated].mean() / requested[~treated].mean()
     assert np.log(ratio) / np.log(1.2) == pytest.approx(-0.25, abs=0.05)
@@ -197,4 +197,4 @@ def test_a_boost_draws_drivers_over_the_border(calm):
 
 def test_a_run_beyond_the_world_is_refused(calm):
     with pytest.raises(ValueError, match="horizon_weeks"):
-        calm._market.engine.run(calm.levers, calm._past.state_at(2), 169)
+        calm._past.market.engine.run(calm.levers, calm._past.state_at(2), 169)

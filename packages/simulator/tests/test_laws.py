@@ -116,7 +116,7 @@ def test_a_law_that_cannot_be_is_refused(name, value):
 
 def test_thresholds_are_log_normal():
     world = _make({"threshold_median": 0.3, "threshold_sd": 0.8}, 12, 1)
-    logs = np.log(world._market.engine._threshold / 0.3) / 0.8
+    logs = np.log(world._past.market.engine._threshold / 0.3) / 0.8
     assert len(logs) > 500
     assert kstest(logs, "norm").pvalue > 0.01
 
@@ -204,7 +204,7 @@ def test_willingness_moves_by_its_law(name):
         "patience_shape": 10.0, "eta_limit": 25.0,
     })  # fmt: skip
     env, s = world.environment, world.scenario
-    run = world._market.engine.run(_steady(world), world._past.state_at(0), 336)
+    run = world._past.market.engine.run(_steady(world), world._past.state_at(0), 336)
     region, hour = run.sessions[1].astype(int), (run.sessions[0] // 60).astype(int)
     if name == "rain_on_willingness":
         moved = 0.5 * np.log1p(env.precipitation / 0.6)
@@ -263,7 +263,7 @@ def test_undeclared_borders_are_in_no_file_and_those_without_neighbours_have_the
 
 def _starts(world, levers, replication):
     """(home, region) number of spells that begin, without those that midnight cuts."""
-    engine = world._market.engine
+    engine = world._past.market.engine
     run = engine.run(levers, world._past.state_at(1), 168, replication)
     driver, region, on, _ = run.shifts
     began = on % 1440 != 0
@@ -385,7 +385,7 @@ def test_the_operator_reacts_to_the_waits_of_the_week_before():
         if week == 0:
             assert np.array_equal(habit, spent)
             continue
-        before = history[history["hour"].isin(reacting._market.hours[168 * (week - 1) :][:168])]
+        before = history[history["hour"].isin(reacting.environment.hours[168 * (week - 1) :][:168])]
         block = np.arange(168) // 6
         for r, name in enumerate(reacting.region_names):
             rows = before[before["region"] == name].fillna(0.0)
@@ -536,7 +536,7 @@ def test_truth_can_be_asked_for_under_all_laws():
 def test_a_run_across_the_end_of_a_week_loses_riders_as_two_runs_do():
     world = _make({"base": "calm", "retention_loss": 0.5, "retention_wait": 3.0})
     levers = _steady(world)
-    whole = world._market.engine.run(levers, world._past.state_at(0), 336)
+    whole = world._past.market.engine.run(levers, world._past.state_at(0), 336)
     rates = hourly(whole, levers)["sessions"].sum(axis=1)
     assert whole.state.region[LOST].min() > 0.05
     assert rates.shape == (2,)

@@ -111,7 +111,7 @@ def test_plans_of_the_past_go_on_to_matter(weeks):
         levers = first.levers
         spend = levers.incentive_spend.copy()
         spend[:, :, :168] *= factor
-        base = first._market.engine.run(
+        base = first._past.market.engine.run(
             levers.replace(incentive_spend=spend), first._past.state_at(1), 168
         )
         replies.append(base.driver_minutes.sum())

@@ -13,28 +13,21 @@ from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_simulator._decisions import WorldError, check_size
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._events import EventLog
-from dagcast_simulator._files import (
-    Ahead,
-    Tables,
-    nothing_pending,
-    pending_rows,
-    write_history,
-    write_json,
-    write_week,
-)
+from dagcast_simulator._files import Tables, nothing_pending, pending_rows, write_history
 from dagcast_simulator._history import History
 from dagcast_simulator._hourly import hourly_frame
 from dagcast_simulator._levers import INCENTIVES, Levers
-from dagcast_simulator._market import Market, make_market
+from dagcast_simulator._market import make_market
 from dagcast_simulator._measure import measure
 from dagcast_simulator._measured import Measured, as_set
 from dagcast_simulator._planning import Planning
-from dagcast_simulator._played import Played, check_new_trials, read_played, save_played
+from dagcast_simulator._played import read_played
+from dagcast_simulator._playing import Delivered, go_on, play_week
 from dagcast_simulator._regions import Region
 from dagcast_simulator._saved import read_world, save_world
 from dagcast_simulator._scenario import Scenario
-from dagcast_simulator._schedule import measure_played, measured_experiments, scheduled_trials
-from dagcast_simulator._trials import Trial, apply_trial
+from dagcast_simulator._schedule import measured_experiments, scheduled_trials
+from dagcast_simulator._trials import Trial
 from dagcast_simulator._truth import true_effect
 
 Array = NDArray[np.float64]
@@ -61,7 +54,6 @@ class MarketWorld:
         self.scenario = past.market.scenario
         self.weeks = past.weeks
         self.seed = past.market.seed
-        self._market = past.market
         self._past = past
         self._ahead = Planning(past)
         self._log = EventLog(self.scenario, self.environment, self.seed)
@@ -73,17 +65,17 @@ class MarketWorld:
     @property
     def environment(self) -> Environment:
         """What surrounds the market and no plan can change."""
-        return self._market.environment
+        return self._past.market.environment
 
     @property
     def regions(self) -> tuple[Region, ...]:
         """The regions, in the order of all arrays."""
-        return self._market.environment.regions
+        return self._past.market.environment.regions
 
     @property
     def region_names(self) -> tuple[str, ...]:
         """Labels along ``region``."""
-        return self._market.region_names
+        return self._past.market.region_names
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -153,7 +145,12 @@ class MarketWorld:
         Raises:
             WorldError: the trial reaches beyond the history, or is a user split.
         """
-        self._check_within(trial)
+        end = trial.start + trial.hours
+        if end > 168 * self.weeks or trial.design == "user_split":
+            raise WorldError(
+                f"trial {trial.name!r} ({trial.design}, hours {trial.start} to {end}) cannot be "
+                f"replayed: expected a switchback or geo trial within {168 * self.weeks} hours."
+            )
         return measure(
             self.environment,
             (trial,),
@@ -222,36 +219,10 @@ class MarketWorld:
         Raises:
             WorldError: decisions, hours or trials do not fit this world.
         """
-        count = self._ahead.count(hours)
-        check_new_trials(tuple(trials), self._past, count)
-        spend = self._ahead.carried_out(decisions)
-        levers = self._ahead.levers(spend, tuple(trials))
-        run = self._market.engine.run(levers, self._past.state_at(self.weeks), count)
         if self._pending is None:
             self._pending = pending_rows(self._past, self._log)
-        target, written = Path(folder_out), self._written()
-        further = self._drawn_further(count // 168)
-        announced = further.habits
-        for trial in (*self.trials, *trials):
-            announced = apply_trial(announced, trial)
-        ahead = Ahead(further, EventLog(self.scenario, further.environment, self.seed), announced)
-        rows = write_week(run, levers, self._log, self._pending, written, ahead, target)
-        if count != 168:
-            return rows
-        played = Played(
-            self.weeks,
-            spend[:, :, :168],
-            tuple(trials),
-            run.state,
-            (written[0] + run.sessions.shape[1], written[1] + run.shifts.shape[1]),
-        )
-        save_played(played, self._market, target)
-        ended = [trial for trial in (*self.trials, *trials) if self._ends_ahead(trial)]
-        if ended:
-            measured = as_set(measure_played(self._on(played)._past, ended))
-            rows["experiments.json"] = len(measured)
-            write_json(target / "experiments.json", measured.to_json())
-        return rows
+        delivered = Delivered(self._written(), self._pending)
+        return play_week(self._past, delivered, decisions, hours, tuple(trials), Path(folder_out))
 
     def after(self, folder: str | Path) -> "MarketWorld":
         """The world a week later, as it went on under the plan that was played.
@@ -265,7 +236,8 @@ class MarketWorld:
         Raises:
             WorldError: no whole week was played there, or it is not the next of this world.
         """
-        return self._on(read_played(self._market, self.weeks, Path(folder)))
+        played = read_played(self._past.market, self.weeks, Path(folder))
+        return MarketWorld(go_on(self._past, played), played.written, nothing_pending())
 
     def outcome(
         self, decisions: pd.DataFrame, *, replications: int = 1, hours: int = 168
@@ -363,28 +335,6 @@ class MarketWorld:
         mean = self._past.replay(levers, first, hours, replications)
         span = self.environment.hours[first : first + hours]
         return hourly_frame(mean, self.region_names, span)
-
-    def _on(self, played: Played) -> "MarketWorld":
-        past = self._past.after(self._drawn_further(1), played.spend, played.state, played.trials)
-        return MarketWorld(past, played.written, nothing_pending())
-
-    def _drawn_further(self, weeks: int) -> Market:
-        """The same market, drawn so many weeks further than this world's."""
-        further = len(self._past.played) + weeks
-        regions = len(self.regions)
-        return make_market(self.scenario, regions, self._market.weeks, self.seed, further)
-
-    def _ends_ahead(self, trial: Trial) -> bool:
-        end = trial.start + trial.hours
-        return 168 * self.weeks < end <= 168 * (self.weeks + 1)
-
-    def _check_within(self, trial: Trial) -> None:
-        end = trial.start + trial.hours
-        if end > 168 * self.weeks or trial.design == "user_split":
-            raise WorldError(
-                f"trial {trial.name!r} ({trial.design}, hours {trial.start} to {end}) cannot be "
-                f"replayed: expected a switchback or geo trial within {168 * self.weeks} hours."
-            )
 
     def _written(self) -> tuple[int, int]:
         """Numbers of sessions and shifts in the history, from which ids go on."""

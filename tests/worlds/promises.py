@@ -35,12 +35,18 @@ import pandas as pd
 import torch
 from _coverage import SHIFT, Coverage, coverage, faults
 from _market import Market, Row, Spec, judged, modelled_effect, opened, over_worlds, report
+from numpy.typing import NDArray
 
 from dagcast import workflow
 from dagcast.plans import Outlook, arrays, overall, together
+from dagcast.workflow.common._fits import load_fit
+from dagcast.workflow.common._plan_files import SOLVED, load_decisions
 from dagcast.workflow.common._problem import Setting, make_setting
+from dagcast_core.decide import Plan
 from dagcast_core.model import draws, effect_draws
-from dagcast_core.tensor import IndexTensor
+from dagcast_core.tensor import IndexTensor, Panel
+
+Array = NDArray[np.float64]
 
 HELD_OUT = "bonus-pause-rides"
 LEVER = "incentive_spend"
@@ -53,6 +59,8 @@ _BROKEN = {"break_loss": 0.3}
 _DRAWS = 60
 _REPLICATIONS = 3
 _LEVEL = 0.9
+# Share of intervals that hold the truth, by aggregation.
+_BANDS = {"cells": (0.87, 0.93), "region-weeks": (0.87, 0.93), "market-weeks": (0.8, 1.0)}
 # Sizes from which an effect has to be precise.
 _PRECISE = (12, 16)
 
@@ -139,7 +147,7 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
         plan = market.project.plans / planned.summary.plan
         outlook = Outlook.load(plan)
         setting = make_setting(market.session)
-        decisions = _decisions(pd.read_parquet(plan / "decisions.parquet"))
+        decisions = _decisions(load_decisions(market.project, planned.summary.plan))
         operator = market.world.operator_decisions()
         arms = {
             "plan": decisions,
@@ -160,7 +168,7 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
             worth["plan"] - worth["operator"],
             effect,
             z,
-            outcomes(market, setting, outlook, decisions),
+            outcomes(market, setting, outlook, Plan.load(plan / SOLVED), decisions),
             (*planned.summary.warnings, *map(str, report.conflicts), *report.notes),
             planned.summary.status,
             report.converged,
@@ -204,11 +212,11 @@ def _held_out(market: Market, seed: int) -> tuple[Gain | None, float | None]:
 
 
 def outcomes(
-    market: Market, setting: Setting, outlook: Outlook, decisions: pd.DataFrame
+    market: Market, setting: Setting, outlook: Outlook, plan: Plan, decisions: pd.DataFrame
 ) -> dict[str, dict[str, Coverage]]:
     """The week as it comes out under the plan against the plan's intervals.
 
-    Region-weeks are measured where the product gives them an interval.
+    Plans show no intervals of region-weeks; those here are of the same draws of the parameters.
     """
     happened = market.world.outcome(decisions)
     axes = outlook.axes
@@ -226,8 +234,8 @@ def outcomes(
     # Nobody looked in a cell without sessions: it has no ETA, and no weight in a mean.
     empty = wide["sessions"].to_numpy().reshape(shape) == 0
     values = arrays(known, {name: shown[name] for name in known}, axes)
-    found: dict[str, dict[str, Coverage]] = {"cells": {}, "market-weeks": {}}
-    regional = getattr(outlook, "regional", None)
+    found: dict[str, dict[str, Coverage]] = {kind: {} for kind in _BANDS}
+    regional = _region_weeks(market, setting, outlook, plan.decisions)
     for name in QUANTITIES:
         if name not in values:
             continue
@@ -241,16 +249,36 @@ def outcomes(
         found["market-weeks"][name] = coverage(
             overall(values, shown[name], axes), total.mid, total.low, total.high, outlook.level
         )
-        if regional is not None:
-            week = together(values, shown[name], axes.time, -1)
-            mid, low, high = (
-                np.array([getattr(regional["plan"][name][row], end) for row in axes.rows])
-                for end in ("mid", "low", "high")
-            )
-            found.setdefault("region-weeks", {})[name] = coverage(
-                week, mid, low, high, outlook.level
-            )
+        week = together(values, shown[name], axes.time, -1)
+        found["region-weeks"][name] = coverage(week, *regional[name], outlook.level)
     return found
+
+
+def _region_weeks(
+    market: Market, setting: Setting, outlook: Outlook, decisions: Panel
+) -> dict[str, tuple[Array, Array, Array]]:
+    """By quantity the figure of each region's week and the ends of its interval over draws."""
+    fitted = load_fit(market.session)
+    inputs = setting.context.assign({name: decisions[name] for name in decisions})
+    shown = {name: q for name, q in setting.quantities.items() if name in outlook.totals["plan"]}
+    runs: dict[str, list[Array]] = {name: [] for name in QUANTITIES if name in shown}
+
+    def note() -> None:
+        with torch.no_grad():
+            predicted = fitted.model.predict(inputs)
+        values = arrays({**inputs, **predicted}, shown, outlook.axes)
+        for name, weeks in runs.items():
+            weeks.append(together(values, shown[name], outlook.axes.time, -1))
+
+    note()
+    for draw in range(len(fitted.draws)):
+        with fitted.draws.applied_to(fitted.model, draw):
+            note()
+    tail = (1 - outlook.level) / 2
+    return {
+        name: (weeks[0], *np.quantile(np.stack(weeks[1:]), [tail, 1 - tail], axis=0))
+        for name, weeks in runs.items()
+    }
 
 
 # The table
@@ -364,9 +392,6 @@ def _effect_rows(found: Sequence[Findings], usual: bool, size: tuple[int, int]) 
             )
         )
     return table
-
-
-_BANDS = {"cells": (0.87, 0.93), "region-weeks": (0.87, 0.93), "market-weeks": (0.8, 1.0)}
 
 
 def _outcome_rows(found: Sequence[Findings]) -> list[Row]:

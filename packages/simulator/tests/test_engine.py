@@ -20,7 +20,7 @@ def _steady(world, **changes):
 
 
 def _week(world, levers, replication=0):
-    run = world._engine.run(levers, world._state_at(1), 168, replication)
+    run = world._past.market.engine.run(levers, world._past.state_at(1), 168, replication)
     return run, hourly(run, levers)
 
 
@@ -33,7 +33,7 @@ def test_distance_to_the_nearest_follows_the_closed_form(n):
 
 
 def test_driver_hours_are_idle_en_route_or_carrying(world):
-    for run in world._history_runs():
+    for run in world._past.runs():
         driver, region, on, off = run.shifts
         online = np.zeros((len(world.regions), run.hours))
         first = 60 * run.first
@@ -46,7 +46,7 @@ def test_driver_hours_are_idle_en_route_or_carrying(world):
 
 
 def test_rides_are_requests_are_sessions(world):
-    for run in world._history_runs():
+    for run in world._past.runs():
         requested, completed = run.sessions[4] > 0, run.sessions[5] > 0
         assert not (completed & ~requested).any()
         assert ((run.sessions[6] > 0) == completed).all()
@@ -54,7 +54,7 @@ def test_rides_are_requests_are_sessions(world):
 
 
 def test_no_driver_is_in_two_places(calm):
-    run = calm._history_runs()[0]
+    run = calm._past.runs()[0]
     driver, _, on, off = run.shifts
     order = np.lexsort((on, driver))
     same = driver[order][1:] == driver[order][:-1]
@@ -71,7 +71,7 @@ def test_trips_take_what_carrying_takes(calm):
 def test_a_world_repeats_bit_by_bit():
     def runs():
         world = MarketWorlds().create(2, 1, 11, {"base": "calm"})
-        return world._history_runs()[0]
+        return world._past.runs()[0]
 
     a, b = runs(), runs()
     assert np.array_equal(a.sessions, b.sessions)
@@ -85,9 +85,9 @@ def test_another_seed_gives_another_world():
 
 
 def test_a_run_leaves_its_starting_state_alone(calm):
-    state = calm._state_at(1)
+    state = calm._past.state_at(1)
     before = state.copy()
-    calm._engine.run(calm.levers, state, 24)
+    calm._past.market.engine.run(calm.levers, state, 24)
     assert np.array_equal(state.driver, before.driver)
     assert np.array_equal(state.region, before.region)
 
@@ -107,7 +107,7 @@ def test_riders_open_the_app_whatever_the_drivers_do():
     world = MarketWorlds().create(2, 1, 5, {"base": "calm", "price_memory": 0.0})
     levers = _steady(world)
     more = levers.replace(starts=1.5 * levers.starts)
-    runs = [world._engine.run(x, world._state_at(0), 168) for x in (levers, more)]
+    runs = [world._past.market.engine.run(x, world._past.state_at(0), 168) for x in (levers, more)]
     assert np.array_equal(runs[0].sessions[0], runs[1].sessions[0])
     assert np.array_equal(runs[0].sessions[8], runs[1].sessions[8])
 
@@ -151,7 +151,7 @@ def test_requests_have_the_stated_price_elasticity_within_the_hour():
     world = MarketWorlds().create(2, 4, 5, {"base": "calm"})
     # Half the riders see a higher fare at the same pickup times and prime time.
     levers = _steady(world, fare_split=np.full_like(world.levers.base_fare, 1.2))
-    run = world._engine.run(levers, world._state_at(0), 4 * 168)
+    run = world._past.market.engine.run(levers, world._past.state_at(0), 4 * 168)
     treated, requested = run.sessions[8] > 0, run.sessions[4]
     ratio = requested[treated].mean() / requested[~treated].mean()
     assert np.log(ratio) / np.log(1.2) == pytest.approx(-0.25, abs=0.05)
@@ -197,4 +197,4 @@ def test_a_boost_draws_drivers_over_the_border(calm):
 
 def test_a_run_beyond_the_world_is_refused(calm):
     with pytest.raises(ValueError, match="horizon_weeks"):
-        calm._engine.run(calm.levers, calm._state_at(2), 169)
+        calm._past.market.engine.run(calm.levers, calm._past.state_at(2), 169)

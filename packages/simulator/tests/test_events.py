@@ -179,7 +179,7 @@ def test_a_world_reopens_from_its_folder_without_a_rerun(folders, world):
     events, *_, plan = folders
     again = MarketWorlds().load(events)
     pd.testing.assert_frame_equal(again.outcome(plan), world.outcome(plan))
-    assert not again._past
+    assert not again._past._runs
 
 
 def test_a_reopened_world_plays_the_same_week(folders, world, tmp_path):

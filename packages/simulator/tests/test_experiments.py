@@ -5,7 +5,7 @@ import pytest
 
 from dagcast_core.contract import Arm, Cells, Change, Experiment
 from dagcast_simulator import MarketWorlds, WorldError
-from dagcast_simulator._experiments import PARTS_OF_DAY
+from dagcast_simulator._schedule import PARTS_OF_DAY
 from dagcast_simulator._trials import TrialError, apply_trial, fare_split, geo, switchback
 from dagcast_simulator._truth import TruthError
 
@@ -128,10 +128,10 @@ def test_the_trials_are_in_the_recorded_history(ten_weeks):
 
 def test_estimates_do_not_know_the_truth(ten_weeks, measured):
     """Scrambled outcomes give an estimate near zero: it comes from the cells alone."""
-    from dagcast_simulator._experiments import measure
+    from dagcast_simulator._measure import measure
 
     trial = next(t for t in ten_weeks.trials if t.name == "guarantee-switchback")
-    quantities = ten_weeks._quantities()
+    quantities = ten_weeks._past.quantities()
     rng = np.random.default_rng(0)
     scrambled = {"driver_hours": rng.permuted(quantities["driver_hours"], axis=1)}
     item = measure(ten_weeks.environment, (trial,), scrambled, "null", "driver_hours")
@@ -251,7 +251,7 @@ def test_truth_of_spend_is_the_difference_of_two_replays(calm):
     spend[0][:, :, 168:336] = 0.0
     spend[1][0, :, 168:336] = 10.0
     hours = [
-        calm._replay(calm.levers.replace(incentive_spend=s), 168, 168)["driver_hours"].mean()
+        calm._past.replay(calm.levers.replace(incentive_spend=s), 168, 168)["driver_hours"].mean()
         for s in spend
     ]
     assert calm.true_effect(question) == pytest.approx(hours[1] - hours[0])
@@ -273,7 +273,7 @@ def test_truth_knows_the_levers_between_the_models(calm):
 
 
 def test_driver_hours_are_brought_to_what_the_arm_asks(calm):
-    base = calm._replay(calm.levers, 168, 168)["driver_hours"].mean()
+    base = calm._past.replay(calm.levers, 168, 168)["driver_hours"].mean()
     arms = (Change("driver_hours", "set", base), Change("driver_hours", "add", 2.0))
     truth = calm.true_effect(_experiment(calm, "driver_hours", "driver_hours", arms))
     assert truth == pytest.approx(2.0, abs=0.15)
@@ -309,10 +309,10 @@ def test_trials_that_do_not_fit_are_refused(ten_weeks):
     arms = {"control": (), "treatment": (Change("coupon_spend", "set", 9.0),), "seed": 0}
     with pytest.raises(TrialError, match="at least two whole windows"):
         switchback("x", env, regions=[0], start=0, hours=30, **arms)
-    with pytest.raises(TrialError, match="opens only at"):
+    with pytest.raises(TrialError, match="opens only in hour"):
         switchback("x", env, regions=[4], start=0, hours=168, **arms)
     with pytest.raises(TrialError, match="does not fit a world"):
-        switchback("x", env, regions=[0], start=168 * 11, hours=168, **arms)
+        switchback("x", env, regions=[0], start=168 * 30, hours=168, **arms)
     with pytest.raises(TrialError, match="needs 4 regions or more; got 2"):
         geo("x", env, regions=[0, 1], start=400, hours=168, **arms)
     with pytest.raises(TrialError, match="factor 1 on the fare"):

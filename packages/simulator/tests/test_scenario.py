@@ -54,7 +54,7 @@ def test_a_mapping_survives_a_round_trip():
 
 
 def test_a_file_that_is_no_scenario_is_refused(tmp_path):
-    with pytest.raises(ScenarioError, match="neither a file nor one of calm"):
+    with pytest.raises(ScenarioError, match="neither a file nor one of borders, calm"):
         load_scenario(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("trend = = 1", "utf-8")

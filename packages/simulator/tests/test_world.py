@@ -14,7 +14,7 @@ from dagcast_simulator._search import best_plan
 def _naive_slope(world):
     """Rides on spend by least squares with fixed effects of region and hour of week."""
     hours = 168 * world.weeks
-    rides = world._quantities()["rides"]
+    rides = world._past.quantities()["rides"]
     spend = world.levers.incentive_spend[:, :, :hours].sum(axis=0)
     x, y = [], []
     for i in range(len(world.regions)):
@@ -144,7 +144,7 @@ def test_a_world_plays_whole_days_from_now_on(calm, calm_plan, tmp_path):
 def test_a_world_can_play_more_weeks_if_asked_in_time(tmp_path):
     world = MarketWorlds().create(1, 1, 0, {"base": "calm", "horizon_weeks": 2})
     hours = world.environment.hours[168:]
-    assert world.play(tmp_path, world.operator_decisions(), hours)["weather.parquet"] == 336
+    assert world.play(tmp_path, world.operator_decisions(), hours)["weather.parquet"] == 336 + 168
 
 
 @pytest.mark.parametrize(

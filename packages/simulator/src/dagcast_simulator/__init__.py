@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from dagcast_simulator._scenario import Scenario, ScenarioError, load_scenario, scenario_names
+from dagcast_simulator._parameter import ScenarioError
+from dagcast_simulator._scenario import Scenario, load_scenario, scenario_names
 
 if TYPE_CHECKING:
     from dagcast_simulator._decisions import WorldError
     from dagcast_simulator._estimators import EstimationError
-    from dagcast_simulator._experiments import Measured
+    from dagcast_simulator._measured import Measured
     from dagcast_simulator._search import BestPlan, best_plan
     from dagcast_simulator._trials import Trial, TrialError, fare_split, geo, switchback
     from dagcast_simulator._truth import TruthError
@@ -39,7 +40,7 @@ _LAZY = {
     "EstimationError": "_estimators",
     "MarketWorld": "_world",
     "MarketWorlds": "_worlds",
-    "Measured": "_experiments",
+    "Measured": "_measured",
     "Trial": "_trials",
     "TrialError": "_trials",
     "TruthError": "_truth",

@@ -19,14 +19,22 @@ Sheppard & Khammash 2010, doi:10.1063/1.3280166), where draws by driver would dr
 """
 
 from dataclasses import dataclass
+from math import lgamma
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from dagcast_simulator import _loop
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._levers import Levers, Pressure, pressure
-from dagcast_simulator._random import DRIVER_STREAM, SESSION_STREAM, stream_key
+from dagcast_simulator._random import (
+    DRIVER_STREAM,
+    SESSION_STREAM,
+    THRESHOLD_STREAM,
+    stream_key,
+    uniforms,
+)
 from dagcast_simulator._scenario import Scenario
 
 Array = NDArray[np.float64]
@@ -96,13 +104,29 @@ class Engine:
         self.env = env
         self.seed = seed
         self._neighbours = _neighbour_table(env)
+        # Undeclared, each region draws drivers from the next: the next hears the call of the last.
+        self._callers = (
+            self._neighbours
+            if scenario.crossing_declared
+            else np.roll(np.arange(len(env.regions)), 1)[:, None]
+        )
         self._laws = _loop.Laws(*(float(getattr(scenario, name)) for name in _loop.Laws._fields))
         pool = np.ceil(scenario.pool_ratio * env.supply_reference).astype(np.int64)
         self._homes = np.repeat(np.arange(len(env.regions)), pool)
-        self._width = int(_component_totals(self._neighbours, pool).max())
+        borders = [self._neighbours]
+        if scenario.crossing_share > 0:
+            borders += [self._callers, _suppliers(self._callers)]
+        self._width = int(_component_totals(np.hstack(borders), pool).max())
         size = np.array([region.size for region in env.regions])
         # Bigger markets cover more ground.
         self._extent = scenario.pickup_scale * (size / scenario.sessions_per_hour) ** 0.25
+        if scenario.pickup_exponent != 0.5:
+            self._extent = self._extent * _same_distance(scenario.pickup_exponent)
+        self._willing = _willingness(scenario, env, size)
+        drivers = np.arange(len(self._homes), dtype=np.int64)
+        ranks = uniforms(stream_key(seed, THRESHOLD_STREAM), drivers, 0)
+        # Without thresholds any offer above nothing is answered, by a law that adds nothing at 0.
+        self._threshold = scenario.threshold_median * np.exp(scenario.threshold_sd * ndtri(ranks))
 
     def initial_state(self) -> State:
         """Everyone at home, at the first minute of the history."""
@@ -166,6 +190,14 @@ class Engine:
             levers.prime_scale,
             levers.prime_add,
             self.env.slowdown,
+            self._willing,
+            rates.unpaid_rate,
+            rates.guarantee_lift,
+            rates.boost_lift,
+            rates.guarantee_offer,
+            rates.streak_offer,
+            rates.boost_offer,
+            self._crossing(rates.unpaid_rate),
         )
         keys = [
             stream_key(self.seed, stream, replication) for stream in (SESSION_STREAM, DRIVER_STREAM)
@@ -199,8 +231,48 @@ class Engine:
             tally=np.zeros((regions, 4), dtype=np.int64),
             ring=np.full(_loop.RING, -1, dtype=np.int64),
             neighbours=self._neighbours,
+            callers=self._callers,
             extent=self._extent,
+            threshold=self._threshold,
         )
+
+    def _crossing(self, unpaid_rate: Array) -> Array:
+        """Share of what bonuses add that neighbours lose: none where nobody there would start."""
+        starting = np.zeros(unpaid_rate.shape)
+        for region, callers in enumerate(self._callers):
+            for caller in callers[(callers >= 0) & (callers != region)]:
+                starting[caller] = np.maximum(starting[caller], unpaid_rate[region])
+        return np.where(starting > 0, self.scenario.crossing_share, 0.0)
+
+
+def _willingness(scenario: Scenario, env: Environment, size: Array) -> Array:
+    """(region, hour) what rain and demand add to the log willingness to pay."""
+    busy = np.log(np.where(env.sessions > 0, env.sessions / size[:, None], 1.0))
+    rain = np.log1p(env.precipitation / 0.6)
+    added: Array = scenario.rain_on_willingness * rain + scenario.demand_on_willingness * busy
+    return added
+
+
+def _same_distance(exponent: float) -> float:
+    """Factor that leaves the mean distance to the nearest of five as it is on a disc.
+
+    The mean is ``G(1 + g) G(n + 1) / G(n + 1 + g)`` for exponent g and n drivers, G for gamma.
+    """
+    n = 5.0
+
+    def log_mean(g: float) -> float:
+        return lgamma(1 + g) - lgamma(n + 1 + g)
+
+    return float(np.exp(log_mean(0.5) - log_mean(exponent)))
+
+
+def _suppliers(callers: Ints) -> Ints:
+    """The same borders seen from the other side, as one column: who can be called by each."""
+    table = np.full((len(callers), 1), -1, dtype=np.int64)
+    for region, row in enumerate(callers):
+        for caller in row[row >= 0]:
+            table[caller, 0] = region
+    return table
 
 
 def _neighbour_table(env: Environment) -> Ints:

@@ -46,10 +46,13 @@ class Environment:
         sessions: expected session/h before coupons and price memory.
         foreseen: standardised demand shock that the operator and drivers foresee.
         supply: drivers online that regular starts aim at.
+        supply_next: the same an hour later, which starts of this hour prepare.
         supply_reference: (region,) its mean, the scale of bonus offers.
         slowdown: factor on driving times.
         open: 1 where the region is open.
         unforeseen: 1 in the cells of the unforeseen event.
+        settled: hours from whose figures the operator's habits come: the history with which the
+            world began and the weeks that were to be planned then.
     """
 
     regions: tuple[Region, ...]
@@ -64,10 +67,17 @@ class Environment:
     sessions: Array
     foreseen: Array
     supply: Array
+    supply_next: Array
     supply_reference: Array
     slowdown: Array
     open: Array
     unforeseen: Array
+    settled: int
+
+    def listed(self, hour: int) -> NDArray[np.int64]:
+        """Positions of the regions that have opened by ``hour``: those that anybody knows."""
+        opened = np.array([region.opened_hour for region in self.regions])
+        return np.flatnonzero(opened <= hour)
 
 
 class _Holidays(AbstractHolidayCalendar):
@@ -75,10 +85,19 @@ class _Holidays(AbstractHolidayCalendar):
 
 
 def make_environment(
-    scenario: Scenario, regions: tuple[Region, ...], weeks: int, seed: int
+    scenario: Scenario, regions: tuple[Region, ...], weeks: int, seed: int, further: int = 0
 ) -> Environment:
-    """Draw the environment of a world of ``weeks`` weeks and the weeks to plan."""
-    count = 168 * (weeks + scenario.horizon_weeks)
+    """Draw the environment of a world of ``weeks`` weeks and the weeks to plan.
+
+    Args:
+        scenario: parameters.
+        regions: of the world.
+        weeks: of the history with which it begins.
+        seed: of the world.
+        further: weeks that it went on since; what came before them stays as it was, bit by bit.
+    """
+    settled = 168 * (weeks + scenario.horizon_weeks)
+    count = settled + 168 * further
     hours = pd.date_range(scenario.start, periods=count, freq="h", tz="UTC", unit="us")
     local = [hours.tz_convert(region.zone) for region in regions]
     hour_of_week = np.stack([(t.day_of_week * 24 + t.hour).to_numpy() for t in local]).astype(
@@ -98,6 +117,8 @@ def make_environment(
     growth = scenario.trend * np.arange(count)[None, :] / 168 + 0.03 * np.sin(
         2 * np.pi * (np.arange(count)[None, :] / 8766 + 0.1)
     )
+    rank = np.array([generator(seed, "growth", i).normal() for i in range(len(regions))])
+    growth = growth + scenario.growth_spread * rank[:, None] * np.arange(count)[None, :] / 168
     # A new market opens at a third of its size and fills up within some weeks.
     ramp = np.where(opened > 0, 1 - 0.65 * np.exp(-np.maximum(since, 0) / 250), 1.0)
     day = ((hour_of_week % 24 >= 6) & (hour_of_week % 24 < 19)).astype(np.float64)
@@ -111,8 +132,9 @@ def make_environment(
     sessions *= ramp * is_open * np.where(unforeseen > 0, scenario.unforeseen_demand, 1.0)
 
     # What the operator sees coming, in standard deviations: the shock, the events, the weather.
-    ahead = shock + weather - weather.mean() + 0.5 * scenario.event_on_sessions * attendance / shape
-    foreseen = ahead / max(float(ahead.std()), 1e-9)
+    usual = _first(weather, settled).mean()
+    ahead = shock + weather - usual + 0.5 * scenario.event_on_sessions * attendance / shape
+    foreseen = ahead / max(float(_first(ahead, settled).std()), 1e-9)
 
     regular, reference = _supply(scenario, regions, hour_of_week, seed)
     rain = np.log1p(precipitation / 0.6)
@@ -128,6 +150,10 @@ def make_environment(
         + scenario.driver_foresight * shock
     )
     supply = regular * np.exp(log_supply) * ramp * is_open
+    supply_next = np.concatenate([supply[:, 1:], supply[:, -1:]], axis=1)
+    # A world is drawn week by week from here on, and nobody can look beyond what is drawn.
+    last = np.arange(settled - 1, count, 168)
+    supply_next[:, last] = supply[:, last]
     rush = shape / shape.max(axis=1, keepdims=True)
     slowdown = 1 + scenario.rush_slowdown * rush**2 + 0.04 * np.minimum(precipitation, 4)
     slowdown *= np.where(unforeseen > 0, 1.15, 1.0)
@@ -144,11 +170,18 @@ def make_environment(
         sessions=sessions,
         foreseen=foreseen,
         supply=supply,
+        supply_next=supply_next,
         supply_reference=reference,
         slowdown=slowdown,
         open=is_open,
         unforeseen=unforeseen,
+        settled=settled,
     )
+
+
+def _first(values: Array, hours: int) -> Array:
+    # A copy, because sums over a view are taken in another order and differ in the last bit.
+    return np.ascontiguousarray(values[:, :hours])
 
 
 def _autoregression(noise: Array, half_life: float) -> Array:

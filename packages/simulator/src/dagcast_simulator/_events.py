@@ -2,7 +2,9 @@
 
 Known faults, counted in the manifest: rows delivered twice, negative pickup times, regions that do
 not exist, shifts that end before they begin. They are added beside the sound rows, so that a store
-that sets aside all of them holds exactly what happened. Late rows and revisions are no faults.
+that sets aside all of them holds exactly what happened. Late rows, revisions and outages are no
+faults. Announcements take the regions that they are about, because a region that nobody knows yet
+is in no file.
 """
 
 from dataclasses import dataclass
@@ -148,6 +150,7 @@ class EventLog:
         # A ride is reported when it has ended, other sessions within minutes.
         delay = 1 - 6 * np.log(uniforms(self._key, ids, 0)) + completed * (s[2] + 20)
         known = opened + (delay * 60).astype(np.int64) * 1_000_000 + self._late(ids, 1)
+        known, came = self._outage("sessions", known)
         table = pa.table(
             [
                 ids,
@@ -165,9 +168,10 @@ class EventLog:
             schema=SCHEMAS["sessions"],
         )
         share = self._scenario.duplicate_share
-        again = np.flatnonzero(uniforms(self._key, ids, 3) < share)
-        negative = np.flatnonzero(uniforms(self._key, ids, 4) < self._scenario.corrupt_share)
-        unknown = np.flatnonzero(uniforms(self._key, ids, 5) < self._scenario.corrupt_share)
+        corrupt = self._scenario.corrupt_share
+        again = np.flatnonzero(came & (uniforms(self._key, ids, 3) < share))
+        negative = np.flatnonzero(came & (uniforms(self._key, ids, 4) < corrupt))
+        unknown = np.flatnonzero(came & (uniforms(self._key, ids, 5) < corrupt))
         bad_eta = _replaced(table.take(negative), "session_id", ids[negative] + _CORRUPT_IDS)
         bad_eta = _replaced(bad_eta, "eta_min", -1.0 - s[2][negative])
         bad_region = _replaced(table.take(unknown), "session_id", ids[unknown] + 2 * _CORRUPT_IDS)
@@ -175,7 +179,8 @@ class EventLog:
         repeated = table.take(again)
         repeated = _replaced(repeated, "known_at", _time(known[again] + 10 * _MINUTE))
         planted = Planted(len(again), len(negative), len(unknown))
-        return pa.concat_tables([table, repeated, bad_eta, bad_region]), planted
+        sound = _kept(table, came)
+        return pa.concat_tables([sound, repeated, bad_eta, bad_region]), planted
 
     def shifts(self, run: Run, first_id: int) -> tuple[pa.Table, Planted]:
         """Shift rows of a run: a driver's spells in one region, cut at midnight UTC."""
@@ -187,18 +192,20 @@ class EventLog:
         delay = np.where(off % 1440 == 0, 0, delay)
         late = np.where(off % 1440 == 0, 0, self._late(ids, 7))
         known = ends + delay.astype(np.int64) // 1_000_000 * 1_000_000 + late
+        known, came = self._outage("shifts", known)
         table = pa.table(
             [ids, driver, self._region(region), _time(begins), _time(ends), _time(known)],
             schema=SCHEMAS["shifts"],
         )
-        again = np.flatnonzero(uniforms(self._key, ids, 9) < self._scenario.duplicate_share)
-        wrong = np.flatnonzero(uniforms(self._key, ids, 10) < self._scenario.corrupt_share)
+        share, corrupt = self._scenario.duplicate_share, self._scenario.corrupt_share
+        again = np.flatnonzero(came & (uniforms(self._key, ids, 9) < share))
+        wrong = np.flatnonzero(came & (uniforms(self._key, ids, 10) < corrupt))
         repeated = _replaced(table.take(again), "known_at", _time(known[again] + 10 * _MINUTE))
         swapped = _replaced(table.take(wrong), "shift_id", ids[wrong] + _CORRUPT_IDS)
         swapped = _replaced(swapped, "on_at", _time(ends[wrong]))
         swapped = _replaced(swapped, "off_at", _time(begins[wrong]))
         planted = Planted(duplicate_shifts=len(again), negative_shift=len(wrong))
-        return pa.concat_tables([table, repeated, swapped]), planted
+        return pa.concat_tables([_kept(table, came), repeated, swapped]), planted
 
     def spend(self, levers: Levers, first: int, hours: int) -> pa.Table:
         """Bonus spend, known an hour later; some cells are first reported wrong and revised."""
@@ -213,32 +220,35 @@ class EventLog:
         off = np.round(value * (0.24 * uniforms(self._key, cells, 12) - 0.12), 2) * revised
         days = (1 + 3 * uniforms(self._key, cells, 13)) * _DAY
         kinds = pa.array(list(INCENTIVES))
+        known, came = self._outage("spend", moment + _HOUR)
         first_rows = pa.table(
             [
                 self._region(region),
                 _time(moment),
                 kinds.take(pa.array(kind)),
                 np.round(value - off, 2),
-                _time(moment + _HOUR),
+                _time(known),
             ],
             schema=SCHEMAS["spend"],
         )
-        at = np.flatnonzero(revised)
+        # A correction needs the row that it corrects.
+        at = np.flatnonzero(revised & came)
+        later, also_came = self._outage("spend", (moment + _HOUR + days.astype(np.int64))[at])
         corrections = pa.table(
             [
                 self._region(region[at]),
                 _time(moment[at]),
                 kinds.take(pa.array(kind[at])),
                 off[at],
-                _time(moment[at] + _HOUR + days[at].astype(np.int64)),
+                _time(later),
             ],
             schema=SCHEMAS["spend"],
         )
-        return pa.concat_tables([first_rows, corrections])
+        return pa.concat_tables([_kept(first_rows, came), _kept(corrections, also_came)])
 
-    def coupons(self, levers: Levers, first: int, hours: int) -> pa.Table:
+    def coupons(self, levers: Levers, first: int, hours: int, regions: Ints) -> pa.Table:
         """Coupon spend by region and hour; campaigns are announced a week ahead."""
-        region, hour = self._open(first, hours)
+        region, hour = self._open(first, hours, regions)
         return pa.table(
             [
                 self._region(region),
@@ -249,9 +259,9 @@ class EventLog:
             schema=SCHEMAS["coupons"],
         )
 
-    def fares(self, levers: Levers, first: int, hours: int) -> pa.Table:
+    def fares(self, levers: Levers, first: int, hours: int, regions: Ints) -> pa.Table:
         """Mean base fare over riders; changes are announced a week ahead."""
-        region, hour = self._open(first, hours)
+        region, hour = self._open(first, hours, regions)
         mean_fare = levers.base_fare * (1 + levers.fare_split) / 2
         return pa.table(
             [
@@ -263,27 +273,27 @@ class EventLog:
             schema=SCHEMAS["fares"],
         )
 
-    def weather(self, first: int, hours: int) -> pa.Table:
+    def weather(self, first: int, hours: int, regions: Ints) -> pa.Table:
         """Observed weather, known an hour later."""
-        region, hour = np.divmod(np.arange(len(self._names) * hours), hours)
-        hour = hour + first
+        region, hour = _cells(first, hours, regions)
         env = self._env
-        return pa.table(
+        known, came = self._outage("weather", self._hour(hour) + _HOUR)
+        table = pa.table(
             [
                 self._region(region),
                 _time(self._hour(hour)),
                 env.temperature[region, hour],
                 env.precipitation[region, hour],
-                _time(self._hour(hour) + _HOUR),
+                _time(known),
                 np.zeros(len(hour), dtype=bool),
             ],
             schema=SCHEMAS["weather"],
         )
+        return _kept(table, came)
 
-    def forecast(self, first: int, hours: int) -> pa.Table:
+    def forecast(self, first: int, hours: int, regions: Ints) -> pa.Table:
         """The weather forecast issued six hours before ``first``."""
-        region, hour = np.divmod(np.arange(len(self._names) * hours), hours)
-        hour = hour + first
+        region, hour = _cells(first, hours, regions)
         env = self._env
         issued = np.full(len(hour), self._origin + first * _HOUR - 6 * _HOUR)
         return pa.table(
@@ -298,10 +308,9 @@ class EventLog:
             schema=SCHEMAS["weather"],
         )
 
-    def calendar(self, first: int, hours: int) -> pa.Table:
+    def calendar(self, first: int, hours: int, regions: Ints) -> pa.Table:
         """Local calendar and events, known two months ahead."""
-        region, hour = np.divmod(np.arange(len(self._names) * hours), hours)
-        hour = hour + first
+        region, hour = _cells(first, hours, regions)
         env = self._env
         return pa.table(
             [
@@ -315,9 +324,20 @@ class EventLog:
             schema=SCHEMAS["calendar"],
         )
 
-    def _open(self, first: int, hours: int) -> tuple[Ints, Ints]:
-        region, hour = np.nonzero(self._env.open[:, first : first + hours] > 0)
-        return region, hour + first
+    def _open(self, first: int, hours: int, regions: Ints) -> tuple[Ints, Ints]:
+        row, hour = np.nonzero(self._env.open[regions, first : first + hours] > 0)
+        return regions[row], hour + first
+
+    def _outage(self, table: str, known: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """When rows become known if that table's rows stop coming for a while, and whether ever."""
+        came = np.ones(len(known), dtype=bool)
+        hours = self._scenario.outage_hours
+        if table != self._scenario.outage_table or not hours:
+            return known, came
+        start = self._origin + 168 * self._scenario.outage_week * _HOUR
+        end = start + hours * _HOUR
+        struck = (known >= start) & (known < end)
+        return np.where(struck, end, known), came & ~(struck & self._scenario.outage_lost)
 
     def _hour(self, hour: Ints) -> Ints:
         return self._origin + hour * _HOUR
@@ -327,8 +347,17 @@ class EventLog:
 
     def _late(self, ids: Ints, draw: int) -> Ints:
         late = uniforms(self._key, ids, draw) < self._scenario.late_share
-        days = 0.2 + 3.8 * uniforms(self._key, ids, draw + 1) ** 2
+        days = 0.2 + self._scenario.late_days * uniforms(self._key, ids, draw + 1) ** 2
         return (late * days * 86_400).astype(np.int64) * 1_000_000
+
+
+def _cells(first: int, hours: int, regions: Ints) -> tuple[Ints, Ints]:
+    row, hour = np.divmod(np.arange(len(regions) * hours), max(hours, 1))
+    return regions[row], hour + first
+
+
+def _kept(table: pa.Table, came: NDArray[np.bool_]) -> pa.Table:
+    return table if came.all() else table.filter(pa.array(came))
 
 
 def known_by(table: pa.Table, moment: pd.Timestamp) -> tuple[pa.Table, pa.Table]:

@@ -67,3 +67,20 @@ def hourly_frame(
     index = pd.MultiIndex.from_product([list(regions), hours], names=["region", "hour"])
     columns = {name: values.ravel() for name, values in quantities.items()}
     return pd.DataFrame(columns, index=index).reset_index()
+
+
+def mean_of(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    """Mean over replications by name and cell, of those in which the cell has a value."""
+    return {name: _mean([part[name] for part in parts]) for name in parts[0]}
+
+
+def _mean(parts: list[Array]) -> Array:
+    if len(parts) == 1:
+        return parts[0]
+    stacked = np.stack(parts)
+    seen = np.isfinite(stacked)
+    return np.where(
+        seen.any(axis=0),
+        np.where(seen, stacked, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1),
+        np.nan,
+    )

@@ -7,7 +7,8 @@ A bonus of each kind works by its own mechanism:
 - ``boost`` (a zone boost) makes some start and draws idle drivers over the border.
 
 Their laws are logarithms of the offer per typical driver hour. What a dollar buys further depends
-on who is still at home and how much they drove of late, which only the event loop knows.
+on who is still at home and how much they drove of late, which only the event loop knows. The same
+loop knows each driver's threshold, where drivers have one: it takes offers and what they would add.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagcast_simulator._environment import Environment
+from dagcast_simulator._response import response
 from dagcast_simulator._scenario import Scenario
 
 Array = NDArray[np.float64]
@@ -61,12 +63,31 @@ class Levers:
 
 @dataclass(frozen=True)
 class Pressure:
-    """What the levers do to rates, arrays (region, hour); the input of the event loop."""
+    """What the levers do to rates, arrays (region, hour); the input of the event loop.
+
+    Args:
+        sessions: expected session/h.
+        start_rate: hazard of starting per driver at home, bonuses included, 1/h.
+        quit_factor: factor on the hazard of stopping.
+        pull: hazard that an idle neighbour crosses the border, 1/h.
+        unpaid_rate: hazard of starting without bonuses, 1/h.
+        guarantee_lift: share of it that a guarantee adds for those who answer.
+        boost_lift: the same for a boost.
+        guarantee_offer: USD per typical driver hour.
+        streak_offer: the same, smoothed over three hours.
+        boost_offer: the same.
+    """
 
     sessions: Array
     start_rate: Array
     quit_factor: Array
     pull: Array
+    unpaid_rate: Array
+    guarantee_lift: Array
+    boost_lift: Array
+    guarantee_offer: Array
+    streak_offer: Array
+    boost_offer: Array
 
 
 def coupon_lift(scenario: Scenario, env: Environment, coupon_spend: Array) -> Array:
@@ -85,22 +106,27 @@ def pressure(scenario: Scenario, env: Environment, levers: Levers) -> Pressure:
     sessions = env.sessions * (1 + coupon_lift(scenario, env, levers.coupon_spend))
     offer = levers.incentive_spend / env.supply_reference[None, :, None]
     streak = (offer[1] + _lag(offer[1], 1) + _lag(offer[1], 2)) / 3
-    starts = (
-        1
-        + scenario.guarantee_effect * np.log1p(offer[0] / scenario.guarantee_scale)
-        + scenario.boost_effect * np.log1p(offer[2] / scenario.boost_scale)
+    strength = response(scenario, offer)
+    guarantee = strength[0] * (
+        scenario.guarantee_effect * np.log1p(offer[0] / scenario.guarantee_scale)
     )
-    stay = 1 + scenario.streak_effect * np.log1p(streak / scenario.streak_scale)
+    boost = strength[2] * (scenario.boost_effect * np.log1p(offer[2] / scenario.boost_scale))
+    stay = 1 + strength[1] * (scenario.streak_effect * np.log1p(streak / scenario.streak_scale))
     pool = scenario.pool_ratio * env.supply_reference[:, None]
-    following = np.concatenate([env.supply[:, 1:], env.supply[:, -1:]], axis=1)
     # Starts replace those who stop and follow the regular pattern of the week.
-    needed = np.maximum(env.supply / scenario.stint + (following - env.supply), 0)
+    needed = np.maximum(env.supply / scenario.stint + (env.supply_next - env.supply), 0)
     regular = needed / np.maximum(pool - env.supply, 0.3 * pool)
     return Pressure(
         sessions=np.maximum(sessions * levers.demand, 0),
-        start_rate=regular * starts * levers.starts * env.open,
+        start_rate=regular * (1 + guarantee + boost) * levers.starts * env.open,
         quit_factor=1 / stay,
-        pull=scenario.boost_pull * np.log1p(offer[2] / scenario.boost_scale),
+        pull=strength[2] * (scenario.boost_pull * np.log1p(offer[2] / scenario.boost_scale)),
+        unpaid_rate=regular * levers.starts * env.open,
+        guarantee_lift=guarantee,
+        boost_lift=boost,
+        guarantee_offer=offer[0],
+        streak_offer=streak,
+        boost_offer=offer[2],
     )
 
 

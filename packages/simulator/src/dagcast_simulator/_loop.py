@@ -25,26 +25,25 @@ STATUS, PLACE, HOME, DUE, HEADING, SINCE, SPOT, CHAIN = 0, 1, 2, 3, 4, 5, 6, 7
 # Rows of ``Board.hours``: driven of late, and online in this stint.
 WORKED, ONLINE = 0, 1
 # Rows of the rates (rate, region, hour) that levers and environment set.
-SESSIONS, STARTS, QUITS, PULL, FARE, SPLIT, PRIME_SCALE, PRIME_ADD, SLOWDOWN = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-)
+SESSIONS, STARTS, QUITS, PULL, FARE, SPLIT, PRIME_SCALE, PRIME_ADD = 0, 1, 2, 3, 4, 5, 6, 7
+SLOWDOWN, WILLING = 8, 9
+# Starts without bonuses, what guarantee and boost add for those who answer, the offers, and the
+# share of what they add that neighbours lose.
+UNPAID, LIFT_GUARANTEE, LIFT_BOOST = 10, 11, 12
+OFFER_GUARANTEE, OFFER_STREAK, OFFER_BOOST, CROSSING = 13, 14, 15, 16
 # Rows of what regions remember: prime time shown and coming, recent sessions, memory of prices,
-# earnings per hour, pay of the minute, and from CLOCKS on two rows for each way to act.
+# earnings per hour, pay of the minute, from CLOCKS on two rows for each way to act, starts that
+# neighbours' drivers owe, this week's sessions and long waits, and the share of sessions lost.
 PRIME, COMING, RECENT, MEMORY, EARNED, PAY, CLOCKS = 0, 1, 2, 3, 4, 5, 6
-START, STOP, MOVE = 0, 1, 2
-MARKET_ROWS = CLOCKS + 6
+START, STOP, MOVE, DRAW = 0, 1, 2, 3
+OWED, SEEN, SOURED, LOST = 14, 15, 16, 17
+MARKET_ROWS = 18
 RING = 512  # minutes ahead for which pickups and drop-offs can be booked
 _STEP = 5  # minutes between two decisions of a driver, and between two changes of prime time
 _TURN = _STEP / 60.0  # the same in hours
+_WEEK = 10080  # minutes
 _LONGEST_TRIP = 300  # minutes, well within the ring
+_MOST_LOST = 0.9  # share of a region's sessions that long waits can cost
 
 
 class Laws(NamedTuple):
@@ -75,6 +74,13 @@ class Laws(NamedTuple):
     price_memory: float
     price_memory_half_life: float
     base_fare: float
+    threshold_median: float
+    pickup_exponent: float
+    matching_radius: float
+    crossing_share: float
+    retention_loss: float
+    retention_wait: float
+    retention_half_life: float
 
 
 class Board(NamedTuple):
@@ -89,7 +95,9 @@ class Board(NamedTuple):
     tally: Ints  # (region, status) number of drivers; offline ones count at home
     ring: Ints  # (minute modulo RING,) first driver due in the minute, -1 for none
     neighbours: Ints  # (region, place in the list), -1 where there is none
+    callers: Ints  # (region, place in the list) regions in which its drivers may start for a bonus
     extent: Array  # (region,) pickup time at the edge, min
+    threshold: Array  # (driver,) offer below which a bonus leaves her unmoved, USD/driver-hour
 
 
 class Log(NamedTuple):
@@ -240,6 +248,39 @@ def _stronger_neighbour(board: Board, rates: Array, r: int, h: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
+def _answered(rates: Array, board: Board, d: int, r: int, h: int) -> float:
+    """Share of her regular starts that bonuses above a driver's own threshold add."""
+    lift = 0.0
+    if rates[OFFER_GUARANTEE, r, h] > board.threshold[d]:
+        lift += rates[LIFT_GUARANTEE, r, h]
+    if rates[OFFER_BOOST, r, h] > board.threshold[d]:
+        lift += rates[LIFT_BOOST, r, h]
+    return lift
+
+
+@njit(cache=True, error_model="numpy")
+def _called_to(board: Board, market: Array, r: int) -> int:
+    """Where a driver of region ``r`` starts: at home, or where most starts are owed."""
+    most, to = 0.5, r
+    for k in range(board.callers.shape[1]):
+        q = int(board.callers[r, k])
+        if q >= 0 and market[OWED, q] > most:
+            most, to = market[OWED, q], q
+    return to
+
+
+@njit(cache=True, error_model="numpy")
+def _lose_riders(laws: Laws, market: Array) -> None:
+    """At the end of a week: what its long waits cost the weeks after."""
+    keep = 0.5 ** (1.0 / laws.retention_half_life)
+    for r in range(market.shape[1]):
+        soured = market[SOURED, r] / max(market[SEEN, r], 1.0)
+        lost = keep * market[LOST, r] + laws.retention_loss * soured
+        market[LOST, r] = min(_MOST_LOST, lost)
+        market[SEEN, r] = market[SOURED, r] = 0.0
+
+
+@njit(cache=True, error_model="numpy")
 def _decide(
     key: np.uint64,
     laws: Laws,
@@ -252,6 +293,8 @@ def _decide(
 ) -> None:
     """Starts, stops and moves over the border of the drivers whose turn it is."""
     decay = 0.5 ** (_TURN / laws.fatigue_half_life)
+    choosy = laws.threshold_median > 0.0
+    personal = choosy or laws.crossing_share > 0.0
     for d in range(minute % _STEP, board.driver.shape[1], _STEP):
         board.hours[WORKED, d] *= decay
         if board.driver[STATUS, d] == OFFLINE:
@@ -260,11 +303,22 @@ def _decide(
                 continue
             rested = 1.0 / (1.0 + (board.hours[WORKED, d] / laws.fatigue) ** 2)
             pays = (max(market[EARNED, r], 1.0) / laws.reference_wage) ** laws.earnings_elasticity
-            if strikes(key, market, r, START, rates[STARTS, r, h] * rested * pays * _TURN):
+            rate = rates[STARTS, r, h]
+            if personal:
+                # Of what bonuses add, a share is owed by neighbours: they start here, not there.
+                lift, away = _answered(rates, board, d, r, h), rates[CROSSING, r, h]
+                rate = rates[UNPAID, r, h] * (1.0 + (1.0 - away) * lift)
+                owed = rates[UNPAID, r, h] * away * lift * rested * pays * _TURN
+                if owed > 0.0 and strikes(key, market, r, DRAW, owed):
+                    market[OWED, r] += 1.0
+            if strikes(key, market, r, START, rate * rested * pays * _TURN):
                 board.tally[r, OFFLINE] -= 1
                 board.driver[SINCE, d] = minute
                 board.hours[ONLINE, d] = 0.0
-                _join_idle(board, d, r)
+                to = _called_to(board, market, r) if personal else r
+                if to != r:
+                    market[OWED, to] -= 1.0
+                _join_idle(board, d, to)
             continue
         board.hours[WORKED, d] += _TURN
         board.hours[ONLINE, d] += _TURN
@@ -272,7 +326,10 @@ def _decide(
             continue
         r = board.driver[PLACE, d]
         weary = 0.9 + 0.6 * min(3.0, board.hours[ONLINE, d] / laws.stint)
-        if strikes(key, market, r, STOP, rates[QUITS, r, h] / laws.stint * weary * _TURN):
+        quits = rates[QUITS, r, h]
+        if choosy and rates[OFFER_STREAK, r, h] <= board.threshold[d]:
+            quits = 1.0
+        if strikes(key, market, r, STOP, quits / laws.stint * weary * _TURN):
             _write_spell(board, log, d, minute)
             _leave_idle(board, d, r)
             board.driver[STATUS, d] = OFFLINE
@@ -280,7 +337,7 @@ def _decide(
             board.tally[board.driver[HOME, d], OFFLINE] += 1
             continue
         to = _stronger_neighbour(board, rates, r, h)
-        if to >= 0:
+        if to >= 0 and not (choosy and rates[OFFER_BOOST, to, h] <= board.threshold[d]):
             gain = rates[PULL, to, h] - rates[PULL, r, h]
             if strikes(key, market, r, MOVE, gain * _TURN):
                 _write_spell(board, log, d, minute)
@@ -371,13 +428,18 @@ def _serve(
     eta = laws.eta_limit
     if board.tally[r, IDLE] > 0 or near >= 0.5:
         radius = nearest(max(n, 1.0), uniform(word, 0))
-        eta = min(laws.eta_limit, slow * (laws.access_time + board.extent[r] * radius))
+        if laws.pickup_exponent != 0.5:
+            radius = radius ** (2.0 * laws.pickup_exponent)
+        free = laws.access_time + board.extent[r] * radius
+        if laws.matching_radius <= 0.0 or free <= laws.matching_radius:
+            eta = min(laws.eta_limit, slow * free)
     treated = uniform(word, 1) < 0.5
     # Length of the trip and willingness to pay: two independent normals (Box-Muller).
     spread = np.sqrt(-2.0 * np.log(uniform(word, 2)))
     angle = 2.0 * np.pi * uniform(word, 3)
     length = np.exp(laws.trip_sd * spread * np.cos(angle) - 0.5 * laws.trip_sd * laws.trip_sd)
-    worth = np.exp(laws.willingness + laws.willingness_sd * spread * np.sin(angle))
+    usual = laws.willingness + rates[WILLING, r, h]
+    worth = np.exp(usual + laws.willingness_sd * spread * np.sin(angle))
     normal = np.sqrt(-2.0 * np.log(uniform(word, 4))) * np.cos(2.0 * np.pi * uniform(word, 5))
     hurry = np.exp(laws.value_of_waiting_sd * normal)
     longest = laws.patience * (-np.log(uniform(word, 6))) ** (1.0 / laws.patience_shape)
@@ -392,6 +454,10 @@ def _serve(
     if requested and eta < laws.eta_limit and n > 0.0:
         trip = min(_LONGEST_TRIP, max(2, int(np.ceil(laws.trip_time * length * slow))))
         completed = _assign(laws, board, r, minute, word, eta, trip, n) == 1
+    if laws.retention_loss > 0.0:
+        market[SEEN, r] += 1.0
+        if eta > laws.retention_wait:
+            market[SOURED, r] += 1.0
     paid = fare if completed else 0.0
     market[PAY, r] += laws.driver_share * paid
     i = log.written[0]
@@ -429,6 +495,7 @@ def _open_app(
     shown = max(0.0, rates[PRIME_SCALE, r, h] * market[PRIME, r] + rates[PRIME_ADD, r, h])
     number = 0
     rate = rates[SESSIONS, r, h] / 60.0 * np.exp(-laws.price_memory * market[MEMORY, r])
+    rate *= 1.0 - market[LOST, r]
     if rate > 0.0:
         number = arrivals(uniform(entity(key, r, minute, 0), 0), rate)
     if log.written[0] + number > log.sessions.shape[1]:
@@ -477,6 +544,8 @@ def run(
         for r in range(regions):
             if not _open_app(keys[0], laws, rates, board, market, log, r, minute, h):
                 return False
+        if laws.retention_loss > 0.0 and (minute + 1) % _WEEK == 0:
+            _lose_riders(laws, market)
     # A run that ends at midnight reports what is open, so that the next goes on without a gap.
     if (start_minute + 60 * hours) % 1440 == 0:
         _roll_over(board, log, start_minute + 60 * hours)

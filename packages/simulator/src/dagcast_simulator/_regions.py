@@ -65,13 +65,16 @@ def make_regions(scenario: Scenario, regions: int, weeks: int, seed: int) -> tup
         )
         # The last region is a late-comer with about a third of the history.
         late = scenario.new_region and regions >= 4 and weeks >= 3 and i == regions - 1
+        opened = 168 * (weeks - max(2, weeks // 3)) if late else 0
+        if scenario.opening_week and regions >= 2 and i == regions - 1:
+            opened = 168 * scenario.opening_week
         result.append(
             Region(
                 name=name,
                 zone=zone,
                 neighbours=tuple(names[j][0] for j in neighbours[i]),
                 size=size,
-                opened_hour=168 * (weeks - max(2, weeks // 3)) if late else 0,
+                opened_hour=opened,
                 climate=min([i, *neighbours[i]]),
             )
         )

@@ -14,28 +14,34 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-_ASSUMED = "assumed"
+from dagcast_simulator._parameter import ScenarioError, check_value
+from dagcast_simulator._parameter import parameter as _p
+
 _CALIBRATED = "calibrated so that markets are about 60 % utilised and tight at peaks"
 _VOT = "Goldszmidt et al. (2020), NBER working paper 28208: 19.38 USD/h"
 _SUPPLY = "Angrist, Caldwell & Hall (2021), doi:10.1257/app.20190173: about 1.2"
 _SPATIAL = "nearest of n uniform points: mean distance falls as n**-1/2 (Larson & Odoni 1981)"
 _SURGE = "magnitudes as in Cohen et al. (2016), NBER working paper 22627"
-
-
-class ScenarioError(ValueError):
-    """A scenario names an unknown parameter or gives a value out of range."""
-
-
-def _p(
-    default: Any,
-    unit: str,
-    meaning: str,
-    source: str = _ASSUMED,
-    low: float | None = None,
-    high: float | None = None,
-) -> Any:
-    metadata = {"unit": unit, "meaning": meaning, "source": source, "low": low, "high": high}
-    return dataclasses.field(default=default, metadata=metadata)
+_RESERVATION = (
+    "reservation wages differ between drivers and are skewed: Chen, Chevalier, Rossi & Oehlsen "
+    "(2019), doi:10.1086/702171; log-normal form and magnitudes assumed"
+)
+_RADIUS = "matching radius: Yang, Qin, Ke & Ye (2020), doi:10.1016/j.trb.2019.11.005"
+_VARYING = (
+    "elasticities differ by time of day and conditions: Buchholz, Doval, Kastl, Matejka & Salz "
+    "(2020), NBER working paper 27087; form and magnitudes assumed"
+)
+_FRUSTRATION = (
+    "riders whom a long wait frustrated come less: Cohen, Fiszer & Kim (2022), "
+    "doi:10.1287/mnsc.2021.3991; 5-10 % less after a late trip: Halperin, Ho, List & Muir (2022), "
+    "doi:10.1093/ej/ueab062"
+)
+_WEAR_OUT = (
+    "wear-out of a repeated stimulus: Naik, Mantrala & Sawyer (1998), doi:10.1287/mksc.17.3.214"
+)
+_INTERFERENCE = (
+    "drivers follow earnings over borders: Lu, Frazier & Kislev (2018), doi:10.1145/3219166.3219192"
+)
 
 
 @dataclass(frozen=True)
@@ -256,6 +262,159 @@ class Scenario:
     new_region: bool = _p(True, "", "the last region opened late (worlds of 4 regions or more)")
     experiments: bool = _p(True, "", "the operator ran experiments within the history")
 
+    # Laws that are off by default. They combine, and truth under them is asked for as ever.
+    threshold_median: float = _p(
+        0.0,
+        "USD/driver-hour",
+        "median over drivers of the offer below which a bonus leaves a driver unmoved; above her "
+        "own threshold she answers as by the laws above. 0: everybody answers any offer",
+        _RESERVATION,
+        0,
+        50,
+    )
+    threshold_sd: float = _p(
+        0.5, "1", "sd of the log of that threshold between drivers", _RESERVATION, 0.01, 5
+    )
+    pickup_exponent: float = _p(
+        0.5,
+        "1",
+        "pickup distances fall as n to minus this power of the idle drivers: 1/2 on a plane, 1 "
+        "along a line; distances are those of the plane where five drivers are idle",
+        "nearest of n uniform points in 1 / exponent dimensions (Larson & Odoni 1981)",
+        0.1,
+        2,
+    )
+    matching_radius: float = _p(
+        0.0,
+        "min",
+        "pickup in free traffic beyond which no driver is offered and the rider sees none; 0: no "
+        "limit but eta_limit",
+        _RADIUS,
+        0,
+        120,
+    )
+    rain_on_willingness: float = _p(
+        0.0,
+        "1",
+        "log willingness to pay per log1p(rain / 0.6 mm/h); positive: less sensitive in the rain",
+        _VARYING,
+        -3,
+        3,
+    )
+    demand_on_willingness: float = _p(
+        0.0,
+        "1",
+        "log willingness to pay per log of expected sessions over the region's usual mean",
+        _VARYING,
+        -3,
+        3,
+    )
+    crossing_share: float = _p(
+        0.0,
+        "1",
+        "share of the starts that a guarantee or boost adds which neighbouring regions lose: their "
+        "drivers start where it is paid",
+        _INTERFERENCE,
+        0,
+        1,
+    )
+    crossing_declared: bool = _p(
+        True,
+        "",
+        "those drivers come over the borders that regions.json names; otherwise from the next "
+        "region in the order of regions (the last: from the first), which no file tells",
+    )
+    retention_loss: float = _p(
+        0.0,
+        "1",
+        "share of a region's sessions lost in the next week per share of this week's sessions "
+        "that saw a long wait",
+        _FRUSTRATION,
+        0,
+        2,
+    )
+    retention_wait: float = _p(
+        8.0, "min", "shown pickup time beyond which a wait is long", _FRUSTRATION, 0, 120
+    )
+    retention_half_life: float = _p(3.0, "week", "half-life of that loss", low=0.1, high=100)
+    break_week: int = _p(
+        0,
+        "week",
+        "week, counted from the start of the history, from which on drivers' response to bonuses "
+        "is broken; it may lie ahead of the history",
+        low=0,
+        high=520,
+    )
+    break_loss: float = _p(
+        0.0, "1", "share of the response to bonuses that the break takes", low=-2, high=1
+    )
+    response_trend: float = _p(
+        0.0,
+        "1/week",
+        "drift of the log response to bonuses, from the start of the history",
+        _WEAR_OUT,
+        -0.2,
+        0.2,
+    )
+    tiring: float = _p(
+        0.0,
+        "driver-hour/USD",
+        "drivers tire of a bonus: the response is divided by 1 + tiring * mean offer of late, by "
+        "kind of bonus and region",
+        _WEAR_OUT,
+        0,
+        100,
+    )
+    tiring_half_life: float = _p(
+        336.0, "h", "half-life of that memory of offers", low=1, high=10000
+    )
+    operator_reaction: float = _p(
+        0.0,
+        "1",
+        "elasticity of the operator's spend to last week's shown pickup time in the region and "
+        "six hours of the week, over reaction_wait; at most three times more or less",
+        "policy feedback biases learning from logs: e.g. Bottou et al. (2013), JMLR 14; "
+        "form assumed",
+        -5,
+        5,
+    )
+    reaction_wait: float = _p(
+        5.0, "min", "pickup time that leaves the operator's rule as it is", low=0.5, high=60
+    )
+    growth_spread: float = _p(
+        0.0, "1/week", "sd between regions of the growth of sessions and drivers", low=0, high=0.1
+    )
+    opening_week: int = _p(
+        0,
+        "week",
+        "week, counted from the start of the history, in which the last region opens; it may lie "
+        "ahead of the history. 0: as new_region says",
+        low=0,
+        high=520,
+    )
+    late_days: float = _p(
+        3.8, "day", "longest delay of a late row beyond its first five hours", low=0.1, high=60
+    )
+    outage_table: str = _p(
+        "sessions",
+        "",
+        "event table that an outage strikes",
+        choices=("sessions", "shifts", "spend", "weather"),
+    )
+    outage_week: int = _p(
+        0,
+        "week",
+        "week, counted from the start of the history, in which it begins",
+        low=0,
+        high=520,
+    )
+    outage_hours: int = _p(
+        0, "h", "hours in which that table's rows stop coming; 0 for none", low=0, high=2000
+    )
+    outage_lost: bool = _p(
+        False, "", "rows of the outage never come; otherwise all of them when it ends"
+    )
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Scenario":
         """Build a scenario from the fields that differ from the default.
@@ -277,7 +436,7 @@ class Scenario:
                     f"a scenario has no parameter {name!r}.{hint} "
                     "Scenario.describe() lists all of them with units."
                 )
-            _check(fields[name], value)
+            check_value(fields[name], value)
         _check_start(given.get("start", start.start))
         return dataclasses.replace(start, **given)
 
@@ -340,22 +499,4 @@ def _check_start(value: str) -> None:
     if not monday:
         raise ScenarioError(
             f"scenario parameter 'start' must be a Monday such as '2026-01-12'; got {value!r}."
-        )
-
-
-def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
-    # The defaults carry the types: bool before int, because True is an int in Python.
-    kind = type(field.default)
-    allowed = (int, float) if kind is float else (kind,)
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise ScenarioError(
-            f"scenario parameter {field.name!r} takes {kind.__name__}; "
-            f"got {value!r} ({type(value).__name__})."
-        )
-    low, high = field.metadata["low"], field.metadata["high"]
-    outside = (low is not None and not value >= low) or (high is not None and not value <= high)
-    if outside:
-        raise ScenarioError(
-            f"scenario parameter {field.name!r} must lie in [{low}, {high}] "
-            f"{field.metadata['unit']}; got {value!r}."
         )

@@ -22,6 +22,8 @@ from dagcast_simulator._random import generator
 Array = NDArray[np.float64]
 Design = Literal["switchback", "geo", "user_split"]
 
+_LONGEST_AHEAD = 13 * 168  # hours beyond what is drawn of a world
+
 
 class TrialError(ValueError):
     """A trial cannot be run in this world."""
@@ -210,12 +212,14 @@ def fare_split(
 def apply_trial(levers: Levers, trial: Trial) -> Levers:
     """The levers with the trial's arms in its cells."""
     rows = np.asarray(trial.regions)[:, None]
-    columns = np.arange(trial.start, trial.start + trial.hours)[None, :]
+    # A trial may go on beyond what is drawn of the world.
+    last = min(trial.start + trial.hours, levers.base_fare.shape[1])
+    columns = np.arange(trial.start, max(trial.start, last))[None, :]
     if trial.design == "user_split":
         split = levers.fare_split.copy()
         split[rows, columns] = trial.treatment[0].value / trial.control[0].value
         return levers.replace(fare_split=split)
-    arm = trial.arm_by_hour()
+    arm = trial.arm_by_hour()[:, : columns.shape[1]]
     for changes, cells in ((trial.control, ~arm), (trial.treatment, arm)):
         mask = np.zeros(levers.base_fare.shape, dtype=bool)
         mask[rows, columns] = cells
@@ -277,16 +281,17 @@ def _changed(values: Array, change: Change) -> Array:
 def _check_span(
     name: str, env: Environment, regions: Sequence[int], start: int, hours: int
 ) -> None:
-    if start < 0 or hours < 1 or start + hours > len(env.hours) or not len(regions):
+    longest = len(env.hours) + _LONGEST_AHEAD
+    if start < 0 or hours < 1 or start + hours > longest or not len(regions):
         raise TrialError(
             f"trial {name!r} from hour {start} for {hours} hours in {len(regions)} regions does "
-            f"not fit a world of {len(env.hours)} hours."
+            f"not fit a world of {len(env.hours)} hours; it may go on for {_LONGEST_AHEAD} more."
         )
     for r in regions:
-        if env.open[r, start] == 0:
+        if start < env.regions[r].opened_hour:
             raise TrialError(
-                f"trial {name!r}: region {env.regions[r].name} opens only at "
-                f"{env.hours[env.regions[r].opened_hour]}."
+                f"trial {name!r}: region {env.regions[r].name} opens only in hour "
+                f"{env.regions[r].opened_hour}, the trial begins in hour {start}."
             )
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from dagcast_core.contract import Arm, Change, Experiment
 from dagcast_simulator._environment import Environment
-from dagcast_simulator._experiments import MEASURED_AS
 from dagcast_simulator._levers import Levers
+from dagcast_simulator._measured import MEASURED_AS
 from dagcast_simulator._trials import TrialError, apply_change
 
 Array = NDArray[np.float64]

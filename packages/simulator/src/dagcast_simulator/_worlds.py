@@ -7,7 +7,7 @@ from typing import Any
 
 from dagcast_simulator._decisions import FORMAT, WorldError
 from dagcast_simulator._scenario import Scenario
-from dagcast_simulator._world import MarketWorld
+from dagcast_simulator._world import MarketWorld, make_world, reopen_world
 
 
 class MarketWorlds:
@@ -37,7 +37,7 @@ class MarketWorlds:
         """
         if not isinstance(scenario, Scenario):
             scenario = Scenario.from_mapping(scenario or {})
-        return MarketWorld(scenario, regions, weeks, seed)
+        return make_world(scenario, regions, weeks, seed)
 
     def load(self, folder: str | Path) -> MarketWorld:
         """Reopen the world whose ``world.json`` lies in ``folder``.
@@ -63,7 +63,6 @@ class MarketWorlds:
         try:
             scenario = Scenario.from_mapping(manifest["scenario"])
             world = self.create(manifest["regions"], manifest["weeks"], manifest["seed"], scenario)
-            world.restore(Path(folder), manifest)
+            return reopen_world(world, Path(folder), manifest)
         except KeyError as error:
             raise WorldError(f"{path} is not a world's manifest: it lacks {error}") from error
-        return world

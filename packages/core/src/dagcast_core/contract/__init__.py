@@ -31,7 +31,7 @@ from dagcast_core.contract._nearest import nearest
 from dagcast_core.contract._problem import PROJECT_LABEL, AssemblyError, Problem
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration, union
-from dagcast_core.contract._world import World, WorldFactory
+from dagcast_core.contract._world import ContinuingWorld, World, WorldFactory
 
 __all__ = [
     "PROBLEM_CODES",
@@ -45,6 +45,7 @@ __all__ = [
     "Calendar",
     "Cells",
     "Change",
+    "ContinuingWorld",
     "Contract",
     "ContractError",
     "Design",

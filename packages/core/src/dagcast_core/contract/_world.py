@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pandas import DataFrame, DatetimeIndex
@@ -47,6 +47,26 @@ class World(Protocol):
 
     def true_effect(self, experiment: "Experiment") -> float:
         """Return the effect that ``experiment`` estimates, on its own scale."""
+        ...
+
+
+@runtime_checkable
+class ContinuingWorld(World, Protocol):
+    """A world that goes on: its weeks can be played one after another.
+
+    ``play`` then also writes what the week after needs: its calendar, campaigns, fares and weather
+    forecast. Reopen the world of the history and follow the played weeks in their order::
+
+        world = factory.load(history)
+        for folder in played:
+            world = world.after(folder)
+    """
+
+    def after(self, folder: Path) -> "ContinuingWorld":
+        """Return the world a week later, as it went on from the week that ``play`` wrote there.
+
+        Its history holds that week, and the first hour that it can play is the one after.
+        """
         ...
 
 

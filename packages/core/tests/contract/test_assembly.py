@@ -67,9 +67,9 @@ WAIT = replace(DRIVER_HOURS, bounds=(0, 50), nullable=False)
 MISMATCHES = [
     (
         "DC104",
+        {"dims": (HOUR, REGION, Dim("incentive"))},
         {"dims": (HOUR, REGION)},
-        {"dims": (REGION, HOUR)},
-        "[hour:time, region]",
+        "[hour:time, region, incentive]",
         "[region, hour:time]",
     ),
     (
@@ -462,3 +462,29 @@ def test_look_ahead_of_a_lagged_loop_is_finite():
     a = make("a", reads=[Input(Quantity("y", (REGION, HOUR), "1"), lag=24)], makes=["x"])
     b = make("b", reads=["x", "rate"], makes=["y"], look_ahead=3)
     assert union("loop", [a, b]).look_ahead == 3
+
+
+PROFIT = Quantity("profit", (REGION, HOUR), "cent/h", aggregation={"hour": "sum"})
+
+
+def test_objective_in_another_unit_than_its_quantity_is_refused():
+    money = Registration(
+        Contract("money", outputs=(PROFIT, replace(ETA, aggregation={}))),
+        "dagcast-pricing",
+        "0.2.0",
+    )
+    (problem,) = assemble([money], externals=(), required={"profit": "USD", "eta": ""}).problems
+    assert str(problem) == (
+        "DC105 [project <- money (dagcast-pricing 0.2.0)] unit 'profit': expected USD over the "
+        "horizon; found cent, from cent/h. fix: give 'profit' the weight that turns cent into USD, "
+        "or count in cent"
+    )
+    for fits in ("cent", "cent/h", ""):
+        assert assemble([money], externals=(), required={"profit": fits}).problems == ()
+
+
+def test_mean_over_time_is_counted_in_its_own_unit():
+    pickup = make("pickup", makes=(replace(ETA, aggregation={}, unit="min/h"),))
+    assert lines(pickup, required={"eta": "min/h"}) == []
+    (line,) = lines(pickup, required={"eta": "min"})
+    assert "expected min over the horizon; found min/h" in line

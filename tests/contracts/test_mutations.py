@@ -326,7 +326,15 @@ CASES = [
         "expected an Effect('rain', 'rides')",
     ),
 ]
-MODULES = "import time\n\nimport numpy as np\nimport pandas as pd\nimport torch\nfrom dagcast_core import align\n"
+MODULES = "\n".join(
+    (
+        "import time",
+        "import numpy as np",
+        "import pandas as pd",
+        IMPORT,
+        "from dagcast_core import align\n",
+    )
+)
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,11 @@ def _trees(cls: type) -> list[tuple[ModuleType, ast.AST]]:
         package = name.partition(".")[0]
         if package in (_OWN, "torch", "builtins", "abc", "typing") or name not in sys.modules:
             continue
-        if "." in name:
+        if getattr(sys.modules.get(package), "__file__", None) and "." in name:
             own = [m for key, m in sys.modules.items() if key.startswith(f"{package}.") and m]
             found += [(module, tree) for module in own if (tree := _tree(module)) is not None]
         elif (tree := _tree(base)) is not None:
-            # A notebook or a test file holds more than the model.
+            # A notebook or a test file is no package, and holds more than the model.
             found.append((sys.modules[name], tree))
     return found
 

@@ -507,6 +507,17 @@ def test_model_that_cannot_be_built_is_one_line(tmp_path):
     assert "at model.py:" in lines[0]
 
 
+def test_undeclared_argument_is_one_line_where_the_tests_import_the_model(tmp_path):
+    change = model(
+        "        rain: IndexTensor,\n", "        rain: IndexTensor,\n        snow=None,\n"
+    )
+    ran = team_ci(tmp_path, change)
+    lines = [line for line in ran.stdout.splitlines() if "ContractError" in line]
+    assert [line[:5] for line in lines] == ["Contr", "DC401"], ran.stdout + ran.stderr
+    assert "it reads snow, which the contract does not declare" in lines[1]
+    assert "at model.py:" in lines[1]
+
+
 def test_two_broken_packages_are_both_named(tmp_path, monkeypatch):
     for name in ("eta", "pricing"):
         module = tmp_path / f"dagcast_{name}"

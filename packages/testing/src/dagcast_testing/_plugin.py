@@ -72,6 +72,31 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say in one line what keeps a test file from being imported, if it is a model's contract.
+
+    A model whose ``forward`` does not match its contract fails where its class is defined.
+    """
+    report = yield
+    error = getattr(getattr(getattr(report, "call", None), "excinfo", None), "value", None)
+    if error is None or type(error).__name__ != "ContractError":
+        return report
+    from dagcast_testing._problems import first_line, place_of, problem_of
+
+    text = f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}"
+    lines = collector.config.stash[_LINES]
+    line = str(problem_of(collector.name, text))
+    # Every test file of the package fails to import it, for one reason.
+    if not any(text in known for known in lines):
+        lines.append(line)
+    if collector.config.option.tbstyle not in ("long", "native"):
+        report.longrepr = text
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print all problems of all models, one line each."""
     lines = config.stash[_LINES]

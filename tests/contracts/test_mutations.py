@@ -45,6 +45,8 @@ def after_start(lines):
 
 
 EXP = '        self.cost = self.parameter(REGION, labels=regions, start=0.05, transform="exp")\n'
+NOW = "        dear = dear * (d.now().year > 0)\n"
+THEN = "        dear = dear * (d(2026, 1, 5).year > 0)\n"
 JOIN = "    contract = CONTRACT\n"
 INNER = '    join = "inner"\n'
 IMPORT = "import torch\n"
@@ -197,6 +199,13 @@ CASES = [
         Change("model.py", CHANCE, CHANCE + "        dear = dear * (pd.Timestamp(0).year > 0)\n"),
         "test_prediction_is_repeatable",
         "reads the clock, pd.Timestamp.now()",
+    ),
+    (
+        "a clock read in a function's own import",
+        model(CHANCE, "        from datetime import datetime as d\n\n" + CHANCE + NOW),
+        model(CHANCE, "        from datetime import datetime as d\n\n" + CHANCE + THEN),
+        "test_prediction_is_repeatable",
+        "reads the clock, d.now()",
     ),
     (
         "a global generator",

@@ -318,7 +318,7 @@ def test_state_that_earlier_predictions_leave_behind_is_caught():
 
         def rides(self, sessions, price, rain, night):
             if self.first is None:
-                self.first = float(sessions.tensor.mean())
+                self.first = float(sessions.tensor.detach().mean())
             return Rides.rides(self, sessions, price, rain, night) / (1 + self.first)
 
     with pytest.raises(AssertionError, match="found that earlier predictions left something"):
@@ -534,6 +534,38 @@ def test_declared_memory_allows_to_read_back():
             return come_late(self, honest)
 
     _reads.check_memory(setting(Carried()), 0)
+
+
+def test_output_that_is_late_is_caught_beside_a_lagged_input():
+    late = {"inputs": (CONTRACT.inputs[0], Input(PRICE, lag=24), *CONTRACT.inputs[2:])}
+
+    class Late(Rides):
+        contract = contract(**late)
+
+        def rides(self, *args):
+            return come_late(self, Rides.rides(self, *args))
+
+    class Honest(Rides):
+        contract = contract(**late)
+
+    _reads.check_memory(setting(Honest()), 0)
+    with pytest.raises(AssertionError, match="more than 0 steps back, beside declared lags"):
+        _reads.check_memory(setting(Late()), 0)
+
+
+KEPT: dict[str, float] = {}
+
+
+def test_state_kept_in_a_module_is_caught():
+    class Global(Rides):
+        def warm_start(self, history):
+            KEPT["level"] = float(history["sessions"].tensor.mean())
+
+        def rides(self, *args):
+            return Rides.rides(self, *args) * KEPT.get("level", 1.0)
+
+    with pytest.raises(AssertionError, match="'rides' of one model to stay as it was when another"):
+        _outputs.check_state_dict(setting(Global()), 0)
 
 
 def test_share_that_is_summed_is_caught_and_averaged_is_not():

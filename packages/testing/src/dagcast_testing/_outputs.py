@@ -262,6 +262,7 @@ def check_state_dict(setting: Setting, seed: int) -> None:
     own quantities alone, and from everything that a real history holds.
     """
     panel = setting.panel(seed)
+    setting.outputs(seed)
     fresh = copy.deepcopy(setting.model)
     for what, learner in (
         ("earlier predictions", _after_other_inputs(setting, seed)),
@@ -280,6 +281,13 @@ def check_state_dict(setting: Setting, seed: int) -> None:
                 f"found that {what} left something outside. fix: register what is learned as a "
                 "parameter or a buffer"
             )
+    # What lies outside every model survives in this process, and in no other.
+    untouched = predicted(copy.deepcopy(fresh), panel)
+    for name, values in setting.outputs(seed).items():
+        assert same(values.tensor, untouched[name].tensor), (
+            f"{_who(setting)}: expected {name!r} of one model to stay as it was when another was "
+            "started; found it changed. fix: keep nothing in the module or the class"
+        )
 
 
 def _after_other_inputs(setting: Setting, seed: int) -> Model:

@@ -125,7 +125,8 @@ def check_look_ahead(setting: Setting, seed: int) -> None:
                     "by then, or declare the look_ahead (a major change)"
                 )
             if late is None and not isinstance(setting.model, ModelCollection):
-                first = cut + setting.back
+                # The first steps hold the earliest value of a lagged input.
+                first = max(cut, _longest_lag(setting) + 1) + setting.model.memory
                 moved = _moved(setting, name, replaced[name], found[name], first, None)
                 if moved is not None:
                     late = _late(setting, name, moved, _label(setting, values, cut - 1))
@@ -148,11 +149,17 @@ def check_memory(setting: Setting, seed: int) -> None:
 
 
 def _late(setting: Setting, name: str, moved: str, before: object) -> str:
+    lags = ", beside declared lags" if _longest_lag(setting) else ""
     return (
-        f"{_who(setting)}: expected {name!r} not to depend on inputs more than {setting.back} "
-        f"steps back; found that at {moved} it does, on hours until {before}. fix: mend the "
-        "labels if it is late, else declare how far back the model reads as its `memory`"
+        f"{_who(setting)}: expected {name!r} not to depend on inputs more than "
+        f"{setting.model.memory} steps back{lags}; found that at {moved} it does, on hours until "
+        f"{before}. fix: mend the labels if it is late, else declare how far back the model reads "
+        "as its `memory`"
     )
+
+
+def _longest_lag(setting: Setting) -> int:
+    return max((item.lag for item in setting.inputs), default=0)
 
 
 def _hours(setting: Setting) -> int:
@@ -329,15 +336,19 @@ def _steps(setting: Setting, tensor: IndexTensor, steps: slice) -> IndexTensor:
 
 
 def _spliced(before: Panel, after: Panel, cut: int, setting: Setting) -> Panel:
-    """Every input as in ``before`` until step ``cut``, and as in ``after`` from there."""
+    """Every input as in ``before`` until step ``cut``, and as in ``after`` from there.
+
+    A lagged input is exchanged as much sooner: what the model is given changes at ``cut``.
+    """
     mixed = {}
     for item in setting.inputs:
         tensor, other = before[item.name], after[item.name]
         time = item.quantity.time_dim
         if time is not None:
             axis = tensor.dims.index(time.name)
-            rest = tensor.tensor.shape[axis] - cut
-            parts = [tensor.tensor.narrow(axis, 0, cut), other.tensor.narrow(axis, cut, rest)]
+            head = max(cut - item.lag, 1)
+            rest = tensor.tensor.shape[axis] - head
+            parts = [tensor.tensor.narrow(axis, 0, head), other.tensor.narrow(axis, head, rest)]
             tensor = tensor.with_tensor(torch.cat(parts, axis))
         mixed[item.name] = tensor
     return Panel(mixed)

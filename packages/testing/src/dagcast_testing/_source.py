@@ -48,7 +48,10 @@ def clock_read(model: Model) -> str | None:
                 any(called is clock for clock in _CLOCKS)
                 or (not node.args and any(called is clock for clock in _CONVERSIONS))
                 or (owner in _DATES and getattr(called, "__name__", "") in _NOW)
-                or (called in (pd.Timestamp, pd.to_datetime, np.datetime64) and said[:1] == ["now"])
+                or (
+                    called in (pd.Timestamp, pd.to_datetime, np.datetime64)
+                    and said[:1] in (["now"], ["today"])
+                )
             ):
                 return f"{where}:{node.lineno} reads the clock, {ast.unparse(node)}"
     return None
@@ -82,29 +85,55 @@ def other_random_states(seed: int) -> Iterator[None]:
 
 
 def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:
+    """Files that the model's class and its parents' are made from, with what their names mean."""
     parts = model.leaves.values() if isinstance(model, ModelCollection) else (model,)
-    seen: set[str] = set()
-    for part in parts:
-        for module, tree in _trees(type(part)):
-            if module.__name__ not in seen:
-                yield Path(module.__file__ or module.__name__).name, tree, vars(module)
-        seen.update(module.__name__ for module, _ in _trees(type(part)))
-
-
-def _trees(cls: type) -> list[tuple[ModuleType, ast.AST]]:
-    found: list[tuple[ModuleType, ast.AST]] = []
-    for base in cls.__mro__:
-        name = base.__module__
-        package = name.partition(".")[0]
-        if package in (_OWN, "torch", "builtins", "abc", "typing") or name not in sys.modules:
+    classes = [base for part in parts for base in type(part).__mro__]
+    found: dict[ModuleType | type, ModuleType] = {}
+    for cls in classes:
+        module = sys.modules.get(cls.__module__)
+        package = cls.__module__.partition(".")[0]
+        if module is None or package in (_OWN, "torch", "builtins", "abc", "typing"):
             continue
-        if getattr(sys.modules.get(package), "__file__", None) and "." in name:
-            own = [m for key, m in sys.modules.items() if key.startswith(f"{package}.") and m]
-            found += [(module, tree) for module in own if (tree := _tree(module)) is not None]
-        elif (tree := _tree(base)) is not None:
+        if getattr(sys.modules.get(package), "__file__", None) and "." in cls.__module__:
+            found.update((own, own) for own in _reached(module, package))
+        else:
             # A notebook or a test file is no package, and holds more than the model.
-            found.append((sys.modules[name], tree))
-    return found
+            found[cls] = module
+    for source, module in found.items():
+        tree = _tree(source)
+        if tree is not None:
+            names = {**_imported(tree), **vars(module)}
+            yield Path(module.__file__ or module.__name__).name, tree, names
+
+
+def _reached(module: ModuleType, package: str) -> list[ModuleType]:
+    """Modules of the package that ``module`` imports, or imports from, and those that they do."""
+    reached = [module]
+    for own in reached:
+        for value in vars(own).values():
+            name = value.__name__ if isinstance(value, ModuleType) else None
+            name = name or getattr(value, "__module__", None)
+            if isinstance(name, str) and name.startswith(f"{package}."):
+                other = sys.modules.get(name)
+                if other is not None and other not in reached:
+                    reached.append(other)
+    return reached
+
+
+def _imported(tree: ast.AST) -> dict[str, Any]:
+    """What is imported anywhere in the source, inside functions too."""
+    names: dict[str, Any] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                known = alias.name if alias.asname else alias.name.partition(".")[0]
+                names[alias.asname or known] = sys.modules.get(known)
+        elif isinstance(node, ast.ImportFrom) and node.module in sys.modules:
+            for alias in node.names:
+                names[alias.asname or alias.name] = getattr(
+                    sys.modules[node.module], alias.name, None
+                )
+    return names
 
 
 def _tree(source: ModuleType | type) -> ast.AST | None:

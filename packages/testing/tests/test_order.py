@@ -30,6 +30,15 @@ class Negative(Copy):
         return demand.detach() * 0.0 - 1.0
 
 
+class Remembering(Copy):
+    first = None
+
+    def made(self, demand):
+        if self.first is None:
+            self.first = demand.detach().mean()
+        return demand.detach() * 0.0 + self.first
+
+
 class Broken(Copy):
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +72,11 @@ def test_one_cause_is_one_finding_and_the_rest_says_so():
     skipped = [finding for finding in found if finding.outcome == "skipped"]
     assert {finding.text for finding in skipped} == {f"follows from {failed.test}"}
     assert [finding.test for finding in found if finding.outcome == "passed"]
+
+
+def test_what_a_model_remembers_of_other_tests_is_caught_in_the_suite():
+    failed = [finding for finding in examine(Remembering) if finding.outcome == "failed"]
+    assert "test_state_dict_round_trip" in [finding.test for finding in failed]
 
 
 def test_model_that_cannot_be_built_is_the_only_finding():

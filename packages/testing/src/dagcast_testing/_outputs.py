@@ -262,12 +262,13 @@ def check_state_dict(setting: Setting, seed: int) -> None:
     own quantities alone, and from everything that a real history holds.
     """
     panel = setting.panel(seed)
-    setting.outputs(seed)
-    fresh = copy.deepcopy(setting.model)
+    # Other tests have predicted with the model itself.
+    fresh = setting.kept.get("fresh") or copy.deepcopy(setting.model)
+    before = predicted(copy.deepcopy(fresh), panel)
     for what, learner in (
-        ("earlier predictions", _after_other_inputs(setting, seed)),
-        ("warm_start", _after_warm_start(setting, own_history(setting, seed))),
-        ("warm_start", _after_warm_start(setting, whole_history(setting, seed))),
+        ("earlier predictions", _after_other_inputs(fresh, setting.panel(seed + 1))),
+        ("warm_start", _after_warm_start(fresh, own_history(setting, seed))),
+        ("warm_start", _after_warm_start(fresh, whole_history(setting, seed))),
     ):
         learned = jittered(learner, seed)
         state = learned.state_dict()
@@ -283,21 +284,21 @@ def check_state_dict(setting: Setting, seed: int) -> None:
             )
     # What lies outside every model survives in this process, and in no other.
     untouched = predicted(copy.deepcopy(fresh), panel)
-    for name, values in setting.outputs(seed).items():
+    for name, values in before.items():
         assert same(values.tensor, untouched[name].tensor), (
             f"{_who(setting)}: expected {name!r} of one model to stay as it was when another was "
             "started; found it changed. fix: keep nothing in the module or the class"
         )
 
 
-def _after_other_inputs(setting: Setting, seed: int) -> Model:
-    model = copy.deepcopy(setting.model)
-    predicted(model, setting.panel(seed + 1))
+def _after_other_inputs(fresh: Model, other: Panel) -> Model:
+    model = copy.deepcopy(fresh)
+    predicted(model, other)
     return model
 
 
-def _after_warm_start(setting: Setting, history: Panel) -> Model:
-    model = copy.deepcopy(setting.model)
+def _after_warm_start(fresh: Model, history: Panel) -> Model:
+    model = copy.deepcopy(fresh)
     model.warm_start(history)
     return model
 

@@ -1,5 +1,6 @@
 """The tests that every model passes; a team subclasses them and supplies a model."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -260,7 +261,9 @@ def examine(
 def setting_of(model: Model, labels: Labels, hours: int, ranges: Ranges) -> Setting:
     """Put model and inputs together, with room for however far the model reads."""
     made = Setting(model, labels, hours, ranges)
-    return made.with_hours(max(hours, 3 * made.reach + 12))
+    made = made.with_hours(max(hours, 3 * made.reach + 12))
+    made.kept["fresh"] = copy.deepcopy(model)
+    return made
 
 
 def _said(error: Exception) -> str:

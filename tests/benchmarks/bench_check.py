@@ -1,8 +1,13 @@
-"""CPU of `dagcast check`: all packages, and fifty more that were just scaffolded.
+"""Checks of packages: their CPU, and what they see.
 
-Each command runs in a process of its own; what is reported is its CPU time beyond that of an
-interpreter that does nothing, the least of several runs, because other work on the machine can only
-add to it.
+CPU of `dagcast check` for all packages and for fifty more that were just scaffolded, and of the
+conformance of one package. Each command runs in a process of its own; what is reported is its CPU
+time, of `dagcast check` beyond that of an interpreter that does nothing, the least of several runs,
+because other work on the machine can only add to it.
+
+Random mutations of the teams' code that change a prediction or a gradient by more than a thousandth
+are given to the CI of their own package; the share that it catches is reported, and each that it
+misses. `python bench_check.py SEED` draws others.
 """
 
 from __future__ import annotations
@@ -16,12 +21,19 @@ import tempfile
 from pathlib import Path
 
 from _harness import Row, limit, report
+from _mutant import BROKEN, CAUGHT, MISSED, SAME
+from _mutator import Mutation, mutations
 
 from dagcast.scaffold import new_package
 
 ROOT = Path(__file__).parents[2]
 RUNS = 5
 SCAFFOLDED = 50
+TEAMS = ("sessions", "driver-hours", "eta", "pricing", "incentives")
+MUTATIONS = 30
+# Most mutations drawn to find as many that change something.
+DRAWN = 90
+CONFORMANCE = "import pytest, sys; sys.exit(pytest.main({arguments!r}))"
 CHECK = (
     "from dagcast.plugins import load_plugins; from dagcast.assembly import check_assembly;"
     "import sys; plugins = load_plugins(); assembly = check_assembly(plugins);"
@@ -89,7 +101,64 @@ def main() -> int:
                     raise SystemExit(f"{case}: expected no problems and no torch; found {output}")
                 beside["packages"] = packages
             rows.append(limit(case, used - idle, at_most=most, unit="s", beside=beside))
-    return report("CPU of dagcast check beyond the interpreter's start", rows)
+    for team in TEAMS:
+        os.environ["DAGCAST_CONFORMANCE"] = f"dagcast-{team}"
+        arguments = ["-q", "-p", "no:cacheprovider", "--pyargs", "dagcast_testing.conformance"]
+        used, _ = cpu(CONFORMANCE.format(arguments=arguments), runs=2)
+        rows.append(limit(f"conformance of {team}", used, at_most=5.0, unit="s"))
+    del os.environ["DAGCAST_CONFORMANCE"]
+    rows.append(_score(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    return report("Checks of packages: CPU, and what they see", rows)
+
+
+def _score(seed: int) -> Row:
+    """Share of the mutations with consequences that the CI of their package catches."""
+    counts = dict.fromkeys((SAME, BROKEN, CAUGHT, MISSED), 0)
+    folders = [ROOT / "packages" / team for team in TEAMS]
+    with tempfile.TemporaryDirectory(prefix="dagcast-mutants-") as name:
+        for team in TEAMS:
+            _judged(team, Path(name), None)
+        for mutation in mutations(folders, DRAWN, seed):
+            outcome = _judged(mutation.package, Path(name), mutation)
+            counts[outcome] += 1
+            if outcome == MISSED:
+                print(f"missed: {mutation}", file=sys.stderr)
+            if counts[CAUGHT] + counts[MISSED] == MUTATIONS:
+                break
+    seen = counts[CAUGHT] + counts[MISSED]
+    return limit(
+        "mutations that a package's CI catches",
+        100 * counts[CAUGHT] / seen,
+        at_least=85.0,
+        unit="%",
+        beside={
+            "mutations": f"{seen} of {sum(counts.values())}",
+            "without effect": str(counts[SAME]),
+            "cannot predict": str(counts[BROKEN]),
+        },
+    )
+
+
+def _judged(team: str, folder: Path, mutation: Mutation | None) -> int:
+    sources = folder / "src"
+    shutil.rmtree(sources, ignore_errors=True)
+    shutil.copytree(ROOT / "packages" / team / "src", sources)
+    if mutation is not None:
+        (sources / mutation.file).write_text(mutation.source)
+    ran = subprocess.run(
+        [
+            *(sys.executable, str(Path(__file__).with_name("_mutant.py"))),
+            *(str(ROOT / "packages" / team), str(folder / f"{team}.npz")),
+        ],
+        env={**os.environ, "PYTHONPATH": str(sources), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = (0,) if mutation is None else (SAME, BROKEN, CAUGHT, MISSED)
+    if ran.returncode not in expected:
+        raise SystemExit(f"cannot judge {mutation or team}:\n{ran.stdout}{ran.stderr}")
+    return ran.returncode
 
 
 def _cases(folder: Path) -> list[tuple[str, str, str, float]]:

@@ -60,14 +60,42 @@ def undeclared(package, groups=()):
     return missing
 
 
+def lines(missing, package, table):
+    """What is wrong, and what to write where, one line for each undeclared import."""
+    return [
+        f"{package.name} {place}: expected {owner} among {table}, since {module!r} is imported; "
+        f"found {version} installed for others. fix: write '{owner}>={floor(version)}' there"
+        for module, place in missing.items()
+        for owner in map(normalised, PROVIDERS.get(module, [module])[:1])
+        for version in [version_of(owner)]
+    ]
+
+
+def version_of(distribution):
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def floor(version):
+    return ".".join(version.split(".")[:2])
+
+
+def none_of(problems):
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
 @pytest.mark.parametrize("file", PACKAGES, ids=lambda file: file.parent.name)
 def test_package_declares_what_it_imports(file):
-    assert undeclared(file.parent) == {}
+    none_of(lines(undeclared(file.parent), file.parent, "project.dependencies"))
 
 
 @pytest.mark.parametrize("file", PACKAGES, ids=lambda file: file.parent.name)
 def test_package_declares_what_its_tests_import(file):
-    assert undeclared(file.parent, groups=("test",)) == {}
+    found = undeclared(file.parent, groups=("test",))
+    none_of(lines(found, file.parent, "dependency-groups.test"))
 
 
 def test_import_of_another_team_without_declaring_it_is_found(tmp_path):
@@ -78,5 +106,9 @@ def test_import_of_another_team_without_declaring_it_is_found(tmp_path):
     file = tmp_path / "pyproject.toml"
     file.write_text(head + 'dependencies = ["dagcast-core>=0.1"]\n')
     assert undeclared(tmp_path) == {"dagcast_eta": "model.py:3"}
+    (line,) = lines(undeclared(tmp_path), tmp_path, "project.dependencies")
+    version = importlib.metadata.version("dagcast-eta")
+    assert "model.py:3: expected dagcast-eta among project.dependencies" in line
+    assert f"found {version} installed for others. fix: write 'dagcast-eta>=" in line
     file.write_text(head + 'dependencies = ["dagcast-core>=0.1", "dagcast_eta[x]>=0.1"]\n')
     assert undeclared(tmp_path) == {}

@@ -13,7 +13,7 @@ from dagcast.evolution import check_evolution, check_snapshots
 from dagcast.plugins import load_plugins
 from dagcast.vocabulary import first_config, known_ahead
 from dagcast.workflow.common._assembled import demands
-from dagcast_core.contract import PROBLEM_CODES, Contract, Registration, assemble
+from dagcast_core.contract import PROBLEM_CODES, Contract, Problem, Registration, assemble
 
 ROOT = Path(__file__).parents[2]
 TEAMS = ("sessions", "driver-hours", "eta", "pricing", "incentives")
@@ -24,9 +24,22 @@ def plugins():
     return load_plugins()
 
 
+def none_of(problems):
+    """Print every problem of every package: pytest shows the first of two lists that differ."""
+    __tracebackhide__ = True
+    if problems:
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)
+
+
+def test_all_problems_are_printed():
+    both = [Problem.of("DC401", n, expected="a", found="b", fix="c") for n in ("eta", "pricing")]
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)'eta'.*\n.*'pricing'"):
+        none_of(both)
+
+
 def test_installed_packages_fit(plugins):
     asked = demands(first_config(plugins))
-    assert [str(problem) for problem in check_assembly(plugins, **asked).problems] == []
+    none_of(check_assembly(plugins, **asked).problems)
     assert {plugin.name for plugin in plugins.plugins} >= set(TEAMS)
 
 
@@ -86,7 +99,7 @@ def test_every_mutation_of_an_output_that_is_read_is_caught(plugins):
 
 
 def test_snapshots_are_current(plugins):
-    assert [str(problem) for problem in check_snapshots(plugins, ROOT)] == []
+    none_of(check_snapshots(plugins, ROOT))
 
 
 def test_contracts_are_far_enough_ahead_of_the_current_release(plugins):
@@ -94,7 +107,7 @@ def test_contracts_are_far_enough_ahead_of_the_current_release(plugins):
     if not pointer.exists():
         pytest.skip("no release was promoted yet")
     current = pointer.parent / f"{json.loads(pointer.read_text())['release']}.json"
-    assert [str(problem) for problem in check_evolution(plugins, current)] == []
+    none_of(check_evolution(plugins, current))
 
 
 def test_check_of_all_packages_imports_neither_torch_nor_pandas():
@@ -109,7 +122,7 @@ def test_check_of_all_packages_imports_neither_torch_nor_pandas():
 
 def test_every_installed_model_obeys_the_model_contract():
     results = check_conformance()
-    assert [str(problem) for result in results for problem in result.problems] == []
+    none_of([problem for result in results for problem in result.problems])
     assert {result.distribution for result in results} >= {f"dagcast-{team}" for team in TEAMS}
     assert all(result.passed >= 18 for result in results)
 

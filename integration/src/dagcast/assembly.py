@@ -24,7 +24,7 @@ def check_assembly(
     plugins: Plugins,
     *,
     externals: Iterable[Quantity | str] | None = (),
-    required: Iterable[str] = (),
+    required: Iterable[str] | Mapping[str, str] = (),
     weights: Iterable[str] = (),
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
@@ -40,7 +40,8 @@ def check_assembly(
         plugins: from ``load_plugins``.
         externals: quantities that the project provides beside those; ``None`` accepts whatever no
             model makes.
-        required: quantities that it asks for: objective and guardrails.
+        required: quantities that it asks for: objective and guardrails; as a mapping, with the unit
+            in which it counts each.
         weights: quantities that a guardrail's mean is weighted by; no lever need move them.
         levers: quantities that it decides.
         serving: which distribution or model serves a quantity, where several could.

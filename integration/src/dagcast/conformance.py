@@ -1,5 +1,6 @@
 """Running the behavioural suite of ``dagcast-testing`` on installed packages."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,9 @@ from dagcast_core.contract import Problem
 
 _MODULE = "dagcast_testing.conformance"
 _SELECTION = "DAGCAST_CONFORMANCE"
+# How the plugin of the suite hands a failure over.
+_PROPERTY = "dagcast.problem"
+_OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class ConformanceResult:
         passed: number of tests passed,
         failed: and failed.
         problems: one per failed test.
+        skipped: tests that say nothing, because another failed.
     """
 
     distribution: str
@@ -34,6 +39,7 @@ class ConformanceResult:
     passed: int
     failed: int
     problems: tuple[Problem, ...] = ()
+    skipped: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
@@ -42,6 +48,7 @@ class ConformanceResult:
             "model": self.model,
             "passed": self.passed,
             "failed": self.failed,
+            "skipped": self.skipped,
             "problems": [problem.to_json() for problem in self.problems],
         }
 
@@ -90,43 +97,37 @@ def check_conformance(distributions: Sequence[str] = ()) -> tuple[ConformanceRes
 
 
 def _results(root: ElementTree.Element) -> tuple[ConformanceResult, ...]:
-    passed: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], dict[str, int]] = {}
     problems: dict[tuple[str, str], list[Problem]] = {}
     for case in root.iter("testcase"):
-        test, _, identity = case.get("name", "").partition("[")
-        distribution, _, model = identity.rstrip("]").partition(":")
+        identity = _parameter(case.get("name", ""))
+        distribution, _, model = identity.partition(":")
         key = (distribution, model)
-        failure = next((e for e in case if e.tag in ("failure", "error")), None)
-        passed.setdefault(key, 0)
-        if failure is None:
-            passed[key] += 1
-            continue
-        failure_text = _first(failure.get("message", ""))
-        problems.setdefault(key, []).append(_problem(test, distribution, model, failure_text))
+        count = counts.setdefault(key, {"passed": 0, "failed": 0, "skipped": 0})
+        outcome = next((e for e in case if e.tag in _OUTCOMES), None)
+        count[_OUTCOMES.get(outcome.tag, "passed") if outcome is not None else "passed"] += 1
+        # The suite describes each failure itself, so that a team's pytest says the same.
+        problems.setdefault(key, []).extend(
+            Problem.from_json(json.loads(item.get("value", "")))
+            for item in case.iter("property")
+            if item.get("name") == _PROPERTY
+        )
     return tuple(
-        ConformanceResult(*key, passed[key], len(held := problems.get(key, [])), tuple(held))
-        for key in sorted(passed)
+        ConformanceResult(
+            *key,
+            passed=counts[key]["passed"],
+            failed=counts[key]["failed"],
+            problems=tuple(problems[key]),
+            skipped=counts[key]["skipped"],
+        )
+        for key in sorted(counts)
     )
 
 
-def _problem(test: str, distribution: str, model: str, text: str) -> Problem:
-    # Messages of the suite have the form of a problem; those of other exceptions have not.
-    parts = re.fullmatch(r"(?:.*?: )?expected (.*?); found (.*?)(?:\. fix: (.*))?", text, re.DOTALL)
-    expected, found, fix = parts.groups() if parts else ("the test to pass", text, None)
-    again = f"try again with {_SELECTION}={distribution} pytest --pyargs {_MODULE} -k {test}"
-    return Problem.of(
-        "DC401",
-        test,
-        producer=f"{model} ({distribution})",
-        expected=expected,
-        found=found,
-        fix=f"{fix}; {again}" if fix else again,
-    )
-
-
-def _first(message: str) -> str:
-    # pytest appends how it evaluated the assertion, which says nothing to the reader of a report.
-    return message.removeprefix("AssertionError: ").split("\nassert ")[0]
+def _parameter(name: str) -> str:
+    # "test_name[dagcast-eta:eta-first]": of several parameters, the model is the one with a colon.
+    identity = name.partition("[")[2].rstrip("]")
+    return re.sub(r"-(first|second)$|^(first|second)-", "", identity)
 
 
 def _unable(distributions: Sequence[str], output: str) -> ConformanceResult:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,12 @@ def check_snapshots(plugins: Plugins, workspace: Path) -> tuple[Problem, ...]:
     problems = []
     for folder, distribution, contracts in _packages(plugins, workspace):
         file = folder / "contract.json"
-        found = ""
         if not file.exists():
             found = "no file"
-        elif json.loads(file.read_text()) != snapshot(distribution, contracts):
-            found = "a file that differs from the declared contracts"
+        else:
+            # Through JSON, so that tuples compare equal to the lists they were written as.
+            declared = json.loads(json.dumps(snapshot(distribution, contracts)))
+            found = "; ".join(_changes("", json.loads(file.read_text()), declared))
         if found:
             problems.append(
                 Problem.of(
@@ -134,11 +135,50 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return data
 
 
+def _changes(where: str, committed: Any, declared: Any) -> Iterator[str]:
+    """Say what differs between two JSON values, by the names of what they describe."""
+    if committed == declared:
+        return
+    if isinstance(committed, list) and isinstance(declared, list):
+        committed, declared = _by_name(committed), _by_name(declared)
+    if not isinstance(committed, dict) or not isinstance(declared, dict):
+        yield f"{where}: {json.dumps(committed)} in the file, {json.dumps(declared)} as declared"
+        return
+    if list(committed) != list(declared) and committed == declared:
+        yield f"{where}: another order"
+    for key in dict.fromkeys((*committed, *declared)):
+        # "contracts" says nothing that the name of the model does not.
+        place = f"{where}, {key}" if where and where != "contracts" else key
+        if key not in declared:
+            yield f"{place}: in the file, no longer declared"
+        elif key not in committed:
+            yield f"{place}: declared, not in the file"
+        else:
+            yield from _changes(place, committed[key], declared[key])
+
+
+def _by_name(items: list[Any]) -> dict[str, Any]:
+    return {_name(place, item): item for place, item in enumerate(items)}
+
+
+def _name(place: int, item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(place)
+    if "model" in item:
+        return f"model {item['model']!r}"
+    if "lever" in item:
+        return f"{item['lever']} -> {item['outcome']}"
+    return str(item.get("name") or item.get("quantity", {}).get("name") or place)
+
+
 def _packages(
     plugins: Plugins, workspace: Path
 ) -> Iterable[tuple[Path, str, tuple[Contract, ...]]]:
-    for file in sorted(workspace.glob("packages/*/pyproject.toml")):
-        distribution = tomllib.loads(file.read_text())["project"]["name"]
+    # A package with a repository of its own is its own workspace.
+    for file in sorted(
+        [*workspace.glob("pyproject.toml"), *workspace.glob("packages/*/pyproject.toml")]
+    ):
+        distribution = tomllib.loads(file.read_text()).get("project", {}).get("name", "")
         contracts = tuple(c for plugin in plugins.of(distribution) for c in plugin.contracts)
         if contracts:
             yield file.parent, distribution, contracts

@@ -82,4 +82,28 @@ def test_snapshot_has_to_be_there_and_current(workspace):
     assert check_snapshots(installed(RELEASED), workspace) == ()
     assert write_snapshots(installed(RELEASED), workspace) == ()
     (stale,) = check_snapshots(installed(CHANGED), workspace)
-    assert "found a file that differs from the declared contracts" in str(stale)
+    assert stale.found == """model 'eta', outputs, eta, unit: "min" in the file, "h" as declared"""
+
+
+REORDERED = Contract("eta", outputs=(Quantity("eta", (HOUR, REGION), "min"),))
+SECOND = Contract("late", outputs=(Quantity("wait", (REGION, HOUR), "min"),))
+
+
+@pytest.mark.parametrize(
+    ("declared", "found"),
+    [
+        ((REORDERED,), "model 'eta', outputs, eta, dims: another order"),
+        ((RELEASED, SECOND), "model 'late': declared, not in the file"),
+        ((SECOND,), "model 'eta': in the file, no longer declared"),
+    ],
+)
+def test_stale_snapshot_names_model_and_difference(workspace, declared, found):
+    write_snapshots(installed(RELEASED), workspace)
+    (stale,) = check_snapshots(installed(*declared), workspace)
+    assert found in stale.found
+
+
+def test_package_in_a_repository_of_its_own_is_its_own_workspace(workspace):
+    folder = workspace / "packages" / "eta"
+    assert write_snapshots(installed(RELEASED), folder) == (folder / "contract.json",)
+    assert check_snapshots(installed(RELEASED), folder) == ()

@@ -1,5 +1,7 @@
 """Each test of the suite catches the mutation it is there for, and passes the harmless twin."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,12 @@ SEED_CHECKS = [
     _causal.check_gradients_exist,
     _causal.check_gradient_values,
     _causal.check_undeclared_paths,
+    _outputs.check_predicts,
+    _outputs.check_large_values,
+    _outputs.check_single_precision,
+    _outputs.check_roll_ups,
+    _reads.check_memory,
+    _reads.check_windows,
 ]
 
 
@@ -183,7 +191,63 @@ def die_in_one_region(model, rides, sessions, price, rain):
     return rides.with_tensor(sessions.tensor * (2.0 - alive * (0.05 * price.tensor).tanh()))
 
 
+def come_late(model, rides, *_):
+    late = torch.cat([rides.tensor[:, :1], rides.tensor[:, :-1]], 1)
+    return rides.with_tensor(late)
+
+
+def cut_one_cell(model, rides, *_):
+    values = rides.tensor.clone()
+    values[..., 7:8] = values[..., 7:8].detach()
+    return rides.with_tensor(values)
+
+
+def overflow(model, rides, sessions, *_):
+    return rides.with_tensor(rides.tensor * (sessions.tensor * 0.01).exp())
+
+
+def cancel_digits(model, rides, sessions, *_):
+    return rides + ((sessions + 1e7) - 1e7).abs()
+
+
+def count_steps(model, rides, *_):
+    return rides.with_tensor(rides.tensor * (1.0 + torch.arange(rides.tensor.shape[1])))
+
+
+def weigh_by_parity(model, rides, *_):
+    # The same from both ends: reversing the labels would not show it.
+    place = 1.0 + torch.arange(rides.tensor.shape[0]).double() % 2
+    return rides.with_tensor(rides.tensor * place[:, None])
+
+
+def peek_at_eight(model, rides, *_):
+    values = rides.tensor
+    later = torch.cat([values[:, 1:], values[:, -1:]], 1)
+    eight = torch.tensor(rides.index("hour").hour.to_numpy() == 8)
+    return rides.with_tensor(torch.where(eight, later, values))
+
+
+def drop_the_unseen(model, rides, *_):
+    return rides.sel(region=[r for r in rides.index("region") if r in REGIONS])
+
+
 MUTANTS = [
+    (come_late, _reads.check_memory, "found that at .*hour=2026-01-05 01:00.* it does, on hours"),
+    (
+        cut_one_cell,
+        _causal.check_gradient_values,
+        r"found 0 at \(region=north, hour=2026-01-05 07:00:00\+00:00\), the first such cell",
+    ),
+    (overflow, _outputs.check_large_values, "where 'sessions' is as large as"),
+    (cancel_digits, _outputs.check_single_precision, "'rides' of inputs in float32 to equal"),
+    (count_steps, _reads.check_windows, "'rides' not to depend on where a window begins"),
+    (weigh_by_parity, _reads.check_label_order, "the labels of 'region' come in another order"),
+    (peek_at_eight, _reads.check_look_ahead, "08:00:00.* changed from 2026-01-05 09:00:00"),
+    (
+        drop_the_unseen,
+        _reads.check_unseen_labels,
+        "to have the 4 labels of its inputs in their order; found missing unseen region",
+    ),
     (
         drop_a_region,
         _outputs.check_labels,
@@ -257,7 +321,7 @@ def test_state_that_earlier_predictions_leave_behind_is_caught():
 
         def rides(self, sessions, price, rain, night):
             if self.first is None:
-                self.first = float(sessions.tensor.mean())
+                self.first = float(sessions.tensor.detach().mean())
             return Rides.rides(self, sessions, price, rain, night) / (1 + self.first)
 
     with pytest.raises(AssertionError, match="found that earlier predictions left something"):
@@ -462,3 +526,111 @@ def test_lever_with_labels_of_its_own_is_drawn_over_them():
     spend = setting().draw(SPEND, np.random.default_rng(0))
     assert isinstance(spend, IndexTensor)
     assert spend.dims == ("incentive", "region", "hour")
+
+
+def test_declared_memory_allows_to_read_back():
+    class Carried(Rides):
+        memory = 1
+
+        def rides(self, *args):
+            honest = Rides.rides(self, *args)
+            return come_late(self, honest)
+
+    _reads.check_memory(setting(Carried()), 0)
+
+
+def test_output_that_is_late_is_caught_beside_a_lagged_input():
+    late = {"inputs": (CONTRACT.inputs[0], Input(PRICE, lag=24), *CONTRACT.inputs[2:])}
+
+    class Late(Rides):
+        contract = contract(**late)
+
+        def rides(self, *args):
+            return come_late(self, Rides.rides(self, *args))
+
+    class Honest(Rides):
+        contract = contract(**late)
+
+    _reads.check_memory(setting(Honest()), 0)
+    with pytest.raises(AssertionError, match="more than 0 steps back, beside declared lags"):
+        _reads.check_memory(setting(Late()), 0)
+
+
+KEPT: dict[str, float] = {}
+
+
+def test_state_kept_in_a_module_is_caught():
+    class Global(Rides):
+        def warm_start(self, history):
+            KEPT["level"] = float(history["sessions"].tensor.mean())
+
+        def rides(self, *args):
+            return Rides.rides(self, *args) * KEPT.get("level", 1.0)
+
+    with pytest.raises(AssertionError, match="'rides' of one model to stay as it was when another"):
+        _outputs.check_state_dict(setting(Global()), 0)
+
+
+def test_share_that_is_summed_is_caught_and_averaged_is_not():
+    shares = {"sum": {"region": "sum"}, "mean": {}}
+    for how, aggregation in shares.items():
+        share = Quantity("rides", (REGION, HOUR), "1", aggregation=aggregation, bounds=(0, 1))
+
+        class Share(Rides):
+            contract = Contract(
+                "share", inputs=CONTRACT.inputs, outputs=(share,), effects=CONTRACT.effects
+            )
+
+            def rides(self, *args):
+                return Rides.rides(self, *args).sigmoid()
+
+        if how == "sum":
+            with pytest.raises(
+                AssertionError, match=r"rolled up along 'region' \(sum\). fix: declare"
+            ):
+                _outputs.check_roll_ups(setting(Share()), 0)
+        else:
+            _outputs.check_roll_ups(setting(Share()), 0)
+
+
+def test_rate_per_ride_is_not_to_be_summed():
+    fare = Quantity("rides", (REGION, HOUR), "USD/ride", aggregation={"hour": "sum"})
+
+    class Fares(Rides):
+        contract = Contract("fares", inputs=CONTRACT.inputs, outputs=(fare,), effects=())
+
+    with pytest.raises(AssertionError, match=r"'rides' in USD/ride to be averaged along 'hour'"):
+        _outputs.check_roll_ups(setting(Fares()), 0)
+
+
+def test_two_constructions_that_differ_are_caught():
+    class Random(Rides):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wet = self.parameter(start=float(torch.rand(())))
+
+    _outputs.check_constructions(setting(), Rides())
+    with pytest.raises(AssertionError, match=r"'wet\.raw' to start the same in every construction"):
+        _outputs.check_constructions(setting(Random()), Random())
+
+
+def test_history_holds_what_the_source_mentions():
+    class Booked(Rides):
+        def warm_start(self, history):
+            if "bookings_of_others" in history:
+                self.level = float(history["bookings_of_others"].tensor.mean())
+
+        def rides(self, *args):
+            return Rides.rides(self, *args) * getattr(self, "level", 1.0)
+
+    with pytest.raises(AssertionError, match="found that warm_start left something outside"):
+        _outputs.check_state_dict(setting(Booked()), 0)
+
+
+def test_clock_that_changes_nothing_between_two_calls_is_read_off_the_source():
+    class Clocked(Rides):
+        def rides(self, *args):
+            return Rides.rides(self, *args) * (1.0 if time.time() > 0 else 2.0)
+
+    with pytest.raises(AssertionError, match=r"test_suite\.py:\d+ reads the clock, time\.time\(\)"):
+        _outputs.check_determinism(setting(Clocked()), 0)

@@ -147,3 +147,29 @@ def test_every_problem_is_raised_at_once(demand, pickup):
     ) as raised:
         assemble([demand, wrong, pickup], externals=()).raise_problems()
     assert [p.code for p in raised.value.problems] == ["DC105", "DC110"]
+
+
+PROFIT = Quantity("profit", (REGION, HOUR), "cent/h", aggregation={"hour": "sum"})
+
+
+def test_objective_in_another_unit_than_its_quantity_is_refused():
+    money = Registration(
+        Contract("money", outputs=(PROFIT, replace(ETA, aggregation={}))),
+        "dagcast-pricing",
+        "0.2.0",
+    )
+    (problem,) = assemble([money], externals=(), required={"profit": "USD", "eta": ""}).problems
+    assert str(problem) == (
+        "DC105 [project <- money (dagcast-pricing 0.2.0)] unit 'profit': expected USD over the "
+        "horizon; found cent, from cent/h. fix: give 'profit' the weight that turns cent into USD, "
+        "or count in cent"
+    )
+    for fits in ("cent", "cent/h", ""):
+        assert assemble([money], externals=(), required={"profit": fits}).problems == ()
+
+
+def test_mean_over_time_is_counted_in_its_own_unit():
+    pickup = make("pickup", makes=(replace(ETA, aggregation={}, unit="min/h"),))
+    assert lines(pickup, required={"eta": "min/h"}) == []
+    (line,) = lines(pickup, required={"eta": "min"})
+    assert "expected min over the horizon; found min/h" in line

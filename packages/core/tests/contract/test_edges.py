@@ -14,9 +14,9 @@ WAIT = replace(DRIVER_HOURS, bounds=(0, 50), nullable=False)
 MISMATCHES = [
     (
         "DC104",
+        {"dims": (HOUR, REGION, Dim("incentive"))},
         {"dims": (HOUR, REGION)},
-        {"dims": (REGION, HOUR)},
-        "[hour:time, region]",
+        "[hour:time, region, incentive]",
         "[region, hour:time]",
     ),
     (

@@ -51,6 +51,9 @@ def effects(*changed):
     return contract(effects=changed)
 
 
+NOTHING_CLAIMED = contract(
+    (Input(replace(IN.quantity, typical=(1, 2))), OPTIONAL, LAGGED), effects=(OPEN,)
+)
 BEFORE = contract()
 DAY = replace(HOUR, frequency="D")
 # Each rule with a change that it forbids in a smaller version, beside one that it allows there.
@@ -117,11 +120,18 @@ RULES = [
     ("plugin API major", BEFORE, contract(plugin_api="2"), "major"),
     ("plugin API minor", BEFORE, contract(plugin_api="1.1"), "minor"),
     ("description", BEFORE, contract(description="better words"), "none"),
-    ("typical range", BEFORE, output(typical=(1, 9)), "none"),
     ("title", BEFORE, output(title="Wait", better="lower", display="number"), "none"),
+    ("typical range of an output", BEFORE, output(typical=(1, 9)), "none"),
+    ("typical range narrower", BEFORE, reading(typical=(20, 30)), "major"),
+    ("typical range moved", reading(typical=(1, 9)), reading(typical=(5, 20)), "major"),
+    ("typical range wider", reading(typical=(1, 9)), reading(typical=(1, 20)), "minor"),
+    ("typical range wider than the bounds say", reading(typical=(1, 9)), BEFORE, "minor"),
+    ("typical range without claims", contract(effects=(OPEN,)), NOTHING_CLAIMED, "patch"),
+    ("order of dims of an output", BEFORE, output(dims=(HOUR, REGION)), "none"),
+    ("order of dims of an input", BEFORE, reading(dims=(HOUR, REGION)), "none"),
 ]
 DEFINITIONS = {
-    "dims": {"dims": (HOUR, REGION)},
+    "dims": {"dims": (REGION, HOUR, Dim("incentive"))},
     "dtype": {"dtype": "float32"},
     "unit": {"unit": "h"},
     "aggregation": {"aggregation": {"hour": Weighted("rides")}},
@@ -164,21 +174,114 @@ def test_problem_names_what_changed_from_what_to_what():
     assert str(problem) == (
         "DC301 [- <- eta (dagcast-eta 0.4.1)] contract version of 'eta': expected at least 2.0.0 "
         "(major: unit of output 'eta': min -> h); found 1.0.0. fix: write version='2.0.0' in its "
-        "Contract, or take the change back"
+        "Contract, or add an output of its own with the new meaning"
     )
 
 
-def test_only_the_worst_changes_are_blamed():
-    changed = contract(outputs=(replace(OUT, unit="h", bounds=(1, 60)),))
-    problem = evolution_problem(BEFORE, changed)
-    assert "unit of" in problem.expected
-    assert "bounds" not in problem.expected
+def test_all_changes_are_listed_worst_first():
+    changed = contract(outputs=(replace(OUT, unit="h", bounds=(1, 60)),), look_ahead=4)
+    assert evolution_problem(BEFORE, changed).expected == (
+        "at least 2.0.0 (major: unit of output 'eta': min -> h; look-ahead: 3 -> 4; "
+        "minor: bounds of output 'eta': [0, 60] -> [1, 60])"
+    )
+
+
+FARE = Quantity("fare", (REGION, HOUR), "USD/ride")
+WAIT = replace(OUT, name="wait")
+WORDS = [
+    (
+        "sign dropped",
+        effects(replace(PLUS, sign="?")),
+        "sessions -> eta: sign +, no longer claimed",
+    ),
+    ("effect dropped", effects(OPEN), "effect sessions -> eta: sign +, no longer claimed"),
+    (
+        "sign turned",
+        effects(replace(PLUS, sign="-")),
+        "sign of the effect sessions -> eta: '+' -> '-'",
+    ),
+    (
+        "output gone",
+        contract(outputs=(FARE,), effects=()),
+        "output 'eta': produced, no longer produced",
+    ),
+    (
+        "input gone",
+        contract(inputs=(OPTIONAL, LAGGED), effects=()),
+        "input 'sessions': read, no longer read",
+    ),
+    (
+        "input added",
+        contract(inputs=(IN, OPTIONAL, LAGGED, Input(FARE))),
+        "input 'fare': now required",
+    ),
+    (
+        "optional input added",
+        contract(inputs=(IN, OPTIONAL, LAGGED, Input(FARE, required=False, default=3.0))),
+        "input 'fare': now read where it is there, else 3",
+    ),
+    (
+        "output renamed",
+        contract(outputs=(WAIT,), effects=(Effect("sessions", "wait", evidence="eta-1"),)),
+        "output 'eta': renamed 'wait' (same unit 'min' and dims [region, hour])",
+    ),
+    (
+        "claim on less",
+        reading(typical=(20, 30)),
+        "0 to 100 -> 20 to 30, so the claimed signs now hold on less",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "after", "words"), WORDS, ids=[w[0] for w in WORDS])
+def test_what_is_not_there_is_said_in_words(case, after, words):
+    found = [str(item) for item in differences(BEFORE, after)]
+    assert any(item.endswith(words) for item in found), found
+    assert not any("-> -" in item.replace("'-'", "") for item in found)
+
+
+def test_rename_is_one_change_and_both_ways_out_are_offered():
+    renamed = contract(
+        outputs=(WAIT,),
+        effects=(
+            Effect("sessions", "wait", evidence="eta-1"),
+            replace(OPEN, outcome="wait"),
+            replace(STEP, outcome="wait"),
+        ),
+    )
+    assert len(differences(BEFORE, renamed)) == 1
+    assert evolution_problem(BEFORE, renamed).fix == (
+        "write version='2.0.0' in its Contract, or go on making 'eta' beside 'wait' until its "
+        "readers have moved"
+    )
+
+
+def test_output_of_another_unit_is_no_rename():
+    found = differences(BEFORE, contract(outputs=(replace(WAIT, unit="s"),), effects=()))
+    assert {str(item) for item in found} >= {
+        "output 'eta': produced, no longer produced",
+        "output 'wait': now produced",
+    }
+
+
+def test_required_input_offers_the_optional_one():
+    after = contract(inputs=(IN, OPTIONAL, LAGGED, Input(FARE)))
+    assert evolution_problem(BEFORE, after).fix == (
+        "write version='2.0.0' in its Contract, or declare 'fare' with required=False and a "
+        "default that reproduces the old result"
+    )
+
+
+def test_narrower_claim_is_to_be_mended_not_hidden():
+    problem = evolution_problem(BEFORE, reading(typical=(20, 30)))
+    assert "or keep 0 to 100 and mend the model where a claim fails" in problem.fix
 
 
 def test_version_never_goes_back():
     released = replace_version(BEFORE, "1.2.0")
     problem = evolution_problem(released, BEFORE)
     assert problem.expected == "at least 1.2.0 (as released)"
+    assert problem.fix == "write version='1.2.0' in its Contract, or a later one"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +297,14 @@ def test_model_that_is_gone_is_a_problem_and_a_new_one_is_not():
     assert evolution_problems([BEFORE], [BEFORE, other]) == ()
     (problem,) = evolution_problems([BEFORE, other], [BEFORE], producer="dagcast-eta 0.4.1")
     assert (problem.code, problem.name) == ("DC302", "other")
+    assert problem.found == "only eta"
+
+
+def test_renamed_model_is_recognised_by_what_it_makes():
+    again = Contract.from_json({**BEFORE.to_json(), "model": "pickup"})
+    (problem,) = evolution_problems([BEFORE], [again])
+    assert problem.found == "'pickup', a model of another name that makes them"
+    assert problem.fix.startswith("name it 'eta' again; or, ")
 
 
 def test_snapshot_survives_and_unknown_schemas_are_refused():

@@ -88,6 +88,13 @@ def test_outputs_must_be_those_of_the_contract():
         Other().predict(Panel([data()]))
 
 
+def test_input_is_brought_into_the_declared_order_of_dims():
+    turned = data().transpose("hour", "region")
+    given = Double().inputs_from(Panel([turned]))["x"]
+    assert given.dims == ("region", "hour")
+    assert torch.equal(given.tensor, turned.tensor.T)
+
+
 def test_output_is_brought_into_the_declared_order_of_dims():
     class Turned(Model):
         contract = Contract("turned", inputs=(X,), outputs=(Y,))

@@ -1,7 +1,34 @@
-"""The conformance suite that every model passes, and the template of a team package."""
+"""The conformance suite that every model passes, and the template of a team package.
 
-from dagcast_testing._guard import SuiteError, explained
-from dagcast_testing._setting import Setting
-from dagcast_testing._suite import ModelContract
+Names are imported on first use: pytest loads the plugin of this package in every session, and only
+a suite that runs pays for torch.
+"""
 
-__all__ = ["ModelContract", "Setting", "SuiteError", "explained"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagcast_testing._guard import SuiteError, explained
+    from dagcast_testing._setting import Setting
+    from dagcast_testing._suite import Finding, ModelContract, examine
+
+__all__ = ["Finding", "ModelContract", "Setting", "SuiteError", "examine", "explained"]
+
+_MODULES = {
+    "SuiteError": "_guard",
+    "explained": "_guard",
+    "Setting": "_setting",
+    "Finding": "_suite",
+    "ModelContract": "_suite",
+    "examine": "_suite",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

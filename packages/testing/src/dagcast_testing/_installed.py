@@ -1,5 +1,7 @@
 """The models of installed packages, found the way integration finds them."""
 
+import contextlib
+import functools
 import importlib.metadata
 import os
 import re
@@ -13,10 +15,8 @@ import pluggy
 import dagcast_core.hooks as hooks
 from dagcast_core.contract import Contract
 from dagcast_core.model import Model, ModelCollection
+from dagcast_testing._problems import SELECTION
 from dagcast_testing._setting import ordinary_labels
-
-# Distributions to try, separated by commas; all installed ones if it is not set.
-SELECTION = "DAGCAST_CONFORMANCE"
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,19 @@ class InstalledModel:
     Attributes:
         distribution: that declares it.
         version: of the distribution.
-        contract: as declared, before torch is imported.
+        contract: as declared, before torch is imported; None where the package cannot be loaded.
         plugin: the registered module.
+        error: why it cannot be loaded.
     """
 
     distribution: str
     version: str
-    contract: Contract
+    contract: Contract | None
     plugin: Any
+    error: Exception | None = None
 
     def __str__(self) -> str:
-        return f"{self.distribution}:{self.contract.model}"
+        return f"{self.distribution}:{self.contract.model if self.contract else 'all models'}"
 
     def build(self, labels: Mapping[str, Sequence[Any]] | None = None) -> Model:
         """Build the model, unfitted.
@@ -46,7 +48,10 @@ class InstalledModel:
 
         Raises:
             LookupError: the package builds no model with this contract.
+            Exception: whatever kept the package from being loaded.
         """
+        if self.error is not None or self.contract is None:
+            raise self.error or LookupError(f"{self.distribution} declares no contract")
         manager = pluggy.PluginManager(hooks.PROJECT)
         manager.add_hookspecs(hooks)
         manager.register(self.plugin)
@@ -85,12 +90,17 @@ def installed_models(distributions: Iterable[str] = ()) -> list[InstalledModel]:
         name = distribution.metadata["Name"]
         if wanted and _normalised(name) not in wanted:
             continue
-        plugin = point.load()
-        manager = pluggy.PluginManager(hooks.PROJECT)
-        manager.add_hookspecs(hooks)
-        manager.register(plugin)
-        for contracts in manager.hook.dagcast_contracts():
-            found += [InstalledModel(name, distribution.version, c, plugin) for c in contracts]
+        try:
+            plugin = point.load()
+            manager = pluggy.PluginManager(hooks.PROJECT)
+            manager.add_hookspecs(hooks)
+            manager.register(plugin)
+            declared = [c for contracts in manager.hook.dagcast_contracts() for c in contracts]
+        # One broken package must not hide what is wrong with the others.
+        except Exception as error:
+            found.append(InstalledModel(name, distribution.version, None, None, error))
+            continue
+        found += [InstalledModel(name, distribution.version, c, plugin) for c in declared]
     missing = set(wanted) - {_normalised(item.distribution) for item in found}
     if missing:
         raise LookupError(
@@ -98,6 +108,38 @@ def installed_models(distributions: Iterable[str] = ()) -> list[InstalledModel]:
             f"entry-point group {hooks.ENTRY_POINT_GROUP!r}; install it, or correct the name"
         )
     return sorted(found, key=str)
+
+
+@functools.cache
+def installed_contracts() -> tuple[Contract, ...]:
+    """Return the contracts of all installed packages that load; the others are no test's business.
+
+    Looked up once: what is installed does not change while tests run.
+    """
+    found = []
+    for point in importlib.metadata.entry_points(group=hooks.ENTRY_POINT_GROUP):
+        manager = pluggy.PluginManager(hooks.PROJECT)
+        manager.add_hookspecs(hooks)
+        # Another team's package may be broken in any way.
+        with contextlib.suppress(Exception):
+            manager.register(point.load())
+            found += [c for contracts in manager.hook.dagcast_contracts() for c in contracts]
+    return tuple(found)
+
+
+def installed_for(contract: Contract) -> InstalledModel | None:
+    """Return the installed model that was registered with exactly this contract, if one was."""
+    for point in importlib.metadata.entry_points(group=hooks.ENTRY_POINT_GROUP):
+        manager = pluggy.PluginManager(hooks.PROJECT)
+        manager.add_hookspecs(hooks)
+        with contextlib.suppress(Exception):
+            plugin = point.load()
+            manager.register(plugin)
+            for contracts in manager.hook.dagcast_contracts():
+                if contract in contracts and point.dist is not None:
+                    name, version = point.dist.metadata["Name"], point.dist.version
+                    return InstalledModel(name, version, contract, plugin)
+    return None
 
 
 def selected_models() -> list[InstalledModel]:

@@ -1,22 +1,40 @@
-"""Checks of what a model returns: labels, types, bounds, and that it leaves its inputs alone."""
+"""Checks of what a model returns: labels, types, bounds, roll-ups; inputs are left alone."""
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 
-from dagcast_core.contract import Quantity
+from dagcast_core.contract import Quantity, Weighted
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
-from dagcast_testing._setting import Setting
+from dagcast_testing._history import own_history, whole_history
+from dagcast_testing._setting import Setting, leaves
+from dagcast_testing._source import clock_read, other_random_states
+
+# Denominators of rates over time: such rates add up over regions, and over hours to an amount.
+_STEPS = {"h", "d", "day", "week", "min", "s"}
+_LEVELS = {"%", "degC", "degF", "K"}
+# Beyond the ordinary range by this much, a value is still within bounds that have no end.
+_LARGE = 1e4
+_CLAMP = "transform or clamp the output, or widen the declared bounds (a major change)"
+_ROLLED = "declare how it rolls up (a share is averaged), or bounds that hold for sums too"
+
+
+def check_predicts(setting: Setting, seed: int) -> None:
+    """The model predicts from what it declares."""
+    setting.outputs(seed)
 
 
 def check_labels(setting: Setting, seed: int) -> None:
     """Every output carries exactly the labels of the inputs, in their order."""
-    panel = setting.panel(seed)
-    outputs = predicted(setting.model, panel)
+    check_labels_of(setting, setting.panel(seed), setting.outputs(seed))
+
+
+def check_labels_of(
+    setting: Setting, panel: Mapping[str, IndexTensor], outputs: Mapping[str, IndexTensor]
+) -> None:
+    """Assert that ``outputs`` carry the labels of ``panel``, in their order."""
     for quantity in setting.model.contract.outputs:
         output = outputs[quantity.name]
         assert output.dims == quantity.dim_names, (
@@ -39,7 +57,7 @@ def check_labels(setting: Setting, seed: int) -> None:
 
 def check_dtypes(setting: Setting, seed: int) -> None:
     """Every output has the declared dtype."""
-    outputs = predicted(setting.model, setting.panel(seed))
+    outputs = setting.outputs(seed)
     for quantity in setting.model.contract.outputs:
         found = str(outputs[quantity.name].dtype).removeprefix("torch.")
         assert found == quantity.dtype, (
@@ -50,7 +68,7 @@ def check_dtypes(setting: Setting, seed: int) -> None:
 
 def check_values(setting: Setting, seed: int) -> None:
     """Every output value is finite and within the declared bounds."""
-    check_within(setting, predicted(setting.model, setting.panel(seed)))
+    check_within(setting, setting.outputs(seed))
 
 
 def check_at_bounds(setting: Setting, seed: int) -> None:
@@ -84,8 +102,10 @@ def _assert_finite(setting: Setting, tried: Mapping[str, IndexTensor], at: str) 
         )
 
 
-def check_within(setting: Setting, outputs: Mapping[str, IndexTensor], at: str = "") -> None:
-    """Assert that ``outputs`` keep bounds and hold numbers."""
+def check_within(
+    setting: Setting, outputs: Mapping[str, IndexTensor], at: str = "", *, slack: float = 1e-9
+) -> None:
+    """Assert that ``outputs`` keep bounds, but for a share ``slack``, and hold numbers."""
     for quantity in setting.model.contract.outputs:
         output = outputs[quantity.name]
         if not output.tensor.is_floating_point():
@@ -101,24 +121,30 @@ def check_within(setting: Setting, outputs: Mapping[str, IndexTensor], at: str =
             f"{_who(setting)}: expected numbers in output {quantity.name!r}; found an infinite "
             f"value at {first_cell(output, infinite)}{at}. fix: clamp before dividing"
         )
-        _assert_bounds(setting, quantity, output, at)
+        _assert_bounds(setting, quantity, output, at, _CLAMP, slack)
 
 
-def _assert_bounds(setting: Setting, quantity: Quantity, output: IndexTensor, at: str) -> None:
+def _assert_bounds(
+    setting: Setting,
+    quantity: Quantity,
+    output: IndexTensor,
+    at: str,
+    fix: str,
+    slack: float = 1e-9,
+) -> None:
     low, high = quantity.bounds
     outside = torch.zeros_like(output.tensor, dtype=torch.bool)
     # One rounding error beyond a bound is no broken promise.
-    slack = 1e-9 * (1 + output.tensor.abs())
+    room = slack * (1 + output.tensor.abs())
     if low is not None:
-        outside |= output.tensor < low - slack
+        outside |= output.tensor < low - room
     if high is not None:
-        outside |= output.tensor > high + slack
+        outside |= output.tensor > high + room
     if bool(outside.any()):
         value = output.tensor[outside][0].item()
         raise AssertionError(
             f"{_who(setting)}: expected output {quantity.name!r} in {quantity.bounds}; "
-            f"found {value:g} at {first_cell(output, outside)}{at}. fix: transform or clamp the "
-            "output, or widen the declared bounds (a major change)"
+            f"found {value:g} at {first_cell(output, outside)}{at}. fix: {fix}"
         )
 
 
@@ -140,12 +166,16 @@ def check_no_mutation(setting: Setting, seed: int) -> None:
 
 
 def check_determinism(setting: Setting, seed: int) -> None:
-    """The same inputs give the same bits, whatever the global random state."""
+    """The same inputs give the same bits, whatever the global random state and the clock."""
+    clock = clock_read(setting.model)
+    assert clock is None, (
+        f"{_who(setting)}: expected the same outputs at any time of day; found that {clock}. fix: "
+        "read the time off the labels of the inputs"
+    )
     panel = setting.panel(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
+    with other_random_states(1):
         first = predicted(setting.model, panel)
-        torch.manual_seed(2)
+    with other_random_states(2):
         second = predicted(setting.model, panel)
     for name in first:
         assert same(first[name].tensor, second[name].tensor), (
@@ -154,20 +184,95 @@ def check_determinism(setting: Setting, seed: int) -> None:
         )
 
 
+def check_large_values(setting: Setting, seed: int) -> None:
+    """Values far beyond the ordinary, where the bounds allow them, give finite outputs."""
+    panel = setting.panel(seed)
+    for item in setting.inputs:
+        given = panel[item.name]
+        if not given.tensor.is_floating_point():
+            continue
+        low, high = item.quantity.bounds
+        for end, sign, word in ((high, 1.0, "large"), (low, -1.0, "low")):
+            # Where a bound is near, the test at the bounds has been there.
+            if end is None:
+                far = given.with_tensor(sign * _LARGE * given.tensor.abs().clamp(min=1.0))
+                size = sign * float(far.tensor.abs().max())
+                at = f" where {item.name!r} is as {word} as {size:.3g}"
+                _assert_finite(setting, leaves({**panel, item.name: far}), at)
+
+
+def check_single_precision(setting: Setting, seed: int) -> None:
+    """Inputs in float32, as an accelerator or a file may hand them over, give the same outputs."""
+    panel = setting.panel(seed)
+    single = {
+        name: tensor.to(torch.float32) if tensor.tensor.is_floating_point() else tensor
+        for name, tensor in panel.items()
+    }
+    double = {
+        name: tensor.to(torch.float64) if tensor.tensor.is_floating_point() else tensor
+        for name, tensor in single.items()
+    }
+    expected, found = (
+        predicted(setting.model, Panel(double)),
+        predicted(setting.model, Panel(single)),
+    )
+    check_within(setting, found, " where the inputs are float32", slack=1e-5)
+    for name, values in expected.items():
+        size = float(values.tensor.detach().abs().max()) if values.tensor.numel() else 0.0
+        off = (values.tensor - found[name].tensor).abs() > 1e-3 * size
+        assert not bool(off.any()), (
+            f"{_who(setting)}: expected {name!r} of inputs in float32 to equal that of the same in "
+            f"float64; found a difference at {first_cell(values, off)}. fix: compute in float64 "
+            "where digits cancel"
+        )
+
+
+def check_roll_ups(setting: Setting, seed: int) -> None:
+    """What is rolled up as declared keeps the declared bounds, and what is added up can be."""
+    rolled = {**setting.panel(seed), **setting.outputs(seed)}
+    for quantity in setting.model.contract.outputs:
+        for dim in quantity.dims:
+            how = quantity.aggregated(dim.name)
+            if how == "sum":
+                _, slash, per = quantity.unit.rpartition("/")
+                level = quantity.unit in _LEVELS or (slash and per not in _STEPS)
+                assert not level, (
+                    f"{_who(setting)}: expected output {quantity.name!r} in {quantity.unit} to be "
+                    f"averaged along {dim.name!r}; found that it is declared to be summed. fix: "
+                    "declare the aggregation 'mean', or Weighted by what it is a rate of"
+                )
+            values = rolled[quantity.name].detach()
+            if not values.tensor.is_floating_point() or not values.sizes[dim.name]:
+                continue
+            if isinstance(how, Weighted):
+                if how.by not in rolled:
+                    continue
+                weights = rolled[how.by].detach().clamp(min=0.0)
+                total = (values * weights).sum(dim.name) / weights.sum(dim.name)
+            else:
+                total = values.sum(dim.name) if how == "sum" else values.mean(dim.name)
+            at = f" where it is rolled up along {dim.name!r} ({how})"
+            _assert_bounds(setting, quantity, total, at, _ROLLED)
+
+
 def check_state_dict(setting: Setting, seed: int) -> None:
     """A model's state, loaded into a fresh copy, predicts the same: nothing is kept elsewhere.
 
-    The model first sees other inputs, and its start is taken from data, as before a fit.
+    The model first sees other inputs, and its start is taken from data, as before a fit: from its
+    own quantities alone, and from everything that a real history holds.
     """
     panel = setting.panel(seed)
-    fresh = copy.deepcopy(setting.model)
+    # Other tests have predicted with the model itself.
+    fresh = setting.kept.get("fresh") or copy.deepcopy(setting.model)
+    before = predicted(copy.deepcopy(fresh), panel)
     for what, learner in (
-        ("earlier predictions", _after_other_inputs(setting, seed)),
-        ("warm_start", _after_warm_start(setting, seed)),
+        ("earlier predictions", _after_other_inputs(fresh, setting.panel(seed + 1))),
+        ("warm_start", _after_warm_start(fresh, own_history(setting, seed))),
+        ("warm_start", _after_warm_start(fresh, whole_history(setting, seed))),
     ):
-        with jittered(learner, seed):
-            state = {name: value.clone() for name, value in learner.state_dict().items()}
-            expected = predicted(learner, panel)
+        learned = jittered(learner, seed)
+        state = learned.state_dict()
+        expected = predicted(learned, panel)
         twin = copy.deepcopy(fresh)
         twin.load_state_dict(state)
         found = predicted(twin, panel)
@@ -177,36 +282,50 @@ def check_state_dict(setting: Setting, seed: int) -> None:
                 f"found that {what} left something outside. fix: register what is learned as a "
                 "parameter or a buffer"
             )
+    # What lies outside every model survives in this process, and in no other.
+    untouched = predicted(copy.deepcopy(fresh), panel)
+    for name, values in before.items():
+        assert same(values.tensor, untouched[name].tensor), (
+            f"{_who(setting)}: expected {name!r} of one model to stay as it was when another was "
+            "started; found it changed. fix: keep nothing in the module or the class"
+        )
 
 
-def _after_other_inputs(setting: Setting, seed: int) -> Model:
-    model = copy.deepcopy(setting.model)
-    predicted(model, setting.panel(seed + 1))
+def _after_other_inputs(fresh: Model, other: Panel) -> Model:
+    model = copy.deepcopy(fresh)
+    predicted(model, other)
     return model
 
 
-def _after_warm_start(setting: Setting, seed: int) -> Model:
-    model = copy.deepcopy(setting.model)
-    inputs = setting.panel(seed + 1)
-    rng = np.random.default_rng(seed + 2)
-    outputs = {q.name: setting.draw(q, rng) for q in model.contract.outputs}
-    model.warm_start(Panel({**inputs, **outputs}))
+def _after_warm_start(fresh: Model, history: Panel) -> Model:
+    model = copy.deepcopy(fresh)
+    model.warm_start(history)
     return model
+
+
+def check_constructions(setting: Setting, again: Model) -> None:
+    """Another construction starts with the same values and predicts the same, bit for bit."""
+    first, second = setting.model.state_dict(), again.state_dict()
+    for name in dict.fromkeys((*first, *second)):
+        agree = name in first and name in second and same(first[name], second[name])
+        assert agree, (
+            f"{_who(setting)}: expected {name!r} to start the same in every construction; found "
+            "another start in the second. fix: start from declared values, not from a clock or "
+            "from random numbers"
+        )
+    expected = setting.outputs(0)
+    found = predicted(again, setting.panel(0))
+    for name, values in expected.items():
+        assert same(values.tensor, found[name].tensor), (
+            f"{_who(setting)}: expected the same {name!r} of every construction; found a "
+            "difference. fix: keep what a model is made of in its arguments, not in a clock, a "
+            "counter or random numbers"
+        )
 
 
 def predicted(model: Model, panel: Panel) -> Panel:
     """Run the model on what it declares."""
     return model.predict(panel)
-
-
-def leaves(tensors: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
-    """Return copies of ``tensors`` that record gradients where their dtype has any."""
-    return {
-        name: tensor.with_tensor(
-            tensor.tensor.detach().clone().requires_grad_(tensor.tensor.is_floating_point())
-        )
-        for name, tensor in tensors.items()
-    }
 
 
 def sum_of(outputs: Mapping[str, IndexTensor]) -> torch.Tensor:
@@ -217,19 +336,18 @@ def sum_of(outputs: Mapping[str, IndexTensor]) -> torch.Tensor:
     )
 
 
-@contextmanager
-def jittered(model: Model, seed: int, scale: float = 0.1) -> Iterator[Model]:
-    """Move every parameter a little at random, and back: a start of 0 hides what it multiplies."""
-    state = {name: value.clone() for name, value in model.state_dict().items()}
+def jittered(model: Model, seed: int, scale: float = 0.1) -> Model:
+    """A copy with every parameter moved a little at random: a start of 0 hides what it multiplies.
+
+    A copy, because graphs of the model itself are kept for other tests.
+    """
+    moved = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in moved.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.add_(noise.to(parameter.dtype), alpha=scale)
-    try:
-        yield model
-    finally:
-        model.load_state_dict(state)
+    return moved
 
 
 def same(left: torch.Tensor, right: torch.Tensor) -> bool:
@@ -244,6 +362,8 @@ def same(left: torch.Tensor, right: torch.Tensor) -> bool:
 def first_cell(tensor: IndexTensor, mask: torch.Tensor) -> str:
     """Name the labels of the first cell where ``mask`` holds, and how many there are."""
     count = int(mask.sum())
+    if not mask.ndim:
+        return "its only cell"
     place = torch.nonzero(mask)[0].tolist()
     labels = [f"{dim}={tensor.index(dim)[i]}" for dim, i in zip(tensor.dims, place, strict=True)]
     rest = f" and {count - 1} more cells" if count > 1 else ""

@@ -1,18 +1,38 @@
 """Checks of what a model reads: declared quantities only, labels not positions, no future."""
 
 import numpy as np
+import pandas as pd
 import torch
 
 from dagcast_core.contract import Contract, Quantity
+from dagcast_core.model import ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
-from dagcast_testing._outputs import check_within, first_cell, predicted, same, shown
+from dagcast_testing._outputs import (
+    check_labels_of,
+    check_within,
+    first_cell,
+    predicted,
+    same,
+    shown,
+)
 from dagcast_testing._setting import Setting
+
+_DAY, _WEEK = 24, 168
+# Steps by which a window begins later; neither a day nor a week, nor a divisor of one.
+_LATER = 5
+_WINDOWS = (
+    ("2026-03-28T18:00:00Z", 24, "a change to summer time"),
+    ("2026-10-24T18:00:00Z", 24, "a change from summer time"),
+    ("2026-12-31T12:00:00Z", 24, "a year's end"),
+    ("2028-02-28T12:00:00Z", 48, "a leap day"),
+    ("2026-03-08T03:00:00Z", 24, "a window from another hour on"),
+)
 
 
 def check_declared_reads(setting: Setting, seed: int) -> None:
     """Other quantities in the panel change nothing; declared ones are read by their own name."""
     panel = setting.panel(seed)
-    expected = predicted(setting.model, panel)
+    expected = setting.outputs(seed)
     stray = Quantity("undeclared_quantity", setting.model.contract.outputs[0].dims, unit="1")
     own = [q for q in setting.model.contract.outputs if q.name not in panel]
     rng = np.random.default_rng(seed)
@@ -59,15 +79,20 @@ def check_missing_inputs(setting: Setting, seed: int) -> None:
 
 
 def check_label_order(setting: Setting, seed: int) -> None:
-    """Labels in another order give the same values by label: nothing goes by position."""
+    """Labels in another order give the same values by label: nothing goes by position.
+
+    Labels are turned round, every one to the next place: no weights by position but equal ones
+    stay the same.
+    """
     panel = setting.panel(seed)
-    expected = predicted(setting.model, panel)
+    expected = setting.outputs(seed)
     dims = {d.name for i in setting.inputs for d in i.quantity.dims if d.kind != "time"}
     for dim in sorted(dims):
-        turned = {n: _reversed(t, dim) if dim in t.dims else t for n, t in panel.items()}
+        turned = {n: _turned(t, dim, 1) if dim in t.dims else t for n, t in panel.items()}
         found = predicted(setting.model, Panel(turned))
+        check_labels_of(setting, turned, found)
         for name, values in expected.items():
-            again = _reversed(found[name], dim) if dim in values.dims else found[name]
+            again = _turned(found[name], dim, -1) if dim in values.dims else found[name]
             assert torch.allclose(values.tensor, again.tensor, rtol=1e-9, equal_nan=True), (
                 f"{_who(setting)}: expected {name!r} by label to be the same when the labels of "
                 f"{dim!r} come in another order; found a difference at "
@@ -76,49 +101,137 @@ def check_label_order(setting: Setting, seed: int) -> None:
 
 
 def check_look_ahead(setting: Setting, seed: int) -> None:
-    """Perturbing the future leaves the past where it was, beyond the declared look-ahead."""
+    """The future is exchanged from every hour on, and the past must not move.
+
+    A shorter horizon must not move it either: nothing waits for the end.
+    """
+    long = setting.with_hours(_hours(setting))
     look_ahead = setting.model.contract.look_ahead
-    panel = setting.panel(seed)
-    other = setting.panel(seed + 1)
-    expected = predicted(setting.model, panel)
-    for cut in (setting.hours // 3, setting.hours // 2, 2 * setting.hours // 3):
-        settled = cut - look_ahead
-        if settled <= 0:
+    whole, other = long.panel(seed), long.panel(seed + 1)
+    expected, replaced = long.outputs(seed), long.outputs(seed + 1)
+    late: str | None = None
+    for cut in _cuts(long):
+        mixed = _spliced(whole, other, cut, long)
+        found = predicted(setting.model, mixed).detach()
+        for name, values in expected.items():
+            moved = _moved(setting, name, values, found[name], 0, cut - look_ahead)
+            if moved is not None:
+                source = _source_of(setting, whole, mixed, name, cut - look_ahead)
+                raise AssertionError(
+                    f"{_who(setting)}: expected {name!r} not to depend on {source!r} more than "
+                    f"{look_ahead} steps ahead; found it changed at {moved} when {source!r} "
+                    f"changed from {_label(setting, values, cut)} on. fix: read only what is known "
+                    "by then, or declare the look_ahead (a major change)"
+                )
+            if late is None and not isinstance(setting.model, ModelCollection):
+                # The first steps hold the earliest value of a lagged input.
+                first = max(cut, _longest_lag(setting) + 1) + setting.model.memory
+                moved = _moved(setting, name, replaced[name], found[name], first, None)
+                if moved is not None:
+                    late = _late(setting, name, moved, _label(setting, values, cut - 1))
+    # The same pass says how far back the model reads: one test finds it, and another reports it.
+    setting.kept["late", seed] = late
+    for missing in (1, 24):
+        _check_shorter(setting, long, seed, missing)
+
+
+def check_memory(setting: Setting, seed: int) -> None:
+    """What happened longer ago than the declared lags and memory makes no difference.
+
+    An output that is right but a step late reads one step further back than it should. Members
+    of a collection are tried by themselves.
+    """
+    if ("late", seed) not in setting.kept:
+        check_look_ahead(setting, seed)
+    late = setting.kept["late", seed]
+    assert late is None, late
+
+
+def _late(setting: Setting, name: str, moved: str, before: object) -> str:
+    lags = ", beside declared lags" if _longest_lag(setting) else ""
+    return (
+        f"{_who(setting)}: expected {name!r} not to depend on inputs more than "
+        f"{setting.model.memory} steps back{lags}; found that at {moved} it does, on hours until "
+        f"{before}. fix: mend the labels if it is late, else declare how far back the model reads "
+        "as its `memory`"
+    )
+
+
+def _longest_lag(setting: Setting) -> int:
+    return max((item.lag for item in setting.inputs), default=0)
+
+
+def _hours(setting: Setting) -> int:
+    # Every hour of a week is cut once, with room on both sides for what the model may read; of a
+    # collection, whose members are tried by themselves, every hour of a day.
+    week = _DAY if isinstance(setting.model, ModelCollection) else _WEEK
+    return max(week + 2 * setting.reach + 2, setting.hours)
+
+
+def _cuts(long: Setting) -> range:
+    if isinstance(long.model, ModelCollection):
+        return range(long.hours - _DAY, long.hours)
+    return range(1, long.hours)
+
+
+def _check_shorter(setting: Setting, long: Setting, seed: int, missing: int) -> None:
+    panel, expected = long.panel(seed), long.outputs(seed)
+    kept = long.hours - missing
+    short = Panel({name: _steps(setting, t, slice(0, kept)) for name, t in panel.items()})
+    found = predicted(setting.model, short).detach()
+    for name, values in expected.items():
+        time = setting.model.contract.output(name).time_dim
+        if time is None or found[name].sizes[time.name] != kept:
             continue
-        for item in setting.inputs:
-            time = item.quantity.time_dim
-            if time is None:
-                continue
-            mixed = _spliced(panel[item.name], other[item.name], time.name, cut)
-            found = predicted(setting.model, Panel({**panel, item.name: mixed}))
-            for name, values in expected.items():
-                _assert_settled(setting, item.name, (name, values, found[name]), cut, settled)
+        past = values.isel({time.name: slice(0, kept)})
+        settled = kept - setting.model.contract.look_ahead
+        moved = _moved(setting, name, past, found[name], 0, settled)
+        assert moved is None, (
+            f"{_who(setting)}: expected {name!r} not to depend on where the horizon ends; found it "
+            f"changed at {moved} when it ends {missing} steps sooner. fix: read only what is known "
+            "by then, or declare the look_ahead (a major change)"
+        )
 
 
-def _assert_settled(
+def _moved(
     setting: Setting,
-    source: str,
-    result: tuple[str, IndexTensor, IndexTensor],
-    cut: int,
-    settled: int,
-) -> None:
-    name, values, found = result
+    name: str,
+    values: IndexTensor,
+    found: IndexTensor,
+    start: int,
+    end: int | None,
+) -> str | None:
+    """First cell from step ``start`` to before ``end`` at which ``found`` differs, if any."""
     time = setting.model.contract.output(name).time_dim
     if time is None:
-        return
+        return None
     axis = values.dims.index(time.name)
-    before = values.tensor.narrow(axis, 0, settled)
-    after = found.tensor.narrow(axis, 0, settled)
+    end = values.tensor.shape[axis] if end is None else end
+    if end <= start:
+        return None
+    before = values.tensor.narrow(axis, start, end - start)
+    after = found.tensor.narrow(axis, start, end - start)
+    if bool(torch.equal(before, after)):
+        return None
     moved = ~torch.isclose(before, after, rtol=1e-9, atol=1e-12, equal_nan=True)
-    if bool(moved.any()):
-        past = values.isel({time.name: slice(0, settled)})
-        raise AssertionError(
-            f"{_who(setting)}: expected {name!r} not to depend on {source!r} more than "
-            f"{setting.model.contract.look_ahead} steps ahead; found it changed at "
-            f"{first_cell(past, moved)} when {source!r} changed from "
-            f"{values.index(time.name)[cut]} on. fix: read only what is known by then, or declare "
-            "the look_ahead (a major change)"
-        )
+    if not bool(moved.any()):
+        return None
+    return first_cell(values.isel({time.name: slice(start, end)}), moved)
+
+
+def _source_of(setting: Setting, whole: Panel, mixed: Panel, name: str, settled: int) -> str:
+    """The input whose exchange alone moves the output, else all of them."""
+    expected = predicted(setting.model, whole)[name]
+    for source in whole:
+        found = predicted(setting.model, whole.assign({source: mixed[source]}))[name]
+        if _moved(setting, name, expected, found, 0, settled) is not None:
+            return source
+    return ", ".join(whole)
+
+
+def _label(setting: Setting, values: IndexTensor, step: int) -> object:
+    time = next(d.name for i in setting.inputs for d in i.quantity.dims if d.kind == "time")
+    return values.index(time)[step] if time in values.dims else step
 
 
 def check_horizons(setting: Setting, seed: int) -> None:
@@ -143,6 +256,39 @@ def check_horizons(setting: Setting, seed: int) -> None:
         check_within(setting, outputs, f" over a horizon of {hours} steps")
 
 
+def check_windows(setting: Setting, seed: int) -> None:
+    """Windows over a change of the clocks, a year's end and a leap day, and from another hour.
+
+    Where a window begins makes no difference to the hours that the model's memory leaves alone.
+    """
+    for begin, hours, what in _WINDOWS:
+        window = setting.with_hours(hours + setting.reach).with_start(pd.Timestamp(begin))
+        try:
+            outputs = window.outputs(seed)
+        except Exception as error:
+            raise AssertionError(
+                f"{_who(setting)}: expected a prediction over {what}; found "
+                f"{type(error).__name__}: {error}. fix: take labels of time as instants in UTC"
+            ) from error
+        check_labels_of(window, window.panel(seed), outputs)
+        check_within(window, outputs, f" over {what}")
+        later = Panel(
+            {n: _steps(setting, t, slice(_LATER, None)) for n, t in window.panel(seed).items()}
+        )
+        found = predicted(setting.model, later).detach()
+        for name, values in outputs.items():
+            time = setting.model.contract.output(name).time_dim
+            if time is None:
+                continue
+            rest = values.isel({time.name: slice(_LATER, None)})
+            moved = _moved(setting, name, rest, found[name], setting.back, None)
+            assert moved is None, (
+                f"{_who(setting)}: expected {name!r} not to depend on where a window begins; found "
+                f"it changed at {moved} when the window over {what} begins {_LATER} steps later. "
+                "fix: go by the labels of time, not by positions in the window"
+            )
+
+
 def check_unseen_labels(setting: Setting, seed: int) -> None:
     """A label unseen in training is served by pooling and changes nothing for the others."""
     for dim, known in sorted(setting.labels.items()):
@@ -154,13 +300,14 @@ def check_unseen_labels(setting: Setting, seed: int) -> None:
         wider = setting.with_labels(**{dim: (*known, newcomer)})
         panel = wider.panel(seed)
         try:
-            found = predicted(setting.model, panel)
+            found = wider.outputs(seed)
         except Exception as error:
             raise AssertionError(
                 f"{_who(setting)}: expected the unseen label {newcomer!r} of {dim!r} to get the "
                 f"pooled value; found {type(error).__name__}: {error}. fix: keep what is learned "
                 "by label in self.parameter(...), which falls back on the pooled value"
             ) from error
+        check_labels_of(wider, panel, found)
         check_within(wider, found, f" with the unseen label {newcomer!r}")
         if dim != _apart(setting.model.contract):
             # Labels of other dims may be summed over or shared out, and a further one has a part.
@@ -188,15 +335,33 @@ def _apart(contract: Contract) -> str | None:
     return next((dim for dim in reversed(dims) if dims.count(dim) == most), None)
 
 
-def _reversed(tensor: IndexTensor, dim: str) -> IndexTensor:
-    return tensor.isel({dim: list(range(tensor.sizes[dim]))[::-1]})
+def _turned(tensor: IndexTensor, dim: str, by: int) -> IndexTensor:
+    places = np.roll(np.arange(tensor.sizes[dim]), by)
+    return tensor.isel({dim: places.tolist()})
 
 
-def _spliced(before: IndexTensor, after: IndexTensor, dim: str, cut: int) -> IndexTensor:
-    axis = before.dims.index(dim)
-    size = before.sizes[dim]
-    parts = [before.tensor.narrow(axis, 0, cut), after.tensor.narrow(axis, cut, size - cut)]
-    return before.with_tensor(torch.cat(parts, axis))
+def _steps(setting: Setting, tensor: IndexTensor, steps: slice) -> IndexTensor:
+    time = setting.model.contract.input(str(tensor.name)).quantity.time_dim
+    return tensor if time is None else tensor.isel({time.name: steps})
+
+
+def _spliced(before: Panel, after: Panel, cut: int, setting: Setting) -> Panel:
+    """Every input as in ``before`` until step ``cut``, and as in ``after`` from there.
+
+    A lagged input is exchanged as much sooner: what the model is given changes at ``cut``.
+    """
+    mixed = {}
+    for item in setting.inputs:
+        tensor, other = before[item.name], after[item.name]
+        time = item.quantity.time_dim
+        if time is not None:
+            axis = tensor.dims.index(time.name)
+            head = max(cut - item.lag, 1)
+            rest = tensor.tensor.shape[axis] - head
+            parts = [tensor.tensor.narrow(axis, 0, head), other.tensor.narrow(axis, head, rest)]
+            tensor = tensor.with_tensor(torch.cat(parts, axis))
+        mixed[item.name] = tensor
+    return Panel(mixed)
 
 
 def _differs(left: IndexTensor, right: IndexTensor) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import pandas as pd
 import torch
 
 from dagcast_core.contract import Contract, Dim, Input, Quantity
-from dagcast_core.model import Model
+from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
 
 Labels = Mapping[str, tuple[object, ...]]
@@ -27,17 +28,40 @@ class Setting:
         labels: by dim; dims of time come from ``hours``.
         hours: steps of the time dim.
         ranges: ordinary values by quantity, where the contract's are not to be used.
+        start: first step of the time dim.
+        kept: what several tests need and one of them has computed; by what it is.
     """
 
     model: Model
     labels: Labels
     hours: int = 72
     ranges: Ranges = field(default_factory=dict)
+    start: pd.Timestamp = START
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def panel(self, seed: int) -> Panel:
         """Draw every declared input, in ordinary ranges and with labels in common."""
-        rng = np.random.default_rng(seed)
-        return Panel({i.name: self.draw(i.quantity, rng) for i in self.model.contract.inputs})
+        drawn: Panel | None = self.kept.get(("panel", seed))
+        if drawn is None:
+            rng = np.random.default_rng(seed)
+            drawn = Panel({i.name: self.draw(i.quantity, rng) for i in self.model.contract.inputs})
+            self.kept["panel", seed] = drawn
+        return drawn
+
+    def outputs(self, seed: int) -> Panel:
+        """Predict from the panel drawn with ``seed``, once."""
+        return self.traced(seed)[1].detach()
+
+    def traced(self, seed: int) -> tuple[Panel, Panel]:
+        """Return the panel drawn with ``seed`` as leaves of a graph, and what is predicted of it.
+
+        Values, signs and gradients are read off the same pass.
+        """
+        made: tuple[Panel, Panel] | None = self.kept.get(("traced", seed))
+        if made is None:
+            tensors = Panel(leaves(self.panel(seed)))
+            made = self.kept["traced", seed] = (tensors, self.model.predict(tensors))
+        return made
 
     def draw(self, quantity: Quantity, rng: np.random.Generator) -> IndexTensor:
         """Draw one quantity."""
@@ -50,7 +74,7 @@ class Setting:
     def index(self, dim: Dim) -> pd.Index:
         """Labels of ``dim`` in this setting."""
         if dim.kind == "time":
-            return pd.date_range(START, periods=self.hours, freq=dim.frequency, unit="us")
+            return pd.date_range(self.start, periods=self.hours, freq=dim.frequency, unit="us")
         if dim.name in self.labels:
             return pd.Index(list(self.labels[dim.name]))
         return pd.RangeIndex(3) if dim.kind == "int" else pd.Index(_ordinary(dim))
@@ -63,6 +87,10 @@ class Setting:
         """Return the same setting with other labels along some dims."""
         return replace(self, labels={**self.labels, **labels})
 
+    def with_start(self, start: pd.Timestamp) -> "Setting":
+        """Return the same setting from another first step on."""
+        return replace(self, start=start)
+
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The declared inputs."""
@@ -71,8 +99,28 @@ class Setting:
     @property
     def reach(self) -> int:
         """Steps that an input may reach forward or back, and the test has to leave room for."""
-        lags = max((item.lag for item in self.inputs), default=0)
-        return int(self.model.contract.look_ahead + self.model.memory + lags)
+        return int(self.model.contract.look_ahead) + self.back
+
+    @property
+    def back(self) -> int:
+        """Steps of the time dim that the model may read back, its members' in a row."""
+        parts: list[Model] = [self.model]
+        if isinstance(self.model, ModelCollection):
+            parts = list(self.model.leaves.values())
+        return sum(
+            part.memory + max((item.lag for item in part.contract.inputs), default=0)
+            for part in parts
+        )
+
+
+def leaves(tensors: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
+    """Return copies of ``tensors`` that record gradients where their dtype has any."""
+    return {
+        name: tensor.with_tensor(
+            tensor.tensor.detach().clone().requires_grad_(tensor.tensor.is_floating_point())
+        )
+        for name, tensor in tensors.items()
+    }
 
 
 def ordinary_labels(contract: Contract) -> dict[str, tuple[object, ...]]:

@@ -1,6 +1,10 @@
 """The tests that every model passes; a team subclasses them and supplies a model."""
 
-from typing import Any, ClassVar
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -8,6 +12,9 @@ from dagcast_core.contract import Contract
 from dagcast_core.model import Model
 from dagcast_testing import _causal, _outputs, _reads
 from dagcast_testing._guard import check_overrides
+from dagcast_testing._installed import installed_for
+from dagcast_testing._order import follows_from
+from dagcast_testing._problems import first_line, place_of
 from dagcast_testing._setting import Labels, Ranges, Setting, labels_of
 
 
@@ -30,11 +37,15 @@ class ModelContract:
 
     draws: ClassVar[int] = 8
     hours: ClassVar[int] = 60
+    # The plugin of this package knows the suite by it, without importing torch.
+    dagcast_model_contract: ClassVar[bool] = True
+    _settings: ClassVar[dict[str, Setting]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a subclass that drops inherited tests."""
         super().__init_subclass__(**kwargs)
         check_overrides(cls, ModelContract)
+        cls._settings = {}
 
     @pytest.fixture
     def model(self) -> Model:
@@ -54,15 +65,23 @@ class ModelContract:
         return {}
 
     @pytest.fixture
-    def setting(self, model: Model, labels: Labels, ranges: Ranges) -> Setting:
-        """Put model and inputs together."""
-        made = Setting(model, labels, self.hours, ranges)
-        # Room before and after every cut, however far the model reads.
-        return made.with_hours(max(self.hours, 3 * made.reach + 12))
+    def setting(
+        self, request: pytest.FixtureRequest, model: Model, labels: Labels, ranges: Ranges
+    ) -> Setting:
+        """Put model and inputs together: the first model built serves all tests of the class."""
+        parameters = getattr(request.node, "callspec", None)
+        key = str(parameters.params.get("model", "")) if parameters is not None else ""
+        if key not in self._settings:
+            self._settings[key] = setting_of(model, labels, self.hours, ranges)
+        return self._settings[key]
 
     def test_contract_survives_json(self, model: Model) -> None:
         """The contract can be committed as a snapshot and read back."""
         assert Contract.from_json(model.contract.to_json()) == model.contract
+
+    def test_model_predicts(self, setting: Setting) -> None:
+        """From the quantities that it declares."""
+        _outputs.check_predicts(setting, seed=0)
 
     def test_output_labels_are_those_of_the_inputs(self, setting: Setting) -> None:
         """No label is lost, added or moved."""
@@ -77,19 +96,48 @@ class ModelContract:
         for seed in range(self.draws):
             _outputs.check_values(setting, seed)
 
+    def test_prediction_changes_nothing(self, setting: Setting) -> None:
+        """Neither inputs nor parameters."""
+        _outputs.check_no_mutation(setting, seed=0)
+
+    def test_prediction_is_repeatable(self, setting: Setting) -> None:
+        """Whatever the global random state and the clock."""
+        _outputs.check_determinism(setting, seed=0)
+
+    @pytest.mark.parametrize("construction", ["first", "second"])
+    def test_two_constructions_agree(
+        self, model: Model, setting: Setting, construction: str
+    ) -> None:
+        """Bit for bit, in what they start with and in what they predict.
+
+        The first time alone there may be nothing to compare with yet.
+        """
+        _outputs.check_constructions(setting, model)
+
+    def test_two_processes_agree(self, model: Model) -> None:
+        """Bit for bit, where the model is registered, so that another process can build it."""
+        installed = installed_for(model.contract)
+        if installed is None:
+            pytest.skip(f"no installed package registers {model.contract.model!r}")
+        # A process costs as much as all other tests: only now is it known to be needed.
+        from dagcast_testing._twin import check_processes
+
+        check_processes(installed)
+
     def test_inputs_at_their_bounds_give_finite_values_and_gradients(
         self, setting: Setting
     ) -> None:
         """Night hours hold zeros, and a share may be 1."""
         _outputs.check_at_bounds(setting, seed=0)
 
-    def test_prediction_changes_nothing(self, setting: Setting) -> None:
-        """Neither inputs nor parameters."""
-        _outputs.check_no_mutation(setting, seed=0)
+    def test_large_values_and_single_precision(self, setting: Setting) -> None:
+        """Within the declared bounds, a value may be of any size, and a file may round it."""
+        _outputs.check_large_values(setting, seed=0)
+        _outputs.check_single_precision(setting, seed=0)
 
-    def test_prediction_is_repeatable(self, setting: Setting) -> None:
-        """Whatever the global random state."""
-        _outputs.check_determinism(setting, seed=0)
+    def test_outputs_roll_up_as_declared(self, setting: Setting) -> None:
+        """Aggregation, unit and bounds say the same."""
+        _outputs.check_roll_ups(setting, seed=0)
 
     def test_state_dict_round_trip(self, setting: Setting) -> None:
         """Everything learned is in the state dict, also what a warm start learned."""
@@ -103,29 +151,36 @@ class ModelContract:
         """As the contract says."""
         _reads.check_missing_inputs(setting, seed=0)
 
+    def test_unseen_labels_are_pooled(self, setting: Setting) -> None:
+        """A region that opens tomorrow has a forecast."""
+        _reads.check_unseen_labels(setting, seed=0)
+
     def test_label_order_does_not_matter(self, setting: Setting) -> None:
         """Values belong to labels, not to positions."""
         _reads.check_label_order(setting, seed=0)
 
     def test_never_reads_past_the_look_ahead(self, setting: Setting) -> None:
-        """The future is perturbed and the past must not move."""
-        for seed in range(2):
-            _reads.check_look_ahead(setting, seed)
+        """The future is perturbed from every hour on, and the past must not move."""
+        _reads.check_look_ahead(setting, seed=0)
+
+    def test_reads_back_no_further_than_its_memory(self, setting: Setting) -> None:
+        """An output a step late reads a step too far back."""
+        _reads.check_memory(setting, seed=0)
 
     def test_short_horizons(self, setting: Setting) -> None:
         """One hour, and none."""
         _reads.check_horizons(setting, seed=0)
 
-    def test_unseen_labels_are_pooled(self, setting: Setting) -> None:
-        """A region that opens tomorrow has a forecast."""
-        _reads.check_unseen_labels(setting, seed=0)
+    def test_other_windows(self, setting: Setting) -> None:
+        """A change of the clocks, a year's end, a leap day, another start."""
+        _reads.check_windows(setting, seed=0)
 
     def test_declared_effects_have_gradients(self, setting: Setting) -> None:
         """Plans are made through them."""
         _causal.check_gradients_exist(setting, seed=0)
 
     def test_gradients_equal_finite_differences(self, setting: Setting) -> None:
-        """At random cells."""
+        """In every cell."""
         for seed in range(2):
             _causal.check_gradient_values(setting, seed)
 
@@ -136,3 +191,82 @@ class ModelContract:
     def test_every_path_is_declared(self, setting: Setting) -> None:
         """What moves an output is claimed as an effect on it."""
         _causal.check_undeclared_paths(setting, seed=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one test of the suite said of a model.
+
+    Attributes:
+        test: its name.
+        outcome: ``skipped`` where it follows from another's failure, or does not apply.
+        text: one line: what failed and what to do, or what it follows from.
+    """
+
+    test: str
+    outcome: Literal["passed", "failed", "skipped"]
+    text: str = ""
+
+
+def examine(
+    build: Callable[[], Model],
+    *,
+    labels: Labels | None = None,
+    ranges: Ranges | None = None,
+) -> tuple[Finding, ...]:
+    """Run the suite on a model without pytest, e.g. in a notebook.
+
+    Args:
+        build: makes the model; it is called twice, because two constructions have to agree.
+        labels: by dim; default those of the model's parameters.
+        ranges: ordinary values by quantity; default the contract's.
+
+    Returns:
+        One finding per test, in their order; a model that cannot be built is the only one.
+
+    Example:
+        >>> [f.text for f in examine(lambda: PickupStretch(("SFO",))) if f.outcome == "failed"]
+        []
+    """
+    try:
+        model, again = build(), build()
+    # A model can fail in any way while it is built; that is what is to be reported.
+    except Exception as error:
+        return (Finding("model", "failed", _said(error)),)
+    setting = setting_of(model, labels or labels_of(model), ModelContract.hours, ranges or {})
+    given: Mapping[str, Any] = {"model": again, "setting": setting, "construction": "second"}
+    suite = ModelContract()
+    findings: list[Finding] = []
+    failed: list[str] = []
+    for name, test in vars(ModelContract).items():
+        if not name.startswith("test_"):
+            continue
+        cause = follows_from(name, failed)
+        if cause is not None:
+            findings.append(Finding(name, "skipped", f"follows from {cause}"))
+            continue
+        wanted = [p for p in inspect.signature(test).parameters if p != "self"]
+        try:
+            test(suite, **{p: given[p] for p in wanted})
+        except pytest.skip.Exception as reason:
+            findings.append(Finding(name, "skipped", str(reason)))
+        except Exception as error:
+            failed.append(name)
+            findings.append(Finding(name, "failed", _said(error)))
+        else:
+            findings.append(Finding(name, "passed"))
+    return tuple(findings)
+
+
+def setting_of(model: Model, labels: Labels, hours: int, ranges: Ranges) -> Setting:
+    """Put model and inputs together, with room for however far the model reads."""
+    made = Setting(model, labels, hours, ranges)
+    made = made.with_hours(max(hours, 3 * made.reach + 12))
+    made.kept["fresh"] = copy.deepcopy(model)
+    return made
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, AssertionError):
+        return first_line(str(error))
+    return f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}"

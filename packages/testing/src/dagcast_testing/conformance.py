@@ -18,6 +18,9 @@ class TestInstalledModels(ModelContract):
 
     @pytest.fixture(params=selected_models(), ids=str)
     def model(self, request: pytest.FixtureRequest) -> Model:
-        """Build one installed model afresh for each test."""
+        """Build one installed model: once, and afresh to compare constructions."""
         installed: InstalledModel = request.param
-        return installed.build()
+        kept = self._settings.get(str(installed))
+        if kept is None or "construction" in request.fixturenames:
+            return installed.build()
+        return kept.model

@@ -45,12 +45,15 @@ def assembled(
 
 def demands(config: Config) -> dict[str, Any]:
     """What a project decides and asks of its models, as ``check_assembly`` takes it."""
-    required = dict.fromkeys(
-        (*config.objective.weights, *(rail.quantity for rail in config.guardrails))
-    )
+    # One quantity alone counts as it is, in the objective's unit; beside others a weight of 1 may
+    # say what it is worth.
+    names = tuple(config.objective.weights)
+    alone = len(names) == 1 and config.objective.weights[names[0]] == 1
+    counted = dict.fromkeys(names, config.objective.unit if alone else "")
+    rails = {rail.quantity: "" for rail in config.guardrails}
     weights = dict.fromkeys(rail.weight for rail in config.guardrails if rail.weight)
     return {
-        "required": tuple(required),
+        "required": {**rails, **counted},
         "weights": tuple(weights),
         "levers": tuple(config.levers),
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dagcast_core.contract._contract import Contract, Input
-from dagcast_core.contract._edges import mismatches
+from dagcast_core.contract._edges import mismatches, total_unit
 from dagcast_core.contract._effects import lost_effects, unreached
 from dagcast_core.contract._experiment import Experiment
 from dagcast_core.contract._graph import Arc, instant_loops, topological_order
@@ -18,7 +18,7 @@ def assemble(
     contracts: Iterable[Registration | Contract],
     *,
     externals: Iterable[Quantity | str] | None = None,
-    required: Iterable[str] = (),
+    required: Iterable[str] | Mapping[str, str] = (),
     weights: Iterable[str] = (),
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
@@ -31,7 +31,9 @@ def assemble(
         externals: exogenous quantities and levers that the project provides; a ``Quantity`` is
             checked against what consumers expect, a name is only known to exist. ``None`` accepts
             whatever no model produces, as a collection that is itself a model does.
-        required: quantities that the project asks for, e.g. its objective and guardrails.
+        required: quantities that the project asks for, e.g. its objective and guardrails; as a
+            mapping, with the unit in which the project counts each over its horizon (``USD`` of a
+            quantity in USD/h that is summed), empty where any will do.
         weights: quantities that the project's means are weighted by; they have to be there, moved
             or not.
         levers: quantities that the project decides; what they move must be claimed as an effect,
@@ -43,6 +45,7 @@ def assemble(
         The assembly; look at ``problems`` or call ``raise_problems()``.
     """
     candidates = [c if isinstance(c, Registration) else Registration(c) for c in contracts]
+    units = required if isinstance(required, Mapping) else {}
     required = tuple(required)
     weights = tuple(weights)
     active, problems = _chosen(candidates, serving or {}, (*required, *weights))
@@ -55,6 +58,7 @@ def assemble(
     missing = _missing(active, producers, declared, (*required, *weights))
     problems += missing
     problems += _mismatched(active, producers, declared)
+    problems += _miscounted(units, producers)
     arcs = _arcs(active, producers)
     problems += _loops(active, arcs)
     problems += lost_effects(active, tuple(levers), required, known, complete=not missing)
@@ -281,6 +285,29 @@ def _mismatched(
         )
         for (code, name, origin, expected, found, fix), consumers in groups.items()
     ]
+
+
+def _miscounted(units: Mapping[str, str], producers: Mapping[str, Registration]) -> list[Problem]:
+    """Find required quantities that the project counts in another unit: a sum would add them."""
+    problems = []
+    for name, unit in units.items():
+        if not unit or name not in producers:
+            continue
+        quantity = producers[name].contract.output(name)
+        if unit in (total := total_unit(quantity), quantity.unit):
+            continue
+        problems.append(
+            Problem.of(
+                "DC105",
+                name,
+                consumer=PROJECT_LABEL,
+                producer=str(producers[name]),
+                expected=f"{unit} over the horizon",
+                found=f"{total}, from {quantity.unit}",
+                fix=f"give {name!r} the weight that turns {total} into {unit}, or count in {total}",
+            )
+        )
+    return problems
 
 
 def _arcs(active: Sequence[Registration], producers: Mapping[str, Registration]) -> list[Arc]:

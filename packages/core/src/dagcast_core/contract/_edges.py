@@ -26,13 +26,13 @@ def mismatches(expected: Quantity, found: Quantity) -> Iterator[Mismatch]:
         found: the quantity as the producer declares it.
     """
     name = expected.name
-    if _dims(expected) != _dims(found):
+    # Dims are a set: values belong to labels, whatever the order in which they are declared.
+    if set(_dims(expected)) != set(_dims(found)):
         yield Mismatch(
             "DC104",
-            _dims(expected),
-            _dims(found),
-            f"declare the same dims in the same order on both sides, or aggregate {name!r} in a "
-            "model between them",
+            f"[{', '.join(_dims(expected))}]",
+            f"[{', '.join(_dims(found))}]",
+            f"declare the same dims on both sides, or aggregate {name!r} in a model between them",
         )
     found_dims = {dim.name: dim for dim in found.dims}
     for dim in expected.dims:
@@ -114,7 +114,17 @@ def interval(quantity: Quantity) -> str:
     return f"{left}, {right}"
 
 
-def _dims(quantity: Quantity) -> str:
+def total_unit(quantity: Quantity) -> str:
+    """Return the unit of ``quantity`` rolled up over time: a rate per step, summed, is an amount.
+
+    A mean over time keeps its unit.
+    """
+    time = quantity.time_dim
+    if time is None or quantity.aggregated(time.name) != "sum":
+        return quantity.unit
+    return quantity.unit.removesuffix(f"/{time.frequency}")
+
+
+def _dims(quantity: Quantity) -> tuple[str, ...]:
     # Labels are the usual kind; others say theirs, so that a difference of kind shows.
-    names = (d.name if d.kind == "label" else f"{d.name}:{d.kind}" for d in quantity.dims)
-    return f"[{', '.join(names)}]"
+    return tuple(d.name if d.kind == "label" else f"{d.name}:{d.kind}" for d in quantity.dims)

@@ -60,8 +60,8 @@ class Quantity:
         bounds: least and greatest possible value, ``None`` for unbounded; both are inclusive.
         nullable: whether a cell may be missing.
         typical: range of ordinary values, in which conformance tests draw and in which the claims
-            of a model that reads it hold; no promise, and so no part of equality. None draws
-            from the bounds.
+            of a model that reads it hold: part of those claims, and no promise of the quantity,
+            so no part of equality. None draws from the bounds.
         description: one line.
         title: how people call it, on pages and in the terminal; ``heading`` where none is given.
         better: whether more of it is good (``higher``) or bad (``lower``); empty for neither.

@@ -194,6 +194,9 @@ def input_from(contract: Contract, item: Input, panel: Mapping[str, IndexTensor]
             f"({', '.join(item.quantity.dim_names)}); the panel has it with "
             f"({', '.join(given.dims)})."
         )
+    if given.dims != item.quantity.dim_names:
+        # Dims are a set, and forward may rely on the order in which its contract declares them.
+        given = given.transpose(*item.quantity.dim_names)
     return lagged(given, item) if item.lag else given
 
 

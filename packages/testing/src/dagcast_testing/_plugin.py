@@ -1,0 +1,120 @@
+"""What pytest does with the suite: one line per root cause, the same that ``dagcast check`` prints.
+
+pytest loads this in every session of an environment that has the package, so nothing here imports
+the suite or torch.
+"""
+
+import json
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from dagcast_testing._order import follows_from
+
+# Failed tests and what they said, by class and model.
+_FAILED = pytest.StashKey[dict[tuple[str, str], dict[str, str]]]()
+_LINES = pytest.StashKey[list[str]]()
+PROPERTY = "dagcast.problem"
+_BUILD = "the fixture `model`"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing failed."""
+    config.stash[_FAILED] = {}
+    config.stash[_LINES] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what only follows from a failure that was reported."""
+    key = _key(item)
+    if key is None:
+        return
+    failed = item.config.stash[_FAILED].get(key, {})
+    cause = _BUILD if _BUILD in failed else follows_from(_name(item), failed)
+    if cause is not None:
+        pytest.skip(f"follows from {cause}: {failed[cause]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a failure into its line, and remember it."""
+    report = yield
+    key = _key(item)
+    if key is None or call.excinfo is None or not report.failed:
+        return report
+    # Only a failure pays for the contract layer.
+    from dagcast_testing._problems import first_line, place_of, problem_of
+
+    error = call.excinfo.value
+    text = first_line(str(error))
+    if not isinstance(error, AssertionError):
+        text = f"{type(error).__name__}: {text}{place_of(error)}"
+    test = _name(item) if report.when == "call" else _BUILD
+    everywhere = item.config.stash[_FAILED]
+    for other in everywhere.values():
+        # One cause keeps all models of a package from being built.
+        if test == _BUILD and other.get(_BUILD) == text:
+            everywhere.setdefault(key, {})[_BUILD] = text
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), 0, f"Skipped: follows from {_BUILD}: {text}")
+            return report
+    everywhere.setdefault(key, {})[test] = text
+    distribution, _, model = key[1].partition(":")
+    problem = problem_of(_name(item), text, model=model, distribution=distribution if model else "")
+    item.user_properties.append((PROPERTY, json.dumps(problem.to_json())))
+    item.config.stash[_LINES].append(str(problem))
+    if item.config.option.tbstyle not in ("long", "native"):
+        report.longrepr = text
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say in one line what keeps a test file from being imported, if it is a model's contract.
+
+    A model whose ``forward`` does not match its contract fails where its class is defined.
+    """
+    report = yield
+    error = getattr(getattr(getattr(report, "call", None), "excinfo", None), "value", None)
+    if error is None or type(error).__name__ != "ContractError":
+        return report
+    from dagcast_testing._problems import first_line, place_of, problem_of
+
+    text = f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}"
+    lines = collector.config.stash[_LINES]
+    line = str(problem_of(collector.name, text))
+    # Every test file of the package fails to import it, for one reason.
+    if not any(text in known for known in lines):
+        lines.append(line)
+    if collector.config.option.tbstyle not in ("long", "native"):
+        report.longrepr = text
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print all problems of all models, one line each."""
+    lines = config.stash[_LINES]
+    if lines:
+        noun = "problem" if len(lines) == 1 else "problems"
+        terminalreporter.section(f"model contract: {len(lines)} {noun}")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _key(item: pytest.Item) -> tuple[str, str] | None:
+    cls = getattr(item, "cls", None)
+    if cls is None or not getattr(cls, "dagcast_model_contract", False):
+        return None
+    parameters = getattr(item, "callspec", None)
+    model = str(parameters.params.get("model", "")) if parameters is not None else ""
+    return f"{cls.__module__}.{cls.__qualname__}", model
+
+
+def _name(item: pytest.Item) -> str:
+    return getattr(item, "originalname", None) or item.name

@@ -1,0 +1,53 @@
+"""A failed test as a problem: one line for people, the same as JSON for machines."""
+
+import re
+import traceback
+from pathlib import Path
+
+from dagcast_core.contract import Problem
+
+SELECTION = "DAGCAST_CONFORMANCE"
+MODULE = "dagcast_testing.conformance"
+# Frames of these say why something failed, and never where it is to be mended.
+_MACHINERY = re.compile(
+    r"[/\\](dagcast_core|dagcast_testing|torch|pandas|numpy|pluggy|_pytest|importlib)[/\\]|^<"
+)
+
+
+def problem_of(test: str, text: str, *, model: str = "", distribution: str = "") -> Problem:
+    """Return the problem that a failed test of the suite is.
+
+    Args:
+        test: its name.
+        text: what it said, ``model: expected X; found Y. fix: Z`` or anything else.
+        model: the model under test; default the one that ``text`` begins with.
+        distribution: that brings it, if it is installed.
+    """
+    parts = re.fullmatch(
+        r"(?:([^:]*): )?expected (.*?); found (.*?)(?:\. fix: (.*))?", text, re.DOTALL
+    )
+    named, expected, found, fix = parts.groups() if parts else ("", "the test to pass", text, None)
+    model = model or named or ""
+    again = ""
+    if distribution:
+        again = f"try again with {SELECTION}={distribution} pytest --pyargs {MODULE} -k {test}"
+    return Problem.of(
+        "DC401",
+        test,
+        producer=f"{model} ({distribution})" if distribution else model,
+        expected=expected,
+        found=found,
+        fix="; ".join(filter(None, (fix, again))) or "mend the model, or its contract",
+    )
+
+
+def first_line(text: str) -> str:
+    """Return a message as one line, without what pytest adds about the assertion's values."""
+    return " ".join(text.removeprefix("AssertionError: ").split("\nassert ")[0].split())
+
+
+def place_of(error: BaseException) -> str:
+    """Say at which line of the package's own code something went wrong, if at any."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not _MACHINERY.search(f.filename)]
+    return f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""

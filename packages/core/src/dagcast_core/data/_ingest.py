@@ -25,11 +25,13 @@ from dagcast_core.data._manifest import (
     find_metric,
     locked,
     read_manifest,
+    settled,
+    trust,
     write_manifest,
 )
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import OpenSource, Source, connect, open_source
-from dagcast_core.data._sql import KNOWN, aggregate, quoted, staged, text
+from dagcast_core.data._sql import KNOWN, aggregate, parquet, quoted, staged, text
 
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
 
@@ -76,10 +78,12 @@ def ingest_all(
             work.append(_Work(item, connection, opened, allowed, key))
         before = read_manifest(folder)
         after = _declare(before, [item.spec for item in items], derived)
-        if after == before and all(entry.key in before.batches for entry in work):
+        held = all(entry.key in before.batches for entry in work)
+        if after == before and held and settled(folder):
             return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
-            manifest = _declare(read_manifest(folder), [item.spec for item in items], derived)
+            before = read_manifest(folder)
+            manifest = _declare(before, [item.spec for item in items], derived)
             reports = []
             for entry in work:
                 held = manifest.batches.get(entry.key)
@@ -89,7 +93,8 @@ def ingest_all(
                 batch = _ingest_one(folder, manifest, entry)
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
-            write_manifest(folder, manifest)
+            if manifest != before:
+                write_manifest(folder, manifest)
     return tuple(reports)
 
 
@@ -334,10 +339,10 @@ def _mark_duplicates(
     key = ", ".join(quoted(name) for name in table.key)
     stored = [batch.keys for batch in manifest.of_table(table.name) if batch.keys is not None]
     if stored:
-        files = ", ".join(text(str(folder / item.path)) for item in stored)
+        files = parquet(trust(folder, stored))
         connection.execute(
             f"UPDATE staged SET reason = 'duplicate' WHERE reason IS NULL AND ({key}) IN "
-            f"(SELECT ({key}) FROM read_parquet([{files}]))"
+            f"(SELECT ({key}) FROM {files})"
         )
     connection.execute(
         f"CREATE TEMP TABLE doubled AS SELECT {key} FROM staged WHERE reason IS NULL "

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._errors import MissingCellsError, StoreError
-from dagcast_core.data._manifest import Coverage, Manifest, find_metric
+from dagcast_core.data._manifest import Coverage, Manifest, find_metric, trust
 from dagcast_core.data._source import connect
-from dagcast_core.data._sql import quoted, text
+from dagcast_core.data._sql import parquet, quoted
 from dagcast_core.data._window import Groups, Window
 
 
@@ -105,7 +105,8 @@ class Reader:
         window, groups = self._window, self._groups
         dims = (*table.dims, "hour")
         batches = self._manifest.of_table(table.name)
-        files = [str(self._folder / b.ledger.path) for b in batches if b.ledger is not None]
+        ledgers = (b.ledger for b in batches if b.ledger is not None)
+        files = trust(self._folder, ledgers)
         names = ["n", *(entry.name for entry in table.sums)]
         base_shape = window.shape(dims)
         shape = groups.shape(dims)
@@ -149,7 +150,7 @@ class Reader:
         self,
         connection: duckdb.DuckDBPyConnection,
         table: EventTable,
-        files: Sequence[str],
+        files: Sequence[Path],
         kind: str,
     ) -> None:
         """Creates ``known``: the window's ledger rows known by the moment, with cell numbers."""
@@ -179,11 +180,10 @@ class Reader:
                 }
             ),
         )
-        listed = ", ".join(text(name) for name in files)
         offset = f"CAST((epoch_us(l.hour) - {_micros(window.hours[0])}) // 3600000000 AS INTEGER)"
         connection.execute(
             f"CREATE TEMP {kind} known AS SELECT {', '.join(codes)}, b.place AS _hour, "
-            f"b.grouped AS _group_hour, l.* FROM read_parquet([{listed}]) AS l {' '.join(joins)} "
+            f"b.grouped AS _group_hour, l.* FROM {parquet(files)} AS l {' '.join(joins)} "
             f"JOIN buckets AS b ON b.place = {offset} "
             # Plain comparisons with constants skip whole row groups, which are sorted by hour.
             f"WHERE l.known_at <= {_instant(window.as_of)} "

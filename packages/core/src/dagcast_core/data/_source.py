@@ -19,7 +19,7 @@ import pyarrow.ipc
 
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
-from dagcast_core.data._sql import Years, accepts, given, text
+from dagcast_core.data._sql import Years, accepts, given, literal, parquet, text
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
@@ -175,9 +175,9 @@ def _register_file(
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         stream.seek(0)
         head = stream.read(4096)
-    parquet = head[:4] == b"PAR1"
+    is_parquet = head[:4] == b"PAR1"
     fix = "Write the file again, or give another one."
-    if not parquet:
+    if not is_parquet:
         if path.suffix.lower() in (".parquet", ".pq"):
             raise SourceError(label, wanted, "content that is not Parquet", fix)
         if not head:
@@ -185,11 +185,11 @@ def _register_file(
         if b"\x00" in head:
             raise SourceError(label, wanted, "a binary file of another format", fix)
     reader = (
-        f"read_parquet({text(str(path))})"
-        if parquet
+        parquet([path])
+        if is_parquet
         # Everything is read as text: types are the declaration's business, not a guess from the
         # first rows, and a borough called "NA" stays one.
-        else f"read_csv({text(str(path))}, header = true, all_varchar = true, delim = ',', "
+        else f"read_csv({literal(path)}, hive_partitioning = false, header = true, all_varchar = true, delim = ',', "
         f"quote = '\"', escape = '\"', strict_mode = true)"
     )
     try:
@@ -197,7 +197,7 @@ def _register_file(
         connection.execute("SELECT COUNT(*) FROM (SELECT * FROM source LIMIT 1)").fetchall()
     except duckdb.Error as error:
         summary = str(error).strip().splitlines()[0]
-        kind = "a damaged Parquet file" if parquet else "text that is not a CSV table"
+        kind = "a damaged Parquet file" if is_parquet else "text that is not a CSV table"
         raise SourceError(label, wanted, f"{kind} ({summary})", fix) from error
     return path.name, digest
 

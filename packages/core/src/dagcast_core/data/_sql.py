@@ -7,7 +7,10 @@ correction cancels what it corrects exactly. Nine decimals is what BigQuery's NU
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import TypeAlias
 
 from dagcast_core.data._declare import Column, EventTable
@@ -36,6 +39,23 @@ def quoted(name: str) -> str:
 def text(value: str) -> str:
     """A string literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def literal(path: Path) -> str:
+    """A path as DuckDB reads it: that very file, whatever ``*``, ``?`` and ``[`` its name holds."""
+    return text(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """Table function over Parquet files: what stands in them, never what their folders are called.
+
+    Without the options, a parent folder named ``region=SFO`` would replace the column.
+    """
+    listed = ", ".join(literal(path) for path in paths)
+    return (
+        f"read_parquet([{listed}], hive_partitioning = false, filename = false, "
+        f"union_by_name = false)"
+    )
 
 
 def moment(value: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,15 @@ import duckdb
 import pandas as pd
 
 from dagcast_core.data._append import append
-from dagcast_core.data._cache import Cube, cache_key, cube, recall, remember
+from dagcast_core.data._cache import Cube, cache_key, cube, damaged, recall, remember
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
-from dagcast_core.data._errors import DataError, DeclarationError, StoreError, UnknownMetricError
+from dagcast_core.data._errors import (
+    DataError,
+    DeclarationError,
+    StoreError,
+    UnknownMetricError,
+    shortened,
+)
 from dagcast_core.data._ingest import Ingestion, define, ingest_all
 from dagcast_core.data._manifest import (
     Coverage,
@@ -23,12 +28,14 @@ from dagcast_core.data._manifest import (
     locked,
     metric_names,
     read_manifest,
+    strangers,
+    trust,
     write_manifest,
 )
 from dagcast_core.data._read import Reader
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import Source, connect
-from dagcast_core.data._sql import quoted, text, warehouse
+from dagcast_core.data._sql import parquet, quoted, warehouse
 from dagcast_core.data._window import (
     Frequency,
     Moment,
@@ -285,11 +292,10 @@ class MetricStore:
                 files = [b.ledger for b in manifest.of_table(name) if b.ledger is not None]
                 if not files:
                     continue
-                listed = ", ".join(text(str(self._folder / item.path)) for item in files)
                 row = self._query(
                     connection,
                     f"SELECT epoch_us(min(hour)), epoch_us(max(hour)), epoch_us(max(known_at)) "
-                    f"FROM read_parquet([{listed}])",
+                    f"FROM {parquet(trust(self._folder, files))}",
                 ).fetchall()[0]
                 start, end, known = (
                     pd.Timestamp(value, unit="us", tz="UTC").as_unit("us") for value in row
@@ -315,11 +321,11 @@ class MetricStore:
         names = ["reason", *(column.name for column in manifest.tables[table].columns)]
         if not files:
             return pd.DataFrame(columns=names)
-        listed = ", ".join(text(str(self._folder / item.path)) for item in files)
         chosen = ", ".join(quoted(name) for name in names)
+        kept = parquet(trust(self._folder, files))
         with connect() as connection:
             return self._query(
-                connection, f"SELECT {chosen} FROM read_parquet([{listed}]) ORDER BY ALL"
+                connection, f"SELECT {chosen} FROM {kept} ORDER BY ALL"
             ).fetchdf()
 
     def sql(self, table: str, dialect: str = "duckdb") -> str:
@@ -329,26 +335,33 @@ class MetricStore:
             raise UnknownMetricError(table, manifest.tables, what="event table")
         return ledger_sql(manifest.tables[table], dialect)
 
-    def verify(self) -> None:
-        """Compares every file with the hash that the manifest has of it.
+    def verify(self, *, deep: bool = True) -> None:
+        """Compares every file, cached cubes included, with what was written.
+
+        Args:
+            deep: whether every byte is read; otherwise sizes and a sample of each file, which is
+                what every read does for the files it needs.
 
         Raises:
-            StoreError: a file is absent or differs.
+            StoreError: a file is absent or differs, or stands where ledgers are kept although the
+                manifest does not name it.
         """
-        for batch in self._manifest().batches.values():
-            for item in batch.files():
-                path = self._folder / item.path
-                try:
-                    with path.open("rb") as stream:
-                        found = hashlib.file_digest(stream, "sha256").hexdigest()
-                except OSError:
-                    found = "no file"
-                if found != item.sha256:
-                    raise StoreError(
-                        f"cannot trust the metric store {self._folder}: expected {item.path} with "
-                        f"sha256 {item.sha256[:12]}...; found {found[:12]}. Restore the file from "
-                        f"a copy, or ingest the sources into a new folder."
-                    )
+        manifest = self._manifest()
+        files = (item for batch in manifest.batches.values() for item in batch.files())
+        trust(self._folder, files, deep=deep)
+        unnamed = strangers(self._folder, manifest)
+        if unnamed:
+            raise StoreError(
+                f"cannot trust the metric store {self._folder}: expected the files that its "
+                f"manifest names; found {shortened(unnamed)} besides, as when an older store.json "
+                f"was put in place of a newer one. Restore the newer one, or remove those files."
+            )
+        wrong = damaged(self._folder / "cache", deep=deep)
+        if wrong:
+            raise StoreError(
+                f"cannot trust the metric store {self._folder}: expected cached cubes as they were "
+                f"written; found {shortened(wrong)} changed. Remove them; reads compute them anew."
+            )
 
     def append_components(
         self,

@@ -7,6 +7,7 @@ depend on the order of rows, of sources, or on the number of threads.
 """
 
 from dagcast_core.data._calendar import hour_of_week, us_federal_holiday
+from dagcast_core.data._csv import Dialect
 from dagcast_core.data._declare import (
     Check,
     Column,
@@ -35,6 +36,7 @@ __all__ = [
     "Coverage",
     "DataError",
     "DeclarationError",
+    "Dialect",
     "EventTable",
     "IngestReport",
     "Ingestion",

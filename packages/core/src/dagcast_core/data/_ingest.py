@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from dagcast_core.data._csv import Dialect
 from dagcast_core.data._declare import EventTable, LinearMetric
 from dagcast_core.data._errors import DeclarationError, SourceError
 from dagcast_core.data._manifest import (
@@ -24,6 +26,7 @@ from dagcast_core.data._manifest import (
     adopt,
     find_metric,
     locked,
+    note_pending,
     read_manifest,
     settled,
     trust,
@@ -51,6 +54,7 @@ class Ingestion:
             hours say that none were given in the other hours with sessions.
         since: region -> moment it opened. Rows before it are quarantined, and its cells before
             the hour of it are missing; an interval that reaches into it counts from there.
+        dialect: of a CSV file, where it should not be found.
     """
 
     spec: EventTable
@@ -59,6 +63,7 @@ class Ingestion:
     coverage: Coverage | None = None
     like: str | None = None
     since: Mapping[str, str] = field(default_factory=dict)
+    dialect: Dialect | None = None
 
 
 def ingest_all(
@@ -72,7 +77,7 @@ def ingest_all(
             # last place must not leave the others half in.
             connection = stack.enter_context(connect())
             allowed = _checked_labels(item.spec, item.labels)
-            opened = open_source(connection, item.spec, item.source)
+            opened = open_source(connection, item.spec, item.source, item.dialect)
             item = replace(item, since=_checked_openings(item))
             key = batch_id(item.spec, opened, allowed, item)
             work.append(_Work(item, connection, opened, allowed, key))
@@ -90,6 +95,7 @@ def ingest_all(
                 if held is not None:
                     reports.append(replace(held.report, unchanged=True))
                     continue
+                manifest = _without_former(folder, manifest, entry)
                 batch = _ingest_one(folder, manifest, entry)
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
@@ -115,7 +121,10 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     opening = bool(entry.item.since) and "region" in table.dims
     if opening:
         connection.register("openings", _openings(entry.item.since))
-    judged = staged(table, entry.opened.found, restricted, entry.opened.years, opening=opening)
+    row = "NULL" if entry.opened.csv is None else "source.rowid"
+    judged = staged(
+        table, entry.opened.found, restricted, entry.opened.years, opening=opening, row=row
+    )
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     _execute(connection, statement, entry.opened, table)
     _mark_duplicates(connection, folder, manifest, table)
@@ -123,7 +132,22 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
     # The rows are on the disk now; several tables need not be held at once.
     connection.execute("DROP TABLE staged; DROP TABLE ledger")
+    if entry.opened.csv is not None:
+        connection.execute("DROP TABLE source")
     return replace(batch, coverage=_stated_coverage(manifest, entry, batch))
+
+
+def _without_former(folder: Path, manifest: Manifest, entry: _Work) -> Manifest:
+    """Lets go of what the same source gave under other options: it is judged anew, not added."""
+    former = [
+        batch
+        for batch in manifest.of_table(entry.item.spec.name)
+        if batch.report.source_sha256 == entry.opened.sha256
+    ]
+    note_pending(folder, (item.path for batch in former for item in batch.files()))
+    gone = {batch.id for batch in former}
+    kept = {key: batch for key, batch in manifest.batches.items() if key not in gone}
+    return replace(manifest, batches=kept)
 
 
 def _stated_coverage(manifest: Manifest, entry: _Work, batch: Batch) -> Coverage | None:
@@ -181,7 +205,7 @@ def make_batch(
         ledger: SELECT over ``staged`` that yields the ledger.
     """
     _execute(connection, f"CREATE TEMP TABLE ledger AS {ledger}", opened, table)
-    files = _write(connection, folder, layout)
+    files = _write(connection, folder, layout, opened)
     return Batch(
         id=key,
         table=table.name,
@@ -302,6 +326,7 @@ def batch_id(
         "coverage": None if item.coverage is None else item.coverage.to_json(),
         "like": item.like,
         "since": dict(item.since),
+        "dialect": None if item.dialect is None else asdict(item.dialect),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
@@ -362,7 +387,7 @@ def _mark_duplicates(
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, folder: Path, table: EventTable
+    connection: duckdb.DuckDBPyConnection, folder: Path, table: EventTable, opened: OpenSource
 ) -> tuple[StoredFile | None, StoredFile | None, StoredFile | None]:
     """Writes ledger, keys and quarantine; a file without rows is not kept."""
     dims = [quoted(dim) for dim in table.dims]
@@ -374,12 +399,42 @@ def _write(
     ledger = f"SELECT {chosen} FROM ledger ORDER BY {order}"
     key = ", ".join(quoted(name) for name in table.key)
     keys = f"SELECT {key} FROM staged WHERE reason IS NULL ORDER BY {key}"
-    columns = ", ".join(quoted(column.name) for column in table.columns)
-    refused = f"SELECT reason, {columns} FROM staged WHERE reason IS NOT NULL ORDER BY ALL"
+    refused = _set_aside(connection, table, opened)
     return (
         _copy(connection, folder, "ledgers", table.name, ledger),
         _copy(connection, folder, "keys", table.name, keys) if table.key else None,
         _copy(connection, folder, "quarantine", table.name, refused),
+    )
+
+
+def _set_aside(
+    connection: duckdb.DuckDBPyConnection, table: EventTable, opened: OpenSource
+) -> str:
+    """SELECT of the rows and lines kept out: reason, line and text of a CSV file, and columns."""
+    names = [quoted(column.name) for column in table.columns]
+    columns = ", ".join(f"s.{name}" for name in names)
+    if opened.csv is None:
+        return (
+            f"SELECT reason, CAST(NULL AS BIGINT) AS _line, CAST(NULL AS VARCHAR) AS _text, "
+            f"{columns} FROM staged AS s WHERE reason IS NOT NULL ORDER BY ALL"
+        )
+    lines = opened.csv.refused
+    connection.register(
+        "refused",
+        pa.table(
+            {
+                "reason": pa.array([line.reason for line in lines], pa.string()),
+                "_line": pa.array([line.number for line in lines], pa.int64()),
+                "_text": pa.array([line.text for line in lines], pa.string()),
+            }
+        ),
+    )
+    cells = ", ".join(f"COALESCE(source.{name}, '')" for name in names)
+    mark = text(opened.csv.delimiter)
+    return (
+        f"SELECT reason, {opened.line} AS _line, concat_ws({mark}, {cells}) AS _text, {columns} "
+        f"FROM staged AS s JOIN source ON source.rowid = s._row WHERE reason IS NOT NULL "
+        f"UNION ALL BY NAME SELECT * FROM refused ORDER BY ALL"
     )
 
 
@@ -437,20 +492,22 @@ def _report(
         ).fetchall()[0]
         remarks[remark.reason] = int(row[0])
     refused = {str(why): int(count) for why, count in reasons}
+    lines = Counter() if opened.csv is None else Counter(opened.csv.counts)
     gaps = connection.execute(
         "SELECT COALESCE(date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour), 0) "
         "FROM ledger"
     ).fetchall()[0]
     return IngestReport(
         table=table.name,
-        read=int(counted[0]),
+        read=int(counted[0]) + lines.total(),
         accepted=int(counted[1]),
         duplicates=refused.pop("duplicate", 0),
         late=int(counted[2]),
-        quarantined=refused,
+        quarantined=dict(sorted((lines + Counter(refused)).items())),
         gaps=int(gaps[0]),
         ambiguous=int(counted[3]),
         nonexistent=int(counted[4]),
         remarks={why: count for why, count in remarks.items() if count},
         source_sha256=opened.sha256,
+        dialect="" if opened.csv is None else opened.csv.words,
     )

@@ -27,6 +27,7 @@ class IngestReport:
         unchanged: whether the store held this very source already, so that nothing was done.
         source_sha256: of the source's content.
         notes: findings in words, one sentence each.
+        dialect: of a CSV file, as found or declared, with what is odd about its lines.
     """
 
     table: str
@@ -42,6 +43,18 @@ class IngestReport:
     unchanged: bool = False
     source_sha256: str = ""
     notes: tuple[str, ...] = ()
+    dialect: str = ""
+
+    @property
+    def failure(self) -> str | None:
+        """One sentence with the commonest reason where rows were read and none is in the store."""
+        if not self.read or self.accepted or self.duplicates:
+            return None
+        reason, count = max(self.quarantined.items(), key=lambda entry: (entry[1], entry[0]))
+        return (
+            f"None of the {self.read:,} rows of {self.table} could be used; {count:,} of them "
+            f"because: {reason}."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""

@@ -228,6 +228,7 @@ def staged(
     years: Years,
     *,
     opening: bool = False,
+    row: str = "CAST(NULL AS BIGINT)",
 ) -> str:
     """SELECT that reads, types and judges every row of the view ``source``.
 
@@ -237,6 +238,7 @@ def staged(
         labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         years: of the source's local times.
         opening: whether a table ``openings`` says when regions opened.
+        row: expression for the number of a row in the source.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
@@ -252,7 +254,7 @@ def staged(
     for name, repeats in (("_ambiguous", True), ("_nonexistent", False)):
         doubt = doubtful(local, table.zone, years, repeats=repeats) if naive else "FALSE"
         flags.append(f"COALESCE({doubt}, FALSE) AS {name}")
-    inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source"
+    inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source"
     judged, rows = reason(table, labels), f"({inner}) AS rows_read"
     if opening:
         rows += f" LEFT JOIN openings ON openings._region = {quoted(table.dims['region'])}"
@@ -260,7 +262,7 @@ def staged(
         early = f"CASE WHEN {end} openings._opens THEN 'before the region opened' END"
         judged = f"COALESCE({judged}, {early})"
     return (
-        f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, {known_at(table)} AS {KNOWN}, "
+        f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, _row, {known_at(table)} AS {KNOWN}, "
         f"{judged} AS reason FROM {rows}"
     )
 

@@ -311,6 +311,9 @@ class MetricStore:
     def quarantine(self, table: str) -> pd.DataFrame:
         """Rows of a table kept out, as read, with the column ``reason`` first.
 
+        For rows of a CSV file ``_line`` is the line it stands in and ``_text`` the row as written;
+        lines that are no rows have these alone.
+
         Raises:
             UnknownMetricError: no source of that table was ingested.
         """
@@ -318,7 +321,8 @@ class MetricStore:
         if table not in manifest.tables:
             raise UnknownMetricError(table, manifest.tables, what="event table")
         files = [b.quarantine for b in manifest.of_table(table) if b.quarantine is not None]
-        names = ["reason", *(column.name for column in manifest.tables[table].columns)]
+        columns = (column.name for column in manifest.tables[table].columns)
+        names = ["reason", *columns, "_line", "_text"]
         if not files:
             return pd.DataFrame(columns=names)
         chosen = ", ".join(quoted(name) for name in names)

@@ -1,6 +1,7 @@
 """CSV files as people leave them: every line is a row, a header, blank, or set aside with a reason."""
 
 import csv
+import io
 
 import numpy as np
 import pytest
@@ -39,7 +40,10 @@ def row(number: int, usd: object = 1, **more: str) -> str:
 
 
 @pytest.fixture
-def ingest(store, tmp_path):
+def ingest(store, tmp_path, monkeypatch):
+    # Small blocks, so that small files have many.
+    monkeypatch.setattr("dagcast_core.data._csv._BLOCK", 4096)
+
     def run(content: str | bytes, dialect: Dialect | None = None):
         path = tmp_path / "tips.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -118,11 +122,9 @@ def test_lines_before_the_header_are_counted_and_kept(ingest, store, before, bla
         (b"7,caf\xe9,2025-01-01 00:00,1\n", "not UTF-8"),
     ],
 )
-@pytest.mark.parametrize("place", [0, 3, 6000])
+@pytest.mark.parametrize("place", [0, 3, 600])
 def test_a_line_of_another_shape_is_set_aside_with_its_number(ingest, store, line, reason, place):
-    if place == 0 and b"\0" in (line if isinstance(line, bytes) else line.encode()):
-        place = 6000  # at the head of a file a NUL says that the whole is binary
-    rows = [row(1000 + n).encode() for n in range(place + 40_000 * (place == 6000) + 2)]
+    rows = [row(1000 + n).encode() for n in range(place + 2)]
     bad = line if isinstance(line, bytes) else line.encode()
     report = ingest(b"".join([HEAD.encode(), *rows[:place], bad, *rows[place:]]))
     assert report.quarantined == {reason: 1}
@@ -158,7 +160,7 @@ def test_a_last_line_that_was_cut_off_is_said(ingest, tail, accepted, reason):
         (["\n", "\r", "\r\n"], ", mixed line ends (LF, CR LF, CR)"),
     ],
 )
-@pytest.mark.parametrize("count", [5, 50_000])
+@pytest.mark.parametrize("count", [5, 1_000])
 def test_lines_end_in_any_way(ingest, store, ends, said, count):
     lines = [HEAD.rstrip("\n"), *(row(n).rstrip("\n") for n in range(count))]
     content = "".join(line + ends[place % len(ends)] for place, line in enumerate(lines))
@@ -196,22 +198,27 @@ def test_rows_set_aside_show_what_was_written(ingest, store):
     assert kept == {3: "2,NYC,yesterday,ten", 5: "3,NYC,2025-01-01 00:00,x"}
 
 
-def test_what_the_standard_library_reads_is_what_is_read(ingest, store, tmp_path):
-    """Quotes, doubled quotes, line feeds and delimiters within fields, against Python's csv."""
+def test_what_the_standard_library_reads_is_what_is_read(ingest, store):
+    """Quotes, doubled quotes, delimiters and line feeds within fields, against Python's csv."""
     rng = np.random.default_rng(100)
-    pieces = ["N", "Y", ",", '"', "\n", "\r\n", " ", "é", ";"]
+    pieces = ["N", "Y", ",", '"', " ", "é", ";", "'"]
     rows = [
-        [n, "x" + "".join(rng.choice(pieces, rng.integers(0, 6))) + "x", "2025-01-01 00:00", 1]
+        [str(n), "x" + "".join(rng.choice(pieces, rng.integers(0, 6))) + "x", "2025-01-01 00:00", n]
         for n in range(400)
     ]
-    with (tmp_path / "given.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["id", "city", "at", "usd"])
-        writer.writerows(rows)
-    report = ingest((tmp_path / "given.csv").read_bytes())
-    assert report.read == 400
-    # Line ends within a field are the file's business; a field over several lines is one row.
-    assert report.accepted + sum(report.quarantined.values()) == 400
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([["id", "city", "at", "usd"], *rows])
+    report = ingest(file.getvalue())
+    assert report.accepted == 400
+    assert store.labels()["region"] == tuple(sorted({row[1] for row in rows}))
+
+
+def test_a_field_over_several_lines_is_one_row(ingest, store):
+    content = HEAD + '1,"New\nYork",2025-01-01 00:00,1\n' + row(2) + "3,NYC\n"
+    report = ingest(content)
+    assert report.read == 3
+    assert report.quarantined["too few fields"] == 1
+    assert lines_of(store)[5] == "too few fields"
 
 
 def test_a_file_without_any_row_is_a_source_without_rows(ingest):

@@ -30,7 +30,7 @@ def append(
             return replace(held.report, unchanged=True)
         connection.execute(
             f"CREATE TEMP TABLE staged AS "
-            f"{staged(layout, opened.found, dict.fromkeys(spec.dims, False), opened.years)}"
+            f"{staged(layout, opened.found, dict.fromkeys(spec.dims, False), opened.years, odd=opened.odd)}"
         )
         bad = connection.execute(
             "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"

@@ -14,6 +14,7 @@ Kind = Literal["text", "integer", "number", "flag", "instant"]
 Revision = Literal["add", "latest"]
 Empty = Literal["missing", "zero", "zero unless gap"]
 
+_EPOCHS = ("epoch s", "epoch ms", "epoch us")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = frozenset({"hour", "known_at", "revised_at", "n", "microseconds", "reason"})
 
@@ -29,6 +30,10 @@ class Column:
         lower: smallest allowed value; numbers only.
         upper: largest allowed value; numbers only.
         nullable: whether a row without a value is good.
+        format: of an instant that is not written as ISO has it: "epoch s", "epoch ms" or
+            "epoch us" for a number of them since 1970 (UTC), or a pattern such as
+            "%d/%m/%Y %H:%M" for texts. Without it a text is read where all of it is understood:
+            ISO times, with an offset, a zone's name or an unambiguous abbreviation, AM or PM.
     """
 
     name: str
@@ -36,8 +41,17 @@ class Column:
     lower: float | None = None
     upper: float | None = None
     nullable: bool = False
+    format: str | None = None
 
     def __post_init__(self) -> None:
+        if self.format is not None and (
+            self.kind != "instant" or ("%" not in self.format and self.format not in _EPOCHS)
+        ):
+            raise DeclarationError(
+                f"cannot declare column {self.name!r}: expected the format of an instant, one of "
+                f"{', '.join(map(repr, _EPOCHS))} or a pattern such as '%d/%m/%Y %H:%M'; found "
+                f"{self.format!r} for kind {self.kind!r}. Correct the declaration."
+            )
         if self.kind not in ("text", "integer", "number", "flag", "instant"):
             raise DeclarationError(
                 f"cannot declare column {self.name!r}: expected a kind out of text, integer, "

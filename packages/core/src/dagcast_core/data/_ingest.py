@@ -122,8 +122,9 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     if opening:
         connection.register("openings", _openings(entry.item.since))
     row = "NULL" if entry.opened.csv is None else "source.rowid"
+    opened = entry.opened
     judged = staged(
-        table, entry.opened.found, restricted, entry.opened.years, opening=opening, row=row
+        table, opened.found, restricted, opened.years, odd=opened.odd, opening=opening, row=row
     )
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     _execute(connection, statement, entry.opened, table)

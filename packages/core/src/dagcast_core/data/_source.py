@@ -20,7 +20,18 @@ import pyarrow.ipc
 from dagcast_core.data._csv import CsvFile, Dialect, NoTableError, Part, examine
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
-from dagcast_core.data._sql import Years, accepts, given, literal, parquet, quoted, text
+from dagcast_core.data._sql import (
+    Years,
+    accepts,
+    given,
+    literal,
+    parquet,
+    quoted,
+    text,
+    unusual,
+    wall,
+)
+from dagcast_core.data._times import understand
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
@@ -43,6 +54,7 @@ class OpenSource:
         sha256: of its content.
         found: column -> DuckDB type.
         years: first year of its local times and the year after the last, with a year's margin.
+        odd: columns that hold times in other ways than ISO's; ``t_<column>`` reads them.
         csv: its lines, where it is a CSV file; the view is a table then, in the order of the file.
     """
 
@@ -50,6 +62,7 @@ class OpenSource:
     sha256: str
     found: dict[str, str]
     years: Years
+    odd: tuple[str, ...] = ()
     csv: CsvFile | None = None
 
     @property
@@ -113,7 +126,7 @@ def open_source(
     wrong = [
         f"{column.name} of type {found[column.name]} where {_WORDS[column.kind]} are needed"
         for column in table.columns
-        if not accepts(column.kind, found[column.name])
+        if not accepts(column, found[column.name])
     ]
     if wrong:
         raise SourceError(
@@ -122,7 +135,36 @@ def open_source(
             "; ".join(wrong),
             "Convert those columns before writing the file.",
         )
-    return OpenSource(label, digest, found, _years(connection, table, found), csv)
+    odd = _read_unusual_times(connection, table, found)
+    return OpenSource(label, digest, found, _years(connection, table, found), odd, csv)
+
+
+def _read_unusual_times(
+    connection: duckdb.DuckDBPyConnection, table: EventTable, found: dict[str, str]
+) -> tuple[str, ...]:
+    """Registers a table ``t_<column>`` of times that are understood but not plain ISO."""
+    odd = []
+    for column in table.columns:
+        statement = unusual(column, found[column.name], table)
+        if statement is None:
+            continue
+        try:
+            texts = [row[0] for row in connection.execute(statement).fetchall()]
+        except duckdb.Error:
+            # A damaged row group; the statement that reads every row reports it.
+            continue
+        read = understand(texts, table.zone)
+        if not read.texts:
+            continue
+        columns = {
+            "_text": pa.array(read.texts, pa.string()),
+            "_utc": pa.array(read.instants, pa.timestamp("us")),
+            "_ambiguous": pa.array(read.ambiguous, pa.bool_()),
+            "_nonexistent": pa.array(read.nonexistent, pa.bool_()),
+        }
+        connection.register(f"t_{column.name}", pa.table(columns))
+        odd.append(column.name)
+    return tuple(odd)
 
 
 def _years(
@@ -132,13 +174,15 @@ def _years(
     if table.zone == "UTC":
         return FIRST_YEAR, LAST_YEAR
     local = [
-        f"TRY_CAST({given(column.name, found[column.name], table)} AS TIMESTAMP)"
+        wall(column, given(column.name, found[column.name], table), found[column.name])
         for column in table.columns
         if column.kind == "instant" and found[column.name] != "TIMESTAMP WITH TIME ZONE"
     ]
     if not local:
         return FIRST_YEAR, LAST_YEAR
-    least, most = f"least({', '.join(local)})", f"greatest({', '.join(local)})"
+    # An infinite time has no year, and would leave the others without one.
+    finite = [f"CASE WHEN isfinite({entry}) THEN {entry} END" for entry in local]
+    least, most = f"least({', '.join(finite)})", f"greatest({', '.join(finite)})"
     try:
         limits = connection.execute(
             f"SELECT year(min({least})), year(max({most})) FROM source"

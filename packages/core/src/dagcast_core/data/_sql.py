@@ -8,8 +8,8 @@ correction cancels what it corrects exactly. Nine decimals is what BigQuery's NU
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,7 +28,10 @@ Years: TypeAlias = tuple[int, int]
 _NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
-_OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
+_CLOCK = r"[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
+_PLAIN = rf"\d{{4}}-\d\d-\d\d({_CLOCK})?"
+_OFFSET = rf"\d{{4}}-\d\d-\d\d{_CLOCK}(Z|[+-]\d\d(:\d\d)?)"
+_EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000, "epoch us": 1}
 
 
 def quoted(name: str) -> str:
@@ -63,10 +66,13 @@ def moment(value: datetime) -> str:
     return f"TIMESTAMP '{value:%Y-%m-%d %H:%M:%S}'"
 
 
-def accepts(kind: str, found: str) -> bool:
-    """Whether a source column of DuckDB type ``found`` can be read as ``kind``."""
+def accepts(column: Column, found: str) -> bool:
+    """Whether a source column of DuckDB type ``found`` can be read as declared."""
+    kind = column.kind
     if found == "VARCHAR" or found == '"NULL"':
         return True
+    if column.format is not None:
+        return column.format in _EPOCHS and (found in _NUMBERS or found in {"DOUBLE", "FLOAT"})
     if kind == "text":
         return found in _NUMBERS or found.startswith("ENUM")
     if kind == "integer":
@@ -80,10 +86,13 @@ def accepts(kind: str, found: str) -> bool:
     return found == "DATE" or found.startswith("TIMESTAMP")
 
 
-def typed(column: Column, found: str, table: EventTable, years: Years) -> str:
+def typed(
+    column: Column, found: str, table: EventTable, years: Years, odd: Collection[str] = ()
+) -> str:
     """Expression that reads one source column; NULL where it cannot be read.
 
-    Instants become naive UTC timestamps.
+    Instants become naive UTC timestamps; for the columns ``odd`` a table ``t_<column>`` reads what
+    is not plain ISO.
     """
     raw = given(column.name, found, table)
     match column.kind:
@@ -97,9 +106,12 @@ def typed(column: Column, found: str, table: EventTable, years: Years) -> str:
         case "number":
             return f"TRY_CAST({raw} AS DOUBLE)"
         case "flag":
+            if found in _NUMBERS:
+                return f"CASE {raw} WHEN 0 THEN FALSE WHEN 1 THEN TRUE END"
             return f"TRY_CAST({raw} AS BOOLEAN)"
         case "instant":
-            return instant(raw, found, table.zone, years)
+            read = instant(column, raw, found, table.zone, years)
+            return f"COALESCE({read}, {quoted(f't_{column.name}')}._utc)" if column.name in odd else read
 
 
 def given(name: str, found: str, table: EventTable) -> str:
@@ -115,15 +127,51 @@ def given(name: str, found: str, table: EventTable) -> str:
     return f"CASE WHEN {trimmed} IN ({blank}) THEN NULL ELSE {trimmed} END"
 
 
-def instant(raw: str, found: str, zone: str, years: Years) -> str:
+def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> str:
     """Expression for the UTC time of a source column; the connection's zone must be UTC."""
+    if column.format in _EPOCHS:
+        # Out of the years that are read anyway, where the conversion would fail.
+        number = f"TRY_CAST({raw} AS DOUBLE)"
+        micros = f"CAST(round({number} * {_EPOCHS[column.format]}) AS BIGINT)"
+        bounds = [datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (FIRST_YEAR, LAST_YEAR)]
+        low, high = (f"{bound * 1e6 / _EPOCHS[column.format]:.0f}" for bound in bounds)
+        return f"CASE WHEN {number} >= {low} AND {number} < {high} THEN make_timestamp({micros}) END"
     if found == "TIMESTAMP WITH TIME ZONE":
         return f"CAST({raw} AS TIMESTAMP)"
     if found == "VARCHAR":
+        if column.format is not None and "%z" in column.format:
+            return f"CAST(try_strptime({raw}, {text(column.format)}) AS TIMESTAMP)"
         with_zone = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
-        plain = utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
-        return f"CASE WHEN regexp_matches({raw}, {text(_OFFSET)}) THEN {with_zone} ELSE {plain} END"
-    return utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
+        plain = utc_of_local(wall(column, raw, found), zone, years)
+        if column.format is not None:
+            return plain
+        return f"CASE WHEN regexp_full_match({raw}, {text(_OFFSET)}) THEN {with_zone} ELSE {plain} END"
+    return utc_of_local(wall(column, raw, found), zone, years)
+
+
+def wall(column: Column, raw: str, found: str) -> str:
+    """Expression for a naive local time; NULL where a column holds none."""
+    if found == "TIMESTAMP WITH TIME ZONE" or column.format in _EPOCHS:
+        return "CAST(NULL AS TIMESTAMP)"
+    if found != "VARCHAR":
+        return f"TRY_CAST({raw} AS TIMESTAMP)"
+    if column.format is not None:
+        zoned = "%z" in column.format
+        return "CAST(NULL AS TIMESTAMP)" if zoned else f"try_strptime({raw}, {text(column.format)})"
+    plain = f"regexp_full_match({raw}, {text(_PLAIN)})"
+    return f"CASE WHEN {plain} THEN TRY_CAST({raw} AS TIMESTAMP) END"
+
+
+def unusual(column: Column, found: str, table: EventTable) -> str | None:
+    """SELECT of the distinct texts of a column that are not plain ISO; None where none can be."""
+    if column.kind != "instant" or found != "VARCHAR" or column.format is not None:
+        return None
+    raw = given(column.name, found, table)
+    plain = text(f"{_PLAIN}|{_OFFSET}")
+    return (
+        f"SELECT DISTINCT {raw} AS odd FROM source WHERE {raw} IS NOT NULL "
+        f"AND NOT regexp_full_match({raw}, {plain})"
+    )
 
 
 def utc_of_local(local: str, zone: str, years: Years) -> str:
@@ -227,6 +275,7 @@ def staged(
     labels: dict[str, bool],
     years: Years,
     *,
+    odd: Collection[str] = (),
     opening: bool = False,
     row: str = "CAST(NULL AS BIGINT)",
 ) -> str:
@@ -237,24 +286,32 @@ def staged(
         found: column -> type in the source.
         labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         years: of the source's local times.
+        odd: columns whose unusual times a table ``t_<column>`` reads.
         opening: whether a table ``openings`` says when regions opened.
         row: expression for the number of a row in the source.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
-        expression = typed(column, found[column.name], table, years)
+        expression = typed(column, found[column.name], table, years, odd)
         columns.append(f"{expression} AS {quoted(column.name)}")
         outside.append(quoted(column.name))
         if column.kind != "text":
             some = f"{given(column.name, found[column.name], table)} IS NOT NULL"
             unread.append(f"({expression} IS NULL AND {some}) AS _unread_{column.name}")
     flags = []
-    local = f"TRY_CAST({given(table.time, found[table.time], table)} AS TIMESTAMP)"
-    naive = found[table.time] != "TIMESTAMP WITH TIME ZONE"
+    time = table.column(table.time)
+    local = wall(time, given(time.name, found[time.name], table), found[time.name])
     for name, repeats in (("_ambiguous", True), ("_nonexistent", False)):
-        doubt = doubtful(local, table.zone, years, repeats=repeats) if naive else "FALSE"
-        flags.append(f"COALESCE({doubt}, FALSE) AS {name}")
-    inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source"
+        doubt = f"COALESCE({doubtful(local, table.zone, years, repeats=repeats)}, FALSE)"
+        if time.name in odd:
+            doubt = f"({doubt} OR COALESCE({quoted(f't_{time.name}')}.{name}, FALSE))"
+        flags.append(f"{doubt} AS {name}")
+    joins = "".join(
+        f" LEFT JOIN {quoted(f't_{name}')} ON {quoted(f't_{name}')}._text = "
+        f"{given(name, found[name], table)}"
+        for name in odd
+    )
+    inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source{joins}"
     judged, rows = reason(table, labels), f"({inner}) AS rows_read"
     if opening:
         rows += f" LEFT JOIN openings ON openings._region = {quoted(table.dims['region'])}"

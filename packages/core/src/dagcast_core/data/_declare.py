@@ -146,8 +146,11 @@ class EventTable:
             hour has ended.
         until: column of the end of an interval, which is split over the hours it covers.
         longest_hours: intervals longer than this are bad rows.
-        key: columns that identify a row; a row whose key was accepted before is a duplicate.
-            Empty: rows are not told apart, and only the source as a whole is.
+        key: columns that identify a row; a row whose key was accepted before is a duplicate where
+            it says the same, and a conflict where not. Empty: rows are not told apart, and only the
+            source as a whole is.
+        same_key: what rows are that have one key and other content: a "conflict", set aside, or
+            parts of one thing that "add" up, such as several payments for one hour.
         zone: zone of naive times.
         revision: "add", rows of a cell add up; "latest", the row known last replaces the others.
         empty: meaning of a cell without rows inside the covered range: "missing"; "zero" (absence
@@ -179,6 +182,7 @@ class EventTable:
     checks: tuple[Check, ...] = ()
     remarks: tuple[Check, ...] = ()
     null_text: tuple[str, ...] = ("",)
+    same_key: Literal["conflict", "add"] = "conflict"
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -260,6 +264,10 @@ def _problems(table: EventTable) -> list[str]:
         found.append("a foreseeable table needs a known_at column")
     if table.revision == "latest" and table.empty != "missing":
         found.append("values that replace one another have no zero: use empty='missing'")
+    if table.same_key not in ("conflict", "add"):
+        found.append(f"same_key is {table.same_key!r}, not 'conflict' or 'add'")
+    if table.revision == "latest" and table.same_key == "add":
+        found.append("values that replace one another do not add up: use same_key='conflict'")
     if table.revision == "latest" and table.until is not None:
         found.append("intervals add up: use revision='add'")
     names = [entry.name for entry in table.sums]

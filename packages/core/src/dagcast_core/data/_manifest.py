@@ -2,7 +2,7 @@
 
     store.json                        the manifest; replacing it is the only step that commits
     ledgers/<table>/<sha256>.parquet  additive components (dims, hour, known_at, n, sums)
-    keys/<table>/<sha256>.parquet     keys accepted, against duplicates in later sources
+    keys/<table>/<sha256>.parquet     rows accepted, by key: what later sources repeat or contradict
     quarantine/<table>/<sha256>.parquet  rows kept out, with their reason
     cache/                            hot cubes; may be deleted at any time
     .pending                          files that a writer is about to add or to let go
@@ -100,7 +100,7 @@ class Batch:
         id: sha256 of the source's content, the table's layout and the options of the ingestion.
         table: the event table.
         ledger: its ledger file; None where no row was accepted.
-        keys: its keys; None where the table has no key.
+        keys: its accepted rows, by key; None where the table has no key.
         quarantine: rows kept out; None where there are none.
         coverage: the range in which absence counts; None where no row was accepted.
         report: the counts.

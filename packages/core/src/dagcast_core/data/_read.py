@@ -15,7 +15,7 @@ from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._errors import MissingCellsError, StoreError
 from dagcast_core.data._manifest import Coverage, Manifest, find_metric, trust
 from dagcast_core.data._source import connect
-from dagcast_core.data._sql import parquet, quoted
+from dagcast_core.data._sql import CONFLICT, parquet, quoted, text
 from dagcast_core.data._window import Groups, Window
 
 
@@ -246,9 +246,35 @@ class Reader:
         # An hour that has not ended by the moment of the read cannot be known to be empty.
         ended = self._window.hours + pd.Timedelta(hours=1) <= self._window.as_of
         covered &= np.asarray(ended)
+        if table.same_key == "conflict":
+            covered &= ~self._contradicted(table, dims)
         if table.empty == "zero unless gap":
             covered &= present.any(axis=tuple(range(present.ndim - 1)))
         return covered
+
+
+    def _contradicted(self, table: EventTable, dims: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Cells of rows set aside because they contradict others: nobody knows that they are 0."""
+        found = np.zeros(self._window.shape(dims), dtype=bool)
+        batches = [b for b in self._manifest.of_table(table.name) if b.report.conflicts]
+        files = trust(self._folder, (b.quarantine for b in batches if b.quarantine is not None))
+        if not files or not found.size:
+            return found
+        labels = [quoted(table.dims[dim]) for dim in dims[:-1]]
+        hour = f"epoch_us(date_trunc('hour', {quoted(table.time)}))"
+        with connect() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT {', '.join([*labels, hour])} FROM {parquet(files)} "
+                f"WHERE reason = {text(CONFLICT)}"
+            ).fetchall()
+        places = [{name: n for n, name in enumerate(self._window.labels[d])} for d in dims[:-1]]
+        first = _micros(self._window.hours[0])
+        for *names, moment in rows:
+            cell = [place.get(name, -1) for place, name in zip(places, names, strict=True)]
+            cell.append((moment - first) // 3_600_000_000)
+            if min(cell) >= 0 and cell[-1] < found.shape[-1]:
+                found[tuple(cell)] = True
+        return found
 
 
 def _micros(moment: pd.Timestamp) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from dagcast_core.data._sql import CONFLICT
+
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
@@ -15,8 +17,8 @@ class IngestReport:
         table: the event table.
         read: rows in the source.
         accepted: rows that entered the ledger, late ones included.
-        duplicates: rows whose key was accepted before, here or in an earlier source; kept in
-            quarantine.
+        duplicates: rows whose key was accepted before, here or in an earlier source, and that say
+            the same; kept in quarantine.
         late: accepted rows known longer than the table's allowance after their time.
         quarantined: reason -> rows kept out, the first reason that applies to each.
         gaps: hours between the first and the last accepted one without a row for any label.
@@ -44,6 +46,11 @@ class IngestReport:
     source_sha256: str = ""
     notes: tuple[str, ...] = ()
     dialect: str = ""
+
+    @property
+    def conflicts(self) -> int:
+        """Rows set aside because another row of their key says something else."""
+        return self.quarantined.get(CONFLICT, 0)
 
     @property
     def failure(self) -> str | None:

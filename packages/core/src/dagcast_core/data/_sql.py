@@ -22,6 +22,9 @@ LARGEST = 1e15
 
 KNOWN = "_known"
 
+CONFLICT = "same key, other content"
+"""Reason of a row that contradicts another one of its key."""
+
 Years: TypeAlias = tuple[int, int]
 """First year and the year after the last: of the changes of offset that a statement lists."""
 
@@ -324,6 +327,22 @@ def staged(
     )
 
 
+def identity_of(table: EventTable) -> tuple[str, ...]:
+    """Columns of which no two rows may have the same values: the key, or all that rows say."""
+    return table.key if table.same_key == "conflict" else (*table.key, *_rest_of(table))
+
+
+def content_of(table: EventTable) -> tuple[str, ...]:
+    """Columns in which two rows of one key may contradict each other."""
+    return _rest_of(table) if table.same_key == "conflict" else ()
+
+
+def _rest_of(table: EventTable) -> tuple[str, ...]:
+    # The same row reported a second time is known later, and says nothing else.
+    names = (column.name for column in table.columns)
+    return tuple(name for name in names if name not in table.key and name != table.known_at)
+
+
 def ceil_hour(expression: str) -> str:
     """The first full hour at or after a time: a row is known from then on."""
     return f"(date_trunc('hour', {expression} - INTERVAL 1 MICROSECOND) + INTERVAL 1 HOUR)"
@@ -383,7 +402,7 @@ def warehouse(table: EventTable) -> str:
     known = known_at(table)
     source = f"(SELECT * FROM {quoted(table.name)} WHERE {good}"
     if table.key:
-        key = ", ".join(quoted(name) for name in table.key)
+        key = ", ".join(quoted(name) for name in identity_of(table))
         rest = ", ".join(quoted(column.name) for column in table.columns)
         source += f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {known}, {rest}) = 1"
     return aggregate(table, source + ") AS accepted", known, "TRUE")

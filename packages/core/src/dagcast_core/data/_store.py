@@ -35,7 +35,7 @@ from dagcast_core.data._manifest import (
 from dagcast_core.data._read import Reader
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import Source, connect
-from dagcast_core.data._sql import parquet, quoted, warehouse
+from dagcast_core.data._sql import CONFLICT, parquet, quoted, text, warehouse
 from dagcast_core.data._window import (
     Frequency,
     Moment,
@@ -330,6 +330,41 @@ class MetricStore:
         with connect() as connection:
             return self._query(
                 connection, f"SELECT {chosen} FROM {kept} ORDER BY ALL"
+            ).fetchdf()
+
+    def conflicts(self, table: str) -> pd.DataFrame:
+        """Rows of a table that contradict each other: one key, other content.
+
+        Returns:
+            The rows set aside and, where there is one, the accepted row of their key, by key. The
+            first column, ``row``, says "accepted" or "set aside".
+
+        Raises:
+            UnknownMetricError: no source of that table was ingested.
+        """
+        manifest = self._manifest()
+        if table not in manifest.tables:
+            raise UnknownMetricError(table, manifest.tables, what="event table")
+        spec, batches = manifest.tables[table], manifest.of_table(table)
+        names = [column.name for column in spec.columns]
+        aside = [b.quarantine for b in batches if b.quarantine is not None and b.report.conflicts]
+        if not aside:
+            return pd.DataFrame(columns=["row", *names])
+        accepted = [batch.keys for batch in batches if batch.keys is not None]
+        columns, key = (", ".join(map(quoted, group)) for group in (names, spec.key))
+        kept = (
+            f"SELECT DISTINCT {columns} FROM {parquet(trust(self._folder, aside))} "
+            f"WHERE reason = {text(CONFLICT)}"
+        )
+        both = f"SELECT 'set aside' AS row, {columns} FROM ({kept})"
+        if accepted:
+            both += (
+                f" UNION ALL SELECT 'accepted', {columns} FROM "
+                f"{parquet(trust(self._folder, accepted))} SEMI JOIN ({kept}) USING ({key})"
+            )
+        with connect() as connection:
+            return self._query(
+                connection, f"SELECT * FROM ({both}) ORDER BY {key}, row, {columns}"
             ).fetchdf()
 
     def sql(self, table: str, dialect: str = "duckdb") -> str:

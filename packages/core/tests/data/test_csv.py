@@ -28,6 +28,7 @@ TIPS = EventTable(
     time="at",
     key=("id",),
     dims={"region": "city"},
+    labels={"region": "any"},
     zone="America/New_York",
     sums=(Sum("usd", "usd"),),
     metrics=(MetricSpec("tips", "usd", "USD/h"),),

@@ -24,6 +24,7 @@ from dagcast_core.data._errors import (
     StoreError,
     UnknownMetricError,
 )
+from dagcast_core.data._folder import FolderPlan, UnreadFile, plan_folder
 from dagcast_core.data._ingest import Ingestion
 from dagcast_core.data._manifest import Coverage
 from dagcast_core.data._report import IngestReport
@@ -38,6 +39,7 @@ __all__ = [
     "DeclarationError",
     "Dialect",
     "EventTable",
+    "FolderPlan",
     "IngestReport",
     "Ingestion",
     "LinearMetric",
@@ -50,8 +52,10 @@ __all__ = [
     "StoreError",
     "Sum",
     "UnknownMetricError",
+    "UnreadFile",
     "hour_of_week",
     "ledger_sql",
     "local_to_utc",
+    "plan_folder",
     "us_federal_holiday",
 ]

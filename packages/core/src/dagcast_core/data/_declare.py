@@ -158,6 +158,9 @@ class EventTable:
             row for any label, which look like an outage of the source and stay missing.
         foreseeable: whether a row may be known before its time (a forecast, a calendar).
         late_after_hours: an accepted row known longer than this after its time is counted as late.
+        labels: dim -> what its labels may be: a list of them; "known", so that new ones are set aside
+            until they are accepted; or "any". A dim left out is "known": the first source says
+            which labels there are, later ones have to keep to them.
         checks: further rules; a row that breaks one is quarantined.
         remarks: rules that are only counted; a row that breaks one is accepted and reported.
         null_text: texts that mean "no value" in a CSV file. Nothing else does: "NA" is a label.
@@ -183,6 +186,7 @@ class EventTable:
     remarks: tuple[Check, ...] = ()
     null_text: tuple[str, ...] = ("",)
     same_key: Literal["conflict", "add"] = "conflict"
+    labels: Mapping[str, tuple[str, ...] | Literal["known", "any"]] = field(default_factory=dict)
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -199,9 +203,9 @@ class EventTable:
         return self._by_name[name]
 
     def layout(self) -> dict[str, Any]:
-        """What the stored ledger depends on: everything but the metrics."""
+        """What the stored ledger depends on: everything but the metrics and the labels allowed."""
         document = self.to_json()
-        del document["metrics"]
+        del document["metrics"], document["labels"]
         return document
 
     def to_json(self) -> dict[str, Any]:
@@ -229,6 +233,10 @@ class EventTable:
         )
         values["key"] = tuple(values["key"])
         values["null_text"] = tuple(values["null_text"])
+        values["labels"] = {
+            dim: rule if isinstance(rule, str) else tuple(rule)
+            for dim, rule in values["labels"].items()
+        }
         return cls(**values)
 
 
@@ -260,6 +268,11 @@ def _problems(table: EventTable) -> list[str]:
     found.extend(
         f"key column {name!r} is not declared" for name in table.key if name not in declared
     )
+    for dim, rule in table.labels.items():
+        if dim not in table.dims:
+            found.append(f"labels are declared for {dim!r}, which is no dim")
+        if isinstance(rule, str) and rule not in ("known", "any"):
+            found.append(f"labels of {dim!r} are {rule!r}, not a list, 'known' or 'any'")
     if table.known_at is None and table.foreseeable:
         found.append("a foreseeable table needs a known_at column")
     if table.revision == "latest" and table.empty != "missing":

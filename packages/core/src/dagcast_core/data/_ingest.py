@@ -18,6 +18,7 @@ import pyarrow as pa
 from dagcast_core.data._csv import Dialect
 from dagcast_core.data._declare import EventTable, LinearMetric
 from dagcast_core.data._errors import DeclarationError, SourceError
+from dagcast_core.data._labels import LabelRule, judge_labels, normal
 from dagcast_core.data._manifest import (
     Batch,
     Coverage,
@@ -56,8 +57,8 @@ class Ingestion:
     Attributes:
         spec: what the source holds.
         source: a Parquet or CSV file, a DataFrame or an Arrow table.
-        labels: dim -> labels that exist; rows with another one are quarantined. A dim left out
-            accepts every label.
+        labels: dim -> labels that exist; rows with another one are quarantined. For a dim left out
+            the table's declaration decides.
         coverage: range in which the absence of rows means zero; by default the hours of the
             accepted rows and the labels allowed, or else found.
         like: table whose hours are covered instead, out of the same call: coupons given in a few
@@ -82,6 +83,7 @@ def ingest_all(
     """Adds sources to the store in ``folder``; see :meth:`MetricStore.ingest_all`."""
     with ExitStack() as stack:
         work: list[_Work] = []
+        accepted = read_manifest(folder).accepted
         for item in items:
             # All sources are opened before anything is locked or written: the wrong file in the
             # last place must not leave the others half in.
@@ -89,7 +91,7 @@ def ingest_all(
             allowed = _checked_labels(item.spec, item.labels)
             opened = open_source(connection, item.spec, item.source, item.dialect)
             item = replace(item, since=_checked_openings(item))
-            key = batch_id(item.spec, opened, allowed, item)
+            key = batch_id(item.spec, opened, allowed, item, accepted)
             work.append(_Work(item, connection, opened, allowed, key))
         before = read_manifest(folder)
         after = _declare(before, [item.spec for item in items], derived)
@@ -125,19 +127,15 @@ class _Work:
 
 def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     table, connection = entry.item.spec, entry.connection
-    for dim, names in entry.allowed.items():
-        connection.register(f"allowed_{dim}", pa.table({"label": pa.array(names, pa.string())}))
-    restricted = {dim: dim in entry.allowed for dim in table.dims}
     opening = bool(entry.item.since) and "region" in table.dims
     if opening:
         connection.register("openings", _openings(entry.item.since))
     row = "NULL" if entry.opened.csv is None else "source.rowid"
     opened = entry.opened
-    judged = staged(
-        table, opened.found, restricted, opened.years, odd=opened.odd, opening=opening, row=row
-    )
+    judged = staged(table, opened.found, opened.years, odd=opened.odd, opening=opening, row=row)
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     _execute(connection, statement, entry.opened, table)
+    news = judge_labels(connection, table, _label_rules(manifest, entry))
     _mark_duplicates(connection, folder, manifest, table)
     ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
@@ -145,7 +143,24 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     connection.execute("DROP TABLE staged; DROP TABLE ledger")
     if entry.opened.csv is not None:
         connection.execute("DROP TABLE source")
-    return replace(batch, coverage=_stated_coverage(manifest, entry, batch))
+    report = replace(batch.report, new_labels=news)
+    return replace(batch, coverage=_stated_coverage(manifest, entry, batch), report=report)
+
+
+def _label_rules(manifest: Manifest, entry: _Work) -> dict[str, LabelRule]:
+    rules = {}
+    for dim in entry.item.spec.dims:
+        if dim in entry.allowed:
+            rules[dim] = LabelRule(allowed=entry.allowed[dim])
+        elif entry.item.spec.labels.get(dim) == "any":
+            rules[dim] = LabelRule()
+        else:
+            known = set(manifest.accepted.get(dim, ()))
+            for batch in manifest.batches.values():
+                if batch.coverage is not None:
+                    known.update(batch.coverage.labels.get(dim, ()))
+            rules[dim] = LabelRule(known=known)
+    return rules
 
 
 def _without_former(folder: Path, manifest: Manifest, entry: _Work) -> Manifest:
@@ -310,7 +325,9 @@ def _checked_labels(
             f"cannot restrict the labels of {', '.join(unknown)} in table {table.name!r}: "
             f"expected dims out of {', '.join(table.dims)}. Remove the others."
         )
-    return {dim: tuple(sorted(set(entries))) for dim, entries in (labels or {}).items()}
+    stated = {dim: rule for dim, rule in table.labels.items() if not isinstance(rule, str)}
+    stated.update(labels or {})
+    return {dim: tuple(sorted(set(map(normal, names)))) for dim, names in stated.items()}
 
 
 def _checked_openings(item: Ingestion) -> dict[str, str]:
@@ -328,12 +345,18 @@ def batch_id(
     opened: OpenSource,
     allowed: Mapping[str, Sequence[str]],
     item: Ingestion,
+    accepted: Mapping[str, Sequence[str]],
 ) -> str:
     """sha256 of everything that decides what a source contributes."""
     document = {
         "layout": table.layout(),
         "source": opened.sha256,
         "labels": {dim: list(entries) for dim, entries in allowed.items()},
+        "open": {
+            dim: table.labels.get(dim, list(accepted.get(dim, ())))
+            for dim in table.dims
+            if dim not in allowed
+        },
         "coverage": None if item.coverage is None else item.coverage.to_json(),
         "like": item.like,
         "since": dict(item.since),

@@ -163,11 +163,13 @@ class Manifest:
         tables: name -> declaration.
         derived: metrics computed from other metrics, by name.
         batches: by id, in the order of their ids, so that the order of ingestion leaves no trace.
+        accepted: dim -> labels that somebody accepted.
     """
 
     tables: Mapping[str, EventTable] = field(default_factory=dict)
     derived: Mapping[str, LinearMetric] = field(default_factory=dict)
     batches: Mapping[str, Batch] = field(default_factory=dict)
+    accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of_table(self, table: str) -> tuple[Batch, ...]:
         """The batches of one table."""
@@ -188,6 +190,7 @@ class Manifest:
                 for name, metric in sorted(self.derived.items())
             },
             "batches": [self.batches[key].to_json() for key in sorted(self.batches)],
+            "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
         return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
@@ -262,6 +265,7 @@ def read_manifest(folder: Path) -> Manifest:
                 for name, entry in document["derived"].items()
             },
             batches={batch.id: batch for batch in batches},
+            accepted={dim: tuple(names) for dim, names in document["accepted"].items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StoreError(

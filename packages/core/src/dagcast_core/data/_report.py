@@ -29,6 +29,8 @@ class IngestReport:
         unchanged: whether the store held this very source already, so that nothing was done.
         source_sha256: of the source's content.
         notes: findings in words, one sentence each.
+        new_labels: dim -> label -> rows set aside until the label is accepted; see
+            ``MetricStore.accept``.
         dialect: of a CSV file, as found or declared, with what is odd about its lines.
     """
 
@@ -46,6 +48,7 @@ class IngestReport:
     source_sha256: str = ""
     notes: tuple[str, ...] = ()
     dialect: str = ""
+    new_labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def conflicts(self) -> int:
@@ -69,6 +72,7 @@ class IngestReport:
             **asdict(self),
             "quarantined": dict(self.quarantined),
             "remarks": dict(self.remarks),
+            "new_labels": {dim: dict(found) for dim, found in self.new_labels.items()},
             "notes": list(self.notes),
         }
 

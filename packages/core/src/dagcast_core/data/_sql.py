@@ -19,6 +19,8 @@ from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR, first_offset, transi
 AMOUNT = "DECIMAL(38, 9)"
 LARGEST = 1e15
 """Numbers beyond this are quarantined: a thousand million of them still fit the sum."""
+SANE = 1e12
+"""The same where a column declares no ``upper``: no price, count or duration is that large."""
 
 KNOWN = "_known"
 
@@ -210,12 +212,11 @@ def known_at(table: EventTable) -> str:
     return f"(date_trunc('hour', {base}) + INTERVAL 1 HOUR + to_microseconds({lag}))"
 
 
-def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> str:
+def reason(table: EventTable, *, raw: bool = True) -> str:
     """CASE expression with the first reason to refuse a row, NULL for a good one.
 
     Args:
         table: the declaration.
-        labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         raw: whether the columns were just read from a source, so that some may not have been
             readable; a warehouse's columns have their types already.
     """
@@ -233,7 +234,8 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
             if raw:
                 rules.append((f"{column.name} is not finite", f"(isnan({name}) OR isinf({name}))"))
             # Databases order NaN above every number, so that this catches it too.
-            rules.append((f"{column.name} is out of range", f"abs({name}) > {LARGEST:.0f}"))
+            bound = SANE if column.upper is None else LARGEST
+            rules.append((f"{column.name} is out of range", f"abs({name}) > {bound:.0f}"))
         if column.kind == "instant":
             early, late = (moment(datetime(year, 1, 1)) for year in (FIRST_YEAR, LAST_YEAR))
             rules.append(
@@ -246,12 +248,6 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
             rules.append((f"{column.name} below {column.lower:g}", f"{name} < {column.lower!r}"))
         if column.upper is not None:
             rules.append((f"{column.name} above {column.upper:g}", f"{name} > {column.upper!r}"))
-    for dim, restricted in labels.items():
-        if restricted:
-            column_name = quoted(table.dims[dim])
-            rules.append(
-                (f"unknown {dim}", f"{column_name} NOT IN (SELECT label FROM allowed_{dim})")
-            )
     time = quoted(table.time)
     if table.until is not None:
         until = quoted(table.until)
@@ -275,7 +271,6 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
 def staged(
     table: EventTable,
     found: dict[str, str],
-    labels: dict[str, bool],
     years: Years,
     *,
     odd: Collection[str] = (),
@@ -287,7 +282,6 @@ def staged(
     Args:
         table: the declaration.
         found: column -> type in the source.
-        labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         years: of the source's local times.
         odd: columns whose unusual times a table ``t_<column>`` reads.
         opening: whether a table ``openings`` says when regions opened.
@@ -315,7 +309,7 @@ def staged(
         for name in odd
     )
     inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source{joins}"
-    judged, rows = reason(table, labels), f"({inner}) AS rows_read"
+    judged, rows = reason(table), f"({inner}) AS rows_read"
     if opening:
         rows += f" LEFT JOIN openings ON openings._region = {quoted(table.dims['region'])}"
         end = f"{quoted(table.until)} <=" if table.until else f"{quoted(table.time)} <"
@@ -398,7 +392,7 @@ def warehouse(table: EventTable) -> str:
     It expects the declared columns with their types, instants as UTC timestamps without zone, and
     yields what ingestion writes: bad rows and duplicates are left out.
     """
-    good = f"{reason(table, {}, raw=False)} IS NULL"
+    good = f"{reason(table, raw=False)} IS NULL"
     known = known_at(table)
     source = f"(SELECT * FROM {quoted(table.name)} WHERE {good}"
     if table.key:

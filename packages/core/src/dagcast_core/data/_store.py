@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -21,6 +21,7 @@ from dagcast_core.data._errors import (
     shortened,
 )
 from dagcast_core.data._ingest import Ingestion, define, ingest_all
+from dagcast_core.data._labels import normal
 from dagcast_core.data._manifest import (
     Coverage,
     Manifest,
@@ -113,8 +114,8 @@ class MetricStore:
         Args:
             spec: what the source holds.
             source: a Parquet or CSV file, a DataFrame or an Arrow table.
-            labels: dim -> labels that exist; rows with another one are quarantined. A dim left out
-                accepts every label.
+            labels: dim -> labels that exist; rows with another one are quarantined. For a dim left
+                out the table's declaration decides.
             coverage: range in which the absence of rows means zero, for tables whose ``empty``
                 says so; by default the range and labels of the accepted rows.
 
@@ -141,6 +142,29 @@ class MetricStore:
             One report per source. Errors as in :meth:`ingest` and :meth:`define`.
         """
         return ingest_all(self._folder, items, derived)
+
+    def accept(self, dim: str, labels: Sequence[str]) -> None:
+        """Accepts labels that were set aside as new; ingest their sources again to take their rows.
+
+        Args:
+            dim: e.g. "region".
+            labels: to accept; see ``IngestReport.new_labels``.
+
+        Raises:
+            UnknownMetricError: no table of the store has that dim.
+            DataError: a label is blank.
+        """
+        wanted = {normal(label) for label in _distinct(labels)}
+        if "" in wanted:
+            raise DataError(f"cannot accept a label of {dim!r}: expected a text; found blanks.")
+        with locked(self._folder):
+            manifest = self._manifest()
+            dims = {name for table in manifest.tables.values() for name in table.dims}
+            if dim not in dims:
+                raise UnknownMetricError(dim, dims, what="dim")
+            held = tuple(sorted({*manifest.accepted.get(dim, ()), *wanted}))
+            accepted = {**manifest.accepted, dim: held}
+            write_manifest(self._folder, replace(manifest, accepted=accepted))
 
     def define(self, *metrics: LinearMetric) -> None:
         """Adds metrics computed from others, such as a profit.

@@ -8,10 +8,12 @@ depend on the order of rows, of sources, or on the number of threads.
 
 from dagcast_core.data._calendar import hour_of_week, us_federal_holiday
 from dagcast_core.data._csv import Dialect
+from dagcast_core.data._cube import CubeQuantity, CubeTable
 from dagcast_core.data._declare import (
     Check,
     Column,
     EventTable,
+    Implied,
     LinearMetric,
     MetricSpec,
     Sum,
@@ -27,7 +29,7 @@ from dagcast_core.data._errors import (
 from dagcast_core.data._folder import FolderPlan, UnreadFile, plan_folder
 from dagcast_core.data._ingest import Ingestion
 from dagcast_core.data._manifest import Coverage
-from dagcast_core.data._report import IngestReport
+from dagcast_core.data._report import Hole, IngestReport
 from dagcast_core.data._store import MetricStore, Span, ledger_sql
 from dagcast_core.data._zones import LocalTimes, local_to_utc
 
@@ -35,11 +37,15 @@ __all__ = [
     "Check",
     "Column",
     "Coverage",
+    "CubeQuantity",
+    "CubeTable",
     "DataError",
     "DeclarationError",
     "Dialect",
     "EventTable",
     "FolderPlan",
+    "Hole",
+    "Implied",
     "IngestReport",
     "Ingestion",
     "LinearMetric",

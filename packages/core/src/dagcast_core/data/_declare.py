@@ -87,6 +87,22 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Implied:
+    """What happens only where a table has rows: rides need a driver's hour.
+
+    Attributes:
+        table: the other table.
+        of: component of it that is above zero where something happened, "n" for any row.
+        then: what a cell without rows is where something happened: "missing", or a "finding" that
+            is reported while the cell stays zero.
+    """
+
+    table: str
+    of: str = "n"
+    then: Literal["missing", "finding"] = "missing"
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A metric read from a table's components: ``total / per / divisor``.
 
@@ -99,6 +115,7 @@ class MetricSpec:
         divisor: constant that converts units, e.g. 3.6e9 for hours out of microseconds.
         dims: dims of the cube; hour is the last one.
         dtype: "float64", where a missing cell is NaN, or "int64", where one is an error.
+        only: dim of the table -> the label that is read; the metric does not have that dim.
         across: how values of a table with ``revision="latest"`` roll up: "mean" or "sum" over
             cells. Additive tables need no rule; their components add.
     """
@@ -111,6 +128,7 @@ class MetricSpec:
     dims: tuple[str, ...] = ("region", "hour")
     dtype: Literal["float64", "int64"] = "float64"
     across: Literal["mean", "sum"] = "mean"
+    only: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +176,8 @@ class EventTable:
             row for any label, which look like an outage of the source and stay missing.
         foreseeable: whether a row may be known before its time (a forecast, a calendar).
         late_after_hours: an accepted row known longer than this after its time is counted as late.
+        implied_by: where other tables say that something happened, this one has rows, or its cells
+            are not known.
         labels: dim -> what its labels may be: a list of them; "known", so that new ones are set aside
             until they are accepted; or "any". A dim left out is "known": the first source says
             which labels there are, later ones have to keep to them.
@@ -187,6 +207,7 @@ class EventTable:
     null_text: tuple[str, ...] = ("",)
     same_key: Literal["conflict", "add"] = "conflict"
     labels: Mapping[str, tuple[str, ...] | Literal["known", "any"]] = field(default_factory=dict)
+    implied_by: tuple[Implied, ...] = ()
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -203,9 +224,10 @@ class EventTable:
         return self._by_name[name]
 
     def layout(self) -> dict[str, Any]:
-        """What the stored ledger depends on: everything but the metrics and the labels allowed."""
+        """What the stored ledger depends on: how rows are read and added up."""
         document = self.to_json()
-        del document["metrics"], document["labels"]
+        for name in ("metrics", "labels", "implied_by"):
+            del document[name]
         return document
 
     def to_json(self) -> dict[str, Any]:
@@ -215,7 +237,7 @@ class EventTable:
             if item.name.startswith("_"):
                 continue
             value = getattr(self, item.name)
-            if item.name in ("columns", "checks", "remarks", "sums", "metrics"):
+            if item.name in ("columns", "checks", "remarks", "sums", "metrics", "implied_by"):
                 value = [_plain(asdict(entry)) for entry in value]
             document[item.name] = _plain(value)
         return document
@@ -228,6 +250,7 @@ class EventTable:
         values["checks"] = tuple(Check(**entry) for entry in values["checks"])
         values["remarks"] = tuple(Check(**entry) for entry in values["remarks"])
         values["sums"] = tuple(Sum(**entry) for entry in values["sums"])
+        values["implied_by"] = tuple(Implied(**entry) for entry in values["implied_by"])
         values["metrics"] = tuple(
             MetricSpec(**{**entry, "dims": tuple(entry["dims"])}) for entry in values["metrics"]
         )
@@ -275,8 +298,8 @@ def _problems(table: EventTable) -> list[str]:
             found.append(f"labels of {dim!r} are {rule!r}, not a list, 'known' or 'any'")
     if table.known_at is None and table.foreseeable:
         found.append("a foreseeable table needs a known_at column")
-    if table.revision == "latest" and table.empty != "missing":
-        found.append("values that replace one another have no zero: use empty='missing'")
+    if table.revision == "latest" and table.empty == "zero unless gap":
+        found.append("values that replace one another have no gaps: use empty='missing' or 'zero'")
     if table.same_key not in ("conflict", "add"):
         found.append(f"same_key is {table.same_key!r}, not 'conflict' or 'add'")
     if table.revision == "latest" and table.same_key == "add":
@@ -294,7 +317,8 @@ def _problems(table: EventTable) -> list[str]:
         for part in (metric.total, metric.per):
             if part is not None and part not in components:
                 found.append(f"metric {metric.name!r} reads {part!r}, which is no component")
-        if metric.dims[-1:] != ("hour",) or set(metric.dims[:-1]) != set(table.dims):
+        known = {*metric.dims[:-1], *metric.only}
+        if metric.dims[-1:] != ("hour",) or known != set(table.dims):
             found.append(
                 f"metric {metric.name!r} has dims {metric.dims}, but the table has "
                 f"{(*table.dims, 'hour')}"

@@ -16,8 +16,10 @@ import pandas as pd
 import pyarrow as pa
 
 from dagcast_core.data._csv import Dialect
+from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric
 from dagcast_core.data._errors import DeclarationError, SourceError
+from dagcast_core.data._gaps import find_holes
 from dagcast_core.data._labels import LabelRule, judge_labels, normal
 from dagcast_core.data._manifest import (
     Batch,
@@ -68,7 +70,7 @@ class Ingestion:
         dialect: of a CSV file, where it should not be found.
     """
 
-    spec: EventTable
+    spec: EventTable | CubeTable
     source: Source
     labels: Mapping[str, Sequence[str]] | None = None
     coverage: Coverage | None = None
@@ -88,19 +90,21 @@ def ingest_all(
             # All sources are opened before anything is locked or written: the wrong file in the
             # last place must not leave the others half in.
             connection = stack.enter_context(connect())
-            allowed = _checked_labels(item.spec, item.labels)
-            opened = open_source(connection, item.spec, item.source, item.dialect)
-            item = replace(item, since=_checked_openings(item))
-            key = batch_id(item.spec, opened, allowed, item, accepted)
-            work.append(_Work(item, connection, opened, allowed, key))
+            table = item.spec.table() if isinstance(item.spec, CubeTable) else item.spec
+            allowed = _checked_labels(table, item.labels)
+            opened = open_source(connection, table, item.source, item.dialect)
+            item = replace(item, since=_checked_openings(item, table))
+            key = batch_id(table, opened, allowed, item, accepted)
+            work.append(_Work(item, table, connection, opened, allowed, key))
+        tables = [entry.table for entry in work]
         before = read_manifest(folder)
-        after = _declare(before, [item.spec for item in items], derived)
+        after = _declare(before, tables, derived)
         held = all(entry.key in before.batches for entry in work)
         if after == before and held and settled(folder):
             return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
             before = read_manifest(folder)
-            manifest = _declare(before, [item.spec for item in items], derived)
+            manifest = _declare(before, tables, derived)
             reports = []
             for entry in work:
                 held = manifest.batches.get(entry.key)
@@ -112,13 +116,45 @@ def ingest_all(
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
             if manifest != before:
+                # Only now is there what the tables say of each other.
+                manifest = _with_holes(folder, before, manifest)
                 write_manifest(folder, manifest)
-    return tuple(reports)
+    return tuple(
+        replace(report, holes=manifest.batches[entry.key].report.holes)
+        if entry.key in manifest.batches
+        else report
+        for entry, report in zip(work, reports, strict=True)
+    )
+
+
+def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
+    """Looks for holes in the tables that got rows, and in those that these rows imply rows of."""
+    batches = dict(manifest.batches)
+    new = {key: batch for key, batch in batches.items() if key not in before.batches}
+    filled = {batch.table for batch in new.values()}
+    for key, batch in new.items():
+        if batch.coverage is None:
+            continue
+        implied = [
+            table
+            for table in manifest.tables.values()
+            if table.name not in filled
+            and any(entry.table == batch.table for entry in table.implied_by)
+        ]
+        span = (batch.coverage.start, batch.coverage.end)
+        holes = tuple(
+            hole
+            for table in (manifest.tables[batch.table], *implied)
+            for hole in find_holes(folder, manifest, table, *span)
+        )
+        batches[key] = replace(batch, report=replace(batch.report, holes=holes))
+    return replace(manifest, batches=batches)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
     item: Ingestion
+    table: EventTable
     connection: duckdb.DuckDBPyConnection
     opened: OpenSource
     allowed: Mapping[str, tuple[str, ...]]
@@ -126,7 +162,7 @@ class _Work:
 
 
 def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
-    table, connection = entry.item.spec, entry.connection
+    table, connection = entry.table, entry.connection
     opening = bool(entry.item.since) and "region" in table.dims
     if opening:
         connection.register("openings", _openings(entry.item.since))
@@ -149,10 +185,10 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
 
 def _label_rules(manifest: Manifest, entry: _Work) -> dict[str, LabelRule]:
     rules = {}
-    for dim in entry.item.spec.dims:
+    for dim in entry.table.dims:
         if dim in entry.allowed:
             rules[dim] = LabelRule(allowed=entry.allowed[dim])
-        elif entry.item.spec.labels.get(dim) == "any":
+        elif entry.table.labels.get(dim) == "any":
             rules[dim] = LabelRule()
         else:
             known = set(manifest.accepted.get(dim, ()))
@@ -167,7 +203,7 @@ def _without_former(folder: Path, manifest: Manifest, entry: _Work) -> Manifest:
     """Lets go of what the same source gave under other options: it is judged anew, not added."""
     former = [
         batch
-        for batch in manifest.of_table(entry.item.spec.name)
+        for batch in manifest.of_table(entry.table.name)
         if batch.report.source_sha256 == entry.opened.sha256
     ]
     note_pending(folder, (item.path for batch in former for item in batch.files()))
@@ -330,12 +366,12 @@ def _checked_labels(
     return {dim: tuple(sorted(set(map(normal, names)))) for dim, names in stated.items()}
 
 
-def _checked_openings(item: Ingestion) -> dict[str, str]:
+def _checked_openings(item: Ingestion, table: EventTable) -> dict[str, str]:
     try:
         return {region: _opening(moment).isoformat() for region, moment in item.since.items()}
     except (ValueError, TypeError) as error:
         raise DeclarationError(
-            f"cannot ingest into {item.spec.name!r}: expected a moment for every region in since; "
+            f"cannot ingest into {table.name!r}: expected a moment for every region in since; "
             f"found {dict(item.since)} ({error}). Give texts such as '2025-03-03T00:00Z'."
         ) from error
 

@@ -10,6 +10,39 @@ from dagcast_core.data._sql import CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """Hours in which a table has no rows for a label although there should be some.
+
+    Attributes:
+        table: the event table.
+        labels: dim -> label.
+        start: first hour, ISO UTC.
+        end: last hour, ISO UTC, inclusive.
+        hours: how many hours lack rows.
+        why: what says that there should be some.
+    """
+
+    table: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    start: str = ""
+    end: str = ""
+    hours: int = 0
+    why: str = ""
+
+    def __str__(self) -> str:
+        names = ", ".join(self.labels.values())
+        return (
+            f"{self.table} has no rows for {names} in {self.hours:,} hours from {self.start} to "
+            f"{self.end}: {self.why}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The hole as plain JSON values."""
+        names = ("table", "start", "end", "hours", "why")
+        return {**{name: getattr(self, name) for name in names}, "labels": dict(self.labels)}
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """Counts of one source. ``read == accepted + duplicates + sum(quarantined.values())``.
 
@@ -31,6 +64,7 @@ class IngestReport:
         notes: findings in words, one sentence each.
         new_labels: dim -> label -> rows set aside until the label is accepted; see
             ``MetricStore.accept``.
+        holes: hours without rows where there should be some, by label; see ``Hole``.
         dialect: of a CSV file, as found or declared, with what is odd about its lines.
     """
 
@@ -49,6 +83,7 @@ class IngestReport:
     notes: tuple[str, ...] = ()
     dialect: str = ""
     new_labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    holes: tuple[Hole, ...] = ()
 
     @property
     def conflicts(self) -> int:
@@ -74,12 +109,14 @@ class IngestReport:
             "remarks": dict(self.remarks),
             "new_labels": {dim: dict(found) for dim, found in self.new_labels.items()},
             "notes": list(self.notes),
+            "holes": [hole.to_json() for hole in self.holes],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> IngestReport:
         """Reads what :meth:`to_json` wrote."""
-        return cls(**{**document, "notes": tuple(document["notes"])})
+        holes = tuple(Hole(**entry) for entry in document["holes"])
+        return cls(**{**document, "notes": tuple(document["notes"]), "holes": holes})
 
     def with_notes(self, *notes: str) -> IngestReport:
         """The same report with further findings."""

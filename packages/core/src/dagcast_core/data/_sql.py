@@ -227,7 +227,7 @@ def reason(table: EventTable, *, raw: bool = True) -> str:
             column.kind, "a time"
         )
         if raw and column.kind != "text":
-            rules.append((f"{column.name} is not {noun}", f"_unread_{column.name}"))
+            rules.append((f"{column.name} is not {noun}", quoted(f"_unread_{column.name}")))
         if not column.nullable:
             rules.append((f"{column.name} is missing", f"{name} IS NULL"))
         if column.kind == "number":
@@ -294,7 +294,7 @@ def staged(
         outside.append(quoted(column.name))
         if column.kind != "text":
             some = f"{given(column.name, found[column.name], table)} IS NOT NULL"
-            unread.append(f"({expression} IS NULL AND {some}) AS _unread_{column.name}")
+            unread.append(f"({expression} IS NULL AND {some}) AS {quoted(f'_unread_{column.name}')}")
     flags = []
     time = table.column(table.time)
     local = wall(time, given(time.name, found[time.name], table), found[time.name])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dagcast_core.data._append import append
 from dagcast_core.data._cache import Cube, cache_key, cube, damaged, recall, remember
+from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._errors import (
     DataError,
@@ -99,7 +100,7 @@ class MetricStore:
 
     def ingest(
         self,
-        spec: EventTable,
+        spec: EventTable | CubeTable,
         source: Source,
         *,
         labels: Mapping[str, Sequence[str]] | None = None,
@@ -305,7 +306,9 @@ class MetricStore:
 
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Labels of every dim but hour, sorted: those with rows and those declared covered."""
-        return _labels(self._manifest())
+        manifest = self._manifest()
+        shown = {dim for s in self.metrics().values() for dim in s.dims}
+        return {dim: names for dim, names in _labels(manifest).items() if dim in shown}
 
     def spans(self) -> dict[str, Span]:
         """First and last hour of every event table's rows, and when the last was known."""

@@ -57,6 +57,8 @@ FORKS = """
 """
 FINISHED = 100 + 12
 """Exit of a child that took the twelve steps of this test's ingestion and lived."""
+FIRST = FINISHED + 3
+"""The same in a new folder, where an empty manifest is written before anything else."""
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +123,12 @@ def test_killed_half_way_the_store_holds_what_it_held(filled, given, forks, step
     assert found == named
 
 
-def test_killed_at_the_first_ingestion_there_is_no_store_yet(tmp_path, given, forks):
+@pytest.mark.parametrize("step", [2, 3, 5, 9, 12, 14])
+def test_killed_at_the_first_ingestion_there_is_no_store_yet(tmp_path, given, forks, step):
     folder = tmp_path / "store"
-    assert forks(2, folder, given) == [-signal.SIGKILL]
+    assert forks(step, folder, given) == [-signal.SIGKILL]
     assert MetricStore(folder).metrics() == {}
-    assert forks(0, folder, given) == [FINISHED]
+    assert forks(0, folder, given) == [FIRST if step == 2 else FINISHED]
     assert set(MetricStore(folder).metrics()) == {"rides", "revenue", "wait"}
 
 
@@ -144,9 +147,9 @@ def test_a_damaged_ledger_is_noticed(filled):
     ledger = next((filled.folder / "ledgers" / "rides").glob("*.parquet"))
     content = ledger.read_bytes()
     ledger.write_bytes(content[:-30])
-    with pytest.raises(StoreError, match=f"expected ledgers/rides/{ledger.name} with sha256"):
+    with pytest.raises(StoreError, match=f"expected ledgers/rides/{ledger.name} with"):
         filled.verify()
-    with pytest.raises(StoreError, match="Run verify\\(\\) to see which"):
+    with pytest.raises(StoreError, match="Restore the file from a copy"):
         read(filled)
     ledger.unlink()
     with pytest.raises(StoreError, match="found no file"):
@@ -157,9 +160,9 @@ def test_a_damaged_ledger_is_noticed(filled):
     ("content", "found"),
     [
         (b"{", "content that does not parse"),
-        (b'{"format": 99}', "expected format 1 in store.json; found 99"),
-        (b'{"format": 1}', "found them incomplete"),
-        (b"[]", "expected format 1 in store.json; found None"),
+        (b'{"format": 99}', "expected format 2 in store.json; found 99"),
+        (b'{"format": 2}', "found them incomplete"),
+        (b"[]", "expected format 2 in store.json; found None"),
     ],
 )
 def test_a_damaged_manifest_is_refused_and_left_alone(

@@ -79,7 +79,7 @@ def test_bad_rows_are_kept_with_their_reason(store, rides_table, make_rides):
 
 
 def test_a_row_with_a_key_seen_before_is_a_duplicate(store, rides_table, make_rides):
-    first = make_rides((1, "SFO", 5, 20, 10.0, 1), (1, "SFO", 5, 90, 11.0, 1))
+    first = make_rides((1, "SFO", 5, 20, 10.0, 1), (1, "SFO", 5, 90, 10.0, 1))
     report = store.ingest(rides_table, first)
     assert (report.accepted, report.duplicates) == (1, 1)
     # The report known first counts, wherever it stands in the file.
@@ -315,3 +315,92 @@ def test_spans_tell_what_is_there(filled):
         "2025-01-06 03:00:00+00:00",
     )
     assert str(span.known_until) == "2025-01-07 07:00:00+00:00"
+
+
+SPEND = EventTable(
+    name="spend",
+    columns=(
+        Column("region", "text"),
+        Column("hour", "instant"),
+        Column("known_at", "instant"),
+        Column("incentive", "text"),
+        Column("usd", "number"),
+    ),
+    time="hour",
+    known_at="known_at",
+    key=("incentive", "region", "hour", "known_at"),
+    dims={"incentive": "incentive", "region": "region"},
+    empty="zero",
+    foreseeable=True,
+    sums=(Sum("usd", "usd"),),
+    metrics=(MetricSpec("spend", "usd", "USD/h", dims=("incentive", "region", "hour")),),
+)
+
+
+def spend(*amounts: float, known: str = "2026-01-06 00:00") -> pd.DataFrame:
+    """One cell's spend, said several times, and two other hours' that nobody contradicts."""
+    rows = [("NYC", "2026-01-05 00:00", known, "boost", usd) for usd in amounts]
+    for hour in ("2026-01-04 23:00", "2026-01-05 02:00"):
+        rows.append(("NYC", hour, known, "boost", 1.0))
+    return pd.DataFrame(rows, columns=["region", "hour", "known_at", "incentive", "usd"])
+
+
+def spent(store) -> list[float]:
+    hours = {"start": "2026-01-05T00:00Z", "end": "2026-01-05T02:00Z", "as_of": "2026-02-01"}
+    return store.read(["spend"], **hours)["spend"].tensor[0, 0].tolist()
+
+
+@pytest.mark.parametrize("amounts", [(5, 12), (12, 5), (5, 12, 5), (0, 5), (5, 5.01)])
+def test_rows_that_contradict_each_other_are_set_aside(store, amounts):
+    report = store.ingest(SPEND, spend(*amounts))
+    assert (report.accepted, report.duplicates) == (2, 0)
+    assert report.conflicts == len(amounts)
+    assert balanced(report)
+    # Whatever was spent, nobody knows that it was nothing.
+    np.testing.assert_equal(spent(store), [np.nan, 0.0, 1.0])
+    both = store.conflicts("spend")
+    assert set(both["usd"]) == set(amounts)
+    assert set(both["row"]) == {"set aside"}
+
+
+@pytest.mark.parametrize(("amounts", "total"), [((5, 12), 17), ((5, 5, 12), 17), ((5, 0), 5)])
+def test_rows_of_one_key_add_up_where_the_table_says_so(store, amounts, total):
+    table = replace(SPEND, same_key="add")
+    report = store.ingest(table, spend(*amounts))
+    assert (report.conflicts, report.duplicates) == (0, len(amounts) - len(set(amounts)))
+    assert spent(store) == [total, 0, 1]
+    again = store.ingest(table, spend(*amounts, 100))
+    assert (again.accepted, again.duplicates, again.conflicts) == (1, len(amounts) + 2, 0)
+    assert spent(store) == [total + 100, 0, 1]
+
+
+def test_a_row_said_again_is_a_duplicate_whenever_it_is_known(store, rides_table, make_rides):
+    rides = make_rides((1, "SFO", 5, 20, 10.0, None), (1, "SFO", 5, 500, 10.0, None))
+    report = store.ingest(rides_table, rides)
+    assert (report.accepted, report.duplicates, report.conflicts) == (1, 1, 0)
+    report = store.ingest(rides_table, make_rides((1, "SFO", 5, 900, 10.0, None)))
+    assert (report.accepted, report.duplicates, report.conflicts) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("count", [3, 30])
+def test_ids_that_start_again_are_conflicts(store, rides_table, make_rides, apart, count):
+    first = make_rides(*((n, "SFO", n, 20, 10.0 + n, 1.0) for n in range(count)))
+    second = make_rides(*((n, "SFO", 180 + n, 20, 20.0 + n, 1.0) for n in range(count + 1)))
+    if apart:
+        store.ingest(rides_table, first)
+        report = store.ingest(rides_table, second)
+    else:
+        report = store.ingest(rides_table, pd.concat([first, second]))
+    assert (report.duplicates, report.conflicts) == (0, count)
+    assert balanced(report)
+    both = store.conflicts("rides")
+    assert both["row"].tolist() == ["accepted", "set aside"] * count
+    assert both["id"].tolist() == [n for n in range(count) for _ in range(2)]
+    assert (both["fare"] % 10).tolist() == [n % 10 for n in range(count) for _ in range(2)]
+
+
+def test_a_table_without_conflicts_shows_none(filled):
+    assert filled.conflicts("rides").empty
+    with pytest.raises(UnknownMetricError, match="no event table 'ride'"):
+        filled.conflicts("ride")

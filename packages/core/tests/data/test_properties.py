@@ -27,6 +27,7 @@ TABLE = EventTable(
     known_at="known_at",
     key=("id",),
     dims={"region": "region"},
+    labels={"region": "any"},
     empty="missing",
     sums=(Sum("fare", "fare"),),
     metrics=(
@@ -46,6 +47,7 @@ SHIFTS = EventTable(
     time="on",
     until="off",
     dims={"region": "region"},
+    labels={"region": "any"},
     sums=(Sum("online", "microseconds"),),
     metrics=(MetricSpec("driver_hours", "online", "driver-hour/h", divisor=3.6e9),),
 )
@@ -167,6 +169,7 @@ WEATHER = EventTable(
     time="hour",
     known_at="known_at",
     dims={"region": "region"},
+    labels={"region": "any"},
     revision="latest",
     foreseeable=True,
     sums=(Sum("temperature", "temperature"),),

@@ -13,7 +13,8 @@ from dagcast_core.contract._checks import check_keys
 from dagcast_core.contract._contract import Contract, Effect, Input
 from dagcast_core.contract._edges import interval, within
 from dagcast_core.contract._errors import ContractError
-from dagcast_core.contract._problem import Problem, nearest
+from dagcast_core.contract._nearest import nearest
+from dagcast_core.contract._problem import Problem
 from dagcast_core.contract._quantity import Quantity
 
 Bump = Literal["none", "patch", "minor", "major"]

@@ -4,10 +4,16 @@ from ._calendar import (
     hour_of_week as hour_of_week,
     us_federal_holiday as us_federal_holiday,
 )
+from ._csv import Dialect as Dialect
+from ._cube import (
+    CubeQuantity as CubeQuantity,
+    CubeTable as CubeTable,
+)
 from ._declare import (
     Check as Check,
     Column as Column,
     EventTable as EventTable,
+    Implied as Implied,
     LinearMetric as LinearMetric,
     MetricSpec as MetricSpec,
     Sum as Sum,
@@ -20,9 +26,17 @@ from ._errors import (
     StoreError as StoreError,
     UnknownMetricError as UnknownMetricError,
 )
+from ._folder import (
+    FolderPlan as FolderPlan,
+    UnreadFile as UnreadFile,
+    plan_folder as plan_folder,
+)
 from ._ingest import Ingestion as Ingestion
 from ._manifest import Coverage as Coverage
-from ._report import IngestReport as IngestReport
+from ._report import (
+    Hole as Hole,
+    IngestReport as IngestReport,
+)
 from ._store import (
     MetricStore as MetricStore,
     Span as Span,

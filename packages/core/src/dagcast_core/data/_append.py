@@ -24,13 +24,13 @@ def append(
     dims = ", ".join(quoted(dim) for dim in spec.dims)
     with connect() as connection:
         opened = open_source(connection, layout, rows)
-        key = batch_id(layout, opened, {}, Ingestion(spec, rows, coverage=coverage))
+        key = batch_id(layout, opened, {}, Ingestion(spec, rows, coverage=coverage), {})
         held = read_manifest(folder).batches.get(key)
         if held is not None:
             return replace(held.report, unchanged=True)
         connection.execute(
             f"CREATE TEMP TABLE staged AS "
-            f"{staged(layout, opened.found, dict.fromkeys(spec.dims, False), opened.years)}"
+            f"{staged(layout, opened.found, opened.years, odd=opened.odd)}"
         )
         bad = connection.execute(
             "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"

@@ -1,4 +1,8 @@
-"""Hot cubes as memory-mapped safetensors, keyed by everything their bits depend on."""
+"""Hot cubes as memory-mapped safetensors, keyed by everything their bits depend on.
+
+A file's name is the key and the digests of what was written, ``KEY-SAMPLE-WHOLE.safetensors``: a
+cube that was changed on the disk no longer fits its name, and is computed anew.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dagcast_core.data._manifest import sampled
+
 if TYPE_CHECKING:
     import torch
 
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 2_000_000_000
 """The cache forgets what was used longest ago beyond this size."""
+
+_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +49,23 @@ def cache_key(**parts: object) -> str:
 
 
 def recall(folder: Path, key: str) -> dict[str, Cube] | None:
-    """The cubes stored under ``key``, mapped from the file; None where there are none."""
+    """The cubes stored under ``key``, mapped from the file; None where there are none to trust."""
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
-    path = folder / f"{key}.safetensors"
-    try:
-        with safe_open(path, framework="pt") as opened:
-            dims = json.loads(opened.metadata()["dims"])
-        values = load_file(path)
-        os.utime(path)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-        # Absent, half-removed or damaged: the ledgers still hold everything.
-        return None
-    return {name: Cube(values[name], tuple(dims[name])) for name in dims if name in values}
+    for path in sorted(folder.glob(f"{key}-*{_SUFFIX}")):
+        try:
+            if not _as_written(path, deep=False):
+                continue
+            with safe_open(path, framework="pt") as opened:
+                dims = json.loads(opened.metadata()["dims"])
+            values = load_file(path)
+            os.utime(path)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            # Absent, half-removed or damaged: the ledgers still hold everything.
+            continue
+        return {name: Cube(values[name], tuple(dims[name])) for name in dims if name in values}
+    return None
 
 
 def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
@@ -67,10 +78,26 @@ def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
-        os.replace(temporary, folder / f"{key}.safetensors")
+        digests = f"{sampled(temporary)[:16]}-{hashlib.sha256(content).hexdigest()[:16]}"
+        os.replace(temporary, folder / f"{key}-{digests}{_SUFFIX}")
         _forget(folder)
     except OSError:
         temporary.unlink(missing_ok=True)
+
+
+def damaged(folder: Path, *, deep: bool) -> list[str]:
+    """Names of cached files that are not what was written."""
+    return [
+        path.name for path in sorted(folder.glob(f"*{_SUFFIX}")) if not _as_written(path, deep=deep)
+    ]
+
+
+def _as_written(path: Path, *, deep: bool) -> bool:
+    """Compares a file with the digests in its name: of a sample, and of every byte."""
+    sample, whole = path.name.removesuffix(_SUFFIX).split("-")[-2:]
+    if not deep:
+        return sampled(path).startswith(sample)
+    return hashlib.sha256(path.read_bytes()).hexdigest().startswith(whole)
 
 
 def cube(values: npt.NDArray[Any], dims: Sequence[str]) -> Cube:
@@ -81,7 +108,7 @@ def cube(values: npt.NDArray[Any], dims: Sequence[str]) -> Cube:
 
 
 def _forget(folder: Path) -> None:
-    stored = [(path.stat(), path) for path in folder.glob("*.safetensors")]
+    stored = [(path.stat(), path) for path in folder.glob(f"*{_SUFFIX}")]
     total = sum(status.st_size for status, _ in stored)
     for status, path in sorted(stored, key=lambda entry: entry[0].st_mtime_ns):
         if total <= LIMIT_BYTES:

@@ -14,6 +14,7 @@ Kind = Literal["text", "integer", "number", "flag", "instant"]
 Revision = Literal["add", "latest"]
 Empty = Literal["missing", "zero", "zero unless gap"]
 
+_EPOCHS = ("epoch s", "epoch ms", "epoch us")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = frozenset({"hour", "known_at", "revised_at", "n", "microseconds", "reason"})
 
@@ -29,6 +30,10 @@ class Column:
         lower: smallest allowed value; numbers only.
         upper: largest allowed value; numbers only.
         nullable: whether a row without a value is good.
+        format: of an instant that is not written as ISO has it: "epoch s", "epoch ms" or
+            "epoch us" for a number of them since 1970 (UTC), or a pattern such as
+            "%d/%m/%Y %H:%M" for texts. Without it a text is read where all of it is understood:
+            ISO times, with an offset, a zone's name or an unambiguous abbreviation, AM or PM.
     """
 
     name: str
@@ -36,8 +41,17 @@ class Column:
     lower: float | None = None
     upper: float | None = None
     nullable: bool = False
+    format: str | None = None
 
     def __post_init__(self) -> None:
+        if self.format is not None and (
+            self.kind != "instant" or ("%" not in self.format and self.format not in _EPOCHS)
+        ):
+            raise DeclarationError(
+                f"cannot declare column {self.name!r}: expected the format of an instant, one of "
+                f"{', '.join(map(repr, _EPOCHS))} or a pattern such as '%d/%m/%Y %H:%M'; found "
+                f"{self.format!r} for kind {self.kind!r}. Correct the declaration."
+            )
         if self.kind not in ("text", "integer", "number", "flag", "instant"):
             raise DeclarationError(
                 f"cannot declare column {self.name!r}: expected a kind out of text, integer, "
@@ -73,6 +87,22 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Implied:
+    """What happens only where a table has rows: rides need a driver's hour.
+
+    Attributes:
+        table: the other table.
+        of: component of it that is above zero where something happened, "n" for any row.
+        then: what a cell without rows is where something happened: "missing", or a "finding" that
+            is reported while the cell stays zero.
+    """
+
+    table: str
+    of: str = "n"
+    then: Literal["missing", "finding"] = "missing"
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A metric read from a table's components: ``total / per / divisor``.
 
@@ -85,6 +115,7 @@ class MetricSpec:
         divisor: constant that converts units, e.g. 3.6e9 for hours out of microseconds.
         dims: dims of the cube; hour is the last one. Those of the table in its order by default.
         dtype: "float64", where a missing cell is NaN, or "int64", where one is an error.
+        only: dim of the table -> the label that is read; the metric does not have that dim.
         across: how values of a table with ``revision="latest"`` roll up: "mean" or "sum" over
             cells. Additive tables need no rule; their components add.
     """
@@ -97,6 +128,7 @@ class MetricSpec:
     dims: tuple[str, ...] = ()
     dtype: Literal["float64", "int64"] = "float64"
     across: Literal["mean", "sum"] = "mean"
+    only: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +164,11 @@ class EventTable:
             hour has ended.
         until: column of the end of an interval, which is split over the hours it covers.
         longest_hours: intervals longer than this are bad rows.
-        key: columns that identify a row; a row whose key was accepted before is a duplicate.
-            Empty: rows are not told apart, and only the source as a whole is.
+        key: columns that identify a row; a row whose key was accepted before is a duplicate where
+            it says the same, and a conflict where not. Empty: rows are not told apart, and only the
+            source as a whole is.
+        same_key: what rows are that have one key and other content: a "conflict", set aside, or
+            parts of one thing that "add" up, such as several payments for one hour.
         zone: zone of naive times.
         revision: "add", rows of a cell add up; "latest", the row known last replaces the others.
         empty: meaning of a cell without rows inside the covered range: "missing"; "zero" (absence
@@ -145,6 +180,11 @@ class EventTable:
         like: table whose hours are covered where the absence of this one's rows is a zero: that
             no coupon is logged says that none was given only as long as sessions were logged.
         late_after_hours: an accepted row known longer than this after its time is counted as late.
+        implied_by: where other tables say that something happened, this one has rows, or its cells
+            are not known.
+        labels: dim -> what its labels may be: a list of them; "known", so that new ones are set aside
+            until they are accepted; or "any". A dim left out is "known": the first source says
+            which labels there are, later ones have to keep to them.
         checks: further rules; a row that breaks one is quarantined.
         remarks: rules that are only counted; a row that breaks one is accepted and reported.
         null_text: texts that mean "no value" in a CSV file. Nothing else does: "NA" is a label.
@@ -171,6 +211,9 @@ class EventTable:
     checks: tuple[Check, ...] = ()
     remarks: tuple[Check, ...] = ()
     null_text: tuple[str, ...] = ("",)
+    same_key: Literal["conflict", "add"] = "conflict"
+    labels: Mapping[str, tuple[str, ...] | Literal["known", "any"]] = field(default_factory=dict)
+    implied_by: tuple[Implied, ...] = ()
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -190,9 +233,9 @@ class EventTable:
         return self._by_name[name]
 
     def layout(self) -> dict[str, Any]:
-        """What the stored ledger depends on: everything but how it is read."""
+        """What the stored ledger depends on: how rows are read and added up."""
         document = self.to_json()
-        for name in ("metrics", "decided", "like"):
+        for name in ("metrics", "decided", "like", "labels", "implied_by"):
             del document[name]
         return document
 
@@ -203,7 +246,7 @@ class EventTable:
             if item.name.startswith("_"):
                 continue
             value = getattr(self, item.name)
-            if item.name in ("columns", "checks", "remarks", "sums", "metrics"):
+            if item.name in ("columns", "checks", "remarks", "sums", "metrics", "implied_by"):
                 value = [_plain(asdict(entry)) for entry in value]
             document[item.name] = _plain(value)
         return document
@@ -216,11 +259,16 @@ class EventTable:
         values["checks"] = tuple(Check(**entry) for entry in values["checks"])
         values["remarks"] = tuple(Check(**entry) for entry in values["remarks"])
         values["sums"] = tuple(Sum(**entry) for entry in values["sums"])
+        values["implied_by"] = tuple(Implied(**entry) for entry in values["implied_by"])
         values["metrics"] = tuple(
             MetricSpec(**{**entry, "dims": tuple(entry["dims"])}) for entry in values["metrics"]
         )
         values["key"] = tuple(values["key"])
         values["null_text"] = tuple(values["null_text"])
+        values["labels"] = {
+            dim: rule if isinstance(rule, str) else tuple(rule)
+            for dim, rule in values["labels"].items()
+        }
         return cls(**values)
 
 
@@ -252,12 +300,21 @@ def _problems(table: EventTable) -> list[str]:
     found.extend(
         f"key column {name!r} is not declared" for name in table.key if name not in declared
     )
+    for dim, rule in table.labels.items():
+        if dim not in table.dims:
+            found.append(f"labels are declared for {dim!r}, which is no dim")
+        if isinstance(rule, str) and rule not in ("known", "any"):
+            found.append(f"labels of {dim!r} are {rule!r}, not a list, 'known' or 'any'")
     if table.known_at is None and table.foreseeable:
         found.append("a foreseeable table needs a known_at column")
-    if table.revision == "latest" and table.empty != "missing":
-        found.append("values that replace one another have no zero: use empty='missing'")
+    if table.revision == "latest" and table.empty == "zero unless gap":
+        found.append("values that replace one another have no gaps: use empty='missing' or 'zero'")
     if table.like is not None and table.empty == "missing":
         found.append(f"like={table.like!r} says where absence means zero: use empty='zero'")
+    if table.same_key not in ("conflict", "add"):
+        found.append(f"same_key is {table.same_key!r}, not 'conflict' or 'add'")
+    if table.revision == "latest" and table.same_key == "add":
+        found.append("values that replace one another do not add up: use same_key='conflict'")
     if table.revision == "latest" and table.until is not None:
         found.append("intervals add up: use revision='add'")
     names = [entry.name for entry in table.sums]
@@ -271,7 +328,8 @@ def _problems(table: EventTable) -> list[str]:
         for part in (metric.total, metric.per):
             if part is not None and part not in components:
                 found.append(f"metric {metric.name!r} reads {part!r}, which is no component")
-        if metric.dims[-1:] != ("hour",) or set(metric.dims[:-1]) != set(table.dims):
+        known = {*metric.dims[:-1], *metric.only}
+        if metric.dims[-1:] != ("hour",) or known != set(table.dims):
             found.append(
                 f"metric {metric.name!r} has dims {metric.dims}, but the table has "
                 f"{(*table.dims, 'hour')}"

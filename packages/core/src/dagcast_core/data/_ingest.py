@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from dagcast_core.data._csv import Dialect
+from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric
 from dagcast_core.data._errors import DeclarationError, SourceError
+from dagcast_core.data._gaps import find_holes
+from dagcast_core.data._labels import LabelRule, judge_labels, normal
 from dagcast_core.data._manifest import (
     Batch,
     Coverage,
@@ -24,12 +29,25 @@ from dagcast_core.data._manifest import (
     adopt,
     find_metric,
     locked,
+    note_pending,
     read_manifest,
+    settled,
+    trust,
     write_manifest,
 )
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import OpenSource, Source, connect, open_source
-from dagcast_core.data._sql import KNOWN, aggregate, quoted, staged, text
+from dagcast_core.data._sql import (
+    CONFLICT,
+    KNOWN,
+    aggregate,
+    content_of,
+    identity_of,
+    parquet,
+    quoted,
+    staged,
+    text,
+)
 
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
 
@@ -41,8 +59,8 @@ class Ingestion:
     Attributes:
         spec: what the source holds.
         source: a Parquet or CSV file, a DataFrame or an Arrow table.
-        labels: dim -> labels that exist; rows with another one are quarantined. A dim left out
-            accepts every label.
+        labels: dim -> labels that exist; rows with another one are quarantined. For a dim left out
+            the table's declaration decides.
         coverage: range in which the absence of rows means zero; by default the hours of the
             accepted rows and the labels allowed, or else found.
         like: table whose hours are covered instead, out of the same call: coupons given in a few
@@ -50,15 +68,17 @@ class Ingestion:
         since: label -> moment it opened. Rows before it are quarantined, and its cells before
             the hour of it are missing; an interval that reaches into it counts from there.
         begins: dim whose labels ``since`` names.
+        dialect: of a CSV file, where it should not be found.
     """
 
-    spec: EventTable
+    spec: EventTable | CubeTable
     source: Source
     labels: Mapping[str, Sequence[str]] | None = None
     coverage: Coverage | None = None
     like: str | None = None
     since: Mapping[str, str] = field(default_factory=dict)
     begins: str = "region"
+    dialect: Dialect | None = None
 
 
 def ingest_all(
@@ -67,37 +87,76 @@ def ingest_all(
     """Adds sources to the store in ``folder``; see :meth:`MetricStore.ingest_all`."""
     with ExitStack() as stack:
         work: list[_Work] = []
+        accepted = read_manifest(folder).accepted
         for item in items:
             # All sources are opened before anything is locked or written: the wrong file in the
             # last place must not leave the others half in.
             connection = stack.enter_context(connect())
-            allowed = _checked_labels(item.spec, item.labels)
-            opened = open_source(connection, item.spec, item.source)
-            item = replace(item, since=_checked_openings(item))
-            key = batch_id(item.spec, opened, allowed, item)
-            work.append(_Work(item, connection, opened, allowed, key))
+            table = item.spec.table() if isinstance(item.spec, CubeTable) else item.spec
+            allowed = _checked_labels(table, item.labels)
+            opened = open_source(connection, table, item.source, item.dialect)
+            item = replace(item, since=_checked_openings(item, table))
+            key = batch_id(table, opened, allowed, item, accepted)
+            work.append(_Work(item, table, connection, opened, allowed, key))
+        tables = [entry.table for entry in work]
         before = read_manifest(folder)
-        after = _declare(before, [item.spec for item in items], derived)
-        if after == before and all(entry.key in before.batches for entry in work):
+        after = _declare(before, tables, derived)
+        held = all(entry.key in before.batches for entry in work)
+        if after == before and held and settled(folder):
             return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
-            manifest = _declare(read_manifest(folder), [item.spec for item in items], derived)
+            before = read_manifest(folder)
+            manifest = _declare(before, tables, derived)
             reports = []
             for entry in work:
                 held = manifest.batches.get(entry.key)
                 if held is not None:
                     reports.append(replace(held.report, unchanged=True))
                     continue
+                manifest = _without_former(folder, manifest, entry)
                 batch = _ingest_one(folder, manifest, entry)
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
-            write_manifest(folder, manifest)
-    return tuple(reports)
+            if manifest != before:
+                # Only now is there what the tables say of each other.
+                manifest = _with_holes(folder, before, manifest)
+                write_manifest(folder, manifest)
+    return tuple(
+        replace(report, holes=manifest.batches[entry.key].report.holes)
+        if entry.key in manifest.batches
+        else report
+        for entry, report in zip(work, reports, strict=True)
+    )
+
+
+def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
+    """Looks for holes in the tables that got rows, and in those that these rows imply rows of."""
+    batches = dict(manifest.batches)
+    new = {key: batch for key, batch in batches.items() if key not in before.batches}
+    filled = {batch.table for batch in new.values()}
+    for key, batch in new.items():
+        if batch.coverage is None:
+            continue
+        implied = [
+            table
+            for table in manifest.tables.values()
+            if table.name not in filled
+            and any(entry.table == batch.table for entry in table.implied_by)
+        ]
+        span = (batch.coverage.start, batch.coverage.end)
+        holes = tuple(
+            hole
+            for table in (manifest.tables[batch.table], *implied)
+            for hole in find_holes(folder, manifest, table, *span)
+        )
+        batches[key] = replace(batch, report=replace(batch.report, holes=holes))
+    return replace(manifest, batches=batches)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
     item: Ingestion
+    table: EventTable
     connection: duckdb.DuckDBPyConnection
     opened: OpenSource
     allowed: Mapping[str, tuple[str, ...]]
@@ -105,22 +164,54 @@ class _Work:
 
 
 def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
-    table, connection = entry.item.spec, entry.connection
-    for dim, names in entry.allowed.items():
-        connection.register(f"allowed_{dim}", pa.table({"label": pa.array(names, pa.string())}))
-    restricted = {dim: dim in entry.allowed for dim in table.dims}
+    table, connection = entry.table, entry.connection
     opening = entry.item.begins if entry.item.since and entry.item.begins in table.dims else None
     if opening:
         connection.register("openings", _openings(entry.item.since))
-    judged = staged(table, entry.opened.found, restricted, entry.opened.years, opening=opening)
+    row = "NULL" if entry.opened.csv is None else "source.rowid"
+    opened = entry.opened
+    judged = staged(table, opened.found, opened.years, odd=opened.odd, opening=opening, row=row)
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     _execute(connection, statement, entry.opened, table)
+    news = judge_labels(connection, table, _label_rules(manifest, entry))
     _mark_duplicates(connection, folder, manifest, table)
     ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
     # The rows are on the disk now; several tables need not be held at once.
     connection.execute("DROP TABLE staged; DROP TABLE ledger")
-    return replace(batch, coverage=_stated_coverage(manifest, entry, batch))
+    if entry.opened.csv is not None:
+        connection.execute("DROP TABLE source")
+    report = replace(batch.report, new_labels=news)
+    return replace(batch, coverage=_stated_coverage(manifest, entry, batch), report=report)
+
+
+def _label_rules(manifest: Manifest, entry: _Work) -> dict[str, LabelRule]:
+    rules = {}
+    for dim in entry.table.dims:
+        if dim in entry.allowed:
+            rules[dim] = LabelRule(allowed=entry.allowed[dim])
+        elif entry.table.labels.get(dim) == "any":
+            rules[dim] = LabelRule()
+        else:
+            known = set(manifest.accepted.get(dim, ()))
+            for batch in manifest.batches.values():
+                if batch.coverage is not None:
+                    known.update(batch.coverage.labels.get(dim, ()))
+            rules[dim] = LabelRule(known=known)
+    return rules
+
+
+def _without_former(folder: Path, manifest: Manifest, entry: _Work) -> Manifest:
+    """Lets go of what the same source gave under other options: it is judged anew, not added."""
+    former = [
+        batch
+        for batch in manifest.of_table(entry.table.name)
+        if batch.report.source_sha256 == entry.opened.sha256
+    ]
+    note_pending(folder, (item.path for batch in former for item in batch.files()))
+    gone = {batch.id for batch in former}
+    kept = {key: batch for key, batch in manifest.batches.items() if key not in gone}
+    return replace(manifest, batches=kept)
 
 
 def _stated_coverage(manifest: Manifest, entry: _Work, batch: Batch) -> Coverage | None:
@@ -178,7 +269,7 @@ def make_batch(
         ledger: SELECT over ``staged`` that yields the ledger.
     """
     _execute(connection, f"CREATE TEMP TABLE ledger AS {ledger}", opened, table)
-    files = _write(connection, folder, layout)
+    files = _write(connection, folder, layout, opened)
     return Batch(
         id=key,
         table=table.name,
@@ -276,15 +367,17 @@ def _checked_labels(
             f"cannot restrict the labels of {', '.join(unknown)} in table {table.name!r}: "
             f"expected dims out of {', '.join(table.dims)}. Remove the others."
         )
-    return {dim: tuple(sorted(set(entries))) for dim, entries in (labels or {}).items()}
+    stated = {dim: rule for dim, rule in table.labels.items() if not isinstance(rule, str)}
+    stated.update(labels or {})
+    return {dim: tuple(sorted(set(map(normal, names)))) for dim, names in stated.items()}
 
 
-def _checked_openings(item: Ingestion) -> dict[str, str]:
+def _checked_openings(item: Ingestion, table: EventTable) -> dict[str, str]:
     try:
         return {label: _opening(moment).isoformat() for label, moment in item.since.items()}
     except (ValueError, TypeError) as error:
         raise DeclarationError(
-            f"cannot ingest into {item.spec.name!r}: expected a moment for every label in since; "
+            f"cannot ingest into {table.name!r}: expected a moment for every label in since; "
             f"found {dict(item.since)} ({error}). Give texts such as '2025-03-03T00:00Z'."
         ) from error
 
@@ -294,15 +387,22 @@ def batch_id(
     opened: OpenSource,
     allowed: Mapping[str, Sequence[str]],
     item: Ingestion,
+    accepted: Mapping[str, Sequence[str]],
 ) -> str:
     """sha256 of everything that decides what a source contributes."""
     document = {
         "layout": table.layout(),
         "source": opened.sha256,
         "labels": {dim: list(entries) for dim, entries in allowed.items()},
+        "open": {
+            dim: table.labels.get(dim, list(accepted.get(dim, ())))
+            for dim in table.dims
+            if dim not in allowed
+        },
         "coverage": None if item.coverage is None else item.coverage.to_json(),
         "like": item.like,
         "since": dict(item.since),
+        "dialect": None if item.dialect is None else asdict(item.dialect),
     }
     if item.since and item.begins != "region":
         # Left out where it says nothing new, so that a store built before knows its sources again.
@@ -337,36 +437,72 @@ def _first_line(error: Exception) -> str:
 def _mark_duplicates(
     connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, table: EventTable
 ) -> None:
-    """Marks good rows whose key was accepted in an earlier source, or earlier in this one."""
+    """Marks good rows whose key was accepted in an earlier source, or earlier in this one.
+
+    A row that says the same is a duplicate, one that says something else a conflict: nobody knows
+    which of the two is right, so neither is dropped without a word.
+    """
     if not table.key:
         return
-    key = ", ".join(quoted(name) for name in table.key)
     stored = [batch.keys for batch in manifest.of_table(table.name) if batch.keys is not None]
     if stored:
-        files = ", ".join(text(str(folder / item.path)) for item in stored)
-        connection.execute(
-            f"UPDATE staged SET reason = 'duplicate' WHERE reason IS NULL AND ({key}) IN "
-            f"(SELECT ({key}) FROM read_parquet([{files}]))"
-        )
+        _compare_with_stored(connection, parquet(trust(folder, stored)), table)
+    _compare_within(connection, table)
+
+
+def _compare_with_stored(
+    connection: duckdb.DuckDBPyConnection, stored: str, table: EventTable
+) -> None:
+    key = _listed(identity_of(table))
     connection.execute(
-        f"CREATE TEMP TABLE doubled AS SELECT {key} FROM staged WHERE reason IS NULL "
-        f"GROUP BY {key} HAVING COUNT(*) > 1"
+        f"CREATE OR REPLACE TEMP TABLE hits AS SELECT {key} FROM {stored} SEMI JOIN "
+        f"(SELECT {key} FROM staged WHERE reason IS NULL) USING ({key})"
+    )
+    if not connection.execute("SELECT COUNT(*) FROM hits").fetchall()[0][0]:
+        return
+    same = " AND ".join(
+        f"s.{quoted(name)} IS NOT DISTINCT FROM h.{quoted(name)}" for name in content_of(table)
+    )
+    matched = " AND ".join(f"s.{quoted(k)} = h.{quoted(k)}" for k in identity_of(table))
+    connection.execute(
+        f"UPDATE staged SET reason = found.why FROM (SELECT s.rowid AS row, CASE WHEN "
+        f"bool_or({same or 'TRUE'}) THEN 'duplicate' ELSE {text(CONFLICT)} END AS why "
+        f"FROM staged AS s JOIN (SELECT * FROM {stored} SEMI JOIN hits USING ({key})) AS h "
+        f"ON {matched} WHERE s.reason IS NULL GROUP BY s.rowid) AS found "
+        f"WHERE staged.rowid = found.row"
+    )
+
+
+def _compare_within(connection: duckdb.DuckDBPyConnection, table: EventTable) -> None:
+    key = _listed(identity_of(table))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE doubled AS SELECT {key}, min({KNOWN}) AS _first FROM staged "
+        f"WHERE reason IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
     )
     if not connection.execute("SELECT COUNT(*) FROM doubled").fetchall()[0][0]:
         return
-    # Of several rows with one key the one known first counts; equal moments are decided by content,
-    # never by the order of the rows in the file.
-    rest = ", ".join(quoted(column.name) for column in table.columns)
+    # Of several rows with one key the one known first counts, and what says the same repeats it. If
+    # those known first contradict each other, none of them counts; never the order in the file.
+    content = _listed(content_of(table))
+    row = f"row({content})" if content else "TRUE"
     connection.execute(
-        f"UPDATE staged SET reason = 'duplicate' WHERE rowid IN (SELECT row FROM (SELECT "
-        f"s.rowid AS row, row_number() OVER (PARTITION BY {key} ORDER BY {KNOWN}, {rest}) "
-        f"AS place FROM staged s SEMI JOIN doubled USING ({key}) WHERE reason IS NULL) "
-        f"WHERE place > 1)"
+        f"UPDATE staged SET reason = found.why FROM (SELECT row, CASE WHEN least IS DISTINCT FROM "
+        f"most OR content IS DISTINCT FROM least THEN {text(CONFLICT)} WHEN place > 1 THEN "
+        f"'duplicate' END AS why FROM (SELECT s.rowid AS row, {row} AS content, "
+        f"min({row}) FILTER ({KNOWN} = _first) OVER (PARTITION BY {key}) AS least, "
+        f"max({row}) FILTER ({KNOWN} = _first) OVER (PARTITION BY {key}) AS most, "
+        f"row_number() OVER (PARTITION BY {key} ORDER BY {KNOWN}, {row}) AS place "
+        f"FROM staged AS s JOIN doubled USING ({key}) WHERE reason IS NULL)) AS found "
+        f"WHERE staged.rowid = found.row"
     )
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(quoted(name) for name in names)
+
+
 def _write(
-    connection: duckdb.DuckDBPyConnection, folder: Path, table: EventTable
+    connection: duckdb.DuckDBPyConnection, folder: Path, table: EventTable, opened: OpenSource
 ) -> tuple[StoredFile | None, StoredFile | None, StoredFile | None]:
     """Writes ledger, keys and quarantine; a file without rows is not kept."""
     dims = [quoted(dim) for dim in table.dims]
@@ -376,14 +512,43 @@ def _write(
     chosen = ", ".join([*dims, *zoned, "n", *sums])
     order = ", ".join(["hour", *dims, *times[1:], "n", *sums])
     ledger = f"SELECT {chosen} FROM ledger ORDER BY {order}"
-    key = ", ".join(quoted(name) for name in table.key)
-    keys = f"SELECT {key} FROM staged WHERE reason IS NULL ORDER BY {key}"
-    columns = ", ".join(quoted(column.name) for column in table.columns)
-    refused = f"SELECT reason, {columns} FROM staged WHERE reason IS NOT NULL ORDER BY ALL"
+    key = _listed(table.key)
+    rows = _listed([column.name for column in table.columns])
+    keys = f"SELECT {rows} FROM staged WHERE reason IS NULL ORDER BY {key}, {rows}"
+    refused = _set_aside(connection, table, opened)
     return (
         _copy(connection, folder, "ledgers", table.name, ledger),
         _copy(connection, folder, "keys", table.name, keys) if table.key else None,
         _copy(connection, folder, "quarantine", table.name, refused),
+    )
+
+
+def _set_aside(connection: duckdb.DuckDBPyConnection, table: EventTable, opened: OpenSource) -> str:
+    """SELECT of the rows and lines kept out: reason, line and text of a CSV file, and columns."""
+    names = [quoted(column.name) for column in table.columns]
+    columns = ", ".join(f"s.{name}" for name in names)
+    if opened.csv is None:
+        return (
+            f"SELECT reason, CAST(NULL AS BIGINT) AS _line, CAST(NULL AS VARCHAR) AS _text, "
+            f"{columns} FROM staged AS s WHERE reason IS NOT NULL ORDER BY ALL"
+        )
+    lines = opened.csv.refused
+    connection.register(
+        "refused",
+        pa.table(
+            {
+                "reason": pa.array([line.reason for line in lines], pa.string()),
+                "_line": pa.array([line.number for line in lines], pa.int64()),
+                "_text": pa.array([line.text for line in lines], pa.string()),
+            }
+        ),
+    )
+    cells = ", ".join(f"COALESCE(source.{name}, '')" for name in names)
+    mark = text(opened.csv.delimiter)
+    return (
+        f"SELECT reason, {opened.line} AS _line, concat_ws({mark}, {cells}) AS _text, {columns} "
+        f"FROM staged AS s JOIN source ON source.rowid = s._row WHERE reason IS NOT NULL "
+        f"UNION ALL BY NAME SELECT * FROM refused ORDER BY ALL"
     )
 
 
@@ -441,20 +606,22 @@ def _report(
         ).fetchall()[0]
         remarks[remark.reason] = int(row[0])
     refused = {str(why): int(count) for why, count in reasons}
+    lines = Counter() if opened.csv is None else Counter(opened.csv.counts)
     gaps = connection.execute(
         "SELECT COALESCE(date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour), 0) "
         "FROM ledger"
     ).fetchall()[0]
     return IngestReport(
         table=table.name,
-        read=int(counted[0]),
+        read=int(counted[0]) + lines.total(),
         accepted=int(counted[1]),
         duplicates=refused.pop("duplicate", 0),
         late=int(counted[2]),
-        quarantined=refused,
+        quarantined=dict(sorted((lines + Counter(refused)).items())),
         gaps=int(gaps[0]),
         ambiguous=int(counted[3]),
         nonexistent=int(counted[4]),
         remarks={why: count for why, count in remarks.items() if count},
         source_sha256=opened.sha256,
+        dialect="" if opened.csv is None else opened.csv.words,
     )

@@ -2,14 +2,16 @@
 
     store.json                        the manifest; replacing it is the only step that commits
     ledgers/<table>/<sha256>.parquet  additive components (dims, hour, known_at, n, sums)
-    keys/<table>/<sha256>.parquet     keys accepted, against duplicates in later sources
+    keys/<table>/<sha256>.parquet     rows accepted, by key: what later sources repeat or contradict
     quarantine/<table>/<sha256>.parquet  rows kept out, with their reason
     cache/                            hot cubes; may be deleted at any time
+    .pending                          files that a writer is about to add or to let go
 
 Files are written under a temporary name, flushed to the disk, renamed to the hash of their content,
 and only then named by a new manifest, which takes the old one's place by rename. A process killed
 at any moment leaves either the old manifest or the new one, and at worst files that neither names;
-the next ingestion removes those.
+the next ingestion removes those that ``.pending`` lists. Nothing else is ever removed: a manifest
+that is absent or older than its ledgers is damage, and what it does not name may be all there is.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +32,13 @@ from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._errors import StoreError, UnknownMetricError
 from dagcast_core.data._report import IngestReport
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "store.json"
 FOLDERS = ("ledgers", "keys", "quarantine")
+
+_PENDING = ".pending"
+_OWN = re.compile(rf"({'|'.join(FOLDERS)})/[A-Za-z][A-Za-z0-9_]*/[0-9a-f]{{32}}\.parquet")
+_PIECE, _PIECES, _ENDS = 4096, 32, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,15 @@ class StoredFile:
         path: relative to the store's folder.
         sha256: of its bytes.
         rows: number of rows.
+        size: in bytes.
+        sample: see :func:`sampled`.
     """
 
     path: str
     sha256: str
     rows: int
+    size: int
+    sample: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ class Batch:
         id: sha256 of the source's content, the table's layout and the options of the ingestion.
         table: the event table.
         ledger: its ledger file; None where no row was accepted.
-        keys: its keys; None where the table has no key.
+        keys: its accepted rows, by key; None where the table has no key.
         quarantine: rows kept out; None where there are none.
         coverage: the range in which absence counts; None where no row was accepted.
         report: the counts.
@@ -116,7 +128,7 @@ class Batch:
         def stored(item: StoredFile | None) -> dict[str, Any] | None:
             if item is None:
                 return None
-            return {"path": item.path, "sha256": item.sha256, "rows": item.rows}
+            return asdict(item)
 
         return {
             "id": self.id,
@@ -155,11 +167,13 @@ class Manifest:
         tables: name -> declaration.
         derived: metrics computed from other metrics, by name.
         batches: by id, in the order of their ids, so that the order of ingestion leaves no trace.
+        accepted: dim -> labels that somebody accepted.
     """
 
     tables: Mapping[str, EventTable] = field(default_factory=dict)
     derived: Mapping[str, LinearMetric] = field(default_factory=dict)
     batches: Mapping[str, Batch] = field(default_factory=dict)
+    accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of_table(self, table: str) -> tuple[Batch, ...]:
         """The batches of one table."""
@@ -180,6 +194,7 @@ class Manifest:
                 for name, metric in sorted(self.derived.items())
             },
             "batches": [self.batches[key].to_json() for key in sorted(self.batches)],
+            "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
         return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
@@ -217,14 +232,21 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        held = next((f for kind in FOLDERS for f in (folder / kind).glob("*/*")), None)
+        if held is not None:
+            raise StoreError(
+                f"cannot open the metric store {folder}: expected {MANIFEST}, which says what "
+                f"counts; found {held.relative_to(folder).as_posix()} without it. Nothing was "
+                f"removed. Restore {MANIFEST} from a copy, or ingest the sources into a new folder."
+            ) from error
         return Manifest()
     except NotADirectoryError as error:
         raise StoreError(
             f"cannot open the metric store {folder}: expected a folder; found a file. Give the "
             f"folder that holds {MANIFEST}, or a new one."
         ) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise StoreError(
             f"cannot open the metric store {folder}: expected a manifest in {MANIFEST}; found "
             f"content that does not parse ({error}). Restore the file from a copy, or ingest "
@@ -247,8 +269,9 @@ def read_manifest(folder: Path) -> Manifest:
                 for name, entry in document["derived"].items()
             },
             batches={batch.id: batch for batch in batches},
+            accepted={dim: tuple(names) for dim, names in document["accepted"].items()},
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StoreError(
             f"cannot open the metric store {folder}: expected the fields of format {FORMAT} in "
             f"{MANIFEST}; found them incomplete ({error!r}). Restore the file from a copy, or "
@@ -258,21 +281,57 @@ def read_manifest(folder: Path) -> Manifest:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the store's write lock; the system releases it when the process dies."""
+    """Holds the store's write lock; the system releases it when the process dies.
+
+    Raises:
+        StoreError: the folder's manifest is absent or damaged, or ``.lock`` is not a plain file.
+    """
     fresh = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    new = False
     try:
-        with (folder / ".lock").open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+        with _lock_file(folder) as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
             _sweep(folder)
+            new = not (folder / MANIFEST).exists()
+            if new:
+                # From here on ledgers without a manifest are damage, never a first ingestion that
+                # was killed.
+                write_manifest(folder, Manifest())
             try:
                 yield
-            except BaseException:
+            finally:
                 _sweep(folder)
-                raise
+                new = new and read_manifest(folder) == Manifest()
+                if new:
+                    (folder / MANIFEST).unlink()
     finally:
-        if not (folder / MANIFEST).exists():
+        if new or (fresh and not (folder / MANIFEST).exists()):
             _take_back(folder, fresh)
+
+
+@contextmanager
+def _lock_file(folder: Path) -> Iterator[int]:
+    path = folder / ".lock"
+    try:
+        # Through a link, opening would reach a file that is not the store's.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        raise _no_lock(folder, error.strerror or str(error)) from error
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise _no_lock(folder, "something else")
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _no_lock(folder: Path, found: str) -> StoreError:
+    return StoreError(
+        f"cannot write to the metric store {folder}: expected a plain file .lock, or none, in a "
+        f"folder that can be written; found otherwise ({found}). Nothing was changed. Remove what "
+        f"stands there, or correct the folder's rights."
+    )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -292,10 +351,98 @@ def adopt(folder: Path, temporary: Path, kind: str, table: str, rows: int) -> St
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
     target = folder / kind / table / f"{digest[:32]}{temporary.suffix}"
+    name = target.relative_to(folder).as_posix()
     target.parent.mkdir(parents=True, exist_ok=True)
+    note_pending(folder, [name])
     os.replace(temporary, target)
     _sync_folder(target.parent)
-    return StoredFile(target.relative_to(folder).as_posix(), digest, rows)
+    return StoredFile(name, digest, rows, target.stat().st_size, sampled(target))
+
+
+def sampled(path: Path) -> str:
+    """sha256 of a file's size, its ends and pieces from all over it: milliseconds at any size.
+
+    A file of up to a quarter of a megabyte is read whole. The last bytes of a Parquet file hold the
+    limits of every column, so that another ledger with other values does not pass for this one.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as stream:
+        if size <= 2 * _ENDS + _PIECES * _PIECE:
+            digest.update(stream.read())
+            return digest.hexdigest()
+        places = [(0, _ENDS), (size - _ENDS, _ENDS)]
+        step = (size - 2 * _ENDS) / _PIECES
+        places += [(_ENDS + int(step * number), _PIECE) for number in range(_PIECES)]
+        for start, length in places:
+            stream.seek(start)
+            digest.update(stream.read(length))
+    return digest.hexdigest()
+
+
+def trust(folder: Path, files: Iterable[StoredFile], *, deep: bool = False) -> list[Path]:
+    """The paths of stored files, once they prove to be what the manifest says.
+
+    Args:
+        folder: of the store.
+        files: named by the manifest.
+        deep: whether every byte is read, rather than the size and a sample.
+
+    Raises:
+        StoreError: a file is absent or differs.
+    """
+    paths = []
+    for item in files:
+        path = folder / item.path
+        expected = item.sha256 if deep else item.sample
+        try:
+            if path.stat().st_size != item.size:
+                found = f"{path.stat().st_size:,} bytes"
+            elif deep:
+                with path.open("rb") as stream:
+                    found = hashlib.file_digest(stream, "sha256").hexdigest()
+            else:
+                found = sampled(path)
+        except OSError:
+            found = "no file"
+        if found != expected:
+            raise StoreError(
+                f"cannot trust the metric store {folder}: expected {item.path} with {item.size:,} "
+                f"bytes and digest {expected[:12]}...; found {found[:12]}. Restore the file from a "
+                f"copy, or ingest the sources into a new folder."
+            )
+        paths.append(path)
+    return paths
+
+
+def strangers(folder: Path, manifest: Manifest) -> list[str]:
+    """Files where ledgers are kept that no manifest names and no writer left behind."""
+    named = {item.path for batch in manifest.batches.values() for item in batch.files()}
+    named |= set(_pending(folder))
+    found = (f.relative_to(folder).as_posix() for k in FOLDERS for f in (folder / k).glob("*/*"))
+    return sorted(name for name in found if name not in named)
+
+
+def note_pending(folder: Path, names: Iterable[str]) -> None:
+    """Lists files for the next sweep, which removes those that the manifest does not name then."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    handle = os.open(folder / _PENDING, flags, 0o666)
+    try:
+        os.write(handle, "".join(f"{name}\n" for name in names).encode())
+    finally:
+        os.close(handle)
+
+
+def settled(folder: Path) -> bool:
+    """Whether no writer left anything for a sweep."""
+    return not (folder / _PENDING).exists()
+
+
+def _pending(folder: Path) -> list[str]:
+    path = folder / _PENDING
+    if path.is_symlink() or not path.is_file():
+        return []
+    return [name for name in path.read_text(errors="replace").split("\n") if _OWN.fullmatch(name)]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -308,15 +455,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what an ingestion that was killed left behind."""
+    """Removes what an ingestion that was killed left behind, and nothing else."""
     manifest = read_manifest(folder)
     named = {item.path for batch in manifest.batches.values() for item in batch.files()}
     for left in folder.glob(".tmp-*"):
         left.unlink()
-    for kind in FOLDERS:
-        for path in (folder / kind).glob("*/*.parquet"):
-            if path.relative_to(folder).as_posix() not in named:
-                path.unlink()
+    for name in _pending(folder):
+        if name not in named:
+            (folder / name).unlink(missing_ok=True)
+    (folder / _PENDING).unlink(missing_ok=True)
 
 
 def _take_back(folder: Path, fresh: list[Path]) -> None:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
+from dagcast_core.data._declare import EventTable, Implied, LinearMetric, MetricSpec
 from dagcast_core.data._errors import MissingCellsError, StoreError
-from dagcast_core.data._manifest import Coverage, Manifest, find_metric
+from dagcast_core.data._manifest import Coverage, Manifest, find_metric, trust
 from dagcast_core.data._source import connect
-from dagcast_core.data._sql import quoted, text
+from dagcast_core.data._sql import CONFLICT, parquet, quoted, text
 from dagcast_core.data._window import Groups, Window
 
 
@@ -62,7 +62,7 @@ class Reader:
         """Rows behind every cell of a metric (float64), NaN where the cell is missing."""
         table, spec = find_metric(self._manifest, name)
         parts = self._parts(table)
-        values = np.where(parts["_observed"] > 0, parts["n"], np.nan)
+        values = np.where(parts["_observed"] > 0, parts["_rows"], np.nan)
         return self._arranged(values, table, spec), spec.dims
 
     def _value(self, table: EventTable, spec: MetricSpec) -> np.ndarray:
@@ -80,7 +80,15 @@ class Reader:
         return self._arranged(values, table, spec)
 
     def _arranged(self, values: np.ndarray, table: EventTable, spec: MetricSpec) -> np.ndarray:
-        order = [list(table.dims).index(dim) for dim in spec.dims[:-1]]
+        dims = list(table.dims)
+        for dim, label in spec.only.items():
+            axis, labels = dims.index(dim), self._groups.labels[dim]
+            if label in labels:
+                values = np.take(values, labels.index(label), axis=axis)
+            else:
+                values = np.full(np.delete(values.shape, axis), np.nan)
+            dims.remove(dim)
+        order = [dims.index(dim) for dim in spec.dims[:-1]]
         return np.ascontiguousarray(np.transpose(values, (*order, values.ndim - 1)))
 
     def _linear(self, derived: LinearMetric) -> np.ndarray:
@@ -105,12 +113,14 @@ class Reader:
         window, groups = self._window, self._groups
         dims = (*table.dims, "hour")
         batches = self._manifest.of_table(table.name)
-        files = [str(self._folder / b.ledger.path) for b in batches if b.ledger is not None]
+        ledgers = (b.ledger for b in batches if b.ledger is not None)
+        files = trust(self._folder, ledgers)
         names = ["n", *(entry.name for entry in table.sums)]
         base_shape = window.shape(dims)
         shape = groups.shape(dims)
         present = np.zeros(base_shape, dtype=bool)
         parts = {name: np.zeros(shape) for name in names}
+        covered: np.ndarray | None = None
         cells = ", ".join(f"{quoted('_' + dim)}" for dim in dims)
         if files and present.size:
             grouped = ", ".join(f"{quoted('_group_' + dim)}" for dim in dims)
@@ -122,7 +132,8 @@ class Reader:
                     places = connection.execute(f"SELECT DISTINCT {cells} FROM known").fetchnumpy()
                     present[tuple(places["_" + dim] for dim in dims)] = True
                 if table.revision == "latest":
-                    self._latest(connection, table, parts, present, cells)
+                    covered = self._covered(table, dims, present)
+                    self._latest(connection, table, parts, covered & ~present, cells)
                 else:
                     sums = ", ".join(
                         f"CAST(SUM({quoted(name)}) AS DOUBLE) AS {quoted(name)}" for name in names
@@ -141,7 +152,10 @@ class Reader:
                     f"names; found one damaged or absent ({str(error).splitlines()[0]}). Run "
                     f"verify() to see which, and restore it from a copy."
                 ) from error
-        observed = (present | self._covered(table, dims, present)) & self._opened(table, dims)
+        if covered is None:
+            covered = self._covered(table, dims, present)
+        observed = (present | covered) & self._opened(table, dims)
+        parts.setdefault("_rows", parts["n"])
         parts["_observed"] = _all_of(observed, groups, dims).astype(np.float64)
         return parts
 
@@ -149,7 +163,7 @@ class Reader:
         self,
         connection: duckdb.DuckDBPyConnection,
         table: EventTable,
-        files: Sequence[str],
+        files: Sequence[Path],
         kind: str,
     ) -> None:
         """Creates ``known``: the window's ledger rows known by the moment, with cell numbers."""
@@ -179,11 +193,10 @@ class Reader:
                 }
             ),
         )
-        listed = ", ".join(text(name) for name in files)
         offset = f"CAST((epoch_us(l.hour) - {_micros(window.hours[0])}) // 3600000000 AS INTEGER)"
         connection.execute(
             f"CREATE TEMP {kind} known AS SELECT {', '.join(codes)}, b.place AS _hour, "
-            f"b.grouped AS _group_hour, l.* FROM read_parquet([{listed}]) AS l {' '.join(joins)} "
+            f"b.grouped AS _group_hour, l.* FROM {parquet(files)} AS l {' '.join(joins)} "
             f"JOIN buckets AS b ON b.place = {offset} "
             # Plain comparisons with constants skip whole row groups, which are sorted by hour.
             f"WHERE l.known_at <= {_instant(window.as_of)} "
@@ -195,10 +208,13 @@ class Reader:
         connection: duckdb.DuckDBPyConnection,
         table: EventTable,
         parts: dict[str, np.ndarray],
-        present: np.ndarray,
+        empty: np.ndarray,
         cells: str,
     ) -> None:
-        """Keeps the value known last of every cell, then adds up the cells of a group."""
+        """Keeps the value known last of every cell, then adds up the cells of a group.
+
+        Cells that are ``empty`` have no row, which means zero; a row without a value has none.
+        """
         dims = (*table.dims, "hour")
         names = [entry.name for entry in table.sums]
         values = ", ".join(quoted(name) for name in names)
@@ -209,13 +225,17 @@ class Reader:
         ).fetchnumpy()
         at = tuple(rows["_" + dim] for dim in dims)
         for name in ["n", *names]:
-            dense = np.full(present.shape, np.nan)
+            dense = np.full(empty.shape, np.nan)
+            dense[empty] = 1.0 if name == "n" else 0.0
             dense[at] = (
                 1.0
                 if name == "n"
                 else np.ma.filled(np.ma.asarray(rows[name], dtype=np.float64), np.nan)
             )
             parts[name] = _sum_of(dense, self._groups, dims)
+        reported = np.zeros(empty.shape)
+        reported[at] = 1.0
+        parts["_rows"] = _sum_of(reported, self._groups, dims)
 
     def _opened(self, table: EventTable, dims: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Cells from a label's opening on, shaped to broadcast over ``dims``."""
@@ -250,9 +270,83 @@ class Reader:
         # An hour that has not ended by the moment of the read cannot be known to be empty.
         ended = self._window.hours + pd.Timedelta(hours=1) <= self._window.as_of
         covered &= np.asarray(ended)
+        for implied in table.implied_by:
+            if implied.then == "missing":
+                covered &= present | ~self.happened(implied, table)
+        if table.same_key == "conflict":
+            covered &= ~self._contradicted(table, dims)
         if table.empty == "zero unless gap":
             covered &= present.any(axis=tuple(range(present.ndim - 1)))
         return covered
+
+    def presence(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
+        """Cells of the window that have rows, and cells that the table says it covers."""
+        dims = (*table.dims, "hour")
+        batches = self._manifest.of_table(table.name)
+        found = self._cells_where(table, "n")
+        covered = np.zeros(found.shape, dtype=bool)
+        for batch in batches:
+            if batch.coverage is not None:
+                _cover(covered, batch.coverage, self._window, dims)
+        return found, covered & self._opened(table, dims)
+
+    def happened(self, implied: Implied, table: EventTable) -> np.ndarray:
+        """Cells of ``table`` in which another one says that something happened."""
+        dims = (*table.dims, "hour")
+        other = self._manifest.tables.get(implied.table)
+        if other is None:
+            return np.zeros(self._window.shape(dims), dtype=bool)
+        found = self._cells_where(other, implied.of)
+        names = list(other.dims)
+        extra = tuple(axis for axis, dim in enumerate(names) if dim not in table.dims)
+        found = found.any(axis=extra)
+        kept = [dim for dim in names if dim in table.dims]
+        order = [kept.index(dim) for dim in table.dims if dim in kept]
+        found = np.transpose(found, (*order, found.ndim - 1))
+        for axis, dim in enumerate(table.dims):
+            if dim not in kept:
+                found = np.expand_dims(found, axis)
+        return np.broadcast_to(found, self._window.shape(dims))
+
+    def _cells_where(self, table: EventTable, component: str) -> np.ndarray:
+        """Cells of the window, ungrouped, in which a component adds up to more than zero."""
+        dims = (*table.dims, "hour")
+        found = np.zeros(self._window.shape(dims), dtype=bool)
+        ledgers = (b.ledger for b in self._manifest.of_table(table.name) if b.ledger is not None)
+        files = trust(self._folder, ledgers)
+        if not files or not found.size:
+            return found
+        cells = ", ".join(quoted("_" + dim) for dim in dims)
+        with connect() as connection:
+            self._prepare(connection, table, files, "VIEW")
+            rows = connection.execute(
+                f"SELECT {cells} FROM known GROUP BY ALL HAVING SUM({quoted(component)}) > 0"
+            ).fetchnumpy()
+        found[tuple(rows["_" + dim] for dim in dims)] = True
+        return found
+
+    def _contradicted(self, table: EventTable, dims: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Cells of rows set aside because they contradict others: nobody knows that they are 0."""
+        found = np.zeros(self._window.shape(dims), dtype=bool)
+        batches = [b for b in self._manifest.of_table(table.name) if b.report.conflicts]
+        files = trust(self._folder, (b.quarantine for b in batches if b.quarantine is not None))
+        if not files or not found.size:
+            return found
+        labels = [quoted(table.dims[dim]) for dim in dims[:-1]]
+        hour = f"epoch_us(date_trunc('hour', {quoted(table.time)}))"
+        with connect() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT {', '.join([*labels, hour])} FROM {parquet(files)} "
+                f"WHERE reason = {text(CONFLICT)}"
+            ).fetchall()
+        places = [{name: n for n, name in enumerate(self._window.labels[d])} for d in dims[:-1]]
+        first = _micros(self._window.hours[0])
+        for *names, moment in rows:
+            cell = [place.get(name, -1) for place, name in zip(places, names, strict=True)]
+            cell.append((moment - first) // 3_600_000_000)
+            if min(cell) >= 0 and cell[-1] < found.shape[-1]:
+                found[tuple(cell)] = True
+        return found
 
 
 def _micros(moment: pd.Timestamp) -> int:

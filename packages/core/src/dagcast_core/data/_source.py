@@ -17,9 +17,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 
+from dagcast_core.data._csv import CsvFile, Dialect, NoTableError, Part, examine
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
-from dagcast_core.data._sql import Years, accepts, given, text
+from dagcast_core.data._sql import (
+    Years,
+    accepts,
+    given,
+    literal,
+    parquet,
+    quoted,
+    text,
+    unusual,
+    wall,
+)
+from dagcast_core.data._times import understand
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
@@ -42,12 +54,24 @@ class OpenSource:
         sha256: of its content.
         found: column -> DuckDB type.
         years: first year of its local times and the year after the last, with a year's margin.
+        odd: columns that hold times in other ways than ISO's; ``t_<column>`` reads them.
+        csv: its lines, where it is a CSV file; the view is a table then, in the order of the file.
     """
 
     label: str
     sha256: str
     found: dict[str, str]
     years: Years
+    odd: tuple[str, ...] = ()
+    csv: CsvFile | None = None
+
+    @property
+    def line(self) -> str:
+        """Expression for the line of the file that a row of the view stands in."""
+        if self.csv is None:
+            return "CAST(NULL AS BIGINT)"
+        copied = any(part.copied for part in self.csv.parts) or not self.csv.parts
+        return "_line" if copied else f"source.rowid + {self.csv.parts[0].skip + 1}"
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -73,17 +97,21 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
 
 
 def open_source(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, source: Source
+    connection: duckdb.DuckDBPyConnection,
+    table: EventTable,
+    source: Source,
+    dialect: Dialect | None = None,
 ) -> OpenSource:
     """Registers ``source`` as the view ``source`` after checking that it fits ``table``.
 
     Raises:
         SourceError: no such file, neither Parquet nor CSV, or columns missing or of other types.
     """
+    csv = None
     if isinstance(source, pd.DataFrame | pa.Table):
         label, digest = _register_frame(connection, table, source)
     else:
-        label, digest = _register_file(connection, table, Path(source))
+        label, digest, csv = _register_file(connection, table, Path(source), dialect or Dialect())
     rows = connection.execute("DESCRIBE source").fetchall()
     found = {str(row[0]): str(row[1]) for row in rows}
     wanted = f"columns {_columns(table)}"
@@ -98,7 +126,7 @@ def open_source(
     wrong = [
         f"{column.name} of type {found[column.name]} where {_WORDS[column.kind]} are needed"
         for column in table.columns
-        if not accepts(column.kind, found[column.name])
+        if not accepts(column, found[column.name])
     ]
     if wrong:
         raise SourceError(
@@ -107,7 +135,36 @@ def open_source(
             "; ".join(wrong),
             "Convert those columns before writing the file.",
         )
-    return OpenSource(label, digest, found, _years(connection, table, found))
+    odd = _read_unusual_times(connection, table, found)
+    return OpenSource(label, digest, found, _years(connection, table, found), odd, csv)
+
+
+def _read_unusual_times(
+    connection: duckdb.DuckDBPyConnection, table: EventTable, found: dict[str, str]
+) -> tuple[str, ...]:
+    """Registers a table ``t_<column>`` of times that are understood but not plain ISO."""
+    odd = []
+    for column in table.columns:
+        statement = unusual(column, found[column.name], table)
+        if statement is None:
+            continue
+        try:
+            texts = [row[0] for row in connection.execute(statement).fetchall()]
+        except duckdb.Error:
+            # A damaged row group; the statement that reads every row reports it.
+            continue
+        read = understand(texts, table.zone)
+        if not read.texts:
+            continue
+        columns = {
+            "_text": pa.array(read.texts, pa.string()),
+            "_utc": pa.array(read.instants, pa.timestamp("us")),
+            "_ambiguous": pa.array(read.ambiguous, pa.bool_()),
+            "_nonexistent": pa.array(read.nonexistent, pa.bool_()),
+        }
+        connection.register(f"t_{column.name}", pa.table(columns))
+        odd.append(column.name)
+    return tuple(odd)
 
 
 def _years(
@@ -117,13 +174,15 @@ def _years(
     if table.zone == "UTC":
         return FIRST_YEAR, LAST_YEAR
     local = [
-        f"TRY_CAST({given(column.name, found[column.name], table)} AS TIMESTAMP)"
+        wall(column, given(column.name, found[column.name], table), found[column.name])
         for column in table.columns
         if column.kind == "instant" and found[column.name] != "TIMESTAMP WITH TIME ZONE"
     ]
     if not local:
         return FIRST_YEAR, LAST_YEAR
-    least, most = f"least({', '.join(local)})", f"greatest({', '.join(local)})"
+    # An infinite time has no year, and would leave the others without one.
+    finite = [f"CASE WHEN isfinite({entry}) THEN {entry} END" for entry in local]
+    least, most = f"least({', '.join(finite)})", f"greatest({', '.join(finite)})"
     try:
         limits = connection.execute(
             f"SELECT year(min({least})), year(max({most})) FROM source"
@@ -164,42 +223,104 @@ def _register_frame(
 
 
 def _register_file(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, path: Path
-) -> tuple[str, str]:
+    connection: duckdb.DuckDBPyConnection, table: EventTable, path: Path, dialect: Dialect
+) -> tuple[str, str, CsvFile | None]:
     wanted = f"a Parquet or CSV file with columns {_columns(table)}"
     label = f"{path.name} as {table.name!r}"
+    fix = "Write the file again, or give another one."
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise SourceError(label, wanted, f"{what} at {path}", "Correct the path.")
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        stream.seek(0)
-        head = stream.read(4096)
-    parquet = head[:4] == b"PAR1"
-    fix = "Write the file again, or give another one."
-    if not parquet:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            raise SourceError(label, wanted, "content that is not Parquet", fix)
-        if not head:
-            raise SourceError(label, wanted, "an empty file", fix)
-        if b"\x00" in head:
-            raise SourceError(label, wanted, "a binary file of another format", fix)
-    reader = (
-        f"read_parquet({text(str(path))})"
-        if parquet
-        # Everything is read as text: types are the declaration's business, not a guess from the
-        # first rows, and a borough called "NA" stays one.
-        else f"read_csv({text(str(path))}, header = true, all_varchar = true, delim = ',', "
-        f"quote = '\"', escape = '\"', strict_mode = true)"
-    )
     try:
-        connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {reader}")
-        connection.execute("SELECT COUNT(*) FROM (SELECT * FROM source LIMIT 1)").fetchall()
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            head = stream.read(4096)
+    except OSError as error:
+        raise SourceError(label, wanted, f"a file that cannot be read ({error})", fix) from error
+    if head[:4] == b"PAR1":
+        try:
+            connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {parquet([path])}")
+            connection.execute("SELECT COUNT(*) FROM (SELECT * FROM source LIMIT 1)").fetchall()
+        except duckdb.Error as error:
+            summary = str(error).strip().splitlines()[0]
+            raise SourceError(label, wanted, f"a damaged Parquet file ({summary})", fix) from error
+        return path.name, digest, None
+    if path.suffix.lower() in (".parquet", ".pq"):
+        raise SourceError(label, wanted, "content that is not Parquet", fix)
+    if not head:
+        raise SourceError(label, wanted, "an empty file", fix)
+    with tempfile.TemporaryDirectory(prefix="dagcast-") as scratch:
+        try:
+            csv = examine(path, [column.name for column in table.columns], dialect, Path(scratch))
+        except NoTableError as error:
+            if b"\x00" in head:
+                raise SourceError(label, wanted, "a binary file of another format", fix) from error
+            raise _no_header(label, table, error) from error
+        _load_csv(connection, table, label, csv)
+    return path.name, digest, csv
+
+
+def _no_header(label: str, table: EventTable, error: NoTableError) -> SourceError:
+    names = [column.name for column in table.columns]
+    lacking = [name for name in names if name not in error.columns]
+    found = f"columns {shortened(error.columns)}, without {shortened(lacking)}"
+    return SourceError(
+        label,
+        f"a Parquet or CSV file with columns {_columns(table)}",
+        found if error.columns else "text that is not a CSV table: no line names these columns",
+        "Rename or add the columns, or give the file they are in.",
+    )
+
+
+def _load_csv(
+    connection: duckdb.DuckDBPyConnection, table: EventTable, label: str, csv: CsvFile
+) -> None:
+    """Loads the declared columns of a CSV file as the table ``source``, as text.
+
+    Types are the declaration's business, not a guess from the first rows, and a borough called "NA"
+    stays one.
+    """
+    wanted = [column.name for column in table.columns]
+    selects = [_read_part(csv, part, wanted) for part in csv.parts]
+    for part in csv.parts:
+        twice = [name for name in wanted if part.columns.count(name) > 1]
+        if twice:
+            raise SourceError(
+                label,
+                "every column once",
+                f"{shortened(twice)} twice in one header",
+                "Rename one of them.",
+            )
+    columns = ", ".join(f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in wanted)
+    nothing = f"SELECT CAST(NULL AS BIGINT) AS _line, {columns} WHERE FALSE"
+    try:
+        connection.execute(
+            f"CREATE TEMP TABLE source AS {' UNION ALL BY NAME '.join(selects) or nothing}"
+        )
+        found = int(connection.execute("SELECT COUNT(*) FROM source").fetchall()[0][0])
+        problem = f"{found:,}" if found != csv.rows else ""
     except duckdb.Error as error:
-        summary = str(error).strip().splitlines()[0]
-        kind = "a damaged Parquet file" if parquet else "text that is not a CSV table"
-        raise SourceError(label, wanted, f"{kind} ({summary})", fix) from error
-    return path.name, digest
+        problem = str(error).strip().splitlines()[0]
+    if problem:
+        raise SourceError(
+            label, f"{csv.rows:,} rows, as its lines say", problem, "Write the file again."
+        )
+
+
+def _read_part(csv: CsvFile, part: Part, wanted: list[str]) -> str:
+    names = (["_line"] if part.copied else []) + [f"c{place}" for place in range(len(part.columns))]
+    types = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
+    columns = [f"{quoted(f'c{part.columns.index(name)}')} AS {quoted(name)}" for name in wanted]
+    if part.copied:
+        columns.insert(0, "CAST(_line AS BIGINT) AS _line")
+    return (
+        f"SELECT {', '.join(columns)} FROM read_csv({literal(part.path)}, auto_detect = false, "
+        f"header = false, skip = {part.skip}, columns = {{{types}}}, "
+        f"delim = {text(csv.delimiter)}, quote = '\"', escape = '\"', strict_mode = true, "
+        f"null_padding = false, ignore_errors = false, hive_partitioning = false, "
+        f"max_line_size = 4194304)"
+    )
 
 
 def _columns(table: EventTable) -> str:

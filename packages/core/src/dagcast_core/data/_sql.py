@@ -7,7 +7,10 @@ correction cancels what it corrects exactly. Nine decimals is what BigQuery's NU
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeAlias
 
 from dagcast_core.data._declare import Column, EventTable
@@ -16,8 +19,13 @@ from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR, first_offset, transi
 AMOUNT = "DECIMAL(38, 9)"
 LARGEST = 1e15
 """Numbers beyond this are quarantined: a thousand million of them still fit the sum."""
+SANE = 1e12
+"""The same where a column declares no ``upper``: no price, count or duration is that large."""
 
 KNOWN = "_known"
+
+CONFLICT = "same key, other content"
+"""Reason of a row that contradicts another one of its key."""
 
 Years: TypeAlias = tuple[int, int]
 """First year and the year after the last: of the changes of offset that a statement lists."""
@@ -25,7 +33,10 @@ Years: TypeAlias = tuple[int, int]
 _NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
-_OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
+_CLOCK = r"[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
+_PLAIN = rf"\d{{4}}-\d\d-\d\d({_CLOCK})?"
+_OFFSET = rf"\d{{4}}-\d\d-\d\d{_CLOCK}(Z|[+-]\d\d(:\d\d)?)"
+_EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000, "epoch us": 1}
 
 
 def quoted(name: str) -> str:
@@ -38,15 +49,35 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def literal(path: Path) -> str:
+    """A path as DuckDB reads it: that very file, whatever ``*``, ``?`` and ``[`` its name holds."""
+    return text(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """Table function over Parquet files: what stands in them, never what their folders are called.
+
+    Without the options, a parent folder named ``region=SFO`` would replace the column.
+    """
+    listed = ", ".join(literal(path) for path in paths)
+    return (
+        f"read_parquet([{listed}], hive_partitioning = false, filename = false, "
+        f"union_by_name = false)"
+    )
+
+
 def moment(value: datetime) -> str:
     """A timestamp literal."""
     return f"TIMESTAMP '{value:%Y-%m-%d %H:%M:%S}'"
 
 
-def accepts(kind: str, found: str) -> bool:
-    """Whether a source column of DuckDB type ``found`` can be read as ``kind``."""
+def accepts(column: Column, found: str) -> bool:
+    """Whether a source column of DuckDB type ``found`` can be read as declared."""
+    kind = column.kind
     if found == "VARCHAR" or found == '"NULL"':
         return True
+    if column.format is not None:
+        return column.format in _EPOCHS and (found in _NUMBERS or found in {"DOUBLE", "FLOAT"})
     if kind == "text":
         return found in _NUMBERS or found.startswith("ENUM")
     if kind == "integer":
@@ -60,10 +91,13 @@ def accepts(kind: str, found: str) -> bool:
     return found == "DATE" or found.startswith("TIMESTAMP")
 
 
-def typed(column: Column, found: str, table: EventTable, years: Years) -> str:
+def typed(
+    column: Column, found: str, table: EventTable, years: Years, odd: Collection[str] = ()
+) -> str:
     """Expression that reads one source column; NULL where it cannot be read.
 
-    Instants become naive UTC timestamps.
+    Instants become naive UTC timestamps; for the columns ``odd`` a table ``t_<column>`` reads what
+    is not plain ISO.
     """
     raw = given(column.name, found, table)
     match column.kind:
@@ -77,9 +111,16 @@ def typed(column: Column, found: str, table: EventTable, years: Years) -> str:
         case "number":
             return f"TRY_CAST({raw} AS DOUBLE)"
         case "flag":
+            if found in _NUMBERS:
+                return f"CASE {raw} WHEN 0 THEN FALSE WHEN 1 THEN TRUE END"
             return f"TRY_CAST({raw} AS BOOLEAN)"
         case "instant":
-            return instant(raw, found, table.zone, years)
+            read = instant(column, raw, found, table.zone, years)
+            return (
+                f"COALESCE({read}, {quoted(f't_{column.name}')}._utc)"
+                if column.name in odd
+                else read
+            )
 
 
 def given(name: str, found: str, table: EventTable) -> str:
@@ -95,15 +136,55 @@ def given(name: str, found: str, table: EventTable) -> str:
     return f"CASE WHEN {trimmed} IN ({blank}) THEN NULL ELSE {trimmed} END"
 
 
-def instant(raw: str, found: str, zone: str, years: Years) -> str:
+def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> str:
     """Expression for the UTC time of a source column; the connection's zone must be UTC."""
+    if column.format in _EPOCHS:
+        # Out of the years that are read anyway, where the conversion would fail.
+        number = f"TRY_CAST({raw} AS DOUBLE)"
+        micros = f"CAST(round({number} * {_EPOCHS[column.format]}) AS BIGINT)"
+        bounds = [datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (FIRST_YEAR, LAST_YEAR)]
+        low, high = (f"{bound * 1e6 / _EPOCHS[column.format]:.0f}" for bound in bounds)
+        return (
+            f"CASE WHEN {number} >= {low} AND {number} < {high} THEN make_timestamp({micros}) END"
+        )
     if found == "TIMESTAMP WITH TIME ZONE":
         return f"CAST({raw} AS TIMESTAMP)"
     if found == "VARCHAR":
+        if column.format is not None and "%z" in column.format:
+            return f"CAST(try_strptime({raw}, {text(column.format)}) AS TIMESTAMP)"
         with_zone = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
-        plain = utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
-        return f"CASE WHEN regexp_matches({raw}, {text(_OFFSET)}) THEN {with_zone} ELSE {plain} END"
-    return utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
+        plain = utc_of_local(wall(column, raw, found), zone, years)
+        if column.format is not None:
+            return plain
+        return (
+            f"CASE WHEN regexp_full_match({raw}, {text(_OFFSET)}) THEN {with_zone} ELSE {plain} END"
+        )
+    return utc_of_local(wall(column, raw, found), zone, years)
+
+
+def wall(column: Column, raw: str, found: str) -> str:
+    """Expression for a naive local time; NULL where a column holds none."""
+    if found == "TIMESTAMP WITH TIME ZONE" or column.format in _EPOCHS:
+        return "CAST(NULL AS TIMESTAMP)"
+    if found != "VARCHAR":
+        return f"TRY_CAST({raw} AS TIMESTAMP)"
+    if column.format is not None:
+        zoned = "%z" in column.format
+        return "CAST(NULL AS TIMESTAMP)" if zoned else f"try_strptime({raw}, {text(column.format)})"
+    plain = f"regexp_full_match({raw}, {text(_PLAIN)})"
+    return f"CASE WHEN {plain} THEN TRY_CAST({raw} AS TIMESTAMP) END"
+
+
+def unusual(column: Column, found: str, table: EventTable) -> str | None:
+    """SELECT of the distinct texts of a column that are not plain ISO; None where none can be."""
+    if column.kind != "instant" or found != "VARCHAR" or column.format is not None:
+        return None
+    raw = given(column.name, found, table)
+    plain = text(f"{_PLAIN}|{_OFFSET}")
+    return (
+        f"SELECT DISTINCT {raw} AS odd FROM source WHERE {raw} IS NOT NULL "
+        f"AND NOT regexp_full_match({raw}, {plain})"
+    )
 
 
 def utc_of_local(local: str, zone: str, years: Years) -> str:
@@ -139,12 +220,11 @@ def known_at(table: EventTable) -> str:
     return f"(date_trunc('hour', {base}) + INTERVAL 1 HOUR + to_microseconds({lag}))"
 
 
-def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> str:
+def reason(table: EventTable, *, raw: bool = True) -> str:
     """CASE expression with the first reason to refuse a row, NULL for a good one.
 
     Args:
         table: the declaration.
-        labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         raw: whether the columns were just read from a source, so that some may not have been
             readable; a warehouse's columns have their types already.
     """
@@ -155,14 +235,15 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
             column.kind, "a time"
         )
         if raw and column.kind != "text":
-            rules.append((f"{column.name} is not {noun}", f"_unread_{column.name}"))
+            rules.append((f"{column.name} is not {noun}", quoted(f"_unread_{column.name}")))
         if not column.nullable:
             rules.append((f"{column.name} is missing", f"{name} IS NULL"))
         if column.kind == "number":
             if raw:
                 rules.append((f"{column.name} is not finite", f"(isnan({name}) OR isinf({name}))"))
             # Databases order NaN above every number, so that this catches it too.
-            rules.append((f"{column.name} is out of range", f"abs({name}) > {LARGEST:.0f}"))
+            bound = SANE if column.upper is None else LARGEST
+            rules.append((f"{column.name} is out of range", f"abs({name}) > {bound:.0f}"))
         if column.kind == "instant":
             early, late = (moment(datetime(year, 1, 1)) for year in (FIRST_YEAR, LAST_YEAR))
             rules.append(
@@ -175,12 +256,6 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
             rules.append((f"{column.name} below {column.lower:g}", f"{name} < {column.lower!r}"))
         if column.upper is not None:
             rules.append((f"{column.name} above {column.upper:g}", f"{name} > {column.upper!r}"))
-    for dim, restricted in labels.items():
-        if restricted:
-            column_name = quoted(table.dims[dim])
-            rules.append(
-                (f"unknown {dim}", f"{column_name} NOT IN (SELECT label FROM allowed_{dim})")
-            )
     time = quoted(table.time)
     if table.until is not None:
         until = quoted(table.until)
@@ -204,45 +279,72 @@ def reason(table: EventTable, labels: dict[str, bool], *, raw: bool = True) -> s
 def staged(
     table: EventTable,
     found: dict[str, str],
-    labels: dict[str, bool],
     years: Years,
     *,
+    odd: Collection[str] = (),
     opening: str | None = None,
+    row: str = "CAST(NULL AS BIGINT)",
 ) -> str:
     """SELECT that reads, types and judges every row of the view ``source``.
 
     Args:
         table: the declaration.
         found: column -> type in the source.
-        labels: dim -> whether a table ``allowed_<dim>`` restricts its labels.
         years: of the source's local times.
+        odd: columns whose unusual times a table ``t_<column>`` reads.
         opening: dim of whose labels a table ``openings`` says when they opened.
+        row: expression for the number of a row in the source.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
-        expression = typed(column, found[column.name], table, years)
+        expression = typed(column, found[column.name], table, years, odd)
         columns.append(f"{expression} AS {quoted(column.name)}")
         outside.append(quoted(column.name))
         if column.kind != "text":
             some = f"{given(column.name, found[column.name], table)} IS NOT NULL"
-            unread.append(f"({expression} IS NULL AND {some}) AS _unread_{column.name}")
+            unread.append(
+                f"({expression} IS NULL AND {some}) AS {quoted(f'_unread_{column.name}')}"
+            )
     flags = []
-    local = f"TRY_CAST({given(table.time, found[table.time], table)} AS TIMESTAMP)"
-    naive = found[table.time] != "TIMESTAMP WITH TIME ZONE"
+    time = table.column(table.time)
+    local = wall(time, given(time.name, found[time.name], table), found[time.name])
     for name, repeats in (("_ambiguous", True), ("_nonexistent", False)):
-        doubt = doubtful(local, table.zone, years, repeats=repeats) if naive else "FALSE"
-        flags.append(f"COALESCE({doubt}, FALSE) AS {name}")
-    inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source"
-    judged, rows = reason(table, labels), f"({inner}) AS rows_read"
+        doubt = f"COALESCE({doubtful(local, table.zone, years, repeats=repeats)}, FALSE)"
+        if time.name in odd:
+            doubt = f"({doubt} OR COALESCE({quoted(f't_{time.name}')}.{name}, FALSE))"
+        flags.append(f"{doubt} AS {name}")
+    joins = "".join(
+        f" LEFT JOIN {quoted(f't_{name}')} ON {quoted(f't_{name}')}._text = "
+        f"{given(name, found[name], table)}"
+        for name in odd
+    )
+    inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source{joins}"
+    judged, rows = reason(table), f"({inner}) AS rows_read"
     if opening:
         rows += f" LEFT JOIN openings ON openings._label = {quoted(table.dims[opening])}"
         end = f"{quoted(table.until)} <=" if table.until else f"{quoted(table.time)} <"
         early = f"CASE WHEN {end} openings._opens THEN {text(f'before the {opening} opened')} END"
         judged = f"COALESCE({judged}, {early})"
     return (
-        f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, {known_at(table)} AS {KNOWN}, "
+        f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, _row, {known_at(table)} AS {KNOWN}, "
         f"{judged} AS reason FROM {rows}"
     )
+
+
+def identity_of(table: EventTable) -> tuple[str, ...]:
+    """Columns of which no two rows may have the same values: the key, or all that rows say."""
+    return table.key if table.same_key == "conflict" else (*table.key, *_rest_of(table))
+
+
+def content_of(table: EventTable) -> tuple[str, ...]:
+    """Columns in which two rows of one key may contradict each other."""
+    return _rest_of(table) if table.same_key == "conflict" else ()
+
+
+def _rest_of(table: EventTable) -> tuple[str, ...]:
+    # The same row reported a second time is known later, and says nothing else.
+    names = (column.name for column in table.columns)
+    return tuple(name for name in names if name not in table.key and name != table.known_at)
 
 
 def ceil_hour(expression: str) -> str:
@@ -300,11 +402,11 @@ def warehouse(table: EventTable) -> str:
     It expects the declared columns with their types, instants as UTC timestamps without zone, and
     yields what ingestion writes: bad rows and duplicates are left out.
     """
-    good = f"{reason(table, {}, raw=False)} IS NULL"
+    good = f"{reason(table, raw=False)} IS NULL"
     known = known_at(table)
     source = f"(SELECT * FROM {quoted(table.name)} WHERE {good}"
     if table.key:
-        key = ", ".join(quoted(name) for name in table.key)
+        key = ", ".join(quoted(name) for name in identity_of(table))
         rest = ", ".join(quoted(column.name) for column in table.columns)
         source += f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {known}, {rest}) = 1"
     return aggregate(table, source + ") AS accepted", known, "TRUE")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -12,10 +11,18 @@ import duckdb
 import pandas as pd
 
 from dagcast_core.data._append import append
-from dagcast_core.data._cache import Cube, cache_key, cube, recall, remember
+from dagcast_core.data._cache import Cube, cache_key, cube, damaged, recall, remember
+from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
-from dagcast_core.data._errors import DataError, DeclarationError, StoreError, UnknownMetricError
+from dagcast_core.data._errors import (
+    DataError,
+    DeclarationError,
+    StoreError,
+    UnknownMetricError,
+    shortened,
+)
 from dagcast_core.data._ingest import Ingestion, define, ingest_all
+from dagcast_core.data._labels import normal
 from dagcast_core.data._manifest import (
     Coverage,
     Manifest,
@@ -23,12 +30,14 @@ from dagcast_core.data._manifest import (
     locked,
     metric_names,
     read_manifest,
+    strangers,
+    trust,
     write_manifest,
 )
 from dagcast_core.data._read import Reader
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import Source, connect
-from dagcast_core.data._sql import quoted, text, warehouse
+from dagcast_core.data._sql import CONFLICT, parquet, quoted, text, warehouse
 from dagcast_core.data._window import (
     Frequency,
     Moment,
@@ -91,7 +100,7 @@ class MetricStore:
 
     def ingest(
         self,
-        spec: EventTable,
+        spec: EventTable | CubeTable,
         source: Source,
         *,
         labels: Mapping[str, Sequence[str]] | None = None,
@@ -106,8 +115,8 @@ class MetricStore:
         Args:
             spec: what the source holds.
             source: a Parquet or CSV file, a DataFrame or an Arrow table.
-            labels: dim -> labels that exist; rows with another one are quarantined. A dim left out
-                accepts every label.
+            labels: dim -> labels that exist; rows with another one are quarantined. For a dim left
+                out the table's declaration decides.
             coverage: range in which the absence of rows means zero, for tables whose ``empty``
                 says so; by default the range and labels of the accepted rows.
 
@@ -134,6 +143,29 @@ class MetricStore:
             One report per source. Errors as in :meth:`ingest` and :meth:`define`.
         """
         return ingest_all(self._folder, items, derived)
+
+    def accept(self, dim: str, labels: Sequence[str]) -> None:
+        """Accepts labels that were set aside as new; ingest their sources again to take their rows.
+
+        Args:
+            dim: e.g. "region".
+            labels: to accept; see ``IngestReport.new_labels``.
+
+        Raises:
+            UnknownMetricError: no table of the store has that dim.
+            DataError: a label is blank.
+        """
+        wanted = {normal(label) for label in _distinct(labels)}
+        if "" in wanted:
+            raise DataError(f"cannot accept a label of {dim!r}: expected a text; found blanks.")
+        with locked(self._folder):
+            manifest = self._manifest()
+            dims = {name for table in manifest.tables.values() for name in table.dims}
+            if dim not in dims:
+                raise UnknownMetricError(dim, dims, what="dim")
+            held = tuple(sorted({*manifest.accepted.get(dim, ()), *wanted}))
+            accepted = {**manifest.accepted, dim: held}
+            write_manifest(self._folder, replace(manifest, accepted=accepted))
 
     def define(self, *metrics: LinearMetric) -> None:
         """Adds metrics computed from others, such as a profit.
@@ -274,7 +306,9 @@ class MetricStore:
 
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Labels of every dim but hour, sorted: those with rows and those declared covered."""
-        return _labels(self._manifest())
+        manifest = self._manifest()
+        shown = {dim for s in self.metrics().values() for dim in s.dims}
+        return {dim: names for dim, names in _labels(manifest).items() if dim in shown}
 
     def spans(self) -> dict[str, Span]:
         """First and last hour of every event table's rows, and when the last was known."""
@@ -285,11 +319,10 @@ class MetricStore:
                 files = [b.ledger for b in manifest.of_table(name) if b.ledger is not None]
                 if not files:
                     continue
-                listed = ", ".join(text(str(self._folder / item.path)) for item in files)
                 row = self._query(
                     connection,
                     f"SELECT epoch_us(min(hour)), epoch_us(max(hour)), epoch_us(max(known_at)) "
-                    f"FROM read_parquet([{listed}])",
+                    f"FROM {parquet(trust(self._folder, files))}",
                 ).fetchall()[0]
                 start, end, known = (
                     pd.Timestamp(value, unit="us", tz="UTC").as_unit("us") for value in row
@@ -305,6 +338,9 @@ class MetricStore:
     def quarantine(self, table: str) -> pd.DataFrame:
         """Rows of a table kept out, as read, with the column ``reason`` first.
 
+        For rows of a CSV file ``_line`` is the line it stands in and ``_text`` the row as written;
+        lines that are no rows have these alone.
+
         Raises:
             UnknownMetricError: no source of that table was ingested.
         """
@@ -312,14 +348,48 @@ class MetricStore:
         if table not in manifest.tables:
             raise UnknownMetricError(table, manifest.tables, what="event table")
         files = [b.quarantine for b in manifest.of_table(table) if b.quarantine is not None]
-        names = ["reason", *(column.name for column in manifest.tables[table].columns)]
+        columns = (column.name for column in manifest.tables[table].columns)
+        names = ["reason", *columns, "_line", "_text"]
         if not files:
             return pd.DataFrame(columns=names)
-        listed = ", ".join(text(str(self._folder / item.path)) for item in files)
         chosen = ", ".join(quoted(name) for name in names)
+        kept = parquet(trust(self._folder, files))
+        with connect() as connection:
+            return self._query(connection, f"SELECT {chosen} FROM {kept} ORDER BY ALL").fetchdf()
+
+    def conflicts(self, table: str) -> pd.DataFrame:
+        """Rows of a table that contradict each other: one key, other content.
+
+        Returns:
+            The rows set aside and, where there is one, the accepted row of their key, by key. The
+            first column, ``row``, says "accepted" or "set aside".
+
+        Raises:
+            UnknownMetricError: no source of that table was ingested.
+        """
+        manifest = self._manifest()
+        if table not in manifest.tables:
+            raise UnknownMetricError(table, manifest.tables, what="event table")
+        spec, batches = manifest.tables[table], manifest.of_table(table)
+        names = [column.name for column in spec.columns]
+        aside = [b.quarantine for b in batches if b.quarantine is not None and b.report.conflicts]
+        if not aside:
+            return pd.DataFrame(columns=["row", *names])
+        accepted = [batch.keys for batch in batches if batch.keys is not None]
+        columns, key = (", ".join(map(quoted, group)) for group in (names, spec.key))
+        kept = (
+            f"SELECT DISTINCT {columns} FROM {parquet(trust(self._folder, aside))} "
+            f"WHERE reason = {text(CONFLICT)}"
+        )
+        both = f"SELECT 'set aside' AS row, {columns} FROM ({kept})"
+        if accepted:
+            both += (
+                f" UNION ALL SELECT 'accepted', {columns} FROM "
+                f"{parquet(trust(self._folder, accepted))} SEMI JOIN ({kept}) USING ({key})"
+            )
         with connect() as connection:
             return self._query(
-                connection, f"SELECT {chosen} FROM read_parquet([{listed}]) ORDER BY ALL"
+                connection, f"SELECT * FROM ({both}) ORDER BY {key}, row, {columns}"
             ).fetchdf()
 
     def sql(self, table: str, dialect: str = "duckdb") -> str:
@@ -329,26 +399,33 @@ class MetricStore:
             raise UnknownMetricError(table, manifest.tables, what="event table")
         return ledger_sql(manifest.tables[table], dialect)
 
-    def verify(self) -> None:
-        """Compares every file with the hash that the manifest has of it.
+    def verify(self, *, deep: bool = True) -> None:
+        """Compares every file, cached cubes included, with what was written.
+
+        Args:
+            deep: whether every byte is read; otherwise sizes and a sample of each file, which is
+                what every read does for the files it needs.
 
         Raises:
-            StoreError: a file is absent or differs.
+            StoreError: a file is absent or differs, or stands where ledgers are kept although the
+                manifest does not name it.
         """
-        for batch in self._manifest().batches.values():
-            for item in batch.files():
-                path = self._folder / item.path
-                try:
-                    with path.open("rb") as stream:
-                        found = hashlib.file_digest(stream, "sha256").hexdigest()
-                except OSError:
-                    found = "no file"
-                if found != item.sha256:
-                    raise StoreError(
-                        f"cannot trust the metric store {self._folder}: expected {item.path} with "
-                        f"sha256 {item.sha256[:12]}...; found {found[:12]}. Restore the file from "
-                        f"a copy, or ingest the sources into a new folder."
-                    )
+        manifest = self._manifest()
+        files = (item for batch in manifest.batches.values() for item in batch.files())
+        trust(self._folder, files, deep=deep)
+        unnamed = strangers(self._folder, manifest)
+        if unnamed:
+            raise StoreError(
+                f"cannot trust the metric store {self._folder}: expected the files that its "
+                f"manifest names; found {shortened(unnamed)} besides, as when an older store.json "
+                f"was put in place of a newer one. Restore the newer one, or remove those files."
+            )
+        wrong = damaged(self._folder / "cache", deep=deep)
+        if wrong:
+            raise StoreError(
+                f"cannot trust the metric store {self._folder}: expected cached cubes as they were "
+                f"written; found {shortened(wrong)} changed. Remove them; reads compute them anew."
+            )
 
     def append_components(
         self,

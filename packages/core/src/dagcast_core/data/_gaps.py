@@ -1,0 +1,112 @@
+"""Holes in what was ingested: labels that fall silent, and tables that contradict each other.
+
+A count of zero and a log that stopped look the same in one table. Two things tell them apart. A
+label that has rows in nearly every hour of its day does not lose a whole day by chance; and where
+rides were driven, somebody drove. Both are findings of the report. Where a table says what implies
+its rows (`EventTable.implied_by`), reads leave such cells missing instead of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dagcast_core.data._declare import EventTable
+from dagcast_core.data._manifest import Manifest
+from dagcast_core.data._read import Reader
+from dagcast_core.data._report import Hole
+from dagcast_core.data._window import Window, identity
+
+_UNLIKELY = -20.0
+"""Logarithm of how likely a silence may be and still be a finding: 2e-9, so that a store of a
+million label-hours has none by chance."""
+_LEARNED = pd.Timedelta(weeks=8)
+"""How far before the new rows a label's habit is learned from."""
+_KEPT = 100
+
+
+def find_holes(
+    folder: Path, manifest: Manifest, table: EventTable, start: str, end: str
+) -> tuple[Hole, ...]:
+    """Holes of one table, the longest first, at most a hundred.
+
+    Args:
+        folder: of the store.
+        manifest: what it holds.
+        table: to look at.
+        start: first hour to report on, ISO UTC.
+        end: last one.
+    """
+    if table.empty == "missing" and not table.implied_by:
+        return ()
+    first, last = pd.Timestamp(start), pd.Timestamp(end)
+    stated = [b.coverage for b in manifest.of_table(table.name) if b.coverage is not None]
+    if not stated:
+        return ()
+    begin = max(min(first, *(pd.Timestamp(c.start) for c in stated)), first - _LEARNED)
+    hours = pd.DatetimeIndex(pd.date_range(begin, last, freq="h", name="hour")).as_unit("us")
+    labels: dict[str, set[str]] = {}
+    for name in (table.name, *(implied.table for implied in table.implied_by)):
+        for batch in manifest.of_table(name):
+            for dim, found in (batch.coverage.labels if batch.coverage else {}).items():
+                labels.setdefault(dim, set()).update(found)
+    as_of = pd.Timestamp("2100-01-01", tz="UTC")
+    window = Window(hours, as_of, {dim: tuple(sorted(found)) for dim, found in labels.items()})
+    reader = Reader(folder, manifest, window, identity(window))
+    present, expected = reader.presence(table)
+    new = np.asarray(hours >= first)
+    names = list(product(*(window.labels[dim] for dim in table.dims)))
+    holes: list[Hole] = []
+
+    def report(silent: npt.NDArray[np.bool_], why: str) -> None:
+        for row, run in _runs(silent.reshape(len(names), -1) & new):
+            cells = dict(zip(table.dims, names[row], strict=True))
+            ends = (f"{hours[place]:%Y-%m-%dT%H:%MZ}" for place in (run.start, run.stop - 1))
+            holes.append(Hole(table.name, cells, *ends, run.stop - run.start, why))
+
+    if table.empty != "missing" and names:
+        silent = _silences(present.reshape(len(names), -1), expected.reshape(len(names), -1), hours)
+        report(silent, "it has rows in nearly all such hours of other days")
+    for implied in table.implied_by:
+        happened = reader.happened(implied, table)
+        report(happened & ~present, f"{implied.table} says that something happened ({implied.of})")
+    holes.sort(key=lambda hole: (-hole.hours, hole.start, str(hole.labels), hole.why))
+    return tuple(holes[:_KEPT])
+
+
+def _silences(
+    present: npt.NDArray[np.bool_], expected: npt.NDArray[np.bool_], hours: pd.DatetimeIndex
+) -> npt.NDArray[np.bool_]:
+    """Runs of hours without rows that the label's habit at those hours of the day rules out."""
+    day = np.asarray(hours.hour)
+    weight = np.zeros(present.shape)
+    for hour in range(24):
+        at = day == hour
+        days = expected[:, at].sum(axis=1)
+        # Half a row and half a silence more than were seen: a habit of one day is no certainty.
+        share = (present[:, at].sum(axis=1) + 0.5) / (days + 1)
+        weight[:, at] = np.log1p(-share)[:, None]
+    # An hour that no label has rows in is an outage of the source, and counted as such.
+    weight[:, ~present.any(axis=0)] = 0.0
+    silent = expected & ~present
+    found = np.zeros_like(silent)
+    for row, run in _runs(silent):
+        if weight[row, run].sum() < _UNLIKELY:
+            found[row, run] = True
+    return found
+
+
+def _runs(cells: npt.NDArray[np.bool_]) -> Iterator[tuple[int, slice]]:
+    """Unbroken runs along the second axis."""
+    padded = np.zeros((cells.shape[0], cells.shape[1] + 2), dtype=np.int8)
+    padded[:, 1:-1] = cells
+    steps = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    stops = np.nonzero(steps == -1)[1]
+    for row, start, stop in zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True):
+        yield row, slice(start, stop)

@@ -1,0 +1,145 @@
+"""Labels: what they may be, and how one label is told from another that is written alike.
+
+A label is a row of every cube and, for an incentive, a lever with money behind it. So a word that
+appears for the first time is a finding and no label: its rows are set aside until somebody accepts
+it. The first source of a dim is where its labels come from; there only words that another one of
+the same source is written like are set aside ("Boost" once beside "boost" nine thousand times).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from dagcast_core.data._declare import EventTable
+from dagcast_core.data._sql import quoted
+
+LONGEST = 200
+"""Characters of a label; longer texts are notes."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_BETWEEN = re.compile(r"[\s_\-./]+")
+_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """Which labels of a dim rows may have.
+
+    Attributes:
+        allowed: the only ones; None where there is no list.
+        known: labels that are no news; None where every label is taken.
+    """
+
+    allowed: tuple[str, ...] | None = None
+    known: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    label: str
+    normal: str
+    why: str | None
+
+
+def normal(label: str) -> str:
+    """A label as it is kept: composed characters (NFC), no blanks around."""
+    return unicodedata.normalize("NFC", label).strip()
+
+
+def judge_labels(
+    connection: duckdb.DuckDBPyConnection, table: EventTable, rules: Mapping[str, LabelRule]
+) -> dict[str, dict[str, int]]:
+    """Normalises the labels of the judged rows, and sets aside rows by their labels.
+
+    Args:
+        connection: holds the judged rows as the table ``staged``.
+        table: the declaration.
+        rules: by dim.
+
+    Returns:
+        dim -> label -> rows, for labels that are news; the most frequent hundred.
+    """
+    news = {}
+    for dim, column in table.dims.items():
+        name = quoted(column)
+        counts = Counter(
+            dict(
+                connection.execute(
+                    f"SELECT {name}, COUNT(*) FROM staged WHERE reason IS NULL GROUP BY 1"
+                ).fetchall()
+            )
+        )
+        verdicts = [v for v in _verdicts(dim, counts, rules[dim]) if v.why or v.label != v.normal]
+        if verdicts:
+            connection.register(
+                "verdicts",
+                pa.table(
+                    {
+                        "label": pa.array([v.label for v in verdicts], pa.string()),
+                        "normal": pa.array([v.normal for v in verdicts], pa.string()),
+                        "why": pa.array([v.why for v in verdicts], pa.string()),
+                    }
+                ),
+            )
+            connection.execute(
+                f"UPDATE staged SET {name} = verdicts.normal, reason = verdicts.why FROM verdicts "
+                f"WHERE staged.reason IS NULL AND staged.{name} = verdicts.label"
+            )
+            connection.unregister("verdicts")
+        found: Counter[str] = Counter()
+        for verdict in verdicts:
+            if verdict.why in (_new(dim), _alike(dim)):
+                found[verdict.normal] += counts[verdict.label]
+        if found:
+            news[dim] = dict(found.most_common(_LISTED))
+    return news
+
+
+def _verdicts(dim: str, counts: Mapping[str, int], rule: LabelRule) -> list[_Verdict]:
+    totals: Counter[str] = Counter()
+    for label, count in counts.items():
+        totals[normal(label)] += count
+    alike = _rarer_of_alike(totals) if rule.known is not None and not rule.known else set()
+    found = []
+    for label in sorted(counts):
+        kept, why = normal(label), None
+        if not kept:
+            why = f"{dim} is blank"
+        elif _CONTROL.search(kept):
+            why = f"{dim} holds control characters"
+        elif len(kept) > LONGEST:
+            why = f"{dim} is longer than {LONGEST} characters"
+        elif rule.allowed is not None:
+            why = None if kept in rule.allowed else f"unknown {dim}"
+        elif kept in alike:
+            why = _alike(dim)
+        elif rule.known and kept not in rule.known:
+            why = _new(dim)
+        found.append(_Verdict(label, kept, why))
+    return found
+
+
+def _new(dim: str) -> str:
+    return f"new {dim}, not accepted yet"
+
+
+def _alike(dim: str) -> str:
+    return f"{dim} written like another one"
+
+
+def _rarer_of_alike(totals: Mapping[str, int]) -> set[str]:
+    """Of labels that differ in case, blanks, dashes, dots or underscores, all but the commonest."""
+    groups: dict[str, list[str]] = {}
+    for label in totals:
+        groups.setdefault(_BETWEEN.sub(" ", label.casefold()).strip(), []).append(label)
+    rarer = set()
+    for labels in groups.values():
+        rarer |= set(sorted(labels, key=lambda label: (-totals[label], label))[1:])
+    return rarer

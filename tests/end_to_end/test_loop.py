@@ -114,7 +114,8 @@ def test_pages_hold_the_figures_and_fetch_nothing(demo):
         assert "http://" not in own
         assert "https://" not in own
     review = demo[0].reviewed.page.read_text()
-    assert f"Spend ${demo[0].planned.summary.total:,.0f} on driver incentives" in review
+    spent, _ = demo[0].planned.summary.spent["USD"]
+    assert f"Incentive spend of ${spent:,.0f}: profit $" in review
     for region in ("budgets", "guardrails"):
         for row in getattr(demo[0].planned.summary, region):
             assert row.label in review
@@ -150,7 +151,7 @@ def test_replay_gives_the_same_plan(project, demo):
     first = demo[0].planned.summary
     assert again.replay_error <= 1e-9
     assert again.exit_code() == 0
-    assert again.summary.total == pytest.approx(first.total, rel=1e-9)
+    assert again.summary.spent["USD"] == pytest.approx(first.spent["USD"], rel=1e-9)
     for name, (estimate, _, _) in ((q, arms["plan"]) for q, arms in again.totals.items()):
         assert estimate == pytest.approx(demo[0].planned.totals[name]["plan"][0], rel=1e-9)
 
@@ -427,7 +428,7 @@ def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):
     workflow_decisions(as_planned.folder, plan.summary.plan).to_csv(cells, index=False)
     before = tree(as_planned.folder)
     result = workflow.what_if(as_planned, cells)
-    assert result.summary.total == pytest.approx(plan.summary.total)
+    assert result.summary.spent["USD"] == pytest.approx(plan.summary.spent["USD"])
     expected = plan.totals["profit"]["plan"][0]
     assert result.totals["profit"]["plan"][0] == pytest.approx(expected, rel=1e-6)
     assert result.summary.worst_violation < 1e-4

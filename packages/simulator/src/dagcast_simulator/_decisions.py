@@ -10,6 +10,7 @@ from dagcast_simulator._levers import INCENTIVES
 
 Array = NDArray[np.float64]
 
+LEVER = "incentive_spend"
 FORMAT = 2  # of a world's manifest and states
 
 
@@ -29,7 +30,8 @@ def decided(decisions: pd.DataFrame, regions: tuple[str, ...], ahead: pd.Datetim
     """Decisions as an array (incentive, region, hour), USD/h; cells left out are 0.
 
     Args:
-        decisions: columns incentive, region, hour, usd.
+        decisions: columns incentive, region, hour, usd; or those of a plan of any levers: lever,
+            incentive, region, hour, value, of which the rows of other levers are left alone.
         regions: labels of the world.
         ahead: hours that the world can play.
 
@@ -38,8 +40,7 @@ def decided(decisions: pd.DataFrame, regions: tuple[str, ...], ahead: pd.Datetim
     """
     result = np.zeros((len(INCENTIVES), len(regions), len(ahead)))
     if "lever" in decisions:
-        own = decisions[decisions["lever"] == "incentive_spend"]
-        decisions = own.rename(columns={"value": "usd"})
+        decisions = decisions[decisions["lever"] == LEVER].rename(columns={"value": "usd"})
     missing = [c for c in ("incentive", "region", "hour", "usd") if c not in decisions]
     if missing:
         raise WorldError(

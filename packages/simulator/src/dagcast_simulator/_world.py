@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dagcast_core.contract import Experiment, ExperimentSet
-from dagcast_simulator._decisions import WorldError, check_size
+from dagcast_simulator._decisions import LEVER, WorldError, check_size
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._events import EventLog
 from dagcast_simulator._files import Tables, nothing_pending, pending_rows, write_history
@@ -191,6 +191,11 @@ class MarketWorld:
         return rows
 
     # The planning week
+
+    @property
+    def carries_out(self) -> tuple[str, ...]:
+        """What ``play`` carries out: bonuses. Coupons and fares are announced a week ahead."""
+        return (LEVER,)
 
     def play(
         self,

@@ -4,16 +4,21 @@ from typing import TYPE_CHECKING
 
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
+from dagcast_core.contract import ContinuingWorld
 
 if TYPE_CHECKING:
     from dagcast_core.contract import World, WorldFactory
 
 
 HISTORY = "history"
+# Folders of played weeks, by the date of their first hour: their names sort as time does.
+PLAYED = "played-"
 
 
 def open_world(project: Project) -> "tuple[World, WorldFactory, int]":
-    """The simulated marketplace behind a project's events, its maker and its seed.
+    """The simulated marketplace behind a project's events as of now, its maker and its seed.
+
+    Weeks that were played are part of its history, in their order.
 
     Raises:
         ProjectError: the events come from somewhere else.
@@ -27,7 +32,16 @@ def open_world(project: Project) -> "tuple[World, WorldFactory, int]":
         )
     details = created[-1].details
     factory = world_factory(str(details["world"]))
-    return factory.load(project.events / HISTORY), factory, int(details["seed"])
+    world = factory.load(project.events / HISTORY)
+    for folder in sorted(project.events.glob(f"{PLAYED}*")):
+        if not isinstance(world, ContinuingWorld):
+            raise ProjectError(
+                "a simulated marketplace that goes on after a week was played",
+                f"{factory.name}, which plays one",
+                "Simulate another history in a new project.",
+            )
+        world = world.after(folder)
+    return world, factory, int(details["seed"])
 
 
 def world_factory(name: str | None) -> "WorldFactory":

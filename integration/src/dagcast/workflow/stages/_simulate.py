@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, final
 
 from dagcast.errors import ProjectError
+from dagcast.plans import LEVER
 from dagcast.project import Project, create_project, open_project, staged
 from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
-from dagcast.workflow.common._worlds import HISTORY, open_world, world_factory
+from dagcast.workflow.common._worlds import HISTORY, PLAYED, open_world, world_factory
 
 
 @final
@@ -24,6 +25,7 @@ class SimulateResult(Result):
         seed: its seed.
         rows: rows written, by file.
         played: the plan that was carried out, or nothing for the history.
+        left: levers of the plan that this market does not carry out: they go on as announced.
     """
 
     folder: Path
@@ -31,13 +33,19 @@ class SimulateResult(Result):
     seed: int
     rows: Mapping[str, int]
     played: str | None = None
+    left: tuple[str, ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
         title = f"Events of {self.world}, seed {self.seed}"
         if self.played:
             title = f"The week as it happened under {self.played}"
         rows = tuple((name, f"{count:,}") for name, count in self.rows.items())
-        return (ResultTable(title, ("file", "rows"), rows),)
+        note = ""
+        if self.left:
+            note = (
+                f"{', '.join(self.left)}: as announced, this market carries out other levers only"
+            )
+        return (ResultTable(title, ("file", "rows"), rows, note),)
 
     def next_command(self) -> str:
         return f"dagcast ingest --project {self.folder}"
@@ -107,15 +115,15 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
     """
     from dagcast.workflow.common._plan_files import load_decisions, newest_approved, plan_hours
 
-    world, factory, seed = open_world(project)
     record = newest_approved(project)
-    target = project.events / f"played-{record.horizon_start[:10]}"
+    target = project.events / f"{PLAYED}{record.horizon_start[:10]}"
     if target.exists():
         raise ProjectError(
             f"the week from {record.horizon_start[:10]} to be still ahead",
             f"its events in {target}",
             "Ingest them with `dagcast ingest`, then `dagcast retro`.",
         )
+    world, factory, seed = open_world(project)
     progress(f"living through the week under {record.plan}", None)
     decisions = load_decisions(project, record.plan)
     hours = plan_hours(project, record.plan)
@@ -127,4 +135,5 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
             if source.name != "world.json" and not (temporary / source.name).exists():
                 shutil.copyfile(source, temporary / source.name)
     project.record("played", plan=record.plan, details={"rows": rows})
-    return SimulateResult(project.folder, factory.name, seed, rows, played=record.plan)
+    left = tuple(name for name in decisions[LEVER].unique() if name not in world.carries_out)
+    return SimulateResult(project.folder, factory.name, seed, rows, record.plan, left)

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 class World(Protocol):
     """A marketplace whose truth is known.
 
-    Decisions are frames with the columns ``incentive``, ``region``, ``hour`` and ``usd``
-    (USD/h in the hour that starts at ``hour``, UTC).
+    Decisions are frames, one row per cell, with the columns ``lever``, the levers' dims, ``hour``
+    (its start, UTC) and ``value`` (in the lever's unit).
     """
+
+    @property
+    def carries_out(self) -> tuple[str, ...]:
+        """Levers that ``play`` carries out; any other goes on as it was announced."""
+        ...
 
     def write_events(self, folder: Path) -> dict[str, int]:
         """Write the history's event files, and calendar and forecast of the planning week.

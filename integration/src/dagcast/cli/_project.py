@@ -1,7 +1,7 @@
 """Commands that bring a project and its data into being."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,12 @@ def init(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result":
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--world", default=None, help="Name of the simulated marketplace, if several exist.")
 @click.option(
+    "--scenario",
+    multiple=True,
+    metavar="NAME|KEY=VALUE",
+    help="A scenario that the marketplace ships, such as thresholds, and fields that differ.",
+)
+@click.option(
     "--play", is_flag=True, help="Live through the horizon under the approved plan instead."
 )
 @result_options
@@ -41,6 +47,7 @@ def simulate(
     weeks: int,
     seed: int,
     world: str | None,
+    scenario: tuple[str, ...],
     play: bool,
 ) -> "Result":
     """Write the events of a simulated marketplace, or of the week after the approval."""
@@ -55,9 +62,21 @@ def simulate(
             weeks=weeks,
             seed=seed,
             world=world,
+            scenario=_scenario(scenario),
             flags=parsed(settings),
             progress=progress,
         )
+
+
+def _scenario(given: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of a scenario: a bare name is the shipped one to start from."""
+    from dagcast._config_file import literal
+
+    fields: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        fields["base" if not equals else key] = literal(value) if equals else text
+    return fields
 
 
 @click.command()

@@ -42,9 +42,7 @@ class SimulateResult(Result):
         rows = tuple((name, f"{count:,}") for name, count in self.rows.items())
         note = ""
         if self.left:
-            note = (
-                f"{', '.join(self.left)}: as announced, this market carries out other levers only"
-            )
+            note = f"as announced, since this market carries out none: {', '.join(self.left)}"
         return (ResultTable(title, ("file", "rows"), rows, note),)
 
     def next_command(self) -> str:

@@ -16,7 +16,7 @@ from dagcast.cli import run
 from dagcast.errors import PlanStateError, ProjectError, UsageError
 from dagcast.project import open_project
 from dagcast.workflow.common._horizon import at_origin, read_context
-from dagcast.workflow.common._plan_files import seal
+from dagcast.workflow.common._seal import seal
 from dagcast.workflow.common._session import open_session
 from dagcast_core.decide import Plan
 from dagcast_core.solver.problem._oracle import Oracle

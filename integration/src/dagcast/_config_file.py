@@ -173,7 +173,9 @@ def _problem(
     if not key:
         # What several tables say together has no line of its own.
         return (message, f"none at {place}", "")
-    return (f"{name} to be {message}", f"{item['input']!r} at {place}", "")
+    found = repr(item["input"])
+    shown = found if len(found) <= 200 else f"{found[:200]}..."
+    return (f"{name} to be {message}", f"{shown} at {place}", "")
 
 
 def _allowed(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:

@@ -104,9 +104,6 @@ def _declared(error: BaseException) -> bool:
 
 
 def _print(text: str) -> None:
-    if sys.stderr is None:
-        # `print` would take stdout instead, which belongs to results.
-        return
     lines = text.splitlines()
     # A list of problems keeps its lines; a paragraph is wrapped for reading.
     shown = lines if len(lines) > 1 else textwrap.wrap(text, 100, break_long_words=False)

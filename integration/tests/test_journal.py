@@ -507,3 +507,12 @@ def test_any_bytes_are_a_log_or_a_refusal(decided):
         except ProjectError:
             noticed += 1
     assert noticed > 950
+
+
+def test_nobody_withdraws_an_approval_that_they_do_not_know_of(journal):
+    propose(journal, "plan-0001")
+    seen = journal.find("plan-0001").state
+    journal.decide("plan-0001", "approved", who="ben", why="")
+    with pytest.raises(PlanStateError, match=r"proposed still; found plan-0001 approved .*ben"):
+        journal.decide("plan-0001", "rejected", who="ana", why="", seen=seen)
+    journal.decide("plan-0001", "rejected", who="ana", why="", seen="approved")

@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, final
 
-from dagcast._locking import still_there
+from dagcast._locking import hidden_file, still_there
 from dagcast.errors import PlanStateError, ProjectError, UsageError
 
 PlanState = Literal["proposed", "superseded", "approved", "rejected"]
@@ -243,6 +243,7 @@ class Journal:
         who: str,
         why: str,
         details: Mapping[str, Any] | None = None,
+        seen: PlanState | None = None,
         checked: int | None = None,
     ) -> PlanRecord:
         """Approve or reject a plan; the check and the line are one step.
@@ -253,6 +254,8 @@ class Journal:
             who: decides.
             why: the reason.
             details: further values for the line.
+            seen: the state in which the caller saw the plan; another one refuses the decision, so
+                that nobody withdraws an approval that they do not know of.
             checked: how many lines the log had when the caller looked at data and fits; a later
                 ingestion or fit refuses the decision.
 
@@ -264,6 +267,12 @@ class Journal:
             contents = self._whole(handle)
             record = _found(contents.plans, plan)
             _require_open(contents.plans, record, decision)
+            if seen is not None and record.state != seen:
+                raise PlanStateError(
+                    f"plan {record.plan} to be {seen} still",
+                    _describe(record),
+                    "Decide again if you still want to.",
+                )
             if checked is not None:
                 for entry in contents.entries[checked:]:
                     if entry.event in RENEWALS:
@@ -289,11 +298,7 @@ class Journal:
                 return None
             if not damage.mendable:
                 raise self._error(damage)
-            aside = None
-            if contents.behind:
-                aside = self._set_aside(contents.behind)
-                os.ftruncate(handle, contents.size)
-            self._write_head(len(contents.entries), contents.digest)
+            aside = self._set_aside(contents.behind) if contents.behind else None
             details = {
                 "aside": aside.name if aside else None,
                 "bytes": len(contents.behind),
@@ -301,7 +306,21 @@ class Journal:
                 "lost": damage.lost,
             }
             entry = Entry(datetime.now(UTC), who, "repaired", why=damage.found, details=details)
-            self._append(handle, replace(contents, damage=None, behind=b""), entry)
+            line, _ = _next_line(contents, entry)
+            whole = os.pread(handle, contents.size, 0)
+            # The log is replaced in one step: whoever waits for its lock takes the new one's.
+            part, new = hidden_file(self._path)
+            try:
+                _write(new, whole + (b"" if contents.ended else b"\n") + line + b"\n", 0)
+                os.fsync(new)
+                # A head that is ahead shows a repair that was cut off, which is then done again.
+                self._write_head(len(contents.entries) + 1, _digest(contents.digest, line))
+                os.replace(part, self._path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(new)
             return Repair(aside, len(contents.behind), damage.lost, damage)
 
     def _read(self) -> Contents:
@@ -374,16 +393,7 @@ class Journal:
         return replace(contents, damage=damage)
 
     def _append(self, handle: int, contents: Contents, entry: Entry) -> Mapping[str, PlanRecord]:
-        values = {**entry.to_json(), _PREVIOUS: contents.digest}
-        # ASCII alone: what a reader takes for the end of a line is never within one.
-        line = json.dumps(values, sort_keys=True, allow_nan=False).encode("ascii")
-        plans = dict(contents.plans)
-        try:
-            _follow(plans, _entry(json.loads(line)), strict=True)
-        except _RefusedError as error:
-            raise PlanStateError(
-                error.expected, error.found, "Nothing was recorded; see `dagcast log`."
-            ) from error
+        line, plans = _next_line(contents, entry)
         count = len(contents.entries)
         if self._read_head() is None:
             self._write_head(count, contents.digest)
@@ -439,6 +449,25 @@ class _RefusedError(ValueError):
         super().__init__(f"expected {expected}; found {found}")
         self.expected = expected
         self.found = found
+
+
+def _next_line(contents: Contents, entry: Entry) -> tuple[bytes, Mapping[str, PlanRecord]]:
+    """The line that an entry becomes, and the plans after it.
+
+    Raises:
+        PlanStateError: it does not follow from those before it.
+    """
+    values = {**entry.to_json(), _PREVIOUS: contents.digest}
+    # ASCII alone: what a reader takes for the end of a line is never within one.
+    line = json.dumps(values, sort_keys=True, allow_nan=False).encode("ascii")
+    plans = dict(contents.plans)
+    try:
+        _follow(plans, _entry(json.loads(line)), strict=True)
+    except _RefusedError as error:
+        raise PlanStateError(
+            error.expected, error.found, "Nothing was recorded; see `dagcast log`."
+        ) from error
+    return line, plans
 
 
 def _open(path: Path, flags: int) -> int:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
-from dagcast._locking import still_there
+from dagcast._locking import PART, hidden_file, still_there
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
 from dagcast.journal import PROPOSALS, Entry, Journal
@@ -28,7 +28,6 @@ CONFIG = "dagcast.toml"
 LOG = "log.jsonl"
 FOLDERS = ("events", "store", "models", "plans", "reports")
 
-_PART = ".part"
 # Names that this process has taken and not filled yet, with the lock on each.
 _RESERVED: dict[Path, int] = {}
 
@@ -188,16 +187,16 @@ class Project:
         What another command is working on is left alone, and so is everything where this process
         may not write.
         """
-        for name in FOLDERS:
+        for name in (".", *FOLDERS):
             with contextlib.suppress(OSError):
                 self._complete(self.folder / name)
 
     def _complete(self, folder: Path) -> None:
-        for part in sorted(folder.glob(f".*{_PART}")):
+        for part in sorted(folder.glob(f".*{PART}")):
             handle = _locked(part)
             if handle is None:
                 continue
-            target = part.with_name(part.name[1 : -len(_PART)])
+            target = part.with_name(part.name[1 : -len(PART)])
             if self._known(target) and not target.exists():
                 _publish(part, target)
                 os.close(handle)
@@ -225,7 +224,7 @@ class Project:
 
     def _next_name(self, folder: Path, prefix: str) -> str:
         # A plan whose folder is gone keeps its name: the log says what was decided about it.
-        names = {path.name.removeprefix(".").removesuffix(_PART) for path in folder.iterdir()}
+        names = {path.name.removeprefix(".").removesuffix(PART) for path in folder.iterdir()}
         names |= {Path(made).name for made in self._made()}
         numbers = (name.removeprefix(f"{prefix}-") for name in names if name.startswith(prefix))
         taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
@@ -342,14 +341,7 @@ def staged(target: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all; what is no character is written as its escape."""
-    while True:
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if still_there(handle, part):
-            break
-        # Between creation and lock it was taken for a leftover.
-        os.close(handle)
+    part, handle = hidden_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode("utf-8", errors="backslashreplace"))
@@ -362,7 +354,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _part(target: Path) -> Path:
-    return target.with_name(f".{target.name}{_PART}")
+    return target.with_name(f".{target.name}{PART}")
 
 
 def _claim(part: Path) -> int | None:

@@ -81,7 +81,7 @@ def until(condition, seconds):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads the state of processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_starter(tmp_path, number):
     script = tmp_path / "starter.py"
     script.write_text(STARTER)

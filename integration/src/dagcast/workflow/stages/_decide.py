@@ -143,7 +143,9 @@ def reject(
         if before.state != "approved":
             raise
         remark = f"the approval is withdrawn, although {before.plan} is damaged: {error.found}"
-    record = project.journal.decide(before.plan, "rejected", who=who or current_user(), why=why)
+    record = project.journal.decide(
+        before.plan, "rejected", who=who or current_user(), why=why, seen=before.state
+    )
     parent = project.journal.plans().get(record.parent or "")
     if parent is not None and parent.state == "proposed":
         remark = "; ".join(filter(None, (remark, f"{parent.plan} is open again")))

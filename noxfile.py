@@ -119,7 +119,7 @@ def contracts(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run the whole loop on small worlds, and on real data where it is present."""
     _everything(session)
-    _pytest(session, "tests/end_to_end", "tests/real", "tests/worlds")
+    _pytest(session, "tests/faults", "tests/end_to_end", "tests/real", "tests/worlds")
 
 
 @nox.session(python=PYTHON)
@@ -250,6 +250,13 @@ def worlds(session: nox.Session) -> None:
     options = [argument for argument in session.posargs if argument not in known]
     for name in names:
         session.run("python", str(folder / f"{name}.py"), *options, env=TEST_ENVIRONMENT)
+
+
+@nox.session(python=PYTHON)
+def faults(session: nox.Session) -> None:
+    """Kill, race, fill and mutate every command: `nox -s faults -- commands --only plan`."""
+    _everything(session)
+    session.run("python", "tests/faults/faults.py", *session.posargs, env=TEST_ENVIRONMENT)
 
 
 @nox.session(python=False)

@@ -1,7 +1,10 @@
 """The command line answers bad input in one paragraph and leaves the disk as it was."""
 
+import errno
 import hashlib
 import json
+import os
+import shlex
 import subprocess
 import sys
 
@@ -27,6 +30,9 @@ ARGUMENTS = {
     "edit": ["--scale", "0.5", "--why", "x"],
     "retro": [],
 }
+
+# Shows the log of any project, also of one that lacks other parts.
+LOG_COMMANDS = {"log"}
 
 # These work on the workspace, not on a project.
 PACKAGE_COMMANDS = {"new", "snapshot", "release"}
@@ -93,12 +99,13 @@ def test_every_command_has_help_with_project_and_json(name, capsys):
 
 
 def test_tests_cover_every_command_that_needs_a_project():
-    assert set(ARGUMENTS) == set(_COMMANDS) - {"init", "simulate", "demo"} - PACKAGE_COMMANDS
+    others = {"init", "simulate", "demo"} | PACKAGE_COMMANDS | LOG_COMMANDS
+    assert set(ARGUMENTS) == set(_COMMANDS) - others
 
 
-@pytest.mark.parametrize("name", list(ARGUMENTS))
+@pytest.mark.parametrize("name", [*ARGUMENTS, *sorted(LOG_COMMANDS)])
 def test_command_without_project_says_what_to_do(refused, tmp_path, name):
-    text = refused(name, *ARGUMENTS[name], "--project", tmp_path)
+    text = refused(name, *ARGUMENTS.get(name, []), "--project", tmp_path)
     assert text.startswith("dagcast: expected a dagcast project (a folder with dagcast.toml) at")
     assert "found an empty folder" in text
     assert "dagcast init --project FOLDER" in text
@@ -173,3 +180,121 @@ def test_defect_keeps_its_traceback(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("dagcast.workflow.init", broken)
     assert run(["init", "--project", str(tmp_path / "p")]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.fixture
+def environment(project):
+    """Run the command in a process of its own, under an odd environment."""
+
+    def _environment(*arguments, shell="", **variables):
+        start = "from dagcast.cli import main; main()"
+        command = shlex.join([sys.executable, "-c", start, *arguments])
+        found = subprocess.run(
+            ["sh", "-c", f"{command} --project {shlex.quote(str(project.folder))} {shell}"],
+            capture_output=True,
+            env={**os.environ, **variables},
+        )
+        said = found.stderr.decode("utf-8", errors="replace")
+        assert "Traceback" not in said
+        assert "Exception ignored" not in said
+        return found.returncode, found.stdout, " ".join(said.split())
+
+    return _environment
+
+
+@pytest.mark.parametrize("shell", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_result_that_nobody_can_read_is_said(environment, shell, options):
+    code, _, said = environment("log", *options, shell=shell)
+    assert code == 1
+    assert "expected an open standard output to show the result on" in said
+    assert "What the command did is kept" in said
+
+
+def test_nothing_is_said_on_stdout_where_stderr_is_closed(environment):
+    assert environment("fit", shell="2>&-") == (2, b"", "")
+
+
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_any_locale_shows_and_records_any_comment(environment, project):
+    path = project.folder / "log.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"at": ')
+    who = "J\u00f6rg\u2028"
+    code, out, _ = environment("log", "--repair", "--who", who, "--json", **C_LOCALE)
+    assert code == 0
+    assert out.isascii()
+    shown = json.loads(out)["entries"][-1]["who"]
+    kept = project.journal.entries()[-1].who
+    # In this locale the argument arrives as bytes that are no characters.
+    assert shown == kept
+    assert kept.encode("utf-8", errors="surrogateescape").decode() == who
+    assert environment("log", **C_LOCALE)[0] == 0
+    assert environment("log")[0] == 0
+
+
+def test_comments_do_not_move_the_cursor(environment, project):
+    project.record("noted", who="eve\x1b[2J", why="\x1b[1A\x1b[2Kapproved\nplan-0001")
+    code, out, _ = environment("log")
+    assert code == 0
+    assert b"\x1b[2J" not in out
+    assert b"\x1b[1A" not in out
+    assert b"\\x1b[2J" in out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "recent_weeks = " + "9" * 5000,
+        "disable = " + "[" * 5000,
+        "disable = " + "[" * 5000 + "]" * 5000,
+        "recent_weeks = 1e999",
+        "recent_weeks = 0x" + "f" * 5000,
+    ],
+)
+def test_odd_settings_are_one_paragraph(refused, project, line):
+    path = project.folder / "dagcast.toml"
+    text = "\n".join(
+        kept for kept in path.read_text().splitlines() if not kept.startswith(line[:7])
+    )
+    path.write_text(line + "\n" + text)
+    assert len(refused("fit", "--project", project.folder)) < 2000
+
+
+def test_odd_flag_is_one_paragraph(refused, project):
+    for value in ("9" * 5000, "[" * 5000):
+        said = refused("fit", "--project", project.folder, "--set", f"recent_weeks={value}")
+        assert len(said) < 2000
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_what_may_not_be_written_is_one_paragraph(refused, project):
+    (project.folder / "log.jsonl").chmod(0o444)
+    said = refused("approve", "--project", project.folder, code=1)
+    assert "Permission denied" in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
+def test_what_the_machine_refuses_is_one_paragraph(refused, project, monkeypatch, number):
+    def full(*_, **__):
+        raise OSError(number, os.strerror(number), str(project.folder / "x"))
+
+    monkeypatch.setattr("dagcast.workflow.fit", full)
+    said = refused("fit", "--project", project.folder, code=1)
+    assert os.strerror(number) in said
+    assert str(project.folder / "x") in said.replace(" ", "")
+
+
+def test_folder_that_was_removed_meanwhile_is_one_paragraph(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    try:
+        assert run(["fit"]) == 1
+    finally:
+        os.chdir(tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "expected a current folder; found" in said
+    assert "Traceback" not in said

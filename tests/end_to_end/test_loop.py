@@ -13,10 +13,11 @@ import torch
 
 from dagcast import workflow
 from dagcast.cli import run
-from dagcast.errors import PlanStateError, ProjectError, UsageError
+from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
+from dagcast.journal import Journal
 from dagcast.project import open_project
 from dagcast.workflow.common._horizon import at_origin, read_context
-from dagcast.workflow.common._plan_files import seal
+from dagcast.workflow.common._seal import SEAL, seal
 from dagcast.workflow.common._session import open_session
 from dagcast_core.decide import Plan
 from dagcast_core.solver.problem._oracle import Oracle
@@ -180,11 +181,15 @@ def a_copy(demo, tmp_path):
 def sealed_again(folder):
     """Make hashes right again, of a plan's files and in the log."""
     log = folder.parents[1] / "log.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    for line in lines:
-        if line["plan"] == folder.name and "seal" in line["details"]:
-            line["details"]["seal"] = seal(folder)
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    entries = Journal(log).entries()
+    log.unlink()
+    log.with_suffix(".head").unlink()
+    (folder / SEAL).unlink(missing_ok=True)
+    sealed = seal(folder)
+    for entry in entries:
+        if entry.plan == folder.name and "seal" in entry.details:
+            entry = replace(entry, details={**entry.details, "seal": sealed})
+        Journal(log).append(entry)
 
 
 def test_replay_that_finds_another_plan_fails(a_copy, demo):
@@ -502,10 +507,30 @@ def test_nobody_decides_about_a_plan_that_is_gone(copied, decide):
 
 
 def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(copied):
-    shutil.rmtree(copied.plans / "plan-0001")
-    result = workflow.reject(copied, "plan-0001", why="its folder is lost")
+    name = workflow.plan(copied).summary.plan
+    workflow.approve(copied, name)
+    shutil.rmtree(copied.plans / name)
+    result = workflow.reject(copied, name, why="its folder is lost")
     assert result.state == "rejected"
-    assert result.tables()[0].note.startswith("the approval is withdrawn, although plan-0001 is")
+    assert result.tables()[0].note.startswith(f"the approval is withdrawn, although {name} is")
+
+
+def test_plan_that_was_carried_out_is_not_withdrawn(copied):
+    with pytest.raises(PlanStateError, match="carried out, which is final"):
+        workflow.reject(copied, "plan-0001", why="it went badly")
+    assert workflow.retro(copied).hindsight.plan == "plan-0001"
+
+
+def test_edit_that_breaks_the_budget_is_not_approved_and_rejected_opens_its_parent(copied, capsys):
+    first = workflow.plan(copied).summary.plan
+    edit = workflow.edit(copied, first, scale=3.0, why="more").summary.plan
+    with pytest.raises(GateError, match=f"{edit} to pass the gate of approval; .* is the most"):
+        workflow.approve(copied, edit)
+    assert run(["approve", edit, "--project", str(copied.folder)]) == 3
+    assert "--despite REASON" in " ".join(capsys.readouterr().err.split())
+    workflow.reject(copied, edit, why="too dear")
+    assert copied.journal.plans()[first].state == "proposed"
+    assert workflow.approve(copied, first).state == "approved"
 
 
 def test_name_of_a_plan_that_is_gone_is_not_given_again(copied):

@@ -38,7 +38,8 @@ def parse(path: Path) -> tuple[dict[str, Any], str]:
         ) from error
     try:
         return tomllib.loads(text), text
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or thousands of brackets, is none of the parser's errors.
         raise ConfigError(
             f"TOML in {path}",
             str(error),
@@ -105,7 +106,7 @@ def literal(text: str) -> Any:
     """A flag's or environment variable's text as TOML would read it, else as plain text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -172,7 +173,9 @@ def _problem(
     if not key:
         # What several tables say together has no line of its own.
         return (message, f"none at {place}", "")
-    return (f"{name} to be {message}", f"{item['input']!r} at {place}", "")
+    found = repr(item["input"])
+    shown = found if len(found) <= 200 else f"{found[:200]}..."
+    return (f"{name} to be {message}", f"{shown} at {place}", "")
 
 
 def _allowed(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:

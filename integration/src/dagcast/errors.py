@@ -52,6 +52,21 @@ class PlanStateError(DagcastError):
     exit_code = 2
 
 
+class OutputError(DagcastError):
+    """What was done is done, and its result could not be shown.
+
+    Attributes:
+        found: what is the matter with stdout.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            "an open standard output to show the result on",
+            found,
+            "What the command did is kept; `dagcast log` shows what that was.",
+        )
+
+
 class GateError(DagcastError):
     """A gate did not pass: assembly, causal validity or a release check."""
 

@@ -1,27 +1,35 @@
 """A project: one folder that holds settings, events, store, models, plans, reports and the log.
 
-Folders are written beside their final name and renamed, so that a killed command leaves either the
-old state or the new one.
+A folder of results is made beside its final name, is written into the log, and only then renamed.
+So the log decides: a command that is killed before its line leaves what the next command removes,
+one that is killed after it leaves what the next command completes. Whoever makes a folder holds a
+lock on it, which the system releases with the process; that tells leftovers from work under way.
 """
 
+import atexit
 import contextlib
+import fcntl
 import getpass
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
+from dagcast._locking import PART, hidden_file, still_there
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
-from dagcast.journal import Entry, Journal
+from dagcast.journal import PROPOSALS, Entry, Journal
 
 CONFIG = "dagcast.toml"
 LOG = "log.jsonl"
 FOLDERS = ("events", "store", "models", "plans", "reports")
+
+# Names that this process has taken and not filled yet, with the lock on each.
+_RESERVED: dict[Path, int] = {}
 
 
 @final
@@ -88,42 +96,152 @@ class Project:
             )
         )
 
-    def next_name(self, folder: Path, prefix: str, known: Iterable[str] = ()) -> str:
-        """The next free numbered name in a folder of results, such as ``plan-0003``.
+    def reserve(self, folder: Path, prefix: str) -> str:
+        """Take the next numbered name in a folder of results, such as ``plan-0003``.
 
-        Args:
-            folder: of the results.
-            prefix: of their names.
-            known: names that are taken although their folder may be gone, as those in the log.
+        Nobody else gets it, also where two commands ask at once, and no name is given again that
+        the log knows. ``making`` fills it; what is not filled when the process ends is free again.
         """
-        names = [*(path.name for path in numbered(folder, prefix)), *known]
-        numbers = [name.removeprefix(f"{prefix}-") for name in names]
-        taken = [int(number) for number in numbers if number.isdigit()]
-        return f"{prefix}-{max(taken, default=0) + 1:04d}"
+        while True:
+            name = self._next_name(folder, prefix)
+            part = _part(folder / name)
+            handle = _claim(part)
+            if handle is None:
+                continue
+            if not (folder / name).exists() and f"{folder.name}/{name}" not in self._made():
+                _RESERVED[part] = handle
+                return name
+            # Another command was faster.
+            _abandon(part, handle)
 
-    def latest(self, folder: Path, prefix: str, *, stage: str) -> Path:
-        """The newest numbered result in a folder.
+    @contextlib.contextmanager
+    def making(self, target: Path) -> Iterator[Path]:
+        """A hidden folder that becomes ``target`` when the block ends, and vanishes if it fails.
+
+        The block writes the line into the log as its last step. Once the line is there, the folder
+        gets its name whatever happens: at the latest by the next command that opens the project.
 
         Raises:
-            ProjectError: there is none; names the command that makes one.
+            ProjectError: something is there already, or another command is making it.
         """
-        paths = numbered(folder, prefix)
-        if not paths:
+        self._require_inside(target)
+        part = _part(target)
+        handle = _RESERVED.pop(part, None)
+        if handle is None:
+            self._complete(target.parent)
+            handle = _claimed(target)
+        try:
+            _require_free(target)
+            if self._known(target):
+                raise ProjectError(
+                    f"a name that the log does not know, not {target.name}",
+                    "one that was given before, although its folder is gone",
+                    "Restore the folder from a copy, or choose another name.",
+                )
+        except BaseException:
+            _abandon(part, handle)
+            raise
+        try:
+            yield part
+            _publish(part, target)
+        except BaseException:
+            known = self._known(target)
+            if known is False:
+                shutil.rmtree(part, ignore_errors=True)
+            elif known:
+                with contextlib.suppress(OSError):
+                    _publish(part, target)
+            raise
+        finally:
+            os.close(handle)
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A hidden folder for intermediate results, removed when the block or the process ends."""
+        part = _part(self.reports / f"{name}-{secrets.token_hex(4)}")
+        handle = _claim(part)
+        assert handle is not None
+        try:
+            yield part
+        finally:
+            _abandon(part, handle)
+
+    def newest_fit(self) -> str:
+        """The newest fit that the log knows; a folder without a line in the log is none.
+
+        Raises:
+            ProjectError: there is none.
+        """
+        fits = list(self.journal.fits())
+        if not fits:
             raise ProjectError(
-                f"a result of `dagcast {stage}` in {folder}",
-                "none",
-                f"Run `dagcast {stage} --project {self.folder}` first.",
+                f"a result of `dagcast fit` in {self.models}",
+                "none in the log",
+                f"Run `dagcast fit --project {self.folder}` first.",
             )
-        return paths[-1]
+        return fits[-1]
 
+    def tidy(self) -> None:
+        """Complete and remove what commands left that were killed.
 
-def numbered(folder: Path, prefix: str) -> list[Path]:
-    """Results ``prefix-0001``, ``prefix-0002``, ... of a folder, oldest first."""
-    return sorted(
-        path
-        for path in folder.glob(f"{prefix}-*")
-        if path.name.removeprefix(f"{prefix}-").isdigit()
-    )
+        What another command is working on is left alone, and so is everything where this process
+        may not write.
+        """
+        for name in (".", *FOLDERS):
+            with contextlib.suppress(OSError):
+                self._complete(self.folder / name)
+
+    def _complete(self, folder: Path) -> None:
+        for part in sorted(folder.glob(f".*{PART}")):
+            handle = _locked(part)
+            if handle is None:
+                continue
+            target = part.with_name(part.name[1 : -len(PART)])
+            if self._known(target) and not target.exists():
+                _publish(part, target)
+                os.close(handle)
+            else:
+                _abandon(part, handle)
+
+    def _made(self) -> set[str]:
+        """Folders that the log says were made, relative to the project."""
+        made = set()
+        for entry in self.journal.entries():
+            if entry.event in PROPOSALS:
+                made.add(f"plans/{entry.plan}")
+            elif entry.event == "fitted" and "fit" in entry.details:
+                made.add(f"models/{entry.details['fit']}")
+            elif "made" in entry.details:
+                made.add(str(entry.details["made"]))
+        return made
+
+    def _known(self, target: Path) -> bool | None:
+        """Whether the log knows a folder; None where the log cannot be read."""
+        try:
+            return target.relative_to(self.folder).as_posix() in self._made()
+        except (ProjectError, OSError):
+            return None
+
+    def _next_name(self, folder: Path, prefix: str) -> str:
+        # A plan whose folder is gone keeps its name: the log says what was decided about it.
+        names = {path.name.removeprefix(".").removesuffix(PART) for path in folder.iterdir()}
+        names |= {Path(made).name for made in self._made()}
+        numbers = (name.removeprefix(f"{prefix}-") for name in names if name.startswith(prefix))
+        taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
+        return f"{prefix}-{max(taken, default=0) + 1:04d}"
+
+    def _require_inside(self, target: Path) -> None:
+        """Refuse to write where a link leads out of the project.
+
+        Raises:
+            ProjectError: names the link.
+        """
+        if not target.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise ProjectError(
+                f"{target.parent} to lie in the project",
+                f"a link to {target.parent.resolve()}",
+                "Put the folder itself there: what is written must stay in the project.",
+            )
 
 
 def create_project(folder: Path, config: Config, *, who: str | None = None) -> Project:
@@ -194,42 +312,137 @@ def open_project(
             "an empty log" if not entries else f"the event {entries[0].event!r}",
             "The log was cut or replaced: restore it from a copy.",
         )
-    return Project(folder, config)
+    project = Project(folder, config)
+    for name in ("store", "models", "plans", "reports"):
+        project._require_inside(folder / name / "any")
+    project.tidy()
+    return project
 
 
 @contextlib.contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A temporary folder that becomes ``target`` when the block ends, and vanishes if it fails.
+    """A hidden folder that becomes ``target`` when the block ends, and vanishes if it fails.
 
-    An existing target is replaced; readers see the old folder or the new one, never a mixture.
+    Raises:
+        ProjectError: something is there already, or another command is making it.
     """
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    temporary.chmod(0o755)
+    part = _part(target)
+    handle = _claimed(target)
     try:
-        yield temporary
-        if target.exists() and any(target.iterdir()):
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            os.replace(target, old / "was")
-            os.replace(temporary, target)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, target)
+        _require_free(target)
+        yield part
+        _publish(part, target)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         raise
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Write a file whole or not at all; what is no character is written as its escape."""
+    part, handle = hidden_file(path)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        os.replace(name, path)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8", errors="backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}{PART}")
+
+
+def _claim(part: Path) -> int | None:
+    """Make a hidden folder and lock it; None where another process holds it.
+
+    What a killed process left under that name is removed first.
+    """
+    while True:
+        try:
+            part.mkdir()
+            fresh = True
+        except FileExistsError:
+            fresh = False
+        handle = _locked(part)
+        if handle is None:
+            if part.exists():
+                return None
+            continue
+        if fresh:
+            return handle
+        _abandon(part, handle)
+
+
+def _locked(part: Path) -> int | None:
+    """The lock on something hidden; None where somebody holds it, or it is gone by now."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        handle = os.open(part, flags)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    if not still_there(handle, part):
+        os.close(handle)
+        return None
+    return handle
+
+
+def _claimed(target: Path) -> int:
+    handle = _claim(_part(target))
+    if handle is None:
+        raise ProjectError(
+            f"nobody else to make {target}",
+            "another command that does",
+            "Wait for it and try again.",
+        )
+    return handle
+
+
+def _abandon(part: Path, handle: int) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
+    os.close(handle)
+
+
+@atexit.register
+def _release() -> None:
+    """Free the names that were reserved for work that failed."""
+    while _RESERVED:
+        _abandon(*_RESERVED.popitem())
+
+
+def _require_free(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        free = False
+    else:
+        free = not target.exists() or not any(target.iterdir())
+    if not free:
+        raise ProjectError(
+            f"nothing at {target}",
+            "results of another command",
+            "They are never replaced: run the command again, or choose another name.",
+        )
+
+
+def _publish(part: Path, target: Path) -> None:
+    # Over an empty folder at most: a rename never replaces one that holds something.
+    os.rename(part, target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def current_user() -> str:

@@ -3,6 +3,7 @@
 Subcommands are imported when they run, so that help and completion stay fast.
 """
 
+import io
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ _COMMANDS = {
     "approve": ("_plans", "Approve a plan."),
     "reject": ("_plans", "Reject a plan, or withdraw its approval."),
     "edit": ("_plans", "Change cells of a plan and propose the result."),
+    "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
@@ -89,7 +91,25 @@ def main() -> None:
     # Our tensors are small: a second thread only waits. On two busy cores a fit took six times the
     # CPU time with two threads. torch reads this when it is imported; who sets it is obeyed.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _fill_standard_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _fill_standard_streams() -> None:
+    """Keep the numbers of the standard streams taken, and let them carry any text.
+
+    A file that is opened while stdout is closed would get its number, and whatever a library
+    prints would be written into it.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    if sys.stderr is None:
+        # `print` would take stdout instead, which belongs to results.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagcast.errors import OutputError
+
 if TYPE_CHECKING:
     from dagcast.project import Project
     from dagcast.workflow import Progress, Result
@@ -73,8 +75,37 @@ def parsed(settings: tuple[str, ...]) -> dict[str, str]:
 
 def show(result: "Result", *, as_json: bool = False) -> None:
     """Print a result to stdout: tables and the next command, or JSON."""
+    with _shown():
+        _show(result, as_json=as_json)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Turn a result that nobody can read into an answer, whatever was the matter with stdout.
+
+    Raises:
+        OutputError: stdout is closed or full.
+    """
+    if sys.stdout is None:
+        raise OutputError("a closed one")
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter flushes once more when it ends, and must not fail there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(error.strerror or str(error)) from error
+
+
+def _show(result: "Result", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
+        text = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        try:
+            text.encode(sys.stdout.encoding or "ascii")
+        except UnicodeEncodeError:
+            # Escapes of stdout's own would be no JSON.
+            text = json.dumps(result.to_json(), indent=2)
+        print(text)
         return
     from rich import box
     from rich.console import Console
@@ -84,27 +115,34 @@ def show(result: "Result", *, as_json: bool = False) -> None:
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=_width())
     for table in result.tables():
         if not table.columns:
-            console.print(Text(table.title, style="bold"))
+            console.print(Text(_printable(table.title), style="bold"))
             for row in table.rows:
-                print(" ".join(row))
+                print(_printable(" ".join(row)))
             continue
         shown = Table(
-            title=table.title,
+            title=Text(_printable(table.title)),
             title_justify="left",
             title_style="bold",
             box=box.SIMPLE_HEAD,
             pad_edge=False,
-            caption=table.note or None,
+            caption=Text(_printable(table.note)) if table.note else None,
             caption_justify="left",
         )
         for position, column in enumerate(table.columns):
             numeric = _numeric(tuple(row[position] for row in table.rows))
             shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in table.rows:
-            shown.add_row(*(Text(cell) for cell in row))
+            shown.add_row(*(Text(_printable(cell)) for cell in row))
         console.print(shown)
     if command := result.next_command():
-        console.print(Text.assemble("next  ", (command, "bold")))
+        console.print(Text.assemble("next  ", (_printable(command), "bold")))
+
+
+def _printable(text: str) -> str:
+    """Text without what moves a cursor or hides a line: comments in the log are anybody's."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _width() -> int | None:

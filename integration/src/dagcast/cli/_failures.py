@@ -1,5 +1,7 @@
 """How a failure ends: one paragraph and an exit code, or the traceback of a defect."""
 
+import errno
+import os
 import sys
 import textwrap
 import traceback
@@ -7,6 +9,28 @@ import traceback
 import click
 
 from dagcast.errors import DagcastError
+
+# What the machine may refuse to any program, by errno.
+_REFUSALS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENOTEMPTY,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOLCK,
+    errno.EBADF,
+}
 
 _PACKAGES = ("dagcast", "dagcast_core", "dagcast_testing")
 
@@ -43,8 +67,34 @@ def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
     if _declared(error):
         _print(f"dagcast: {error}")
         return 3 if type(error).__name__ == "AssemblyError" else 2
+    if (refused := _environment(error)) is not None:
+        _print(f"dagcast: {refused}")
+        return 1
     traceback.print_exception(error)
     return 1
+
+
+def _environment(error: BaseException) -> str | None:
+    """What the machine refused, in words; None where the fault lies elsewhere."""
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        place = error.filename2 or error.filename
+        what = f"to use {place}" if place is not None else "to read and write"
+        try:
+            os.getcwd()
+        except OSError:
+            what = "a current folder"
+        return (
+            f"expected {what}; found: {error.strerror}. Mend that and run the command again; "
+            "nothing is half-written."
+        )
+    if isinstance(error, RecursionError):
+        return (
+            "expected input that is nested less deeply; found more levels than can be read. "
+            "Look for it in the files that the command reads: JSON in events/ or the proposal."
+        )
+    if isinstance(error, MemoryError):
+        return "expected enough memory; found too little. Close other programs, or read less."
+    return None
 
 
 def _declared(error: BaseException) -> bool:

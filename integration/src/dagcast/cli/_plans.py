@@ -81,14 +81,25 @@ def review(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result
 @click.argument("name", required=False)
 @click.option("--who", default=None, help="Who decides; the current user by default.")
 @click.option("--why", default="", help="The reason, for the log.")
+@click.option(
+    "--despite",
+    default=None,
+    metavar="REASON",
+    help="Approve it although the gate found something; findings and reason are logged.",
+)
 @result_options
 def approve(
-    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+    folder: Path,
+    settings: tuple[str, ...],
+    name: str | None,
+    who: str | None,
+    why: str,
+    despite: str | None,
 ) -> "Result":
-    """Approve plan NAME, the newest by default."""
+    """Approve plan NAME, the newest by default; exit 3 if something stands against it."""
     from dagcast import workflow
 
-    return workflow.approve(opened(folder, settings), name, who=who, why=why)
+    return workflow.approve(opened(folder, settings), name, who=who, why=why, despite=despite)
 
 
 @click.command()

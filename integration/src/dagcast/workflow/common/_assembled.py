@@ -80,7 +80,14 @@ def experiments(project: Project) -> "ExperimentSet":
                 read = ExperimentSet.from_json(content)
                 members = tuple(read)
                 covariances.update(read.covariances)
-        except (ValueError, TypeError, KeyError, AttributeError, ContractError) as error:
+        except (
+            ValueError,
+            RecursionError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            ContractError,
+        ) as error:
             raise UsageError(
                 f"a list of experiments in {path}", f"{error}", "Correct the file."
             ) from error

@@ -1,6 +1,5 @@
 """Fitted collections: made, kept, and read back."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.errors import ProjectError
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._result import Progress, plain, silent
+from dagcast.workflow.common._seal import seal, verify
 from dagcast.workflow.common._session import Session
 
 if TYPE_CHECKING:
@@ -106,17 +106,14 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
     from dagcast_core.model import ParameterDraws
 
     project = session.project
-    folder = (
-        project.latest(project.models, PREFIX, stage="fit")
-        if name is None
-        else project.models / name
-    )
+    folder = project.models / (name or project.newest_fit())
     again = f"Fit again with `dagcast fit --project {project.folder}`."
+    line = project.journal.fits().get(folder.name)
+    if line is None:
+        raise ProjectError(f"the fit {folder.name} in the log", "no line about it", again)
+    verify(folder, line.details.get("seal"), "fit")
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        for file, sha256 in manifest["sha256"].items():
-            if hashlib.sha256((folder / file).read_bytes()).hexdigest() != sha256:
-                raise ProjectError(f"{folder / file} as it was written", "other content", again)
         state = load_file(folder / _MODEL)
         flat = load_file(folder / _DRAWS)
         method, seed = manifest["draws"]["method"], manifest["draws"]["seed"]
@@ -150,7 +147,8 @@ def _save(
     draws: "ParameterDraws",
     report: "FitReport",
     session: Session,
-) -> None:
+) -> str:
+    """Write a fit into an existing folder; returns the digest of its seal, for the log."""
     from safetensors.torch import save_file
 
     save_file(
@@ -163,11 +161,8 @@ def _save(
         "draws": {"count": len(draws), "method": draws.method, "seed": draws.seed},
         "provenance": session.provenance(),
         "report": report.to_json(),
-        "sha256": {
-            file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
-            for file in (_MODEL, _DRAWS)
-        },
     }
     (folder / _MANIFEST).write_text(
         json.dumps(plain(manifest), indent=1, ensure_ascii=False), encoding="utf-8"
     )
+    return seal(folder)

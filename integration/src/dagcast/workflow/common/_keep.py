@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from dagcast.plans import (
     PlanStability,
 )
-from dagcast.project import staged
 from dagcast.workflow.common._fits import Fitted
 from dagcast.workflow.common._outlooks import outlook_of
-from dagcast.workflow.common._plan_files import DECISIONS, MARGINALS, PREFIX, SOLVED, seal
+from dagcast.workflow.common._plan_files import DECISIONS, MARGINALS, PREFIX, SOLVED
 from dagcast.workflow.common._plan_result import PlanResult
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._proposals import as_frame
 from dagcast.workflow.common._result import Progress, silent
+from dagcast.workflow.common._seal import seal
 from dagcast.workflow.common._summaries import summary_of
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def keep(
         progress: told what is going on.
     """
     project = setting.session.project
-    # A plan whose folder is gone keeps its name: the log says what was decided about it.
-    name = name or project.next_name(project.plans, PREFIX, project.journal.plans())
+    name = name or project.reserve(project.plans, PREFIX)
     outlook = outlook_of(setting, fitted, solved.decisions, progress=progress)
     if outlook.draws < len(fitted.draws):
         words = (
@@ -66,7 +65,7 @@ def keep(
         solved = replace(solved, warnings=(*solved.warnings, words))
     summary = replace(summary_of(name, kind, setting, fitted, solved, seconds), stability=stability)
     if record:
-        with staged(project.plans / name) as folder:
+        with project.making(project.plans / name) as folder:
             solved.save(folder / SOLVED)
             outlook.save(folder)
             summary.save(folder)
@@ -75,19 +74,19 @@ def keep(
             )
             _save_marginals(folder, solved, setting.quantities)
             sealed = seal(folder)
-        project.record(
-            "edited" if parent else "proposed",
-            plan=name,
-            who=who,
-            why=why,
-            details={
-                "horizon_start": setting.times.start.isoformat(),
-                "parent": parent,
-                "status": summary.status,
-                "seal": sealed,
-                "spend": {code: round(spent, 2) for code, (spent, _) in summary.spent.items()},
-            },
-        )
+            project.record(
+                "edited" if parent else "proposed",
+                plan=name,
+                who=who,
+                why=why,
+                details={
+                    "horizon_start": setting.times.start.isoformat(),
+                    "parent": parent,
+                    "status": summary.status,
+                    "seal": sealed,
+                    "spend": {code: round(spent, 2) for code, (spent, _) in summary.spent.items()},
+                },
+            )
     shown = list(outlook.readings)
     return PlanResult(
         project.folder,

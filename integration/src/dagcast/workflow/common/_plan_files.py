@@ -1,13 +1,12 @@
 """Plans on disk: what each holds, and how it is read back."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagcast.errors import ProjectError
 from dagcast.journal import PlanRecord
 from dagcast.project import Project
+from dagcast.workflow.common._seal import verify
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,19 +15,6 @@ PREFIX = "plan"
 DECISIONS = "decisions.parquet"
 MARGINALS = "marginals.safetensors"
 SOLVED = "solved"
-SEAL = "sha256.json"
-
-
-def seal(folder: Path) -> str:
-    """Write down what every file of a plan's folder holds; a plan never changes afterwards.
-
-    Returns:
-        The digest of what was written, for the log: who changes a plan would have to change the log
-        as well.
-    """
-    found = {name: _digest(folder / name) for name in _files(folder)}
-    (folder / SEAL).write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return _digest(folder / SEAL)
 
 
 def plan_folder(project: Project, name: str) -> Path:
@@ -47,51 +33,8 @@ def plan_folder(project: Project, name: str) -> Path:
         )
     proposal = project.journal.proposal(name)
     sealed = None if proposal is None else proposal.details.get("seal")
-    _verify(folder, sealed)
+    verify(folder, sealed, "plan")
     return folder
-
-
-def _verify(folder: Path, sealed: str | None) -> None:
-    """Compare a plan with its seal, and its seal with the log."""
-    if not (folder / SEAL).is_file():
-        if sealed is not None:
-            raise _damaged(folder, f"no {SEAL}")
-        # A plan of an earlier version; what it holds is checked by whoever reads it.
-        return
-    if sealed is not None and _digest(folder / SEAL) != sealed:
-        raise _damaged(folder, f"another {SEAL} than the log knows")
-    try:
-        expected = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-        found = {name: _digest(folder / name) for name in _files(folder)}
-    except (OSError, ValueError) as error:
-        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
-    if not isinstance(expected, dict):
-        raise _damaged(folder, f"a {SEAL} that lists no files")
-    for name, digest in expected.items():
-        if name not in found:
-            raise _damaged(folder, f"no {name}")
-        if found[name] != digest:
-            raise _damaged(folder, f"another {name} than was written")
-
-
-def _damaged(folder: Path, found: str) -> ProjectError:
-    return ProjectError(
-        f"the plan in {folder} as it was written",
-        found,
-        "Restore it from a copy, or make a new plan with `dagcast plan`.",
-    )
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != SEAL
-    )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_decisions(project: Project, name: str) -> "pd.DataFrame":

@@ -12,7 +12,6 @@ and their regrets are compared week by week.
 
 import itertools
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +66,15 @@ def measure_regret(
 
     progress(f"regret, {len(origins)} weeks", 0.0)
     keys = {f"{origin:%Y%m%dT%H%MZ}": origin for origin in origins}
-    with tempfile.TemporaryDirectory() as temporary:
-        plans = Path(temporary) / "plans"
+    with session.project.scratch("regret") as temporary:
+        plans = temporary / "plans"
         task = _Week(
             session.project, tuple((n, tuple(s.items())) for n, s in candidates.items()), plans
         )
         found = map_panels(
             task,
             keys,
-            folder=Path(temporary) / "weeks",
+            folder=temporary / "weeks",
             workers=min(settings.backtest.workers, len(origins)),
             done=done,
         )

@@ -1,8 +1,6 @@
 """Forecasts of past horizons, each by models that knew nothing later."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
@@ -61,14 +59,14 @@ def run_backtest(
         tuple(known_metrics(session.store, made)),
         tuple(session.serving.items()),
     )
-    with tempfile.TemporaryDirectory() as temporary:
+    with session.project.scratch("backtest") as temporary:
         return run(
             forecast,
             actual,
             origins=origins,
             quantities=names,
             horizon=settings.horizon_hours,
-            folder=Path(temporary) / "forecasts",
+            folder=temporary / "forecasts",
             workers=min(settings.workers, len(origins)),
             progress=done,
         )

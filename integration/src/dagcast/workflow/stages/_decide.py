@@ -1,14 +1,24 @@
 """Stage 9: people decide about a plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, Any, final
 
-from dagcast.errors import ProjectError
-from dagcast.journal import Decision, PlanRecord
+import pandas as pd
+
+from dagcast.errors import GateError, ProjectError, UsageError
+from dagcast.journal import PlanRecord
+from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
+from dagcast.workflow.common._horizon import moments, open_store
 from dagcast.workflow.common._plan_files import plan_folder
 from dagcast.workflow.common._result import Result, ResultTable
+
+if TYPE_CHECKING:
+    from dagcast_core.data import MetricStore
+
+# Below it a limit is missed by rounding; the certificate that people read draws the same line.
+_ROUNDING = 1e-3
 
 
 @final
@@ -23,7 +33,7 @@ class DecisionResult(Result):
         who: who decided.
         why: the reason given.
         horizon_start: first hour it decides about.
-        remark: what to know about it, such as that its folder is gone.
+        remark: what to know about it, such as what it was approved despite of.
     """
 
     folder: Path
@@ -46,37 +56,83 @@ class DecisionResult(Result):
 
 
 def approve(
-    project: Project, plan: str | None = None, *, who: str | None = None, why: str = ""
+    project: Project,
+    plan: str | None = None,
+    *,
+    who: str | None = None,
+    why: str = "",
+    despite: str | None = None,
 ) -> DecisionResult:
     """Approve a plan, the newest where none is named.
 
+    Approval is a gate: the plan keeps its limits, decides about hours that are still ahead, and
+    rests on the data and the fit that are there now. Whoever approves it despite a finding gives a
+    reason, which is logged with the findings.
+
+    Args:
+        project: with a plan.
+        plan: which one; the newest by default.
+        who: decides; the current user by default.
+        why: the reason, for the log.
+        despite: the reason to approve it although the gate found something.
+
     Raises:
+        GateError: the gate found something, and no reason is given.
         PlanStateError: it is superseded or decided, or another is approved for the same hours.
         ProjectError: the plan's folder is gone or was changed.
-        UsageError: no plan has that name.
+        UsageError: no plan has that name, or the reason is empty.
     """
-    return _decide(project, plan, "approved", who, why)
+    if despite is not None and not despite.strip():
+        raise UsageError(
+            "a reason to approve the plan despite what stands against it",
+            "an empty one",
+            "Give it in words: it is kept in the log.",
+        )
+    journal = project.journal
+    checked = len(journal.entries())
+    record = journal.find(plan)
+    details: dict[str, Any] = {}
+    if record.state == "proposed":
+        folder = plan_folder(project, record.plan)
+        proposal = journal.proposal(record.plan)
+        # The approval names what it approved: a plan is bound to its seal.
+        details["seal"] = None if proposal is None else proposal.details.get("seal")
+        findings = _findings(project, record, PlanSummary.load(folder))
+        if findings and despite is None:
+            raise GateError(
+                f"{record.plan} to pass the gate of approval",
+                "; ".join(findings),
+                "Make a new plan with `dagcast plan`, or approve this one with --despite REASON, "
+                "which is logged.",
+            )
+        if findings:
+            details |= {"despite": despite, "against": findings}
+    approved = journal.decide(
+        record.plan,
+        "approved",
+        who=who or current_user(),
+        why=why,
+        details=details,
+        checked=checked,
+    )
+    against = details.get("against", ())
+    return _result(project, approved, f"approved despite: {'; '.join(against)}" if against else "")
 
 
 def reject(
     project: Project, plan: str | None = None, *, who: str | None = None, why: str
 ) -> DecisionResult:
-    """Reject a plan, or withdraw its approval.
+    """Reject a plan, or withdraw its approval; the parent of a rejected edit is open again.
 
     An approval can be withdrawn also where the plan's folder is gone or was changed, which the
-    result then remarks on: otherwise no other plan could be approved for its hours.
+    result then remarks on: otherwise no other plan could be approved for its hours. What was
+    carried out is final.
 
     Raises:
-        PlanStateError: it is superseded or rejected already.
+        PlanStateError: it is superseded or rejected already, or it was carried out.
         ProjectError: it is not approved, and its folder is gone or was changed.
         UsageError: no plan has that name.
     """
-    return _decide(project, plan, "rejected", who, why)
-
-
-def _decide(
-    project: Project, plan: str | None, decision: Decision, who: str | None, why: str
-) -> DecisionResult:
     before = project.journal.find(plan)
     remark = ""
     try:
@@ -84,12 +140,65 @@ def _decide(
             plan_folder(project, before.plan)
     except ProjectError as error:
         # Nobody decides about what nobody can read any more; an approval can be withdrawn.
-        if before.state != "approved" or decision != "rejected":
+        if before.state != "approved":
             raise
         remark = f"the approval is withdrawn, although {before.plan} is damaged: {error.found}"
-    record: PlanRecord = project.journal.decide(
-        before.plan, decision, who=who or current_user(), why=why
+    record = project.journal.decide(
+        before.plan, "rejected", who=who or current_user(), why=why, seen=before.state
     )
+    parent = project.journal.plans().get(record.parent or "")
+    if parent is not None and parent.state == "proposed":
+        remark = "; ".join(filter(None, (remark, f"{parent.plan} is open again")))
+    return _result(project, record, remark)
+
+
+def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> list[str]:
+    """What stands against approving a plan, in words."""
+    found = _broken(summary)
+    store = open_store(project)
+    start, present = pd.Timestamp(record.horizon_start), _present(project, store)
+    if start < present:
+        found.append(
+            f"its first hour is {start:%Y-%m-%d %H:%M} UTC, and the store knows what happened "
+            f"until {present:%Y-%m-%d %H:%M}"
+        )
+    if store.manifest_id != summary.provenance.get("data_id", store.manifest_id):
+        found.append("data were ingested since it was made")
+    newest = project.newest_fit()
+    if summary.provenance.get("fit", newest) != newest:
+        found.append(f"it rests on {summary.provenance['fit']}, and there is {newest} by now")
+    return found
+
+
+def _present(project: Project, store: "MetricStore") -> pd.Timestamp:
+    """The moment that a plan must not lie behind: the hour after the last that the store observed.
+
+    The clock on the wall is not asked, because a project may be a replay of past records or a
+    simulated market; ``data.as_of`` is, where somebody set it. ``horizon.start`` is not: it says
+    what to plan, and what is known does not change with it.
+    """
+    ahead = project.config.horizon.model_copy(update={"start": None})
+    config = project.config.model_copy(update={"horizon": ahead})
+    return moments(replace(project, config=config), store).as_of
+
+
+def _broken(summary: PlanSummary) -> list[str]:
+    """Limits that the plan misses by more than rounding, as its certificate counts them."""
+    if summary.worst_violation < _ROUNDING and summary.status != "infeasible":
+        return []
+    rows = []
+    for row in (*summary.budgets, *summary.guardrails):
+        excess = row.used - row.limit if row.sense == "<=" else row.limit - row.used
+        if excess > _ROUNDING * max(abs(row.limit), 1e-9):
+            what = " ".join(filter(None, (row.title or row.name, row.label)))
+            rows.append(
+                f"{what} is {row.figure(row.used)} where {row.figure(row.limit)} is the "
+                f"{'most' if row.sense == '<=' else 'least'}"
+            )
+    return rows or [f"it misses a limit by {summary.worst_violation:.1%} of it"]
+
+
+def _result(project: Project, record: PlanRecord, remark: str) -> DecisionResult:
     return DecisionResult(
         project.folder,
         record.plan,

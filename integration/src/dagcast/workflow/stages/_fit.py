@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.figures import number
-from dagcast.project import Project, staged
+from dagcast.project import Project
 from dagcast.workflow.common._fits import PREFIX, _save, draw_parameters, fit_collection
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._session import open_session
@@ -80,11 +80,12 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
         AssemblyError: the installed packages do not fit together.
     """
     session = open_session(project)
+    name = project.reserve(project.models, PREFIX)
     model, report = fit_collection(session, progress=progress)
     progress("drawing parameters", None)
     drawn = draw_parameters(session, model)
-    name = project.next_name(project.models, PREFIX)
-    with staged(project.models / name) as folder:
-        _save(folder, model, drawn, report, session)
-    project.record("fitted", details={"fit": name, "status": report.status})
+    with project.making(project.models / name) as folder:
+        sealed = _save(folder, model, drawn, report, session)
+        details = {"fit": name, "status": report.status, "seal": sealed}
+        project.record("fitted", details=details)
     return FitResult(project.folder, name, report, len(drawn))

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from dagcast.errors import ProjectError
 from dagcast.plans import LEVER
-from dagcast.project import Project, create_project, open_project, staged
+from dagcast.project import Project, create_project, open_project
 from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._worlds import HISTORY, PLAYED, open_world, world_factory
@@ -98,9 +98,11 @@ def simulate(
         tested = config.backtest.model_copy(update={"origins": origins})
         config = config.model_copy(update={"data": data, "backtest": tested})
         project = create_project(folder, config)
-    with staged(project.events / HISTORY) as temporary:
+    target = project.events / HISTORY
+    with project.making(target) as temporary:
         rows = dict(made.write_events(temporary))
-    project.record("simulated", details={"world": factory.name, "seed": seed, "rows": rows})
+        details = {"world": factory.name, "seed": seed, "rows": rows}
+        project.record("simulated", details={**details, "made": f"events/{target.name}"})
     return SimulateResult(project.folder, factory.name, seed, rows)
 
 
@@ -125,13 +127,14 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
     progress(f"living through the week under {record.plan}", None)
     decisions = load_decisions(project, record.plan)
     hours = plan_hours(project, record.plan)
-    with staged(target) as temporary:
+    with project.making(target) as temporary:
         rows = dict(world.play(temporary, decisions, hours))
         # What lies beside the history's events, such as experiments and labels, holds on; the world
         # itself stays where it was made.
         for source in sorted((project.events / HISTORY).glob("*.json")):
             if source.name != "world.json" and not (temporary / source.name).exists():
                 shutil.copyfile(source, temporary / source.name)
-    project.record("played", plan=record.plan, details={"rows": rows})
+        details = {"rows": rows, "made": f"events/{target.name}"}
+        project.record("played", plan=record.plan, details=details)
     left = tuple(name for name in decisions[LEVER].unique() if name not in world.carries_out)
     return SimulateResult(project.folder, factory.name, seed, rows, record.plan, left)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,8 @@ def map_panels(
         tasks: by key, which names the result's folder.
         folder: where results are kept; a result found there is not computed again.
         workers: processes; 1 computes in this one. They are spawned, never forked: torch and
-            DuckDB hold threads.
+            DuckDB hold threads. They end with this one, however it ends, and at once where it is
+            interrupted.
         done: called with the key of each finished task.
 
     Returns:
@@ -78,16 +83,22 @@ def _spread(
         # After a worker died, tasks run one at a time: then the one at fault is known.
         alone = any(attempts.values())
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            1 if alone else workers,
-            mp_context=context,
-            initializer=_share_cores,
-            initargs=(workers,),
-        ) as pool:
-            futures: dict[Future[None], str] = {
-                pool.submit(_run, function, task, folder, key): key for key, task in left.items()
-            }
+        held, leash = context.Pipe(duplex=False)
+        with (
+            held,
+            leash,
+            ProcessPoolExecutor(
+                1 if alone else workers,
+                mp_context=context,
+                initializer=_start_worker,
+                initargs=(workers, held),
+            ) as pool,
+        ):
             try:
+                futures: dict[Future[None], str] = {
+                    pool.submit(_run, function, task, folder, key): key
+                    for key, task in left.items()
+                }
                 for future in as_completed(futures):
                     future.result()
                     left.pop(futures[future])
@@ -101,11 +112,28 @@ def _spread(
                             f"task {key!r} ended its worker process {_ATTEMPTS} times; results of "
                             f"the others are in {folder}. It may need more memory than there is."
                         ) from None
+            except BaseException:
+                # Leaving the pool waits for its workers, which may have minutes to go.
+                leash.close()
+                raise
 
 
-def _share_cores(workers: int) -> None:
-    """Leave each worker its share: threads that outnumber the cores wait for each other."""
+def _start_worker(workers: int, held: Connection) -> None:
+    """Leave each worker its share of the cores, and let it end with the process that started it.
+
+    Threads that outnumber the cores wait for each other. The other end of ``held`` is open in the
+    starting process alone, and the system closes it with that process however it ends.
+    """
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+    def end_with_the_starter() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            held.recv()
+        os._exit(1)
+
+    # Ctrl-C reaches the whole group of processes: the one that was started by hand decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_the_starter, daemon=True).start()
 
 
 def _run(function: Callable[[Any], Panel], task: Any, folder: Path, key: str) -> None:

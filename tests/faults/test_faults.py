@@ -1,0 +1,139 @@
+"""Nothing is lost and nobody let in: the short run, on stand-ins for what needs models."""
+
+import json
+import os
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+# What the long run shares with this file; tests are no package.
+sys.path.insert(0, str(Path(__file__).parent))
+from _commands import STAND_INS, Case, known_world, stand_in
+from _harness import in_child, mutated, view
+from _trials import decisions, fills, kills, mutations, pairs, tampering
+
+from dagcast.workflow.common._seal import seal
+
+
+@pytest.fixture(scope="module", autouse=True)
+def world():
+    with known_world():
+        yield
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("states")
+    for state in {case.state for case in STAND_INS}:
+        stand_in(folder / state, state)
+    return folder
+
+
+def held(count, at_least):
+    assert count.problems == []
+    assert count.tried >= at_least
+
+
+@pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
+def test_killed_command_loses_nothing(case, states, tmp_path):
+    held(kills(case, states, tmp_path / "w", exact=case.state != "nothing", points=6), 8)
+
+
+@pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
+def test_full_disk_loses_nothing(case, states, tmp_path):
+    held(fills(case, states, tmp_path / "w", exact=case.state != "nothing", points=4), 5)
+
+
+def test_exactly_one_decision_at_a_barrier(states, tmp_path):
+    held(decisions(states, tmp_path / "w", processes=8, rounds=3), 3)
+
+
+def test_two_commands_at_once_overwrite_nothing(states, tmp_path):
+    cases = [case for case in STAND_INS if case.state in ("proposed", "decided")]
+    held(pairs(cases, states, tmp_path / "w", rounds=1), 12)
+
+
+READERS = (["log"], ["approve", "plan-0002"], ["reject", "--why", "x"], ["fit"])
+
+
+def test_mutated_files_end_in_an_answer(states, tmp_path):
+    held(mutations(states, "proposed", tmp_path / "w", times=40, readers=READERS), 40)
+
+
+def test_changed_plan_is_noticed_by_whoever_decides(states, tmp_path):
+    def in_summary(folder):
+        path = folder / "plans/plan-0002/summary.json"
+        path.write_text(path.read_text().replace("9.0", "8.0"))
+
+    def sealed_again(folder):
+        in_summary(folder)
+        (folder / "plans/plan-0002/sha256.json").unlink()
+        seal(folder / "plans/plan-0002")
+
+    def without_seal(folder):
+        (folder / "plans/plan-0002/sha256.json").unlink()
+
+    def another_plan(folder):
+        shutil.rmtree(folder / "plans/plan-0002")
+        shutil.copytree(folder / "plans/plan-0001", folder / "plans/plan-0002")
+
+    def line_changed(folder):
+        path = folder / "log.jsonl"
+        lines = path.read_text().splitlines()
+        entry = json.loads(lines[-1])
+        entry["details"]["seal"] = "0" * 64
+        path.write_text("\n".join([*lines[:-1], json.dumps(entry, sort_keys=True)]) + "\n")
+
+    def line_gone(folder):
+        path = folder / "log.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+    def head_gone(folder):
+        (folder / "log.head").unlink()
+
+    def log_elsewhere(folder):
+        (folder / "log.jsonl").rename(folder.parent / "log")
+        (folder / "log.jsonl").symlink_to(folder.parent / "log")
+
+    def plan_elsewhere(folder):
+        (folder / "plans").rename(folder.parent / "plans")
+        (folder / "plans").symlink_to(folder.parent / "plans")
+
+    changes = {name: change for name, change in locals().items() if callable(change)}
+    words = ["approve", "plan-0002", "--why", "x"]
+    held(tampering(states, "proposed", tmp_path / "w", changes, words), 9)
+
+
+def test_harness_notices_a_command_that_is_not_careful(states, tmp_path):
+    """What it is there to find: a half-written file, a lost line, a traceback."""
+
+    def careless(folder):
+        (folder / "plans" / "plan-0009").mkdir()
+        (folder / "plans" / "plan-0009" / "a").write_text("1")
+        with (folder / "log.jsonl").open("ab") as file:
+            file.write(b'{"at"')
+            file.flush()
+            os.fsync(file.fileno())
+            os.truncate(folder / "log.jsonl", 0)
+        return 0
+
+    found = kills(
+        Case("careless", [], "proposed", does=careless), states, tmp_path / "w", exact=True
+    )
+    assert any("neither as before nor as after" in text for text in found.problems)
+
+    def half(folder):
+        (folder / "plans" / "plan-0009").mkdir(exist_ok=True)
+        (folder / "plans" / "plan-0009" / "a").write_text("1")
+        return 0
+
+    found = kills(Case("half", [], "proposed", does=half), states, tmp_path / "w", exact=True)
+    assert any("neither as before nor as after" in text for text in found.problems)
+    assert in_child(lambda: 1 // 0).odd == "a traceback"
+    assert in_child(lambda: 2).odd == "a failure without a word"
+    assert view(states / "decided", exact=True) != view(states / "proposed", exact=True)
+    changed = {mutated(b"abc\ndef\n", random.Random(k)) for k in range(50)}
+    assert len(changed) > 20

@@ -1,0 +1,100 @@
+"""Environments of a test's own: what this one has installed, less what a test must not see.
+
+Packages are built and installed as anybody's are; third-party packages are not copied but linked,
+so that an environment costs a second or two and no network.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMEWORK = (ROOT / "packages" / "core", ROOT / "integration")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A folder with an interpreter of its own."""
+
+    folder: Path
+
+    def run(self, command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run a line of shell in which ``dagcast``, ``python`` and ``uv`` are this environment's.
+
+        Raises:
+            AssertionError: the command failed; says what it printed.
+        """
+        path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
+        own = {"PATH": path, "VIRTUAL_ENV": str(self.folder), "COLUMNS": "160", **_THREADS}
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            cwd=cwd,
+            env={**_inherited(), **own},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
+        return ran
+
+
+_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "UV_OFFLINE": "1"}
+
+
+def _inherited() -> dict[str, str]:
+    # PYTHONPATH would let in what is to be absent.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+@pytest.fixture(scope="session")
+def bare_environment(tmp_path_factory) -> Environment:
+    """Core and integration alone: no team, no marketplace, no simulator."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    _uv("venv", "--quiet", "--python", sys.executable, str(folder))
+    site = next(folder.glob("lib/python*/site-packages"))
+    for item in Path(sysconfig.get_path("purelib")).iterdir():
+        if not item.name.startswith(("dagcast", "_virtualenv", "__pycache__")):
+            (site / item.name).symlink_to(item)
+    _install(folder, *FRAMEWORK, editable=True)
+    return Environment(folder)
+
+
+@pytest.fixture(scope="session")
+def installed_into(tmp_path_factory):
+    """Build packages and install them into a folder, which an import path may name."""
+
+    def install(*packages: Path) -> Path:
+        target = tmp_path_factory.mktemp("installed")
+        _uv("pip", "install", "--quiet", "--no-deps", "--python", sys.executable,
+            "--target", str(target), *map(str, _copied(packages, tmp_path_factory)))  # fmt: skip
+        return target
+
+    return install
+
+
+def _copied(packages, tmp_path_factory) -> list[Path]:
+    # Builds leave files beside the sources.
+    place = tmp_path_factory.mktemp("sources")
+    return [Path(shutil.copytree(package, place / package.name)) for package in packages]
+
+
+def _install(folder: Path, *packages: Path, editable: bool = False) -> None:
+    named = [part for p in packages for part in (*(["--editable"] if editable else []), str(p))]
+    _uv("pip", "install", "--quiet", "--no-deps", "--python", str(folder / "bin" / "python"), *named)
+
+
+def _uv(*arguments: str) -> None:
+    ran = subprocess.run(
+        ["uv", *arguments],
+        env={**_inherited(), **_THREADS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr

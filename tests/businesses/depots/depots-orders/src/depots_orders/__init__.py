@@ -1,0 +1,1 @@
+"""Orders per depot and hour."""

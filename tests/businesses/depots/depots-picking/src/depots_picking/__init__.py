@@ -1,0 +1,1 @@
+"""From orders, the roster and overtime to orders sent in time."""

@@ -1,0 +1,1 @@
+"""Depots that send parcels: event tables, clocks and first settings."""

@@ -1,14 +1,17 @@
 """Errors of past weeks behind the chance in a forecast: those of the fit, and of the backtest."""
 
-import re
+import io
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from dagcast.errors import ProjectError
 from dagcast.plans import Axes, Chance, arrays, errors_of
-from dagcast.project import Project
+from dagcast.project import Project, write_bytes
 from dagcast.workflow.common._horizon import HOUR, known_metrics
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._shown import shown_quantities
@@ -20,21 +23,22 @@ if TYPE_CHECKING:
     from dagcast_core.model import ModelCollection
     from dagcast_core.tensor import Panel
 
-# Folder of reports/ with the forecasts of past weeks, by origin.
-FORECASTS = "backtest"
-_ORIGIN = "%Y%m%dT%H%MZ"
-_NAME = re.compile(r"\d{8}T\d{4}Z")
+# Forecasts of past weeks in reports/, one row per origin, quantity and cell.
+FORECASTS = "backtest.parquet"
 _MOST_WEEKS = 26
 _WEEK = pd.Timedelta(weeks=1)
 
 
-def keep_forecasts(project: Project, forecasts: "dict[pd.Timestamp, Panel]") -> None:
+def keep_forecasts(project: Project, forecasts: "Mapping[pd.Timestamp, Panel]") -> None:
     """Put the forecasts of past weeks beside the reports, in place of earlier ones."""
-    from dagcast.project import staged
-
-    with staged(project.reports / FORECASTS) as folder:
-        for origin, panel in forecasts.items():
-            panel.save(folder / origin.strftime(_ORIGIN))
+    parts = [
+        tensor.to_long("value").assign(origin=origin, quantity=name)
+        for origin, panel in forecasts.items()
+        for name, tensor in panel.items()
+    ]
+    content = io.BytesIO()
+    pd.concat(parts, ignore_index=True).to_parquet(content, index=False)
+    write_bytes(project.reports / FORECASTS, content.getvalue())
 
 
 def chance_of(setting: Setting, model: "ModelCollection") -> Chance:
@@ -82,23 +86,26 @@ def _forecast(
     setting: Setting, observed: "dict[str, Quantity]"
 ) -> "dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]":
     """The same of forecasts that knew nothing of their weeks, (origins, rows, hours)."""
-    from dagcast_core.tensor import Panel
+    from dagcast_core.tensor import IndexTensor, Panel
 
     session, times = setting.session, setting.times
-    folder = session.project.reports / FORECASTS
-    if not folder.is_dir():
+    path = session.project.reports / FORECASTS
+    if not path.is_file():
         return {}
     parts = []
-    for path in sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name)):
-        origin = pd.Timestamp(pd.to_datetime(path.name, format=_ORIGIN, utc=True)).as_unit("us")
-        end = origin + len(times.hours) * HOUR - HOUR
-        if (times.start - origin) % _WEEK != pd.Timedelta(0) or not (
-            times.first <= origin and end <= times.last
-        ):
+    for origin, frame in _read(path).groupby("origin"):
+        start = pd.Timestamp(origin).as_unit("us")
+        end = start + len(times.hours) * HOUR - HOUR
+        aligned = (times.start - start) % _WEEK == pd.Timedelta(0)
+        if not aligned or start < times.first or end > times.last:
             continue
-        panel = Panel.load(path)
-        if all(name in panel for name in observed) and _covers(panel, end):
-            parts.append((origin, panel))
+        found = {str(name): rows for name, rows in frame.groupby("quantity")}
+        if set(observed) <= set(found) and frame["hour"].max() >= end:
+            dims = {name: list(quantity.dim_names) for name, quantity in observed.items()}
+            panel = Panel(
+                [IndexTensor.from_long(found[n], dims[n], "value").named(n) for n in observed]
+            )
+            parts.append((start, panel))
     if not parts:
         return {}
     last = max(origin for origin, _ in parts) + len(times.hours) * HOUR - HOUR
@@ -106,8 +113,16 @@ def _forecast(
     return _stacked(setting, observed, [(actual, panel, origin) for origin, panel in parts])
 
 
-def _covers(panel: "Panel", end: pd.Timestamp) -> bool:
-    return all(end in tensor.index("hour") for tensor in panel.values())
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # the reader has errors of its own for a damaged file
+        reason = (str(error).splitlines() or [""])[0]
+        raise ProjectError(
+            f"the forecasts of past weeks in {path}",
+            f"{type(error).__name__}: {reason}",
+            "Run `dagcast backtest` again.",
+        ) from error
 
 
 def _last_start(setting: Setting) -> pd.Timestamp:

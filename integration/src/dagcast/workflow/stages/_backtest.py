@@ -91,7 +91,7 @@ def backtest(
         {q: {str(k): row.mase for k, row in report.by_region(q).items()} for q in names},
         {q: tuple(row.mase for row in report.by_day(q)) for q in names},
     )
-    keep_forecasts(project, dict(report.forecasts))
+    keep_forecasts(project, report.forecasts)
     write_text(project.reports / REPORT, json.dumps(plain(result), indent=1))
     project.record("backtested", details={row.quantity: round(row.mase, 4) for row in report.rows})
     return result

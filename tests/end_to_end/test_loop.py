@@ -448,13 +448,32 @@ def copied(demo, tmp_path):
     return open_project(folder, flags=SETTINGS, environment={})
 
 
+@pytest.fixture
+def unannounced(copied):
+    """The same, had nobody announced the week after the played one."""
+    (played,) = copied.events.glob("played-*")
+    end = pd.Timestamp(copied.journal.find("plan-0001").horizon_start) + pd.Timedelta(days=7)
+    for name in ("calendar", "coupons", "fares", "weather"):
+        frame = pd.read_parquet(played / f"{name}.parquet")
+        frame[frame["hour"] < end].to_parquet(played / f"{name}.parquet", index=False)
+    shutil.rmtree(copied.store)
+    workflow.ingest(copied)
+    return copied
+
+
 def test_the_week_after_a_played_one_can_be_planned(copied):
-    """Clocks are known although no calendar was ingested; what else is assumed is said."""
+    """Its calendar, campaigns, fares and forecast came with the played week."""
     played = copied.journal.find("plan-0001")
     result = workflow.plan(copied)
     hours = pd.date_range(played.horizon_start, periods=336, freq="h")[168:]
     found = workflow_decisions(copied.folder, result.summary.plan)
     assert sorted(found["hour"].unique()) == list(hours)
+    assert result.summary.repeated == ()
+
+
+def test_a_week_that_nobody_announced_can_be_planned(unannounced):
+    """Clocks are known although no calendar was ingested; what else is assumed is said."""
+    result = workflow.plan(unannounced)
     assert result.summary.status in ("optimal", "feasible")
     assert {"holiday", "coupon_spend", "base_fare"} <= set(result.summary.repeated)
     assert "hour_of_week" not in result.summary.repeated
@@ -470,13 +489,13 @@ def test_hours_of_the_week_are_those_of_every_regions_clock(copied):
     assert found.dtype == expected.dtype
 
 
-def test_plan_beyond_the_calendar_is_refused_where_no_clock_is_known(copied):
-    for path in copied.events.glob("**/regions.json"):
+def test_plan_beyond_the_calendar_is_refused_where_no_clock_is_known(unannounced):
+    for path in unannounced.events.glob("**/regions.json"):
         path.unlink()
-    before = tree(copied.folder)
+    before = tree(unannounced.folder)
     with pytest.raises(ProjectError, match="Ingest a calendar that covers the horizon"):
-        workflow.plan(copied)
-    assert tree(copied.folder) == before
+        workflow.plan(unannounced)
+    assert tree(unannounced.folder) == before
 
 
 @pytest.mark.parametrize("damage", ["truncated", "replaced", "missing"])

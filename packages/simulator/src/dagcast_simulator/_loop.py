@@ -3,6 +3,10 @@
 Within a minute: trips that are due end, drivers whose turn it is start, stop or cross a border,
 then region by region prime time is set, riders open the app, and drivers are assigned. ``run``
 advances everything in place; the arrays are those of ``_engine.State`` and ``_engine.Run``.
+
+It stays one file because numba's cache of a compiled function knows only its own file: if a callee
+in another file changed, its callers would go on as they were compiled. So a change of ``_random``
+needs an empty cache.
 """
 
 from typing import NamedTuple

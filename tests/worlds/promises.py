@@ -26,6 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -35,18 +36,13 @@ import pandas as pd
 import torch
 from _coverage import SHIFT, Coverage, coverage, faults
 from _market import Market, Row, Spec, judged, modelled_effect, opened, over_worlds, report
-from numpy.typing import NDArray
 
 from dagcast import workflow
 from dagcast.plans import Outlook, arrays, overall, together
-from dagcast.workflow.common._fits import load_fit
-from dagcast.workflow.common._plan_files import SOLVED, load_decisions
+from dagcast.workflow.common._plan_files import load_decisions
 from dagcast.workflow.common._problem import Setting, make_setting
-from dagcast_core.decide import Plan
 from dagcast_core.model import draws, effect_draws
-from dagcast_core.tensor import IndexTensor, Panel
-
-Array = NDArray[np.float64]
+from dagcast_core.tensor import IndexTensor
 
 HELD_OUT = "bonus-pause-rides"
 LEVER = "incentive_spend"
@@ -112,6 +108,7 @@ class Findings:
         warnings: of the plan and of the fit.
         status: of the plan.
         converged: whether the fit did.
+        origins: forecasts of past weeks behind the intervals.
     """
 
     gains: Mapping[str, Gain]
@@ -122,6 +119,7 @@ class Findings:
     warnings: tuple[str, ...]
     status: str
     converged: bool
+    origins: int | None
 
     @property
     def held(self) -> bool:
@@ -129,12 +127,13 @@ class Findings:
         return all(gain.inside for gain in self.gains.values())
 
 
-def measure(spec: Spec, *, thorough: bool = True) -> Findings:
+def measure(spec: Spec, *, thorough: bool = True, tested: bool = False) -> Findings:
     """Promise and truth in one world.
 
     Args:
         spec: which world.
         thorough: otherwise no experiment is held out, which saves a fit.
+        tested: whether past weeks are forecast before the plan is made, as intervals can use.
     """
     torch.set_num_threads(1)
     with opened(spec) as kept, tempfile.TemporaryDirectory() as temporary:
@@ -143,6 +142,8 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
         copytree(kept.project.folder, folder)
         market = Market(folder)
         fitted = workflow.fit(market.project)
+        if tested:
+            workflow.backtest(market.project)
         planned = workflow.plan(market.project)
         plan = market.project.plans / planned.summary.plan
         outlook = Outlook.load(plan)
@@ -168,10 +169,11 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
             worth["plan"] - worth["operator"],
             effect,
             z,
-            outcomes(market, setting, outlook, Plan.load(plan / SOLVED), decisions),
+            outcomes(market, setting, outlook, decisions),
             (*planned.summary.warnings, *map(str, report.conflicts), *report.notes),
             planned.summary.status,
             report.converged,
+            outlook.origins,
         )
 
 
@@ -212,12 +214,9 @@ def _held_out(market: Market, seed: int) -> tuple[Gain | None, float | None]:
 
 
 def outcomes(
-    market: Market, setting: Setting, outlook: Outlook, plan: Plan, decisions: pd.DataFrame
+    market: Market, setting: Setting, outlook: Outlook, decisions: pd.DataFrame
 ) -> dict[str, dict[str, Coverage]]:
-    """The week as it comes out under the plan against the plan's intervals.
-
-    Plans show no intervals of region-weeks; those here are of the same draws of the parameters.
-    """
+    """The week as it comes out under the plan against the plan's intervals."""
     happened = market.world.outcome(decisions)
     axes = outlook.axes
     labels = {"region": list(axes.rows), "hour": axes.hours}
@@ -235,7 +234,6 @@ def outcomes(
     empty = wide["sessions"].to_numpy().reshape(shape) == 0
     values = arrays(known, {name: shown[name] for name in known}, axes)
     found: dict[str, dict[str, Coverage]] = {kind: {} for kind in _BANDS}
-    regional = _region_weeks(market, setting, outlook, plan.decisions)
     for name in QUANTITIES:
         if name not in values:
             continue
@@ -249,36 +247,13 @@ def outcomes(
         found["market-weeks"][name] = coverage(
             overall(values, shown[name], axes), total.mid, total.low, total.high, outlook.level
         )
-        week = together(values, shown[name], axes.time, -1)
-        found["region-weeks"][name] = coverage(week, *regional[name], outlook.level)
+        regions = outlook.weeks[name]
+        found["region-weeks"][name] = coverage(
+            together(values, shown[name], axes.time, -1),
+            *([getattr(item, end) for item in regions] for end in ("mid", "low", "high")),
+            outlook.level,
+        )
     return found
-
-
-def _region_weeks(
-    market: Market, setting: Setting, outlook: Outlook, decisions: Panel
-) -> dict[str, tuple[Array, Array, Array]]:
-    """By quantity the figure of each region's week and the ends of its interval over draws."""
-    fitted = load_fit(market.session)
-    inputs = setting.context.assign({name: decisions[name] for name in decisions})
-    shown = {name: q for name, q in setting.quantities.items() if name in outlook.totals["plan"]}
-    runs: dict[str, list[Array]] = {name: [] for name in QUANTITIES if name in shown}
-
-    def note() -> None:
-        with torch.no_grad():
-            predicted = fitted.model.predict(inputs)
-        values = arrays({**inputs, **predicted}, shown, outlook.axes)
-        for name, weeks in runs.items():
-            weeks.append(together(values, shown[name], outlook.axes.time, -1))
-
-    note()
-    for draw in range(len(fitted.draws)):
-        with fitted.draws.applied_to(fitted.model, draw):
-            note()
-    tail = (1 - outlook.level) / 2
-    return {
-        name: (weeks[0], *np.quantile(np.stack(weeks[1:]), [tail, 1 - tail], axis=0))
-        for name, weeks in runs.items()
-    }
 
 
 # The table
@@ -506,6 +481,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="worlds at a time")
     parser.add_argument("--cache", type=Path, help="keep the worlds' projects in this folder")
+    parser.add_argument("--backtest", action="store_true", help="forecast past weeks first")
     parser.add_argument("--results", type=Path, help="keep each world's figures in this folder")
     chosen = parser.parse_args(arguments)
     blocks = [
@@ -537,7 +513,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             save(chosen.results, spec, found)
 
     open_worlds = [spec for spec in specs if spec.name not in known]
-    over_worlds(measure, open_worlds, processes=chosen.processes, keep=keep)
+    task = partial(measure, tested=chosen.backtest)
+    over_worlds(task, open_worlds, processes=chosen.processes, keep=keep)
     codes = []
     for law, size, block in blocks:
         found = [known[spec.name] for spec in block]

@@ -49,7 +49,7 @@ def test_figures_survive_a_killed_run(world, tmp_path):
 def test_what_is_kept_is_not_measured_again(world, tmp_path, monkeypatch, capsys):
     spec, found = world
     promises.save(tmp_path, spec, found)
-    monkeypatch.setattr(promises, "measure", lambda spec: pytest.fail("measured again"))
+    monkeypatch.setattr(promises, "measure", lambda spec, tested: pytest.fail("measured again"))
     options = "--laws unchanged --regions 2 --weeks 5 --seeds 1 --first-seed 100 --processes 1"
     code = promises.main([*options.split(), "--results", str(tmp_path)])
     shown = capsys.readouterr().out
@@ -79,6 +79,7 @@ def _sound(shift=0.0):
         warnings=(),
         status="optimal",
         converged=True,
+        origins=0,
     )
 
 

@@ -26,6 +26,7 @@ from dagcast.release import (
     show,
     verify,
 )
+from dagcast.release._manifest import write_whole
 from dagcast_core.contract import Contract, Dim, Problem, Quantity
 from dagcast_core.dims import HOUR
 
@@ -411,6 +412,17 @@ def test_nothing_to_show_or_promote_says_so(market):
     market.releases.mkdir()
     with pytest.raises(UsageError, match="expected a release manifest; found no file"):
         promote(market.releases, "r1")
+
+
+def test_name_that_somebody_takes_meanwhile_is_not_overwritten(tmp_path):
+    path = tmp_path / "2026.11.1.json"
+    write_whole(path, "theirs", replace=False)
+    with pytest.raises(FileExistsError):
+        write_whole(path, "mine", replace=False)
+    assert path.read_text() == "theirs"
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+    write_whole(path, "newer")
+    assert path.read_text() == "newer"
 
 
 def test_proposal_that_was_not_verified_is_not_promoted(market):

@@ -228,11 +228,27 @@ def finite(metric: Metric) -> bool:
     return math.isfinite(metric.value) and math.isfinite(metric.tolerance) and metric.tolerance >= 0
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write ``path`` so that a reader, or a power cut, sees all of it or nothing."""
+def write_whole(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write ``path`` so that a reader, or a power cut, sees all of it or nothing.
+
+    Args:
+        path: of the file.
+        text: what it holds.
+        replace: whether a file that is there already makes way.
+
+    Raises:
+        FileExistsError: there is one, and it may not be replaced.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     with draft.open("w") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(draft, path)
+    if replace:
+        os.replace(draft, path)
+        return
+    try:
+        # Unlike a rename, a second name for a file is never given over one that is taken.
+        os.link(draft, path)
+    finally:
+        draft.unlink()

@@ -423,7 +423,11 @@ def _read(path: Path) -> Manifest:
 
 
 def _write(path: Path, manifest: Manifest) -> None:
-    write_whole(path, json.dumps(manifest.to_json(), indent=1) + "\n")
+    try:
+        write_whole(path, json.dumps(manifest.to_json(), indent=1) + "\n", replace=False)
+    except FileExistsError:
+        # Somebody took the name since it was found free.
+        raise UsageError("a name that is not taken", str(path), "Choose another name.") from None
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""CSV files as people leave them: every line is a row, a header, blank, or set aside with a reason."""
+"""CSV files as people leave them: every line is a row, a header, blank, or set aside."""
 
 import csv
 import io
@@ -59,7 +59,9 @@ def ingest(store, tmp_path, monkeypatch):
 
 def total(store) -> float:
     hour = "2025-01-01T05:00Z"
-    return float(store.read(["tips"], start=hour, end=hour, as_of="2026-01-01")["tips"].tensor[0, 0])
+    return float(
+        store.read(["tips"], start=hour, end=hour, as_of="2026-01-01")["tips"].tensor[0, 0]
+    )
 
 
 def lines_of(store) -> dict[int, str]:

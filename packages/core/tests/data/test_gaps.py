@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dagcast_core.data import EventTable, Hole, Implied, Ingestion, IngestReport
+from dagcast_core.data import Coverage, EventTable, Hole, Implied, Ingestion, IngestReport
 
 MIDNIGHT = pd.Timestamp("2025-01-06", tz="UTC").as_unit("us")
 DAYS = 21
@@ -66,7 +66,9 @@ def test_rides_without_a_driver_hour_are_a_finding(store, tables, make_rides, fi
         "shifts", {"region": "OAK"}, f"{start:%Y-%m-%dT%H:%MZ}", f"{end:%Y-%m-%dT%H:%MZ}", hours,
         "rides says that something happened (n)",
     )  # fmt: skip
-    assert str(hole).startswith(f"shifts has no rows for OAK in {hours} hours from {start:%Y-%m-%d}")
+    assert str(hole).startswith(
+        f"shifts has no rows for OAK in {hours} hours from {start:%Y-%m-%d}"
+    )
     oak, sfo = driver_hours(store, first, hours)
     expected = np.nan if then == "missing" else 0.0
     np.testing.assert_equal(oak, np.full(hours, expected))
@@ -152,3 +154,11 @@ def test_a_new_day_is_judged_by_the_weeks_before(store, tables, make_rides):
     items = [Ingestion(tables[0], day, labels={"region": ["OAK", "SFO"]})]
     (report,) = store.ingest_all(items)
     assert [(hole.labels["region"], hole.hours) for hole in report.holes] == [("OAK", 24)]
+
+
+def test_rows_outside_what_a_source_covers_are_no_fault(store, tables, make_rides):
+    frame = rides(make_rides)
+    opened = f"{MIDNIGHT + pd.Timedelta(days=5):%Y-%m-%dT%H:%MZ}"
+    stated = Coverage(opened, opened, {"region": ("OAK",)})
+    (report,) = store.ingest_all([Ingestion(tables[0], frame, coverage=stated)])
+    assert report.holes == ()

@@ -88,9 +88,7 @@ def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
 def damaged(folder: Path, *, deep: bool) -> list[str]:
     """Names of cached files that are not what was written."""
     return [
-        path.name
-        for path in sorted(folder.glob(f"*{_SUFFIX}"))
-        if not _as_written(path, deep=deep)
+        path.name for path in sorted(folder.glob(f"*{_SUFFIX}")) if not _as_written(path, deep=deep)
     ]
 
 

@@ -100,7 +100,7 @@ class CubeTable:
             problems.append(f"a long cube has no dim {_QUANTITY!r} of its own")
         if problems:
             raise DeclarationError(
-                f"cannot declare cube {self.name!r}: {'; '.join(problems)}. Correct the declaration."
+                f"cannot declare cube {self.name!r}: {'; '.join(problems)}. Correct it."
             )
         self.table()
 
@@ -123,7 +123,12 @@ class CubeTable:
             ]
             metrics = tuple(
                 MetricSpec(
-                    item.name, item.name, item.unit, dims=shape, dtype=item.dtype, across=item.across
+                    item.name,
+                    item.name,
+                    item.unit,
+                    dims=shape,
+                    dtype=item.dtype,
+                    across=item.across,
                 )
                 for item in self.quantities
             )

@@ -355,9 +355,7 @@ class MetricStore:
         chosen = ", ".join(quoted(name) for name in names)
         kept = parquet(trust(self._folder, files))
         with connect() as connection:
-            return self._query(
-                connection, f"SELECT {chosen} FROM {kept} ORDER BY ALL"
-            ).fetchdf()
+            return self._query(connection, f"SELECT {chosen} FROM {kept} ORDER BY ALL").fetchdf()
 
     def conflicts(self, table: str) -> pd.DataFrame:
         """Rows of a table that contradict each other: one key, other content.

@@ -1,4 +1,4 @@
-"""CSV files as people leave them: every line is a row, a header, blank, or set aside with a reason."""
+"""CSV files as people leave them: every line is a row, a header, blank, or set aside."""
 
 import csv
 import io

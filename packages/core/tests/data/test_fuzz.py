@@ -1,7 +1,7 @@
 """Valid files, mutated: no traceback, no hang, no row unaccounted for.
 
-DAGCAST_FUZZ says how many files are tried (40 by default; 300 for a thorough run), DAGCAST_FUZZ_SEED
-where the numbers start.
+DAGCAST_FUZZ says how many files are tried (40 by default; 300 for a thorough run),
+DAGCAST_FUZZ_SEED where the numbers start.
 """
 
 import os
@@ -69,9 +69,11 @@ def some_cells(rng: np.random.Generator, content: bytes, words: list[bytes]) -> 
 WORDS = [
     b"", b"NULL", b"nan", b"inf", b"-inf", b"1e400", b"-0", b"1e15", b"true", b"0x10", b"1,5",
     b'"', b'""', b'"a', b'a"b', b'"a""b"', b"\xff\xfe", b"\x00", b"\r", b" ", b"\xc2\xa0", b"=1+1",
-    b"infinity", b"now", b"2025-02-30", b"2025-01-06 25:00", b"2025-01-06T00:05:00Z foo", b"0001-01-01",
+    b"infinity", b"now", b"2025-02-30", b"2025-01-06 25:00", b"2025-01-06T00:05:00Z foo",
+    b"0001-01-01",
     b"9999-12-31 23:59", b"2025-01-06 08:00 PM", b"2025-01-06 08:00[Europe/Paris]", b"1736121900",
-    b"99999999999999999999999", b"sfo", b"SFO ", b"S\xcc\x81FO", b"x" * 70_000, b"'; DROP TABLE source",
+    b"99999999999999999999999", b"sfo", b"SFO ", b"S\xcc\x81FO", b"x" * 70_000,
+    b"'; DROP TABLE source",
     b"\xe2\x80\xa8", b"-5", b"+5", b"5.", b"1_000",
 ]  # fmt: skip
 MUTATIONS: dict[str, Mutation] = {
@@ -98,7 +100,9 @@ MUTATIONS: dict[str, Mutation] = {
     "encoding": lambda rng, text: text.decode(errors="replace").encode(
         rng.choice(["utf-16", "utf-8-sig"])
     ),
-    "long line": lambda rng, text: some_lines(rng, text, lambda line: line * 40_000),
+    "long line": lambda rng, text: some_lines(
+        rng, text, lambda line: line * (2_500_000 // (len(line) + 1))
+    ),
     "shuffled": lambda rng, text: b"\n".join(rng.permutation(text.split(b"\n")).tolist()),
     "nothing": lambda _, text: text[:0],
     "header alone": lambda _, text: text.split(b"\n")[0],
@@ -120,9 +124,13 @@ def valid(make_rides) -> bytes:
 
 
 def test_the_alarm_rings():
-    with pytest.raises(AssertionError, match="took longer"), within(1):
-        while True:
-            pass
+    def hang() -> None:
+        with within(1):
+            while True:
+                pass
+
+    with pytest.raises(AssertionError, match="took longer"):
+        hang()
 
 
 @pytest.mark.parametrize("run", range(RUNS))
@@ -141,7 +149,11 @@ def test_mutated_csv_files_are_accounted_for(tmp_path, rides_table, valid, run):
             (report,) = store.ingest_all([Ingestion(spec, path)])
         except DataError as error:
             # A refusal of the whole, in one paragraph, and nothing is left behind.
-            assert "\n" not in str(error), name
+            refusal = str(error)
+        else:
+            refusal = ""
+        if refusal:
+            assert "\n" not in refusal, name
             assert not store.folder.exists()
             return
         aside = sum(report.quarantined.values())
@@ -149,7 +161,8 @@ def test_mutated_csv_files_are_accounted_for(tmp_path, rides_table, valid, run):
         kept = store.quarantine(spec.name)
         assert len(kept) == report.duplicates + aside
         # A row over several lines is one, and a header none: else every line is there.
-        wanted = [column for column in valid.decode().split("\n")[0].split(",")]
+        table = spec.table() if isinstance(spec, CubeTable) else spec
+        wanted = [column.name for column in table.columns]
         scratch = tmp_path / "scratch"
         scratch.mkdir()
         file = examine(path, wanted, Dialect(), scratch)
@@ -178,7 +191,11 @@ def test_mutated_parquet_files_are_accounted_for(tmp_path, rides_table, make_rid
         try:
             report = store.ingest(rides_table, path)
         except DataError as error:
-            assert "\n" not in str(error)
+            refusal = str(error)
+        else:
+            refusal = ""
+        if refusal:
+            assert "\n" not in refusal
             assert not store.folder.exists()
             return
         assert report.read == 300
@@ -199,6 +216,7 @@ def test_mutated_stores_are_read_or_refused(filled, rides_table, make_rides, run
         content[rng.integers(len(content))] = rng.integers(256)
     path.write_bytes(content if rng.random() < 0.7 else content[: rng.integers(len(content))])
     day = {"start": "2025-01-06T00:00Z", "end": "2025-01-06T03:00Z", "as_of": "2025-01-10"}
+    refusals = []
     with within(LONGEST_SECONDS):
         for act in (
             lambda: filled.read(["rides", "wait"], **day),
@@ -210,4 +228,5 @@ def test_mutated_stores_are_read_or_refused(filled, rides_table, make_rides, run
             try:
                 act()
             except DataError as error:
-                assert "\n" not in str(error)
+                refusals.append(str(error))
+    assert [text for text in refusals if "\n" in text] == []

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dagcast_core.data import EventTable, Hole, Implied, Ingestion, IngestReport
+from dagcast_core.data import Coverage, EventTable, Hole, Implied, Ingestion, IngestReport
 
 MIDNIGHT = pd.Timestamp("2025-01-06", tz="UTC").as_unit("us")
 DAYS = 21
@@ -154,3 +154,11 @@ def test_a_new_day_is_judged_by_the_weeks_before(store, tables, make_rides):
     items = [Ingestion(tables[0], day, labels={"region": ["OAK", "SFO"]})]
     (report,) = store.ingest_all(items)
     assert [(hole.labels["region"], hole.hours) for hole in report.holes] == [("OAK", 24)]
+
+
+def test_rows_outside_what_a_source_covers_are_no_fault(store, tables, make_rides):
+    frame = rides(make_rides)
+    opened = f"{MIDNIGHT + pd.Timedelta(days=5):%Y-%m-%dT%H:%MZ}"
+    stated = Coverage(opened, opened, {"region": ("OAK",)})
+    (report,) = store.ingest_all([Ingestion(tables[0], frame, coverage=stated)])
+    assert report.holes == ()

@@ -336,8 +336,8 @@ class _Lines:
         if len(marks) != width * len(ends):
             return None
         if width:
-            marks = marks.reshape(-1, width)
-            if not ((marks[:, -1] < ends).all() and (marks[1:, 0] > ends[:-1]).all()):
+            first, last = marks[::width], marks[width - 1 :: width]
+            if not ((last < ends).all() and (first[1:] > ends[:-1]).all()):
                 return None
         elif data.startswith(b"\n") or b"\n\n" in data:
             return None

@@ -100,7 +100,7 @@ class CubeTable:
             problems.append(f"a long cube has no dim {_QUANTITY!r} of its own")
         if problems:
             raise DeclarationError(
-                f"cannot declare cube {self.name!r}: {'; '.join(problems)}. Correct the declaration."
+                f"cannot declare cube {self.name!r}: {'; '.join(problems)}. Correct it."
             )
         self.table()
 

@@ -66,8 +66,8 @@ def find_holes(
     def report(silent: npt.NDArray[np.bool_], why: str) -> None:
         for row, run in _runs(silent.reshape(len(names), -1) & new):
             cells = dict(zip(table.dims, names[row], strict=True))
-            ends = (f"{hours[place]:%Y-%m-%dT%H:%MZ}" for place in (run.start, run.stop - 1))
-            holes.append(Hole(table.name, cells, *ends, run.stop - run.start, why))
+            start, end = (f"{hours[n]:%Y-%m-%dT%H:%MZ}" for n in (run.start, run.stop - 1))
+            holes.append(Hole(table.name, cells, start, end, run.stop - run.start, why))
 
     if table.empty != "missing" and names:
         silent = _silences(present.reshape(len(names), -1), expected.reshape(len(names), -1), hours)
@@ -89,7 +89,7 @@ def _silences(
         at = day == hour
         days = expected[:, at].sum(axis=1)
         # Half a row and half a silence more than were seen: a habit of one day is no certainty.
-        share = (present[:, at].sum(axis=1) + 0.5) / (days + 1)
+        share = ((present & expected)[:, at].sum(axis=1) + 0.5) / (days + 1)
         weight[:, at] = np.log1p(-share)[:, None]
     # An hour that no label has rows in is an outage of the source, and counted as such.
     weight[:, ~present.any(axis=0)] = 0.0

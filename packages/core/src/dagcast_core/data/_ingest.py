@@ -18,7 +18,7 @@ import pyarrow as pa
 from dagcast_core.data._csv import Dialect
 from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric
-from dagcast_core.data._errors import DeclarationError, SourceError
+from dagcast_core.data._errors import DeclarationError, SourceError, StoreError
 from dagcast_core.data._gaps import find_holes
 from dagcast_core.data._labels import LabelRule, judge_labels, normal
 from dagcast_core.data._manifest import (
@@ -50,6 +50,8 @@ from dagcast_core.data._sql import (
 )
 
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
+_QUICK = "(FORMAT parquet, COMPRESSION snappy)"
+"""For the accepted rows, which are many and read only where a later source repeats them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ def ingest_all(
         tables = [entry.table for entry in work]
         before = read_manifest(folder)
         after = _declare(before, tables, derived)
-        held = all(entry.key in before.batches for entry in work)
-        if after == before and held and settled(folder):
+        known = all(entry.key in before.batches for entry in work)
+        if after == before and known and settled(folder):
             return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
             before = read_manifest(folder)
@@ -367,7 +369,9 @@ def _checked_labels(
             f"cannot restrict the labels of {', '.join(unknown)} in table {table.name!r}: "
             f"expected dims out of {', '.join(table.dims)}. Remove the others."
         )
-    stated = {dim: rule for dim, rule in table.labels.items() if not isinstance(rule, str)}
+    stated: dict[str, Sequence[str]] = {
+        dim: rule for dim, rule in table.labels.items() if not isinstance(rule, str)
+    }
     stated.update(labels or {})
     return {dim: tuple(sorted(set(map(normal, names)))) for dim, names in stated.items()}
 
@@ -512,9 +516,9 @@ def _write(
     chosen = ", ".join([*dims, *zoned, "n", *sums])
     order = ", ".join(["hour", *dims, *times[1:], "n", *sums])
     ledger = f"SELECT {chosen} FROM ledger ORDER BY {order}"
-    key = _listed(table.key)
+    key = _listed(identity_of(table))
     rows = _listed([column.name for column in table.columns])
-    keys = f"SELECT {rows} FROM staged WHERE reason IS NULL ORDER BY {key}, {rows}"
+    keys = f"SELECT {rows} FROM staged WHERE reason IS NULL ORDER BY {key}"
     refused = _set_aside(connection, table, opened)
     return (
         _copy(connection, folder, "ledgers", table.name, ledger),
@@ -556,8 +560,16 @@ def _copy(
     connection: duckdb.DuckDBPyConnection, folder: Path, kind: str, table: str, query: str
 ) -> StoredFile | None:
     temporary = folder / f".tmp-{os.getpid()}-{kind}.parquet"
-    statement = f"COPY ({query}) TO {text(str(temporary))} {_PARQUET}"
-    rows = int(connection.execute(statement).fetchall()[0][0])
+    form = _QUICK if kind == "keys" else _PARQUET
+    statement = f"COPY ({query}) TO {text(str(temporary))} {form}"
+    try:
+        rows = int(connection.execute(statement).fetchall()[0][0])
+    except duckdb.Error as error:
+        raise StoreError(
+            f"cannot write to the metric store {folder}: expected room and leave for a file of "
+            f"{table!r}; found {_first_line(error)}. What the store held is as it was. Make room, "
+            f"or correct the folder's rights, and ingest again."
+        ) from error
     if not rows:
         temporary.unlink()
         return None

@@ -304,7 +304,7 @@ def locked(folder: Path) -> Iterator[None]:
                 _sweep(folder)
                 new = new and read_manifest(folder) == Manifest()
                 if new:
-                    (folder / MANIFEST).unlink()
+                    (folder / MANIFEST).unlink(missing_ok=True)
     finally:
         if new or (fresh and not (folder / MANIFEST).exists()):
             _take_back(folder, fresh)

@@ -299,7 +299,7 @@ class Reader:
         found = self._cells_where(other, implied.of)
         names = list(other.dims)
         extra = tuple(axis for axis, dim in enumerate(names) if dim not in table.dims)
-        found = found.any(axis=extra)
+        found = np.asarray(found.any(axis=extra), dtype=bool)
         kept = [dim for dim in names if dim in table.dims]
         order = [kept.index(dim) for dim in table.dims if dim in kept]
         found = np.transpose(found, (*order, found.ndim - 1))
@@ -317,11 +317,11 @@ class Reader:
         if not files or not found.size:
             return found
         cells = ", ".join(quoted("_" + dim) for dim in dims)
+        # Every row of a ledger stands for at least one of the source.
+        added = f"GROUP BY ALL HAVING SUM({quoted(component)}) > 0" if component != "n" else ""
         with connect() as connection:
             self._prepare(connection, table, files, "VIEW")
-            rows = connection.execute(
-                f"SELECT {cells} FROM known GROUP BY ALL HAVING SUM({quoted(component)}) > 0"
-            ).fetchnumpy()
+            rows = connection.execute(f"SELECT {cells} FROM known {added}").fetchnumpy()
         found[tuple(rows["_" + dim] for dim in dims)] = True
         return found
 

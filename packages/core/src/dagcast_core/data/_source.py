@@ -21,8 +21,10 @@ from dagcast_core.data._csv import CsvFile, Dialect, NoTableError, Part, examine
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
 from dagcast_core.data._sql import (
+    CLEANED,
     Years,
     accepts,
+    cleaned,
     given,
     literal,
     parquet,
@@ -113,7 +115,7 @@ def open_source(
     else:
         label, digest, csv = _register_file(connection, table, Path(source), dialect or Dialect())
     rows = connection.execute("DESCRIBE source").fetchall()
-    found = {str(row[0]): str(row[1]) for row in rows}
+    found = {str(row[0]): str(row[1]) if csv is None else CLEANED for row in rows}
     wanted = f"columns {_columns(table)}"
     missing = [column.name for column in table.columns if column.name not in found]
     if missing:
@@ -282,7 +284,7 @@ def _load_csv(
     stays one.
     """
     wanted = [column.name for column in table.columns]
-    selects = [_read_part(csv, part, wanted) for part in csv.parts]
+    selects = [_read_part(csv, part, table) for part in csv.parts]
     for part in csv.parts:
         twice = [name for name in wanted if part.columns.count(name) > 1]
         if twice:
@@ -308,10 +310,14 @@ def _load_csv(
         )
 
 
-def _read_part(csv: CsvFile, part: Part, wanted: list[str]) -> str:
+def _read_part(csv: CsvFile, part: Part, table: EventTable) -> str:
     names = (["_line"] if part.copied else []) + [f"c{place}" for place in range(len(part.columns))]
     types = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
-    columns = [f"{quoted(f'c{part.columns.index(name)}')} AS {quoted(name)}" for name in wanted]
+    columns = [
+        f"{cleaned(f'c{part.columns.index(column.name)}', table)} AS {quoted(column.name)}"
+        for column in table.columns
+        if column.name in part.columns
+    ]
     if part.copied:
         columns.insert(0, "CAST(_line AS BIGINT) AS _line")
     return (

@@ -33,6 +33,9 @@ Years: TypeAlias = tuple[int, int]
 _NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
+CLEANED = "text without blanks"
+"""Type of a column of text that was trimmed already, with NULL for what means no value."""
+_TEXTS = frozenset({"VARCHAR", CLEANED})
 _CLOCK = r"[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
 _PLAIN = rf"\d{{4}}-\d\d-\d\d({_CLOCK})?"
 _OFFSET = rf"\d{{4}}-\d\d-\d\d{_CLOCK}(Z|[+-]\d\d(:\d\d)?)"
@@ -74,7 +77,7 @@ def moment(value: datetime) -> str:
 def accepts(column: Column, found: str) -> bool:
     """Whether a source column of DuckDB type ``found`` can be read as declared."""
     kind = column.kind
-    if found == "VARCHAR" or found == '"NULL"':
+    if found in _TEXTS or found == '"NULL"':
         return True
     if column.format is not None:
         return column.format in _EPOCHS and (found in _NUMBERS or found in {"DOUBLE", "FLOAT"})
@@ -125,15 +128,15 @@ def typed(
 
 def given(name: str, found: str, table: EventTable) -> str:
     """Expression for a source column as it stands; NULL where a text says that there is none."""
-    if found != "VARCHAR":
-        return quoted(name)
-    # Trimming also keeps the optimiser from moving a TRY_CAST of the bare column into the CSV
-    # reader, which then fails on the first text that is no number instead of yielding NULL.
-    trimmed = f"trim({quoted(name)})"
-    if not table.null_text:
-        return trimmed
-    blank = ", ".join(text(entry) for entry in table.null_text)
-    return f"CASE WHEN {trimmed} IN ({blank}) THEN NULL ELSE {trimmed} END"
+    return cleaned(quoted(name), table) if found == "VARCHAR" else quoted(name)
+
+
+def cleaned(raw: str, table: EventTable) -> str:
+    """Expression for a text without blanks around; NULL where it means no value."""
+    found = f"trim({raw})"
+    for entry in table.null_text:
+        found = f"NULLIF({found}, {text(entry)})"
+    return found
 
 
 def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> str:
@@ -149,7 +152,7 @@ def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> st
         )
     if found == "TIMESTAMP WITH TIME ZONE":
         return f"CAST({raw} AS TIMESTAMP)"
-    if found == "VARCHAR":
+    if found in _TEXTS:
         if column.format is not None and "%z" in column.format:
             return f"CAST(try_strptime({raw}, {text(column.format)}) AS TIMESTAMP)"
         with_zone = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
@@ -166,7 +169,7 @@ def wall(column: Column, raw: str, found: str) -> str:
     """Expression for a naive local time; NULL where a column holds none."""
     if found == "TIMESTAMP WITH TIME ZONE" or column.format in _EPOCHS:
         return "CAST(NULL AS TIMESTAMP)"
-    if found != "VARCHAR":
+    if found not in _TEXTS:
         return f"TRY_CAST({raw} AS TIMESTAMP)"
     if column.format is not None:
         zoned = "%z" in column.format
@@ -177,7 +180,7 @@ def wall(column: Column, raw: str, found: str) -> str:
 
 def unusual(column: Column, found: str, table: EventTable) -> str | None:
     """SELECT of the distinct texts of a column that are not plain ISO; None where none can be."""
-    if column.kind != "instant" or found != "VARCHAR" or column.format is not None:
+    if column.kind != "instant" or found not in _TEXTS or column.format is not None:
         return None
     raw = given(column.name, found, table)
     plain = text(f"{_PLAIN}|{_OFFSET}")
@@ -326,8 +329,8 @@ def staged(
         early = f"CASE WHEN {end} openings._opens THEN {text(f'before the {opening} opened')} END"
         judged = f"COALESCE({judged}, {early})"
     return (
-        f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, _row, {known_at(table)} AS {KNOWN}, "
-        f"{judged} AS reason FROM {rows}"
+        f"SELECT {', '.join(outside)}, _ambiguous, _nonexistent, _row, "
+        f"{known_at(table)} AS {KNOWN}, {judged} AS reason FROM {rows}"
     )
 
 

@@ -1,0 +1,135 @@
+"""Bonuses, coupons and fares in one plan, from `dagcast.toml` alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dagcast import workflow
+from dagcast.project import open_project
+from dagcast.workflow.common._fits import load_fit
+from dagcast.workflow.common._problem import make_setting
+from dagcast.workflow.common._session import open_session
+from dagcast_core.decide import Budget, Options, OutcomeLimit, solve
+
+torch.set_num_threads(1)
+
+LEVERS = ("incentive_spend", "coupon_spend", "base_fare")
+# A day of two regions: few enough cells for SLSQP, the independent judge.
+SETTINGS = {
+    "horizon.hours": "24",
+    "uncertainty.draws": "4",
+    "backtest.origins": "1",
+    "backtest.workers": "1",
+    "levers": "{incentive_spend = {upper_of_recent = 2.0}, coupon_spend = {upper = 40.0}, "
+    "base_fare = {change = 0.1}}",
+    "budgets": '[{levers = ["incentive_spend", "coupon_spend"], of_recent = 0.9}, '
+    '{lever = "incentive_spend", of_recent = 0.7, by = ["region"]}, '
+    '{lever = "coupon_spend", limit = 150.0}]',
+    "guardrails": '[{quantity = "eta", of_recent = 1.05, by = ["region"], weight = "sessions"}]',
+    "ramps": '[{lever = "incentive_spend", step = 1, of_upper = 0.5}, '
+    '{lever = "coupon_spend", step = 1, limit = 10.0}]',
+}
+FINE = Options(gap=1e-6, violation=1e-9)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("levers") / "market"
+    workflow.simulate(folder, regions=2, weeks=6, seed=101, flags=SETTINGS)
+    opened = open_project(folder, environment={})
+    workflow.ingest(opened)
+    workflow.fit(opened)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def planned(project):
+    return workflow.plan(project)
+
+
+@pytest.fixture(scope="module")
+def problem(project):
+    session = open_session(project)
+    return make_setting(session).problem(load_fit(session).model)
+
+
+@pytest.fixture(scope="module")
+def best(problem):
+    return solve(problem, options=FINE)
+
+
+def test_plan_decides_all_three_with_a_certificate(planned):
+    summary = planned.summary
+    assert summary.status == "optimal"
+    assert tuple(summary.readings) == LEVERS
+    totals = summary.totals()
+    assert all(planned > 0 for planned, _ in totals.values())
+    # The purse holds money alone: a fare is no amount.
+    assert summary.spent["USD"][0] == pytest.approx(
+        totals["incentive_spend"][0] + totals["coupon_spend"][0]
+    )
+    assert {row.name for row in summary.budgets} == {
+        "incentive_spend + coupon_spend",
+        "incentive_spend",
+        "coupon_spend",
+    }
+
+
+def test_slsqp_finds_the_same_optimum(problem, best):
+    other = solve(problem, options=FINE, method="slsqp")
+    assert best.status == "optimal"
+    lift = abs(best.objective - best.baseline)
+    assert abs(best.objective - other.objective) <= 1e-6 * lift
+
+
+def test_shadow_prices_agree_with_solving_again(problem, best):
+    """Every limit that binds, a purse and single levers alike: central differences."""
+    checked = set()
+    for number, item in enumerate(problem.constraints):
+        if not isinstance(item, Budget | OutcomeLimit):
+            continue
+        name = item.name if isinstance(item, Budget) else item.quantity
+        for row in best.shadow_prices:
+            if row.name != name or not row.binding or bool(row.label) != bool(item.by):
+                continue
+            step = 1e-3 * abs(row.limit)
+            found = [
+                solve(_moved(problem, number, row.label, end), options=FINE).objective
+                for end in (row.limit + step, row.limit - step)
+            ]
+            assert (found[0] - found[1]) / (2 * step) == pytest.approx(row.price, rel=0.01)
+            checked.add(row.name)
+    assert (
+        "incentive_spend + coupon_spend" in checked
+        or {"incentive_spend", "coupon_spend"} <= checked
+    )
+
+
+def _moved(problem, number, label, limit):
+    item = problem.constraints[number]
+    limits = limit if not item.by else {**item.limit, label: limit}
+    constraints = list(problem.constraints)
+    constraints[number] = replace(item, limit=limits)
+    return replace(problem, constraints=tuple(constraints))
+
+
+def test_terminal_page_and_retrospective_show_each(project, planned):
+    shown = str(planned)
+    page = workflow.review(project).page.read_text()
+    for title in ("Incentive spend", "Coupon spend", "Base fare"):
+        assert title in shown
+        assert f"{title}" in page
+    assert "all together" in shown
+    assert "d Pickup ETA / d Coupon spend" in page
+    workflow.approve(project, who="ana", why="a test")
+    played = workflow.play(project)
+    # The simulated market announces coupons and fares a week ahead.
+    assert played.left == ("coupon_spend", "base_fare")
+    workflow.ingest(project)
+    found = workflow.retro(project)
+    assert [item.lever for item in found.hindsight.levers] == list(LEVERS)
+    parts = found.hindsight.execution_gap + sum(i.value for i in found.hindsight.shares)
+    assert parts == pytest.approx(found.hindsight.regret, abs=1e-6 * found.hindsight.attainable)
+    text = found.page.read_text()
+    assert "Difference in base fare" in text

@@ -98,13 +98,14 @@ def ingest_folder():
     plugins = load_plugins()
 
     def ingest(store_folder: Path, folder: Path):
-        return ingest_events(
+        reports, _ = ingest_events(
             store_folder,
             folder,
             plugins.tables,
             metrics=plugins.metrics,
             labels=plugins.labels(folder),
         )
+        return reports
 
     return ingest
 

@@ -81,7 +81,7 @@ def read(store, name):
 
 
 def test_every_table_with_a_file_is_read_by_the_labels_there_are(store, events):
-    reports = ingest_events(store.folder, events, TABLES, metrics=(MARGIN,), labels=SITES)
+    reports, _ = ingest_events(store.folder, events, TABLES, metrics=(MARGIN,), labels=SITES)
     # In the order declared, but after the table whose hours count.
     assert [report.table for report in reports] == ["orders", "costs", "noise"]
     assert reports[0].quarantined == {"unknown site": 1, "before the site opened": 1}
@@ -92,7 +92,9 @@ def test_every_table_with_a_file_is_read_by_the_labels_there_are(store, events):
     np.testing.assert_equal(read(store, "margin"), [[0, -5, 0, 0], [nan, nan, 0, 0]])
     # What replaces itself reaches back before the opening.
     np.testing.assert_equal(read(store, "noise"), [[nan] * 4, [40, nan, nan, 60]])
-    assert all(item.unchanged for item in ingest_events(store.folder, events, TABLES, labels=SITES))
+    assert all(
+        item.unchanged for item in ingest_events(store.folder, events, TABLES, labels=SITES)[0]
+    )
 
 
 def test_without_labels_every_label_is_accepted(store, events):

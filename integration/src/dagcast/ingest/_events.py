@@ -11,9 +11,9 @@ from dagcast_core.data import (
     LinearMetric,
     MetricStore,
     SourceError,
+    UnreadFile,
+    plan_folder,
 )
-
-SUFFIXES = (".parquet", ".csv")
 
 
 def ingest_events(
@@ -23,7 +23,7 @@ def ingest_events(
     *,
     metrics: Iterable[LinearMetric] = (),
     labels: Mapping[str, LabelSet] | None = None,
-) -> tuple[IngestReport, ...]:
+) -> tuple[tuple[IngestReport, ...], tuple[UnreadFile, ...]]:
     """Reads a folder of event files into a store, all of them or, where one is wrong, none.
 
     Args:
@@ -35,7 +35,8 @@ def ingest_events(
             rows before a label did business, where they add up: a calendar may reach back.
 
     Returns:
-        One report per file found; tables that others are measured by come first.
+        One report per file read; tables that others are measured by come first. And every other
+        file of the folder, with the reason why it was not read.
 
     Raises:
         SourceError: no table has a file there, or a file is not Parquet or CSV, or lacks a column.
@@ -43,22 +44,27 @@ def ingest_events(
     """
     folder = Path(events_folder)
     tables = _measured_first(tuple(tables))
+    by_name = {table.name: table for table in tables}
+    # Texts such as labels and experiments lie beside the events, and are read elsewhere.
+    beside = {path.name for path in folder.glob("*.json")}
+    found = plan_folder(folder, tables, known=beside)
     items = [
         _ingestion(table, source, labels or {})
         for table in tables
-        if (source := _file(folder, table.name)) is not None
+        for source in found.sources.get(table.name, ())
     ]
     if not items:
         raise SourceError(
             f"the event files in {folder}",
             table_files(tables),
-            "none of them",
+            "; ".join(map(str, found.unread)) or "none of them",
             "Name the folder that holds them, or install the package that declares yours.",
         )
     store = MetricStore(store_folder)
-    held = {metric.name for item in items for metric in item.spec.metrics} | set(store.metrics())
+    measured = {metric.name for name in found.sources for metric in by_name[name].metrics}
+    held = measured | set(store.metrics())
     derived = tuple(metric for metric in metrics if set(metric.terms) <= held)
-    return store.ingest_all(items, derived=derived)
+    return store.ingest_all(items, derived=derived), found.unread
 
 
 def table_files(tables: Iterable[EventTable]) -> str:
@@ -90,8 +96,3 @@ def _ingestion(table: EventTable, source: Path, labels: Mapping[str, LabelSet]) 
     if begun is None:
         return Ingestion(table, source, allowed or None, like=table.like)
     return Ingestion(table, source, allowed, like=table.like, since=begun.since, begins=begun.dim)
-
-
-def _file(folder: Path, name: str) -> Path | None:
-    places = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
-    return next((place for place in places if place.exists()), None)

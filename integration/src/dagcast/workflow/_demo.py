@@ -122,8 +122,15 @@ def demo(
     backtested = stage("backtest", lambda: backtest(project(), progress=progress))
     planned = stage("plan", lambda: plan(project(), progress=progress))
     reviewed = stage("review", lambda: review(project(), progress=progress))
+    # A simulated week costs nobody anything: the demo goes on to the retrospective.
     approved = stage(
-        "approve", lambda: approve(project(), who="demo", why="the demo approves what it plans")
+        "approve",
+        lambda: approve(
+            project(),
+            who="demo",
+            why="the demo approves what it plans",
+            despite="it is a demo",
+        ),
     )
     played = stage("play", lambda: play(project(), progress=progress))
     happened = stage("ingest the week", lambda: ingest(project(), progress=progress))

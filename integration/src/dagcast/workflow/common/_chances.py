@@ -93,8 +93,9 @@ def _forecast(
     if not path.is_file():
         return {}
     parts = []
-    for origin, frame in _read(path).groupby("origin"):
-        start = pd.Timestamp(origin).as_unit("us")
+    forecasts = _read(path)
+    for start in pd.DatetimeIndex(forecasts["origin"].unique()).as_unit("us"):
+        frame = forecasts[forecasts["origin"] == start]
         end = start + len(times.hours) * HOUR - HOUR
         aligned = (times.start - start) % _WEEK == pd.Timedelta(0)
         if not aligned or start < times.first or end > times.last:

@@ -1,7 +1,7 @@
 """Stage 2: events into the store."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -49,13 +49,16 @@ class IngestResult(Result):
         counts: by event table; files that the store held already count nothing.
         unchanged: sources that the store held already.
         experiments: measured effects found beside the events.
+        unread: files of the folders that no table reads, each with the reason.
+        failures: sources of which no row could be used, each in a sentence.
     """
 
     folder: Path
     counts: tuple[TableCounts, ...]
     unchanged: int = 0
     experiments: int = 0
-    notes: tuple[str, ...] = field(default=())
+    unread: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
         rows = tuple(
@@ -86,10 +89,21 @@ class IngestResult(Result):
         notes = [(item.table, note) for item in self.counts for note in item.notes]
         if notes:
             tables.append(ResultTable("Findings", ("table", "finding"), tuple(notes)))
+        for title, sentences in (
+            ("Files that were not read", self.unread),
+            ("Sources of which nothing could be used", self.failures),
+        ):
+            if sentences:
+                tables.append(ResultTable(title, (), tuple((text,) for text in sentences)))
         return tuple(tables)
 
     def next_command(self) -> str:
+        if self.failures:
+            return f"dagcast ingest --project {self.folder}    (with corrected files)"
         return f"dagcast check --project {self.folder}"
+
+    def exit_code(self) -> int:
+        return 1 if self.failures else 0
 
 
 def ingest(
@@ -125,26 +139,28 @@ def ingest(
             f"some with `dagcast simulate --project {project.folder}`.",
         )
     reports: list[IngestReport] = []
+    unread: list[str] = []
     for folder in folders:
         progress(f"reading {folder.name}", None)
-        reports.extend(
-            ingest_events(
-                project.store,
-                folder,
-                plugins.tables,
-                metrics=plugins.metrics,
-                labels=plugins.labels(folder),
-            )
+        found, left = ingest_events(
+            project.store,
+            folder,
+            plugins.tables,
+            metrics=plugins.metrics,
+            labels=plugins.labels(folder),
         )
+        reports += found
+        unread += (f"{folder.name}/{item}" for item in left)
     counts = table_counts([report for report in reports if not report.unchanged])
     unchanged = sum(report.unchanged for report in reports)
     from dagcast.workflow.common._assembled import experiments
 
-    found = len(experiments(project))
+    measured = len(experiments(project))
     if counts:
         details = {item.table: [item.read, item.accepted] for item in counts}
         project.record("ingested", details={"rows": details})
-    return IngestResult(project.folder, counts, unchanged, found)
+    failures = tuple(report.failure for report in reports if report.failure is not None)
+    return IngestResult(project.folder, counts, unchanged, measured, tuple(unread), failures)
 
 
 def _event_folders(events: Path) -> list[Path]:
@@ -172,7 +188,9 @@ def table_counts(reports: "Iterable[IngestReport]") -> tuple[TableCounts, ...]:
             before.gaps + report.gaps,
             (
                 *before.notes,
+                *((f"read as {report.dialect}",) if report.dialect else ()),
                 *report.notes,
+                *map(str, report.holes),
                 *(f"{count:,} rows kept: {why}" for why, count in report.remarks.items()),
             ),
         )

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from dagcast_core.data._errors import DeclarationError
-from dagcast_core.data._zones import local_to_utc, transitions, zone_info
+from dagcast_core.data._zone import zone_info
+from dagcast_core.data._zones import local_to_utc, transitions
 
 _CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"

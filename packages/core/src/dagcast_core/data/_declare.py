@@ -179,8 +179,8 @@ class EventTable:
         implied_by: where other tables say that something happened, this one has rows, or its cells
             are not known.
         labels: dim -> what its labels may be: a list of them; "known", so that new ones are set
-            aside until they are accepted; or "any". A dim left out is "known": the first source says
-            which labels there are, later ones have to keep to them.
+            aside until they are accepted; or "any". A dim left out is "known": the first source
+            says which labels there are, later ones have to keep to them.
         checks: further rules; a row that breaks one is quarantined.
         remarks: rules that are only counted; a row that breaks one is accepted and reported.
         null_text: texts that mean "no value" in a CSV file. Nothing else does: "NA" is a label.

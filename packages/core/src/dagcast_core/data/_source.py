@@ -155,7 +155,7 @@ def _forms_of_times(connection: duckdb.DuckDBPyConnection, table: EventTable) ->
     found = {}
     for place, column in enumerate(columns):
         texts, plain, offset = counts[3 * place : 3 * place + 3]
-        if texts == plain or texts == offset:
+        if texts in (plain, offset):
             found[column.name] = WALLS if texts == plain else OFFSETS
     return found
 

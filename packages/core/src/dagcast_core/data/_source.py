@@ -22,9 +22,12 @@ from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
 from dagcast_core.data._sql import (
     CLEANED,
+    OFFSETS,
+    WALLS,
     Years,
     accepts,
     cleaned,
+    forms,
     given,
     literal,
     parquet,
@@ -137,8 +140,24 @@ def open_source(
             "; ".join(wrong),
             "Convert those columns before writing the file.",
         )
+    if csv is not None:
+        found.update(_forms_of_times(connection, table))
     odd = _read_unusual_times(connection, table, found)
     return OpenSource(label, digest, found, _years(connection, table, found), odd, csv)
+
+
+def _forms_of_times(connection: duckdb.DuckDBPyConnection, table: EventTable) -> dict[str, str]:
+    """The columns of a CSV file whose times are all of one plain form, and which."""
+    columns = [c for c in table.columns if c.kind == "instant" and c.format is None]
+    if not columns:
+        return {}
+    counts = connection.execute(forms(columns)).fetchall()[0]
+    found = {}
+    for place, column in enumerate(columns):
+        texts, plain, offset = counts[3 * place : 3 * place + 3]
+        if texts in (plain, offset):
+            found[column.name] = WALLS if texts == plain else OFFSETS
+    return found
 
 
 def _read_unusual_times(

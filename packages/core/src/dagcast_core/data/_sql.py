@@ -8,7 +8,7 @@ correction cancels what it corrects exactly. Nine decimals is what BigQuery's NU
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -35,7 +35,10 @@ _NUMBERS = frozenset(
 )
 CLEANED = "text without blanks"
 """Type of a column of text that was trimmed already, with NULL for what means no value."""
-_TEXTS = frozenset({"VARCHAR", CLEANED})
+WALLS, OFFSETS = "local times", "times with offset"
+"""Types of columns of cleaned text in which every value was found to be ISO, without or with an
+offset: what a row is need not be asked again for each."""
+_TEXTS = frozenset({"VARCHAR", CLEANED, WALLS, OFFSETS})
 _CLOCK = r"[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
 _PLAIN = rf"\d{{4}}-\d\d-\d\d({_CLOCK})?"
 _OFFSET = rf"\d{{4}}-\d\d-\d\d{_CLOCK}(Z|[+-]\d\d(:\d\d)?)"
@@ -152,7 +155,9 @@ def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> st
         )
     if found == "TIMESTAMP WITH TIME ZONE":
         return f"CAST({raw} AS TIMESTAMP)"
-    if found in _TEXTS:
+    if found == OFFSETS:
+        return f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    if found in (CLEANED, "VARCHAR"):
         if column.format is not None and "%z" in column.format:
             return f"CAST(try_strptime({raw}, {text(column.format)}) AS TIMESTAMP)"
         with_zone = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
@@ -167,9 +172,9 @@ def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> st
 
 def wall(column: Column, raw: str, found: str) -> str:
     """Expression for a naive local time; NULL where a column holds none."""
-    if found == "TIMESTAMP WITH TIME ZONE" or column.format in _EPOCHS:
+    if found in ("TIMESTAMP WITH TIME ZONE", OFFSETS) or column.format in _EPOCHS:
         return "CAST(NULL AS TIMESTAMP)"
-    if found not in _TEXTS:
+    if found not in (CLEANED, "VARCHAR"):
         return f"TRY_CAST({raw} AS TIMESTAMP)"
     if column.format is not None:
         zoned = "%z" in column.format
@@ -178,9 +183,22 @@ def wall(column: Column, raw: str, found: str) -> str:
     return f"CASE WHEN {plain} THEN TRY_CAST({raw} AS TIMESTAMP) END"
 
 
+def forms(columns: Sequence[Column]) -> str:
+    """SELECT of how many texts a source has in each column, of ISO without and with an offset."""
+    counts = []
+    for column in columns:
+        name = quoted(column.name)
+        counts += [
+            f"COUNT({name})",
+            f"COUNT(*) FILTER (regexp_full_match({name}, {text(_PLAIN)}))",
+            f"COUNT(*) FILTER (regexp_full_match({name}, {text(_OFFSET)}))",
+        ]
+    return f"SELECT {', '.join(counts)} FROM source"
+
+
 def unusual(column: Column, found: str, table: EventTable) -> str | None:
     """SELECT of the distinct texts of a column that are not plain ISO; None where none can be."""
-    if column.kind != "instant" or found not in _TEXTS or column.format is not None:
+    if column.kind != "instant" or found not in (CLEANED, "VARCHAR") or column.format is not None:
         return None
     raw = given(column.name, found, table)
     plain = text(f"{_PLAIN}|{_OFFSET}")

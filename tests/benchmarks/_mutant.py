@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dagcast_core.model import Model
 from dagcast_testing._history import whole_history
 from dagcast_testing._installed import installed_models
-from dagcast_testing._setting import Setting, labels_of
+from dagcast_testing._setting import Labels, Setting, labels_of
 
 # Exit codes: the same predictions, no prediction at all, other ones seen by the CI, and unseen.
 SAME, BROKEN, CAUGHT, MISSED = 10, 11, 12, 13
@@ -30,23 +31,34 @@ def predictions(distribution: str) -> dict[str, np.ndarray]:
     held = {}
     for installed in installed_models([distribution]):
         model = installed.build()
+        known = labels_of(model)
         started = copy.deepcopy(model)
-        started.warm_start(whole_history(Setting(model, labels_of(model), 60), 0))
+        started.warm_start(whole_history(Setting(model, known, 60), 0))
         for stage, what in (("built", model), ("started", started)):
-            # One region that no history knows.
-            known = labels_of(what)
-            labels = {**known, "region": (*known["region"], "new")}
-            inputs, outputs = Setting(what, labels, 60).traced(0)
-            for name, output in outputs.items():
-                held[f"{installed} {stage} {name}"] = output.tensor.detach().numpy()
-                for lever, tensor in inputs.items():
-                    if not (tensor.tensor.requires_grad and output.tensor.requires_grad):
-                        continue
-                    (slope,) = torch.autograd.grad(
-                        output.tensor.sum(), tensor.tensor, retain_graph=True, allow_unused=True
-                    )
-                    flat = torch.zeros_like(tensor.tensor) if slope is None else slope
-                    held[f"{installed} {stage} {name} by {lever}"] = flat.numpy()
+            for name, values in _predicted(what, known).items():
+                held[f"{installed} {stage} {name}"] = values
+        # A region that no history knows; not to serve it is to predict otherwise.
+        wider = {**known, "region": (*known["region"], "new")}
+        try:
+            unseen = _predicted(model, wider)
+        except Exception:
+            unseen = {}
+        held.update({f"{installed} unseen {name}": values for name, values in unseen.items()})
+    return held
+
+
+def _predicted(model: Model, labels: Labels) -> dict[str, np.ndarray]:
+    inputs, outputs = Setting(model, labels, 60).traced(0)
+    held = {}
+    for name, output in outputs.items():
+        held[name] = output.tensor.detach().numpy()
+        for lever, tensor in inputs.items():
+            if tensor.tensor.requires_grad and output.tensor.requires_grad:
+                (slope,) = torch.autograd.grad(
+                    output.tensor.sum(), tensor.tensor, retain_graph=True, allow_unused=True
+                )
+                found = torch.zeros_like(tensor.tensor) if slope is None else slope
+                held[f"{name} by {lever}"] = found.numpy()
     return held
 
 

@@ -114,7 +114,12 @@ def _variants(node: ast.AST) -> Iterator[tuple[str, object]]:
     if isinstance(node, ast.Return) and node.value is not None:
         for steps in (1, -1):
             yield "shift", lambda n, steps=steps: _late(n, steps)
-    if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name):
+    # Constants have nothing to be cut off from.
+    if (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.left, ast.Name)
+        and not node.left.id.isupper()
+    ):
         yield "detach", _detach
     if isinstance(node, ast.Constant) and type(node.value) is int:
         yield "off by one", lambda n: ast.Constant(n.value + 1)

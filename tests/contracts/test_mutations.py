@@ -13,12 +13,13 @@ import torch
 from _mutations import TEAM, Change, TeamPackage, changed_files
 
 from dagcast.conformance import check_conformance
-from dagcast_core.contract import Quantity, assemble, evolution_problem
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Dim, Quantity, assemble, evolution_problem
+from dagcast_core.dims import HOUR
 from dagcast_testing import examine
 
 torch.set_num_threads(1)
 
+REGION = Dim("region")
 AHEAD = "test_never_reads_past_the_look_ahead"
 BACK = "test_reads_back_no_further_than_its_memory"
 RIDES = "        rides = sessions.clamp(min=0.0) * chance\n"

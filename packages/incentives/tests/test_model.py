@@ -180,7 +180,9 @@ def test_warm_start_takes_usual_hours_and_gives_new_regions_the_mean(
     hours: pd.DatetimeIndex, hour_of_week: IndexTensor
 ) -> None:
     model = IncentiveResponse(TYPES, (*REGIONS, "SEA"))
-    shape = 1 + 0.5 * np.sin(np.arange(168) * 2 * np.pi / 168)
+    # Skewed: of the usual hours the mean counts, not the middle.
+    shape = np.exp(np.sin(np.arange(168) * 2 * np.pi / 168))
+    shape /= shape.mean()
     level = np.array([[10.0], [20.0], [60.0]])
     observed = level * shape[hour_of_week.numpy()]
     observed[0, 5] = np.nan

@@ -2,8 +2,8 @@
 
 import torch
 
-from dagcast_core.contract import Contract, Quantity
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Quantity
+from dagcast_core.dims import HOUR
 from dagcast_core.model import Model
 from dagcast_testing import ModelContract, examine
 from dagcast_testing._order import _APART, _FIRST, _FURTHER, follows_from
@@ -11,6 +11,7 @@ from dagcast_testing._problems import first_line, problem_of
 
 torch.set_num_threads(1)
 
+REGION = Dim("region")
 DEMAND = Quantity("demand", (REGION, HOUR), "1", bounds=(0, None))
 SUPPLY = Quantity("supply", (REGION, HOUR), "1", bounds=(0, None))
 

@@ -1,8 +1,9 @@
 """What the rides team promises and asks. Nothing here imports torch."""
 
-from dagcast_core.contract import Contract, Effect, Input, Quantity, Weighted
-from dagcast_core.dims import HOUR, REGION
+from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity, Weighted
+from dagcast_core.dims import HOUR
 
+REGION = Dim("region")
 BY_CELL = (REGION, HOUR)
 SUM = {"region": "sum", "hour": "sum"}
 SESSIONS = Quantity(

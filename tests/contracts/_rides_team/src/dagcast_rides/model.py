@@ -6,8 +6,7 @@ from typing import final
 import torch
 
 from dagcast_core import IndexTensor, Model, Panel
-from dagcast_core.dims import REGION
-from dagcast_rides.contract import CONTRACT
+from dagcast_rides.contract import CONTRACT, REGION
 
 
 @final

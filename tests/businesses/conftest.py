@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMEWORK = (ROOT / "packages" / "core", ROOT / "integration")
+FRAMEWORK = (ROOT / "packages" / "core", ROOT / "packages" / "testing", ROOT / "integration")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _inherited() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def bare_environment(tmp_path_factory) -> Environment:
-    """Core and integration alone: no team, no marketplace, no simulator."""
+    """Core, testing and integration alone: no team, no marketplace, no simulator."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     _uv("venv", "--quiet", "--python", sys.executable, str(folder))
     site = next(folder.glob("lib/python*/site-packages"))

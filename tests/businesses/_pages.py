@@ -23,7 +23,7 @@ def differing_blocks(page: str, folder: Path) -> list[str]:
         first, _, rest = block.partition("\n")
         path = folder / first.removeprefix("# ")
         source = path.read_text(encoding="utf-8") if path.is_file() else ""
-        for part in re.split(r"^# \.\.\.\n", rest, flags=re.MULTILINE):
+        for part in re.split(r"^ *# \.\.\.\n", rest, flags=re.MULTILINE):
             if not part.strip() or part.strip("\n") not in source:
                 wrong.append(first)
     return wrong

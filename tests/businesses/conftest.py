@@ -86,7 +86,9 @@ def _copied(packages, tmp_path_factory) -> list[Path]:
 
 def _install(folder: Path, *packages: Path, editable: bool = False) -> None:
     named = [part for p in packages for part in (*(["--editable"] if editable else []), str(p))]
-    _uv("pip", "install", "--quiet", "--no-deps", "--python", str(folder / "bin" / "python"), *named)
+    _uv(
+        "pip", "install", "--quiet", "--no-deps", "--python", str(folder / "bin" / "python"), *named
+    )
 
 
 def _uv(*arguments: str) -> None:

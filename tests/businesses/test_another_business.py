@@ -11,7 +11,9 @@ from _pages import code_blocks, differing_blocks
 
 DEPOTS = Path(__file__).parent / "depots"
 PAGE = "bring-another-business.md"
-SMALL = "export DAGCAST_UNCERTAINTY__DRAWS=8 DAGCAST_BACKTEST__ORIGINS=1 DAGCAST_BACKTEST__WORKERS=1"
+SMALL = (
+    "export DAGCAST_UNCERTAINTY__DRAWS=8 DAGCAST_BACKTEST__ORIGINS=1 DAGCAST_BACKTEST__WORKERS=1"
+)
 # What belongs to another business, and has no place in this one.
 FOREIGN = re.compile(r"region|\bride|driver|incentive|session|marketplace|\bUSD\b|\$\d", re.I)
 
@@ -65,14 +67,15 @@ def test_the_plan_spends_its_lever_and_prices_its_limit(shop):
 def test_models_agree_with_the_experiments_and_beat_the_last_week(shop):
     _, printed = shop
     assert "3 of 3 modelled effects" in printed["dagcast validate --project shop"]
-    rows = re.findall(r"(?:orders|wait|sent_in_time) +([\d.]+)", printed["dagcast backtest --project shop"])
+    rows = re.findall(
+        r"(?:orders|wait|sent_in_time) +([\d.]+)", printed["dagcast backtest --project shop"]
+    )
     assert len(rows) == 3
     assert all(float(mase) < 1.0 for mase in rows)
 
 
-def test_the_clock_is_each_depots_own(shop):
+def test_the_clock_is_each_depots_own():
     """Clocks change within the history: slots stay with the local hour."""
-    folder, _ = shop
     import pandas as pd
 
     sys.path.insert(0, str(DEPOTS / "depots" / "src"))
@@ -89,7 +92,8 @@ def test_the_retro_shares_the_regret_among_its_models(shop):
     folder, _ = shop
     found = json.loads((folder / "reports" / "retro-plan-0001.json").read_text())["hindsight"]
     shares = {item["member"]: item["value"] for item in found["shares"]}
-    assert set(shares) == {"orders", "picking"}
+    assert set(shares) == {"orders", "picking", "extra-hands"}
+    assert shares["orders"] != 0 != shares["picking"]
     parts = found["execution_gap"] + sum(shares.values())
     assert parts == pytest.approx(found["regret"], abs=1e-6 * max(1.0, found["attainable"]))
 

@@ -1,7 +1,7 @@
 """A team that nobody foresaw: one more package beside the marketplace's, and no other line."""
 
 import importlib
-import shutil
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -19,7 +19,6 @@ torch.set_num_threads(1)
 
 COURIERS = Path(__file__).parent / "couriers"
 WEEKS, REGIONS, AHEAD = 4, 2, 24
-SETTINGS = {"uncertainty.draws": "8", "horizon.hours": str(AHEAD)}
 START = pd.Timestamp("2026-01-12T00:00Z").as_unit("us")
 
 
@@ -61,11 +60,30 @@ def uninstall(folder):
 
 
 @pytest.fixture(scope="module")
-def looped(couriers, law, tmp_path_factory):
+def settings(couriers):
+    """One day ahead; what is usual of a week is loosened, the couriers' own limits stay."""
+    rails = [
+        f"{{quantity = '{rail.quantity}', sense = '{rail.sense}', of_recent = "
+        f"{_LOOSENED.get(rail.quantity, rail.of_recent)}, by = {list(rail.by)}, "
+        f"reduce = '{rail.reduce}'" + (f", weight = '{rail.weight}'}}" if rail.weight else "}")
+        for rail in first_config(load_plugins()).guardrails
+    ]
+    return {
+        "uncertainty.draws": "8",
+        "horizon.hours": str(AHEAD),
+        "guardrails": f"[{', '.join(rails)}]",
+    }
+
+
+_LOOSENED = {"eta": 2.0, "prime_time": 2.0, "profit": 0.3}
+
+
+@pytest.fixture(scope="module")
+def looped(couriers, law, settings, tmp_path_factory):
     """Every stage's result, from a simulated marketplace with couriers to the retro."""
     folder = tmp_path_factory.mktemp("sixth") / "project"
-    workflow.simulate(folder, regions=REGIONS, weeks=WEEKS, seed=3, flags=SETTINGS)
-    project = open_project(folder, flags=SETTINGS, environment={})
+    workflow.simulate(folder, regions=REGIONS, weeks=WEEKS, seed=3, flags=settings)
+    project = open_project(folder, flags=settings, environment={})
     past, ahead = hours_of(0, 168 * WEEKS), hours_of(168 * WEEKS, AHEAD)
     paid = {vehicle: law.premium_until_now(vehicle, past) for vehicle in law.VEHICLES}
     law.write_events(project.events / "history", past, paid, booked_until=ahead[-1])

@@ -24,7 +24,7 @@ def carried(vehicle, parcels, premium):
 
 def premium_until_now(vehicle, hours):
     """USD per hour: more where more was booked, the same for every vehicle."""
-    return np.round(0.5 * booked(vehicle, hours), 2)
+    return np.round(0.1 * booked(vehicle, hours), 2)
 
 
 def write_events(folder, hours, premium, *, booked_until):

@@ -1,7 +1,7 @@
 """Depots that follow a law: writes the event files that a real chain of depots would export.
 
-    python world.py history FOLDER              six weeks, the roster of a seventh, experiments
-    python world.py week FOLDER DECISIONS       the seventh week under decided overtime pay
+python world.py history FOLDER              six weeks, the roster of a seventh, experiments
+python world.py week FOLDER DECISIONS       the seventh week under decided overtime pay
 """
 
 import json

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from dagcast.figures import number
+from dagcast.figures import counted, number
 from dagcast.project import Project, write_text
 from dagcast.workflow.common._chances import keep_forecasts
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
@@ -54,8 +54,9 @@ class BacktestResult(Result):
             for row in self.rows
         )
         note = (
-            f"{len(self.origins)} origins from {self.origins[0][:10]} to {self.origins[-1][:10]}, "
-            f"{self.horizon} hours ahead; each fitted only on what was known by then"
+            f"{counted(len(self.origins), 'origin')} from {self.origins[0][:10]} to "
+            f"{self.origins[-1][:10]}, {self.horizon} hours ahead; each fitted only on what was "
+            "known by then"
         )
         return (ResultTable("Backtest", columns, rows, note),)
 

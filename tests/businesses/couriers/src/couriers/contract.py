@@ -57,11 +57,9 @@ EXPERIMENT = Experiment(
     "premium-bikes",
     levers=("courier_premium",),
     outcome="deliveries",
-    cells=Cells(
-        ("bike",), "2026-01-19T00:00:00+00:00", "2026-02-01T23:00:00+00:00", dim="vehicle"
-    ),
+    cells=Cells(("bike",), "2026-01-19T00:00:00+00:00", "2026-02-01T23:00:00+00:00", dim="vehicle"),
     control=Arm("none", (Change("courier_premium", "set", 0.0),)),
     treatment=Arm("40 USD", (Change("courier_premium", "set", 40.0),)),
-    estimate=7.2,
+    estimate=7.0,
     standard_error=0.5,
 )

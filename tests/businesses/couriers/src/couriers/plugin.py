@@ -36,9 +36,9 @@ def dagcast_project():
     """Add a lever, its budget, a promise to shops, and what a parcel is worth."""
     return {
         "levers": {"courier_premium": {"upper": 100.0}},
-        "budgets": [{"lever": "courier_premium", "of_recent": 1.0}],
+        "budgets": [{"lever": "courier_premium", "of_recent": 1.5}],
         "guardrails": [
-            {"quantity": "deliveries", "sense": ">=", "of_recent": 0.97, "by": ["vehicle"]}
+            {"quantity": "deliveries", "sense": ">=", "of_recent": 0.99, "by": ["vehicle"]}
         ],
         "objective": {"weights": {"deliveries": 6.0}},
         "display": {"first": ["deliveries"]},

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests import what they share from beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+
 ROOT = Path(__file__).resolve().parents[2]
 FRAMEWORK = (ROOT / "packages" / "core", ROOT / "packages" / "testing", ROOT / "integration")
 

@@ -38,7 +38,7 @@ def dagcast_project():
         "levers": {"courier_premium": {"upper": 100.0}},
         "budgets": [{"lever": "courier_premium", "of_recent": 1.5}],
         "guardrails": [
-            {"quantity": "deliveries", "sense": ">=", "of_recent": 0.99, "by": ["vehicle"]}
+            {"quantity": "deliveries", "sense": ">=", "of_recent": 1.0, "by": ["vehicle"]}
         ],
         "objective": {"weights": {"deliveries": 6.0}},
         "display": {"first": ["deliveries"]},

@@ -13,6 +13,7 @@ from dagcast.vocabulary import first_config
 
 DEPOTS = Path(__file__).parent / "depots"
 PACKAGES = ("depots", "depots-orders", "depots-picking")
+MARKETPLACE = ("marketplace", "sessions", "driver-hours", "eta", "pricing", "incentives")
 
 
 @pytest.fixture
@@ -27,8 +28,10 @@ def both(installed_into, monkeypatch):
 
 def test_only_what_cannot_both_hold_is_named(both):
     problems = check_assembly(load_plugins()).problems
-    # A project has one name, one table that says how far history goes, and one currency.
+    # Both have shifts, of drivers and of workers. A project has one name, one table that says how
+    # far history goes, and one currency.
     assert {(problem.code, problem.name) for problem in problems} == {
+        ("DC210", "table shifts"),
         ("DC212", "name"),
         ("DC212", "data.heartbeat"),
         ("DC212", "objective.unit"),
@@ -38,7 +41,7 @@ def test_only_what_cannot_both_hold_is_named(both):
         assert "depots 1.0.0" in problem.producer
 
 
-@pytest.mark.parametrize("left_out", [PACKAGES, ("dagcast-marketplace",)])
+@pytest.mark.parametrize("left_out", [PACKAGES, MARKETPLACE])
 def test_a_project_of_either_business_leaves_the_other_out_by_name(both, left_out):
     plugins = load_plugins(disable=left_out)
     lever = "incentive_spend" if "depots" in left_out else "overtime_pay"

@@ -19,7 +19,7 @@ import pyarrow.ipc
 
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
-from dagcast_core.data._sql import Years, accepts, given, text
+from dagcast_core.data._sql import ZONED, Years, accepts, given, text
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
@@ -119,7 +119,7 @@ def _years(
     local = [
         f"TRY_CAST({given(column.name, found[column.name], table)} AS TIMESTAMP)"
         for column in table.columns
-        if column.kind == "instant" and found[column.name] != "TIMESTAMP WITH TIME ZONE"
+        if column.kind == "instant" and found[column.name] not in ZONED
     ]
     if not local:
         return FIRST_YEAR, LAST_YEAR

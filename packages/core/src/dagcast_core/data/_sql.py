@@ -22,6 +22,8 @@ KNOWN = "_known"
 Years: TypeAlias = tuple[int, int]
 """First year and the year after the last: of the changes of offset that a statement lists."""
 
+# Types of instants, which need no clock to be read.
+ZONED = frozenset({"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"})
 _NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
@@ -97,8 +99,9 @@ def given(name: str, found: str, table: EventTable) -> str:
 
 def instant(raw: str, found: str, zone: str, years: Years) -> str:
     """Expression for the UTC time of a source column; the connection's zone must be UTC."""
-    if found == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST({raw} AS TIMESTAMP)"
+    if found in ZONED:
+        # Nanoseconds, as pandas writes them, have no cast of their own to a naive time.
+        return f"CAST(CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if found == "VARCHAR":
         with_zone = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
         plain = utc_of_local(f"TRY_CAST({raw} AS TIMESTAMP)", zone, years)
@@ -228,7 +231,7 @@ def staged(
             unread.append(f"({expression} IS NULL AND {some}) AS _unread_{column.name}")
     flags = []
     local = f"TRY_CAST({given(table.time, found[table.time], table)} AS TIMESTAMP)"
-    naive = found[table.time] != "TIMESTAMP WITH TIME ZONE"
+    naive = found[table.time] not in ZONED
     for name, repeats in (("_ambiguous", True), ("_nonexistent", False)):
         doubt = doubtful(local, table.zone, years, repeats=repeats) if naive else "FALSE"
         flags.append(f"COALESCE({doubt}, FALSE) AS {name}")

@@ -55,8 +55,8 @@ def retro_page(
             f"{hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y}"
         ),
         headline=(
-            f"With the week known, {found.worth(found.regret)} more {found.objective} could have "
-            f"been had: {found.share:.0%} of what was attainable."
+            f"With everything known, {found.worth(found.regret)} more of {found.objective} could "
+            f"have been had: {found.share:.0%} of what was attainable."
         ),
         status=_status(found),
         tone="good" if good else "warning",
@@ -240,7 +240,7 @@ def _totals(found: Hindsight) -> Section:
     )
     return Section(
         "totals",
-        "The week in figures",
+        "What came of it, in figures",
         "Best in hindsight: forecast of the ex-post plan with everything known that the models did "
         "not foresee.",
         (

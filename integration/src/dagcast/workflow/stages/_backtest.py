@@ -29,7 +29,7 @@ class BacktestResult(Result):
         origins: first hours of the windows.
         horizon: hours forecast from each.
         rows: by quantity, with both benchmarks on the same cells.
-        by_region: quantity -> region -> MASE.
+        by_series: quantity -> label, of the dims beside time -> MASE.
         by_day: quantity -> MASE of the first day ahead, the second, ...
     """
 
@@ -37,7 +37,7 @@ class BacktestResult(Result):
     origins: tuple[str, ...]
     horizon: int
     rows: "tuple[BacktestRow, ...]"
-    by_region: Mapping[str, Mapping[str, float]]
+    by_series: Mapping[str, Mapping[str, float]]
     by_day: Mapping[str, tuple[float, ...]]
 
     def tables(self) -> tuple[ResultTable, ...]:
@@ -89,7 +89,7 @@ def backtest(
         tuple(origin.isoformat() for origin in report.origins),
         report.horizon,
         report.rows,
-        {q: {str(k): row.mase for k, row in report.by_region(q).items()} for q in names},
+        {q: {str(k): row.mase for k, row in report.by_series(q).items()} for q in names},
         {q: tuple(row.mase for row in report.by_day(q)) for q in names},
     )
     keep_forecasts(project, dict(report.forecasts))

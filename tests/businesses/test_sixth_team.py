@@ -2,12 +2,15 @@
 
 import importlib
 import importlib.util
+import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from _pages import code_blocks, differing_blocks
 
 from dagcast import workflow
 from dagcast.plugins import load_plugins
@@ -18,6 +21,7 @@ from dagcast.workflow.common._plan_files import load_decisions
 torch.set_num_threads(1)
 
 COURIERS = Path(__file__).parent / "couriers"
+PAGE = "bring-a-new-lever.md"
 WEEKS, REGIONS, AHEAD = 4, 2, 24
 START = pd.Timestamp("2026-01-12T00:00Z").as_unit("us")
 
@@ -49,6 +53,27 @@ def couriers(before, installed_into):
     importlib.invalidate_caches()
     yield folder
     uninstall(folder)
+
+
+def test_the_page_shows_the_package_as_it_is():
+    assert differing_blocks(PAGE, COURIERS) == []
+    assert len(code_blocks(PAGE, "python")) == 4
+
+
+def test_the_page_runs_from_top_to_bottom_and_uninstalling_undoes_it(market_environment, tmp_path):
+    shutil.copytree(COURIERS, tmp_path / "couriers")
+    run = partial(market_environment.run, cwd=tmp_path)
+    before = run("dagcast check --no-project; dagcast init --project plain").stdout
+    printed = [run(command).stdout for block in code_blocks(PAGE, "bash")
+               for command in block.splitlines()]  # fmt: skip
+    assert "courier-supply" in printed[1]
+    assert "[levers.courier_premium]" in (tmp_path / "market" / "dagcast.toml").read_text()
+    run("uv pip uninstall couriers")
+    assert run("dagcast check --no-project; dagcast init --project again").stdout == before.replace(
+        "plain", "again"
+    )
+    settings = [(tmp_path / name / "dagcast.toml").read_text() for name in ("plain", "again")]
+    assert settings[0] == settings[1]
 
 
 def uninstall(folder):

@@ -1,4 +1,4 @@
-"""How-to pages whose code is the code of packages that the tests beside this install."""
+"""How-to pages whose code is that of the packages which tests here install, and their reports."""
 
 import re
 from pathlib import Path
@@ -27,3 +27,9 @@ def differing_blocks(page: str, folder: Path) -> list[str]:
             if not part.strip() or part.strip("\n") not in source:
                 wrong.append(first)
     return wrong
+
+
+def visible_text(page: Path) -> str:
+    """What people read of an HTML page, without its charts."""
+    text = re.sub(r"<(script|style).*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", " ", text)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from _pages import code_blocks, differing_blocks
+from _pages import code_blocks, differing_blocks, visible_text
 
 DEPOTS = Path(__file__).parent / "depots"
 PAGE = "bring-another-business.md"
@@ -106,8 +106,7 @@ def test_no_word_of_another_business_is_said(shop):
     pages = sorted((folder / "reports").glob("*.html"))
     assert len(pages) == 2
     for page in pages:
-        text = page.read_text(encoding="utf-8")
-        body = re.sub(r"<(script|style).*?</\1>", "", text, flags=re.DOTALL)
+        body = visible_text(page)
         assert not FOREIGN.search(body), (page.name, FOREIGN.search(body))
         assert "Overtime pay" in body
         assert "\N{EURO SIGN}" in body

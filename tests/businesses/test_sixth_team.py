@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from _pages import code_blocks, differing_blocks
+from _pages import code_blocks, differing_blocks, visible_text
 
 from dagcast import workflow
 from dagcast.plugins import load_plugins
@@ -164,23 +164,26 @@ def test_its_lever_is_spent_and_its_limits_bind_and_are_priced(looped):
     rails = {row.label: row for row in summary.guardrails if row.name == "deliveries"}
     assert set(rails) == {"bike", "van"}
     assert rails["van"].binding
-    assert rails["van"].price > 0
+    # One parcel more that is promised costs something.
+    assert rails["van"].price < 0
+    assert "parcel" in rails["van"].words
 
 
 def test_its_quantities_are_on_the_pages_by_their_own_titles(looped):
     _, results, _ = looped
     for page in (results["review"].page, results["retro"].page):
-        text = page.read_text(encoding="utf-8")
-        for title in ("Courier premium", "Extra couriers", "Parcels carried"):
-            assert title in text, (page.name, title)
-        assert "courier_premium" not in text[text.index("<body") : text.index("<script")]
+        text = visible_text(page)
+        for said in ("Courier premium", "USD/h", "Parcels carried", "parcel/h", "Not by region."):
+            assert said in text, (page.name, said)
+        assert "courier_premium" not in text
+    assert "Extra couriers" in visible_text(results["review"].page)
 
 
 def test_it_has_a_share_of_the_regret(looped):
     _, results, _ = looped
     found = results["retro"].hindsight
     shares = {item.member: item.value for item in found.shares}
-    assert {"deliveries", "rides"} <= set(shares)
+    assert {"deliveries", "pricing"} <= set(shares)
     assert shares["deliveries"] != 0
     parts = found.execution_gap + sum(shares.values())
     assert parts == pytest.approx(found.regret, abs=1e-6 * max(1.0, abs(found.attainable)))

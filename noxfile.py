@@ -119,7 +119,14 @@ def contracts(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run the whole loop on small worlds, and on real data where it is present."""
     _everything(session)
-    _pytest(session, "tests/faults", "tests/end_to_end", "tests/real", "tests/worlds")
+    _pytest(
+        session,
+        "tests/faults",
+        "tests/end_to_end",
+        "tests/businesses",
+        "tests/real",
+        "tests/worlds",
+    )
 
 
 @nox.session(python=PYTHON)

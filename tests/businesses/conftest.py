@@ -9,13 +9,18 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+# Tests import what they share from beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+
 ROOT = Path(__file__).resolve().parents[2]
-FRAMEWORK = (ROOT / "packages" / "core", ROOT / "integration")
+FRAMEWORK = (ROOT / "packages" / "core", ROOT / "packages" / "testing", ROOT / "integration")
+WORKSPACE = (*sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml")), FRAMEWORK[-1])
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,23 @@ def _inherited() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def bare_environment(tmp_path_factory) -> Environment:
-    """Core and integration alone: no team, no marketplace, no simulator."""
-    folder = tmp_path_factory.mktemp("environment") / "venv"
+    """Core, testing and integration alone: no team, no marketplace, no simulator."""
+    return _environment(tmp_path_factory.mktemp("environment") / "venv", FRAMEWORK)
+
+
+@pytest.fixture(scope="session")
+def market_environment(tmp_path_factory) -> Environment:
+    """Everything that the workspace holds."""
+    return _environment(tmp_path_factory.mktemp("environment") / "venv", WORKSPACE)
+
+
+def _environment(folder: Path, packages: Sequence[Path]) -> Environment:
     _uv("venv", "--quiet", "--python", sys.executable, str(folder))
     site = next(folder.glob("lib/python*/site-packages"))
     for item in Path(sysconfig.get_path("purelib")).iterdir():
         if not item.name.startswith(("dagcast", "_virtualenv", "__pycache__")):
             (site / item.name).symlink_to(item)
-    _install(folder, *FRAMEWORK, editable=True)
+    _install(folder, *packages)
     return Environment(folder)
 
 
@@ -84,8 +98,8 @@ def _copied(packages, tmp_path_factory) -> list[Path]:
     return [Path(shutil.copytree(package, place / package.name)) for package in packages]
 
 
-def _install(folder: Path, *packages: Path, editable: bool = False) -> None:
-    named = [part for p in packages for part in (*(["--editable"] if editable else []), str(p))]
+def _install(folder: Path, *packages: Path) -> None:
+    named = [part for package in packages for part in ("--editable", str(package))]
     _uv(
         "pip", "install", "--quiet", "--no-deps", "--python", str(folder / "bin" / "python"), *named
     )

@@ -124,7 +124,7 @@ def trip_cubes(folder: Path) -> tuple[IngestReport, tuple[tuple[IndexTensor, str
 
 def backtest_table(found: BacktestReport) -> ResultTable:
     """Errors by borough, and in how many of them the model is better than the four-week mean."""
-    by_region = found.by_region(_DEMAND)
+    by_region = found.by_series(_DEMAND)
     better = sum(row.mase < row.hour_of_week_mean for row in by_region.values())
     return ResultTable(
         "Backtest",

@@ -73,6 +73,11 @@ def total_unit(unit: str) -> str:
     return base if base.isupper() else f"{base}s"
 
 
+def counted(number: int, what: str) -> str:
+    """A count in a sentence: ``1 forecast``, ``4 forecasts``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def step_of(unit: str) -> str:
     """One unit in words: ``dollar``, ``minute``, ``percentage point``, or the unit itself."""
     return _STEPS.get(unit, unit)

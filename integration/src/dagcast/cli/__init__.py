@@ -79,7 +79,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="dagcast")
 def app() -> None:
-    """Turn a marketplace's history into decisions: fit, verify, plan, review, measure.
+    """Turn a business's history into decisions: fit, verify, plan, review, measure.
 
     Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible,
     130 interrupted. Settings: flag, then DAGCAST_*, then dagcast.toml, then default.

@@ -45,7 +45,10 @@ class Chart:
 @final
 @dataclass(frozen=True)
 class Heatmap:
-    """A quantity by row and hour; several layers are chosen on the page."""
+    """A quantity by row and hour; several layers are chosen on the page.
+
+    ``rows`` names rows of its own, where they are not those of the page.
+    """
 
     key: str
     title: str
@@ -53,6 +56,7 @@ class Heatmap:
     layers: Mapping[str, Array]
     note: str = ""
     digits: int = 0
+    rows: tuple[str, ...] = ()
 
 
 @final

@@ -103,23 +103,37 @@ def _encoded(values: Array) -> dict[str, Any]:
     return {"shape": list(narrow.shape), "f4": base64.b64encode(narrow.tobytes()).decode()}
 
 
+def _own_rows(values: Array) -> Array:
+    """All rows together alone where no row has a value: they are then shown for each of them."""
+    return values[:1] if len(values) > 1 and np.isnan(values[1:]).all() else values
+
+
 def _chart(chart: Chart) -> dict[str, Any]:
     lines = []
     for line in chart.lines:
         entry: dict[str, Any] = {
             "name": line.name,
             "role": line.role,
-            "values": _encoded(line.values),
+            "values": _encoded(_own_rows(line.values)),
         }
         if line.low is not None and line.high is not None:
-            entry |= {"low": _encoded(line.low), "high": _encoded(line.high)}
+            entry |= {
+                name: _encoded(_own_rows(end))
+                for name, end in (("low", line.low), ("high", line.high))
+            }
         lines.append(entry)
     return {"kind": "lines", "unit": chart.unit, "digits": chart.digits, "lines": lines}
 
 
 def _heatmap(heatmap: Heatmap) -> dict[str, Any]:
     layers = [{"name": name, "values": _encoded(values)} for name, values in heatmap.layers.items()]
-    return {"kind": "heatmap", "unit": heatmap.unit, "digits": heatmap.digits, "layers": layers}
+    return {
+        "kind": "heatmap",
+        "unit": heatmap.unit,
+        "digits": heatmap.digits,
+        "layers": layers,
+        "rows": list(heatmap.rows),
+    }
 
 
 def _header(page: Page) -> str:

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from dagcast.figures import amount, listed, number, words
+from dagcast.figures import amount, counted, listed, number, words
 from dagcast.plans import Estimate, LimitRow, Outlook, PlanSummary, Reading
 from dagcast.review._content import (
     Array,
@@ -81,7 +81,7 @@ def plan_page(
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     sections = [
         _heed(summary),
-        _spend(summary, decisions, lever_rows),
+        _spend(summary, outlook, decisions, lever_rows),
         _forecast(summary, outlook),
         _marginal(summary, outlook, marginals),
         _limits(summary),
@@ -272,14 +272,34 @@ def _heed(summary: PlanSummary) -> Section | None:
     )
 
 
-def _spend(summary: PlanSummary, decisions: Layers, lever_rows: Rows) -> Section:
-    maps = []
-    for lever, named in decisions.items():
-        reading = summary.readings[lever]
-        layers: dict[str, Array] = dict(named)
-        if len(layers) > 1 and reading.summed:
-            layers = {"All together": np.sum(list(named.values()), axis=0), **layers}
-        maps.append(Heatmap(f"d-{lever}", reading.title, reading.unit, layers, digits=1))
+def lever_map(
+    key: str, title: str, reading: Reading, named: Mapping[str, Array], outlook: Outlook
+) -> Heatmap:
+    """A lever by row and hour, its further labels as layers; as rows where it has none of its own.
+
+    Args:
+        key: of the figure.
+        title: above it.
+        reading: of the lever.
+        named: its layers.
+        outlook: says which rows the page has.
+    """
+    layers: dict[str, Array] = dict(named)
+    if len(outlook.rows) > 1 and all(len(values) == 1 for values in layers.values()):
+        stacked = {"": np.vstack(list(layers.values()))}
+        return Heatmap(key, title, reading.unit, stacked, digits=1, rows=tuple(layers))
+    if len(layers) > 1 and reading.summed:
+        layers = {"All together": np.sum(list(named.values()), axis=0), **layers}
+    return Heatmap(key, title, reading.unit, layers, digits=1)
+
+
+def _spend(summary: PlanSummary, outlook: Outlook, decisions: Layers, lever_rows: Rows) -> Section:
+    maps = [
+        lever_map(
+            f"d-{lever}", summary.readings[lever].title, summary.readings[lever], named, outlook
+        )
+        for lever, named in decisions.items()
+    ]
     return Section(
         "decisions",
         "What is decided",
@@ -310,7 +330,12 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
             lines.append(Line(said, _ARM_ROLES[arm], outlook.paths[arm][name].mid))
         charts.append(
             Chart(
-                f"f-{name}", reading.title, reading.cell_unit, tuple(lines), digits=reading.digits
+                f"f-{name}",
+                reading.title,
+                reading.cell_unit,
+                tuple(lines),
+                whole_note(plan.mid, outlook),
+                digits=reading.digits,
             )
         )
     note = ""
@@ -326,6 +351,17 @@ def _forecast(summary: PlanSummary, outlook: Outlook) -> Section:
     )
 
 
+def whole_note(values: Array, outlook: Outlook) -> str:
+    """What is said below a chart that shows the same whatever row is chosen."""
+    rows = values[1:]
+    return f"Not by {dim_words(outlook)}." if len(rows) and np.isnan(rows).all() else ""
+
+
+def dim_words(outlook: Outlook) -> str:
+    """The dim of the rows in a sentence."""
+    return outlook.dim.replace("_", " ")
+
+
 def bands(outlook: Outlook) -> str:
     """What the bands around a forecast hold."""
     draws = f"Bands hold {outlook.level:.0%} of predictive draws: {outlook.draws} of the parameters"
@@ -336,13 +372,12 @@ def bands(outlook: Outlook) -> str:
             f"{draws}, with chance as the fit's own errors show it. The models were not "
             "backtested: new weeks scatter more."
         )
-    return (
-        f"{draws}, with chance as the errors of {outlook.origins} forecasts of past weeks show it."
-    )
+    past = counted(outlook.origins, "forecast")
+    return f"{draws}, with chance as the errors of {past} of past weeks show it."
 
 
 def _choose(outlook: Outlook) -> str:
-    return f"Choose a {outlook.dim.replace('_', ' ')} at the top. " if outlook.dim else ""
+    return f"Choose a {dim_words(outlook)} at the top. " if outlook.dim else ""
 
 
 def _marginal(
@@ -384,6 +419,9 @@ def _marginal(
 
 
 def _with_mean(values: Array, outlook: Outlook) -> Array:
+    if len(values) < len(outlook.rows):
+        # A lever without the dim of the rows: none of them has a value of its own.
+        return np.vstack([values[:1], np.full((len(outlook.rows), values.shape[1]), np.nan)])
     return np.vstack([values.mean(axis=0), values[: len(outlook.rows)]])
 
 

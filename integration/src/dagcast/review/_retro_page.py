@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-import numpy as np
-
 from dagcast.figures import share, words
 from dagcast.plans import Hindsight, Outlook, Reading
 from dagcast.review._content import (
@@ -12,13 +10,12 @@ from dagcast.review._content import (
     Card,
     Chart,
     Column,
-    Heatmap,
     Line,
     Page,
     Section,
     Table,
 )
-from dagcast.review._plan_page import bands
+from dagcast.review._plan_page import bands, lever_map, whole_note
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2
@@ -58,8 +55,8 @@ def retro_page(
             f"{hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y}"
         ),
         headline=(
-            f"With the week known, {found.worth(found.regret)} more {found.objective} could have "
-            f"been had: {found.share:.0%} of what was attainable."
+            f"With everything known, {found.worth(found.regret)} more of {found.objective} could "
+            f"have been had: {found.share:.0%} of what was attainable."
         ),
         status=_status(found),
         tone="good" if good else "warning",
@@ -67,7 +64,7 @@ def retro_page(
         cards=_cards(found),
         sections=(
             _attribution(found),
-            _decisions(found, decision_difference),
+            _decisions(found, outlook, decision_difference),
             _outcomes(outlook, happened, ex_post),
             _totals(found),
         ),
@@ -177,23 +174,13 @@ def _verdict(value: float) -> str:
     return "its errors happened to help" if round(value) < 0 else ""
 
 
-def _decisions(found: Hindsight, difference: Layers) -> Section:
+def _decisions(found: Hindsight, outlook: Outlook, difference: Layers) -> Section:
     maps, sentences = [], []
     for lever in found.levers:
         reading = found.readings[lever.lever]
+        title = f"Difference in {words(reading.title)}"
         named = difference[lever.lever]
-        layers: dict[str, Array] = dict(named)
-        if len(layers) > 1 and reading.summed:
-            layers = {"All together": np.sum(list(named.values()), axis=0), **layers}
-        maps.append(
-            Heatmap(
-                f"x-{lever.lever}",
-                f"Difference in {words(reading.title)}",
-                reading.unit,
-                layers,
-                digits=1,
-            )
-        )
+        maps.append(lever_map(f"x-{lever.lever}", title, reading, named, outlook))
         sentences.append(
             f"{reading.title}: {reading.figure(lever.ex_post)} instead of "
             f"{reading.figure(lever.carried_out)} (planned: {reading.figure(lever.planned)})."
@@ -223,7 +210,12 @@ def _outcomes(
             lines.append(Line("best in hindsight", "expost", ex_post[name]))
         charts.append(
             Chart(
-                f"h-{name}", reading.title, reading.cell_unit, tuple(lines), digits=reading.digits
+                f"h-{name}",
+                reading.title,
+                reading.cell_unit,
+                tuple(lines),
+                whole_note(plan.mid, outlook),
+                digits=reading.digits,
             )
         )
     return Section(
@@ -248,7 +240,7 @@ def _totals(found: Hindsight) -> Section:
     )
     return Section(
         "totals",
-        "The week in figures",
+        "What came of it, in figures",
         "Best in hindsight: forecast of the ex-post plan with everything known that the models did "
         "not foresee.",
         (

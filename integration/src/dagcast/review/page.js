@@ -51,6 +51,7 @@ const format = (digits) => `,.${digits}f`;
 
 function lines(figure, chart, row) {
   const traces = [];
+  const values = (encoded) => rows(encoded)[row] || rows(encoded)[0];
   // The plan is drawn last, on top of what it is compared with, but named first.
   const last = (line) => (line.role === "plan" || line.role === "actual" ? 1 : 0);
   const ordered = [...chart.lines].sort((a, b) => last(a) - last(b));
@@ -58,11 +59,11 @@ function lines(figure, chart, row) {
     const stroke = color(roleColor[line.role]);
     if (line.low) {
       const common = { x: data.hours, type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
-      traces.push({ ...common, y: rows(line.low)[row] });
-      traces.push({ ...common, y: rows(line.high)[row], fill: "tonexty", fillcolor: faded(stroke, 0.17) });
+      traces.push({ ...common, y: values(line.low) });
+      traces.push({ ...common, y: values(line.high), fill: "tonexty", fillcolor: faded(stroke, 0.17) });
     }
     traces.push({
-      x: data.hours, y: rows(line.values)[row], name: line.name, type: "scatter", mode: "lines",
+      x: data.hours, y: values(line.values), name: line.name, type: "scatter", mode: "lines",
       legendrank: 1000 + chart.lines.indexOf(line),
       line: { color: stroke, width: line.role === "plan" || line.role === "actual" ? 2 : 1.4, dash: roleDash[line.role] || "solid" },
       hovertemplate: `%{y:${format(chart.digits)}}`,
@@ -84,6 +85,7 @@ function scale(dark, diverging) {
 function heatmap(figure, chart, layer) {
   const all = chart.layers.map((entry) => rows(entry.values));
   const values = all[layer];
+  const labels = chart.rows.length ? chart.rows : data.rows;
   let low = Infinity, high = -Infinity;
   for (const row of values) for (const value of row) {
     if (Number.isFinite(value)) { low = Math.min(low, value); high = Math.max(high, value); }
@@ -92,13 +94,13 @@ function heatmap(figure, chart, layer) {
   const bound = Math.max(Math.abs(low), Math.abs(high));
   const dark = root.dataset.theme === "dark";
   const trace = {
-    type: "heatmap", x: data.hours, y: data.rows, z: values, xgap: 0, ygap: 2,
+    type: "heatmap", x: data.hours, y: labels, z: values, xgap: 0, ygap: 2,
     zmin: diverging ? -bound : Math.min(low, 0), zmax: diverging ? bound : Math.max(high, 0),
     colorscale: scale(dark, diverging), reversescale: !diverging && high <= 0,
     hovertemplate: `%{y}, %{x|%a %-d %b %H:%M}<br><b>%{z:${format(chart.digits)}}</b> ${chart.unit}<extra></extra>`,
     colorbar: { thickness: 10, len: 1, outlinewidth: 0, tickfont: { color: color("muted"), size: 12 }, nticks: 5 },
   };
-  const height = Math.max(150, 56 + 22 * Math.min(data.rows.length, 40));
+  const height = Math.max(150, 56 + 22 * Math.min(labels.length, 40));
   Plotly.react(figure, [trace], layout({
     height, showlegend: false, margin: { l: 60, r: 8, t: 8, b: 30 }, xaxis: Object.assign(dayAxis(), { showgrid: false }),
     yaxis: axis({ autorange: "reversed", showgrid: false, type: "category" }),

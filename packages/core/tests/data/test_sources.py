@@ -108,5 +108,17 @@ def test_an_unknown_dim_of_labels_is_refused(store, rides_table, good):
         store.ingest(rides_table, good, labels={"zone": ["SFO"]})
 
 
+def test_times_to_the_nanosecond_are_read(store, rides_table, make_rides, tmp_path):
+    """As pandas writes them, where seconds were added as a fraction."""
+    rides = make_rides((1, "SFO", 5, 20, 10.0, 1.0), (2, "SFO", 65, 20, 10.0, 1.0))
+    exact = rides.assign(at=rides["at"].dt.as_unit("ns") + pd.Timedelta(nanoseconds=1500))
+    exact.to_parquet(tmp_path / "rides.parquet")
+    report = store.ingest(rides_table, tmp_path / "rides.parquet")
+    assert (report.accepted, report.quarantined) == (2, {})
+    start = rides["at"].min().floor("h")
+    read = store.read(["rides"], start=start, end=start + pd.Timedelta(hours=1), as_of="2030-01-01")
+    assert read["rides"].tensor.tolist() == [[1.0, 1.0]]
+
+
 def test_extra_columns_are_ignored(store, rides_table, good):
     assert store.ingest(rides_table, good.assign(note="hello", at2=pd.NaT)).accepted == 1

@@ -50,13 +50,13 @@ def test_repeating_the_last_season_scores_as_the_seasonal_naive_benchmark():
     assert (row.series, row.excluded) == (1, 1)
 
 
-def test_errors_by_region_and_day_add_up():
+def test_errors_by_series_and_day_add_up():
     """The headline is a ratio of sums, so equal parts average to it."""
     actual = truth()
     report = backtest(
         Repeat(actual), actual, origins=origins(), quantities=["rides"], horizon=48, season=DAY
     )
-    assert report.by_region("rides")["SFO"].mase == pytest.approx(report.row("rides").mase)
+    assert report.by_series("rides")["SFO"].mase == pytest.approx(report.row("rides").mase)
     days = [row.mase for row in report.by_day("rides")]
     assert len(days) == 2
     assert np.mean(days) == pytest.approx(report.row("rides").mase)

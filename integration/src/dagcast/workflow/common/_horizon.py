@@ -196,7 +196,7 @@ def read_history(
         times: of the round.
         names: quantities; those the store does not hold are left out.
         external: those that no model makes. A model cannot leave out a cell of its inputs, so
-            their missing cells, such as spend before a region opened, are filled; the outcomes
+            their missing cells, such as spend before a label did business, are filled; the outcomes
             of those cells stay missing and weigh nothing.
         clocks: give what the store holds no table of.
     """
@@ -217,7 +217,7 @@ def read_history(
 
 
 def filled(tensor: Any, quantity: "Quantity") -> Any:
-    """Missing sums become 0; missing means the nearest known hour of the same region."""
+    """Missing sums become 0; missing means the nearest known hour of the same labels."""
     if not tensor.tensor.is_floating_point() or not bool(tensor.tensor.isnan().any()):
         return tensor
     if quantity.aggregated("hour") == "sum":

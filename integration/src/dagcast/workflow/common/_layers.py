@@ -19,8 +19,8 @@ Array = npt.NDArray[np.float64]
 def layers_of(tensor: "IndexTensor", axes: Axes) -> dict[str, Array]:
     """A tensor as arrays (rows, hour), by the labels of its dims beside rows and time.
 
-    Without such dims the one layer has an empty name. A tensor without the dim of the rows stands
-    in every row; cells that it lacks are NaN.
+    Without such dims the one layer has an empty name. A tensor without the dim of the rows has one
+    row, and sums count it once; cells that it lacks are NaN.
     """
     others = tuple(dim for dim in tensor.dims if dim not in (axes.dim, axes.time))
     tensor = tensor.detach()
@@ -30,10 +30,8 @@ def layers_of(tensor: "IndexTensor", axes: Axes) -> dict[str, Array]:
     values = tensor.reindex(layout, fill=float("nan")).values(
         *others, *([axes.dim] if axes.dim in tensor.dims else []), axes.time
     )
-    count = max(len(axes.rows), 1)
-    flat = values.reshape(-1, *values.shape[len(others) :]).numpy().astype(np.float64)
-    if axes.dim not in tensor.dims:
-        flat = np.repeat(flat[:, None, :], count, axis=1)
+    rows = len(axes.rows) if axes.dim in tensor.dims else 1
+    flat = values.reshape(-1, rows, len(axes.hours)).numpy().astype(np.float64)
     names = itertools.product(*(tensor.index(dim) for dim in others))
     return {labelled(labels): part for labels, part in zip(names, flat, strict=True)}
 

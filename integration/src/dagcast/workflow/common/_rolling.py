@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 import pandas as pd
 
 from dagcast.errors import ProjectError, UsageError
+from dagcast.figures import counted
 from dagcast.project import Project
 from dagcast.workflow.common._fits import fit_collection
 from dagcast.workflow.common._horizon import (
@@ -51,7 +52,7 @@ def run_backtest(
         finished += 1
         progress(f"backtest, {finished} of {len(origins)} origins", finished / len(origins))
 
-    progress(f"backtest, {len(origins)} origins", 0.0)
+    progress(f"backtest, {counted(len(origins), 'origin')}", 0.0)
     # Beside what is judged, whatever is observed of what plans show: its errors are their chance.
     made = (*names, *(q.name for q in shown_quantities(session)))
     forecast = _Forecast(

@@ -33,7 +33,7 @@ def summary_of(
     maximised = " + ".join(
         words(setting.quantities[quantity].heading)
         if weight == 1
-        else f"{weight:g} {words(setting.quantities[quantity].heading)}"
+        else f"{weight:g} \N{MULTIPLICATION SIGN} {words(setting.quantities[quantity].heading)}"
         for quantity, weight in objective.weights.items()
     )
     readings = {

@@ -6,7 +6,7 @@ from dagcast.workflow.common._horizon import zones_of
 
 
 def zone_of(project: Project) -> str:
-    """The regions' own zone if they share one, else UTC."""
+    """The zone of all labels that have a clock if they share one, else UTC."""
     zones = set(zones_of(project).values())
     return zones.pop() if len(zones) == 1 else "UTC"
 

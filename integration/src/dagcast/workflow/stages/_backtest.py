@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from dagcast.figures import number
+from dagcast.figures import counted, number
 from dagcast.project import Project, write_text
 from dagcast.workflow.common._chances import keep_forecasts
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
@@ -29,7 +29,7 @@ class BacktestResult(Result):
         origins: first hours of the windows.
         horizon: hours forecast from each.
         rows: by quantity, with both benchmarks on the same cells.
-        by_region: quantity -> region -> MASE.
+        by_series: quantity -> label, of the dims beside time -> MASE.
         by_day: quantity -> MASE of the first day ahead, the second, ...
     """
 
@@ -37,7 +37,7 @@ class BacktestResult(Result):
     origins: tuple[str, ...]
     horizon: int
     rows: "tuple[BacktestRow, ...]"
-    by_region: Mapping[str, Mapping[str, float]]
+    by_series: Mapping[str, Mapping[str, float]]
     by_day: Mapping[str, tuple[float, ...]]
 
     def tables(self) -> tuple[ResultTable, ...]:
@@ -54,8 +54,9 @@ class BacktestResult(Result):
             for row in self.rows
         )
         note = (
-            f"{len(self.origins)} origins from {self.origins[0][:10]} to {self.origins[-1][:10]}, "
-            f"{self.horizon} hours ahead; each fitted only on what was known by then"
+            f"{counted(len(self.origins), 'origin')} from {self.origins[0][:10]} to "
+            f"{self.origins[-1][:10]}, {self.horizon} hours ahead; each fitted only on what was "
+            "known by then"
         )
         return (ResultTable("Backtest", columns, rows, note),)
 
@@ -88,7 +89,7 @@ def backtest(
         tuple(origin.isoformat() for origin in report.origins),
         report.horizon,
         report.rows,
-        {q: {str(k): row.mase for k, row in report.by_region(q).items()} for q in names},
+        {q: {str(k): row.mase for k, row in report.by_series(q).items()} for q in names},
         {q: tuple(row.mase for row in report.by_day(q)) for q in names},
     )
     keep_forecasts(project, report.forecasts)

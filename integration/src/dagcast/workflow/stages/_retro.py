@@ -123,7 +123,7 @@ class RetroResult(Result):
         return (facts, shares, outcomes)
 
     def next_command(self) -> str:
-        return f"dagcast fit --project {self.folder}    (with the week that has passed)"
+        return f"dagcast fit --project {self.folder}    (with the hours that have passed)"
 
 
 def retro(project: Project, plan: str | None = None, *, progress: Progress = silent) -> RetroResult:

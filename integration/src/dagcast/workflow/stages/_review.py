@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import ProjectError
-from dagcast.figures import number
+from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
 from dagcast.project import Project, write_text
 from dagcast.workflow.common._layers import named_layers
@@ -81,7 +81,7 @@ def review(
         decisions=named_layers(dict(decided), summary.readings, axes),
         marginals=_marginals(folder, dict(decided), summary, axes),
         lever_rows=lever_rows(summary),
-        evidence=_evidence(project, summary),
+        evidence=_evidence(project, summary, outlook),
         project=project.config.name,
         state=state_in_words(record),
         zone=zone_of(project),
@@ -116,14 +116,17 @@ def _marginals(
     }
 
 
-def _evidence(project: Project, summary: PlanSummary) -> "PlanEvidence":
+def _evidence(project: Project, summary: PlanSummary, outlook: Outlook) -> "PlanEvidence":
     from dagcast.review import Interval, PlanEvidence
 
     notes = []
+    titles = {
+        name: reading.title for name, reading in {**outlook.readings, **summary.readings}.items()
+    }
     effects: tuple[Any, ...] = ()
     validity = _report(project, "validity.json")
     if validity:
-        effects = tuple(Interval(**_interval(row)) for row in validity["rows"])
+        effects = tuple(Interval(**_interval(row, titles)) for row in validity["rows"])
         if validity["fit"] != summary.provenance.get("fit"):
             notes.append(f"The effects are those of {validity['fit']}, an older fit.")
     accuracy: tuple[tuple[str, ...], ...] = ()
@@ -131,7 +134,7 @@ def _evidence(project: Project, summary: PlanSummary) -> "PlanEvidence":
     if backtested:
         accuracy = tuple(
             (
-                row["quantity"],
+                titles.get(row["quantity"], row["quantity"]),
                 number(row["mase"]),
                 number(row["seasonal_naive"]),
                 number(row["hour_of_week_mean"]),
@@ -140,13 +143,17 @@ def _evidence(project: Project, summary: PlanSummary) -> "PlanEvidence":
         )
         origins = backtested["origins"]
         notes.append(
-            f"{len(origins)} origins from {origins[0][:10]} to {origins[-1][:10]}; the models were "
-            "fitted again at each on what was known by then."
+            f"{counted(len(origins), 'origin')} from {origins[0][:10]} to {origins[-1][:10]}; "
+            "the models were fitted again at each on what was known by then."
         )
     return PlanEvidence(effects, accuracy, tuple(notes))
 
 
-def _interval(row: Mapping[str, Any]) -> dict[str, Any]:
+def _interval(row: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, Any]:
+    lever, outcome = (
+        words(titles[name]) if name in titles else name.replace("_", " ")
+        for name in (row["lever"], row["outcome"])
+    )
     half, own = _Z95 * row["standard_error"], _Z95 * (row["modelled_error"] or 0.0)
     return {
         "label": row["experiment"],
@@ -157,7 +164,7 @@ def _interval(row: Mapping[str, Any]) -> dict[str, Any]:
         "modelled_low": row["modelled"] - own,
         "modelled_high": row["modelled"] + own,
         "passed": row["passed"],
-        "note": f"{row['lever']} on {row['outcome']}, {row['scale']}".replace("_", " "),
+        "note": f"{lever} on {outcome}, {row['scale']}",
     }
 
 

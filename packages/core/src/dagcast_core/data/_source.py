@@ -24,6 +24,7 @@ from dagcast_core.data._sql import (
     CLEANED,
     OFFSETS,
     WALLS,
+    ZONED,
     Years,
     accepts,
     cleaned,
@@ -197,7 +198,7 @@ def _years(
     local = [
         wall(column, given(column.name, found[column.name], table), found[column.name])
         for column in table.columns
-        if column.kind == "instant" and found[column.name] != "TIMESTAMP WITH TIME ZONE"
+        if column.kind == "instant" and found[column.name] not in ZONED
     ]
     if not local:
         return FIRST_YEAR, LAST_YEAR

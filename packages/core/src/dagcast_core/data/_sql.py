@@ -30,6 +30,8 @@ CONFLICT = "same key, other content"
 Years: TypeAlias = tuple[int, int]
 """First year and the year after the last: of the changes of offset that a statement lists."""
 
+# Types of instants, which need no clock to be read.
+ZONED = frozenset({"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"})
 _NUMBERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
@@ -153,8 +155,9 @@ def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> st
         return (
             f"CASE WHEN {number} >= {low} AND {number} < {high} THEN make_timestamp({micros}) END"
         )
-    if found == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST({raw} AS TIMESTAMP)"
+    if found in ZONED:
+        # Nanoseconds, as pandas writes them, have no cast of their own to a naive time.
+        return f"CAST(CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if found == OFFSETS:
         return f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if found in (CLEANED, "VARCHAR"):
@@ -172,7 +175,7 @@ def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> st
 
 def wall(column: Column, raw: str, found: str) -> str:
     """Expression for a naive local time; NULL where a column holds none."""
-    if found in ("TIMESTAMP WITH TIME ZONE", OFFSETS) or column.format in _EPOCHS:
+    if found in {*ZONED, OFFSETS} or column.format in _EPOCHS:
         return "CAST(NULL AS TIMESTAMP)"
     if found not in (CLEANED, "VARCHAR"):
         return f"TRY_CAST({raw} AS TIMESTAMP)"

@@ -112,8 +112,8 @@ class BacktestReport:
         """
         return self._of(quantity).row(quantity)
 
-    def by_region(self, quantity: str) -> dict[Any, BacktestRow]:
-        """Errors of each series of a quantity; by region where that is its only other dim."""
+    def by_series(self, quantity: str) -> dict[Any, BacktestRow]:
+        """Errors of each series of a quantity, by label where it has one dim beside time."""
         errors = self._of(quantity)
         return {
             label[0] if len(label) == 1 else label: errors.row(quantity, series=[position])

@@ -11,7 +11,7 @@ SETTINGS = {
     "name": "depots",
     "data": {"heartbeat": "orders"},
     "levers": {"overtime_pay": {"upper": 150.0}},
-    "budgets": [{"of_recent": 0.9}],
+    "budgets": [{"lever": "overtime_pay", "of_recent": 0.9}],
     "guardrails": [{"quantity": "wait", "of_recent": 1.1, "by": ["depot"], "weight": "orders"}],
     # An order that goes out in time is worth 4 euros.
     "objective": {"weights": {"sent_in_time": 4.0}, "unit": "EUR"},

@@ -1,0 +1,1 @@
+"""Couriers who carry booked parcels for a marketplace, by type of vehicle."""

@@ -77,6 +77,16 @@ def test_without_forecasts_of_past_weeks_levels_look_surer_than_they_are():
     assert spread[0] < 0.2 * spread[1]
 
 
+def test_a_drift_that_the_fit_levels_out_is_a_surprise_without_a_backtest():
+    """Weeks that fall by a hundredth each: on average explained, and the next one is not."""
+    _, expected = world(0, 9)
+    drift = 1 + 0.01 * np.arange(-4, 5)[:, None, None]
+    errors = errors_of(RIDES, (expected * drift, expected), None)
+    # Against the four weeks before it, a week is off by 1 to 2.5 hundredths.
+    assert np.abs(errors.weeks).max() == pytest.approx(0.025, rel=0.01)
+    assert (errors.weeks < 0).all()
+
+
 def test_chance_has_mean_zero_and_rows_err_together():
     actual, expected = world(3, 12, market=0.2, region=0.01)
     errors = errors_of(RIDES, (actual, expected), (actual, expected))

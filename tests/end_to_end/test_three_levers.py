@@ -15,7 +15,8 @@ from dagcast_core.decide import Budget, Options, OutcomeLimit, solve
 torch.set_num_threads(1)
 
 LEVERS = ("incentive_spend", "coupon_spend", "base_fare")
-# A day of two regions: few enough cells for SLSQP, the independent judge.
+# Half a day of two regions is few enough cells for SLSQP, the independent judge.
+FEW = {"horizon.hours": "12"}
 SETTINGS = {
     "horizon.hours": "24",
     "uncertainty.draws": "4",
@@ -50,7 +51,7 @@ def planned(project):
 
 @pytest.fixture(scope="module")
 def problem(project):
-    session = open_session(project)
+    session = open_session(open_project(project.folder, flags=FEW, environment={}))
     return make_setting(session).problem(load_fit(session).model)
 
 

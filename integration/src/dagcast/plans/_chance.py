@@ -32,6 +32,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 # Counts scatter like their square root.
 _COUNTED, _PLAIN = 0.5, 0.0
 _TINY = 1e-12
+# Weeks that a surprise is measured against, and the fewest weeks that have any.
+_LOOK_BACK, _LEAST_WEEKS = 4, 3
 
 
 @final
@@ -119,8 +121,8 @@ def errors_of(
 
     Args:
         quantity: which one.
-        fitted: actual and fitted values of past weeks, each (blocks, rows, hours); NaN where
-            nothing was observed.
+        fitted: actual and fitted values of past weeks, the last one first, each (blocks, rows,
+            hours); NaN where nothing was observed.
         forecast: actual values and forecasts that knew nothing of their weeks, each (origins, rows,
             hours); None where there are none.
 
@@ -131,7 +133,7 @@ def errors_of(
     own_weeks, own_noise = _parts(*fitted, power)
     if not np.isfinite(own_noise).any():
         return None
-    weeks, inflation = own_weeks, 1.0
+    weeks, inflation = _surprises(own_weeks), 1.0
     if forecast is not None:
         weeks, noise = _parts(*forecast, power)
         ratio = _rms(noise) / max(_rms(own_noise), _TINY)
@@ -151,6 +153,24 @@ def _parts(actual: Array, expected: Array, power: float) -> tuple[Array, Array]:
     scale = np.maximum(size, _floor(size)) ** power
     noise = np.where(known, (error - np.nan_to_num(week)[..., None] * size) / scale, np.nan)
     return week, noise
+
+
+def _surprises(weeks: Array) -> Array:
+    """A fit's errors of whole weeks as if it had not seen them: against the four weeks before.
+
+    A fit explains the level of its own weeks, and what it leaves of them is less than what weeks to
+    come will differ by.
+    """
+    if len(weeks) < _LEAST_WEEKS:
+        return weeks
+    known = np.where(np.isfinite(weeks), weeks, 0.0)
+    count = np.isfinite(weeks).astype(np.float64)
+    found = []
+    for week in range(len(weeks) - 1):
+        before = slice(week + 1, week + 1 + _LOOK_BACK)
+        usual = known[before].sum(0) / np.maximum(count[before].sum(0), 1.0)
+        found.append(weeks[week] - usual)
+    return np.array(found)
 
 
 def _floor(size: Array) -> float:

@@ -18,7 +18,7 @@ def check_identifier(value: object, what: str) -> str:
     """
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise ContractError(
-            f"{what} is {value!r}; expected a lower-case identifier such as 'driver_hours'"
+            f"{what} is {value!r}; expected a lower-case identifier such as 'open_orders'"
         )
     return value
 

@@ -29,7 +29,7 @@ class Difference:
 
     Args:
         bump: least part of the version that it moves.
-        what: the thing changed, e.g. ``unit of output 'eta'``.
+        what: the thing changed, e.g. ``unit of output 'wait'``.
         before: in the released version; empty where there was nothing.
         after: now, in words where it is gone.
         instead: how the same is reached without breaking anybody; empty where only taking the

@@ -1,9 +1,9 @@
 """Labels: what they may be, and how one label is told from another that is written alike.
 
-A label is a row of every cube and, for an incentive, a lever with money behind it. So a word that
+A label is a row of every cube and may be part of a lever, with money behind it. So a word that
 appears for the first time is a finding and no label: its rows are set aside until somebody accepts
 it. The first source of a dim is where its labels come from; there only words that another one of
-the same source is written like are set aside ("Boost" once beside "boost" nine thousand times).
+the same source is written like are set aside ("Gold" once beside "gold" nine thousand times).
 """
 
 from __future__ import annotations

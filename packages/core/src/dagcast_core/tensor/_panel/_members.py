@@ -34,7 +34,7 @@ class Members(Mapping[str, IndexTensor]):
             if not isinstance(name, str):
                 raise AlignmentError(
                     "cannot put a tensor without a name into a Panel: "
-                    "name it, as in tensor.named('rides')."
+                    "name it, as in tensor.named('demand')."
                 )
             if name in found:
                 raise AlignmentError(f"cannot put two tensors named {name!r} into a Panel.")

@@ -168,3 +168,27 @@ def test_a_cached_cube_that_was_changed_is_not_read(filled, change):
             filled.verify(deep=deep)
     np.testing.assert_array_equal(revenue(filled), fresh)
     filled.verify()
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.open", "pathlib.Path.mkdir"])
+@pytest.mark.parametrize("new", [True, False])
+def test_a_disk_that_is_full_leaves_the_store_as_it_was(
+    tmp_path, filled, rides_table, good, monkeypatch, call, new
+):
+    store = MetricStore(tmp_path / "new") if new else filled
+    before = {p: p.read_bytes() for p in store.folder.rglob("*") if p.is_file()}
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, full)
+        with pytest.raises(StoreError, match="No space left on device") as caught:
+            store.ingest(rides_table, good.assign(id=[31, 32]))
+    assert "\n" not in str(caught.value)
+    left = {p: p.read_bytes() for p in store.folder.rglob("*") if p.is_file()}
+    assert {p: c for p, c in left.items() if p.name != ".lock"} == {
+        p: c for p, c in before.items() if p.name != ".lock"
+    }
+    assert store.ingest(rides_table, good.assign(id=[31, 32])).accepted == 2
+    store.verify()

@@ -18,7 +18,7 @@ import pyarrow as pa
 from dagcast_core.data._csv import Dialect
 from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric
-from dagcast_core.data._errors import DeclarationError, SourceError, StoreError
+from dagcast_core.data._errors import DeclarationError, SourceError
 from dagcast_core.data._gaps import find_holes
 from dagcast_core.data._labels import LabelRule, judge_labels, normal
 from dagcast_core.data._manifest import (
@@ -33,6 +33,7 @@ from dagcast_core.data._manifest import (
     read_manifest,
     settled,
     trust,
+    unwritten,
     write_manifest,
 )
 from dagcast_core.data._report import IngestReport
@@ -565,11 +566,7 @@ def _copy(
     try:
         rows = int(connection.execute(statement).fetchall()[0][0])
     except duckdb.Error as error:
-        raise StoreError(
-            f"cannot write to the metric store {folder}: expected room and leave for a file of "
-            f"{table!r}; found {_first_line(error)}. What the store held is as it was. Make room, "
-            f"or correct the folder's rights, and ingest again."
-        ) from error
+        raise unwritten(folder, _first_line(error)) from error
     if not rows:
         temporary.unlink()
         return None

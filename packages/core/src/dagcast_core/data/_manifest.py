@@ -284,12 +284,13 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds the store's write lock; the system releases it when the process dies.
 
     Raises:
-        StoreError: the folder's manifest is absent or damaged, or ``.lock`` is not a plain file.
+        StoreError: the folder's manifest is absent or damaged, ``.lock`` is not a plain file, or
+            the folder cannot be written (a full disk); what it held is then as it was.
     """
     fresh = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     new = False
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with _lock_file(folder) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             _sweep(folder)
@@ -305,9 +306,20 @@ def locked(folder: Path) -> Iterator[None]:
                 new = new and read_manifest(folder) == Manifest()
                 if new:
                     (folder / MANIFEST).unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritten(folder, error.strerror or str(error)) from error
     finally:
         if new or (fresh and not (folder / MANIFEST).exists()):
             _take_back(folder, fresh)
+
+
+def unwritten(folder: Path, found: str) -> StoreError:
+    """The error of a store that could not be written, in one paragraph."""
+    return StoreError(
+        f"cannot write to the metric store {folder}: expected room and leave to write; found "
+        f"otherwise ({found}). What the store held is as it was. Make room, or correct the "
+        f"folder's rights, and try again."
+    )
 
 
 @contextmanager
@@ -337,11 +349,15 @@ def _no_lock(folder: Path, found: str) -> StoreError:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replaces the manifest in one step, after its bytes have reached the disk."""
     temporary = folder / f".tmp-{os.getpid()}-{MANIFEST}"
-    with temporary.open("wb") as stream:
-        stream.write(manifest.encoded())
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, folder / MANIFEST)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(manifest.encoded())
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, folder / MANIFEST)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     _sync_folder(folder)
 
 

@@ -279,6 +279,9 @@ def _register_file(
             if b"\x00" in head:
                 raise SourceError(label, wanted, "a binary file of another format", fix) from error
             raise _no_header(label, table, error) from error
+        except OSError as error:
+            found = f"a file that cannot be read or copied ({error.strerror or error})"
+            raise SourceError(label, wanted, found, fix) from error
         _load_csv(connection, table, label, csv)
     return path.name, digest, csv
 

@@ -24,6 +24,7 @@ _COMMANDS = {
     "init": ("_project", "Make an empty project for your own events."),
     "simulate": ("_project", "Write a simulated marketplace's events."),
     "ingest": ("_project", "Read events into the store."),
+    "data": ("_data", "Accept new labels of the data."),
     "check": ("_models", "Assemble the installed packages and verify them."),
     "fit": ("_models", "Fit each model, then all with the experiments."),
     "validate": ("_models", "Compare modelled with measured effects."),

@@ -289,7 +289,14 @@ class PlanSummary:
                     tuple(found["origins"]), {k: tuple(v) for k, v in found["moved"].items()}, rows
                 )
             return cls(**values)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise ProjectError(
                 f"a whole plan in {folder}", f"{error}", "Make the plan again with `dagcast plan`."
             ) from error

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import Any
 
 _ORIGINS = {
+    "AcceptResult": "stages._accept",
+    "accept_labels": "stages._accept",
     "BacktestResult": "stages._backtest",
     "CheckResult": "stages._check",
     "CompareResult": "stages._compare",

@@ -3,7 +3,7 @@
 Importing this needs neither pandas nor DuckDB: declarations are compared before any event.
 """
 
-from dagcast_core.data import Check, Column, EventTable, LinearMetric, MetricSpec, Sum
+from dagcast_core.data import Check, Column, EventTable, Implied, LinearMetric, MetricSpec, Sum
 
 _REGION = {"region": "region"}
 _CELL = (Column("region", "text"), Column("hour", "instant"), Column("known_at", "instant"))
@@ -67,6 +67,8 @@ SHIFTS = EventTable(
     dims=_REGION,
     empty="zero unless gap",
     late_after_hours=4,
+    # A ride needs a driver's hour: where rides were logged and no shift, shifts are missing.
+    implied_by=(Implied("sessions", "rides"),),
     checks=(Check("known before off_at", "known_at < off_at"),),
     sums=(Sum("online", "microseconds"),),
     metrics=(MetricSpec("driver_hours", "online", "driver-hour/h", divisor=3.6e9),),

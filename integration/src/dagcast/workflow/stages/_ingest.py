@@ -1,6 +1,6 @@
 """Stage 2: events into the store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -191,7 +191,17 @@ def table_counts(reports: "Iterable[IngestReport]") -> tuple[TableCounts, ...]:
                 *((f"read as {report.dialect}",) if report.dialect else ()),
                 *report.notes,
                 *map(str, report.holes),
+                *_new_labels(report),
                 *(f"{count:,} rows kept: {why}" for why, count in report.remarks.items()),
             ),
         )
     return tuple(tables.values())
+
+
+def _new_labels(report: "IngestReport") -> Iterator[str]:
+    for dim, labels in report.new_labels.items():
+        for label, rows in labels.items():
+            yield (
+                f"{rows:,} rows of a new {dim} {label!r} set aside; `dagcast data accept {dim} "
+                f"{label}` takes it"
+            )

@@ -163,7 +163,9 @@ class MetricStore:
             dims = {name for table in manifest.tables.values() for name in table.dims}
             if dim not in dims:
                 raise UnknownMetricError(dim, dims, what="dim")
-            held = tuple(sorted({*manifest.accepted.get(dim, ()), *wanted}))
+            # Those that the store has stay accepted when their sources are read again.
+            known = _labels(manifest).get(dim, ())
+            held = tuple(sorted({*manifest.accepted.get(dim, ()), *known, *wanted}))
             accepted = {**manifest.accepted, dim: held}
             write_manifest(self._folder, replace(manifest, accepted=accepted))
 

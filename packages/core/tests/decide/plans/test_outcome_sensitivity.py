@@ -10,7 +10,7 @@ from dagcast_core.model import Residual
 
 
 def total(problem, plan, outcome):
-    """The outcome under the plan's decisions, by the model itself; these do not add up, by contract."""
+    """The outcome under the decisions, by the model; a mean, as the contracts say nothing."""
     return float(what_if(problem, plan.decisions).forecast[outcome].tensor.mean())
 
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "simulate": ("_project", "Write a simulated marketplace's events."),
     "ingest": ("_project", "Read events into the store."),
     "check": ("_models", "Assemble the installed packages and verify them."),
+    "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),
     "validate": ("_models", "Compare modelled with measured effects."),
     "backtest": ("_models", "Forecast the past from rolling origins."),

@@ -12,7 +12,6 @@ from dagcast_core.decide.declare._declare import (
     OutcomeLimit,
     Ramp,
 )
-from dagcast_core.tensor import IndexTensor
 
 __all__ = ["constraint_words"]
 
@@ -30,8 +29,7 @@ def constraint_words(item: Constraint) -> str:
         return f"{item.reduce} of {item.quantity} {item.sense} {amount}{_where(item.where)}{sure}"
     if isinstance(item, Fallback):
         return f"{item.lever} from {item.rule_name} where its response is too uncertain"
-    value = "given values" if isinstance(item.value, IndexTensor) else f"{item.value:g}"
-    return f"{item.lever} fixed at {value}{_where(item.where)}"
+    return f"{item.lever} fixed by people in some cells"
 
 
 def _amount(limit: Limit, by: tuple[str, ...]) -> str:

@@ -1,12 +1,12 @@
 """Stage 3, for people: which model makes what for whom."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 from dagcast.project import Project
 from dagcast.workflow.common._assembled import assembled, experiments
-from dagcast.workflow.common._result import Result, ResultTable, hidden
+from dagcast.workflow.common._result import Result, ResultTable
 from dagcast_core.contract import Graph
 
 
@@ -25,7 +25,7 @@ class GraphResult(Result):
     folder: Path | None
     outside: tuple[str, ...]
     problems: tuple[str, ...]
-    graph: Graph = hidden()
+    graph: Graph = field(metadata={"json": False}, repr=False)
 
     def drawn(self, form: str) -> str:
         """The graph as ``text``, ``mermaid`` or ``svg``."""

@@ -8,6 +8,7 @@ import pytest
 
 from dagcast import open_fit, open_plan, open_project, workflow
 from dagcast.errors import ProjectError, UsageError
+from dagcast.plans import Outlook
 from dagcast_core.decide import Plan
 from dagcast_core.model import load_model
 
@@ -20,11 +21,9 @@ def north(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ask") / "north"
     workflow.simulate(folder, regions=2, weeks=6, seed=0)
     toml = folder / "dagcast.toml"
-    text = toml.read_text(encoding="utf-8")
-    section = "[uncertainty]\n"
-    assert "draws" not in text
-    assert section not in text
-    toml.write_text(f"{text}\n{section}draws = 8\n", encoding="utf-8")
+    text, count = re.subn("(?m)^draws = 32$", "draws = 8", toml.read_text(encoding="utf-8"))
+    assert count == 1
+    toml.write_text(text, encoding="utf-8")
     project = open_project(folder)
     workflow.ingest(project)
     workflow.fit(project)
@@ -56,18 +55,24 @@ def test_a_fit_forecasts_as_the_plan_says(north):
     assert set(now.problem.context) == set(plan.problem.context)
 
 
-def test_the_frame_has_ordered_quantiles_of_every_cell(north):
-    fit = open_fit(north)
-    frame = fit.forecast_frame(["rides", "eta"], quantiles=(0.9, 0.1))
-    assert list(frame.columns) == ["quantity", "region", "hour", "mean", "q0.1", "q0.9", "unit"]
-    hours = len(fit.inputs["incentive_spend"].index("hour"))
-    assert frame.groupby("quantity").size().to_dict() == {"rides": 2 * hours, "eta": 2 * hours}
-    assert (frame["q0.1"] <= frame["q0.9"]).all()
-    assert (frame["q0.1"] < frame["q0.9"]).any()
-    point = fit.forecast()["rides"].tensor.mean()
-    assert frame[frame["quantity"] == "rides"]["mean"].mean() == pytest.approx(
-        float(point), rel=0.2
+def test_the_frame_has_the_figures_of_the_review_page(north):
+    """Means and intervals of every hour, under the plan's decisions, as the outlook keeps them (bands in
+    single precision)."""
+    plan = open_plan(north)
+    outlook = Outlook.load(north.plans / plan.name)
+    fit = plan.fit
+    frame = fit.forecast_frame(
+        ["rides", "eta"], quantiles=(0.05, 0.95), decisions=plan.plan.decisions
     )
+    assert list(frame.columns) == ["quantity", "region", "hour", "mean", "q0.05", "q0.95", "unit"]
+    for name in ("rides", "eta"):
+        own, path = frame[frame["quantity"] == name], outlook.paths["plan"][name]
+        # The first row of a path is all regions together.
+        for column, kept in (("mean", path.mid), ("q0.05", path.low), ("q0.95", path.high)):
+            by_region = np.asarray(kept)[-2:]
+            found = own[column].to_numpy().reshape(by_region.shape)
+            np.testing.assert_allclose(found, by_region, rtol=1e-6, atol=1e-6)
+    assert (frame["q0.05"] < frame["q0.95"]).all()
     with pytest.raises(UsageError, match="Did you mean 'rides'"):
         fit.forecast_frame(["ride"])
     with pytest.raises(UsageError, match="quantiles between 0 and 1"):

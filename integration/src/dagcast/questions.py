@@ -16,6 +16,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import UsageError
+from dagcast.plans import Chances, arrays
+from dagcast.workflow.common._chances import chance_of
 from dagcast.workflow.common._earlier import earlier_plan
 from dagcast.workflow.common._fits import Fitted, load_fit
 from dagcast.workflow.common._plan_files import load_decisions
@@ -93,58 +95,60 @@ class OpenFit:
         quantiles: Sequence[float] = (0.05, 0.5, 0.95),
         decisions: "Panel | None" = None,
     ) -> "pd.DataFrame":
-        """What is likely to happen over the horizon, with the uncertainty of the parameters.
+        """What is likely to happen over the horizon, as a review page shows it.
 
-        Each draw of the parameters also gets what the models did not foresee in seven days of the
-        past: the quantiles are of single hours that will be observed, not of their mean.
+        Each draw of the parameters gets what the models do not foresee, as the errors of past weeks
+        show it: the quantiles are of what will be observed in each hour. Quantities that nobody
+        observes have the uncertainty of the parameters alone.
 
         Args:
-            quantities: outputs; all by default.
+            quantities: outputs along time; all by default.
             quantiles: between 0 and 1.
             decisions: levers that replace the present ones.
 
         Returns:
-            One row per quantity and cell: ``quantity``, the dims (missing where a quantity lacks
-            one), ``mean``, a column for each quantile such as ``q0.05``, and ``unit``.
+            One row per quantity, label and hour: ``quantity``, the dim of the rows (missing where
+            a quantity lacks it), ``hour``, ``mean``, a column for each quantile such as ``q0.05``,
+            and ``unit``. Further dims of a quantity are rolled up as its contract says.
 
         Raises:
             UsageError: no model makes a quantity, or a quantile is not between 0 and 1.
         """
+        import numpy as np
         import pandas as pd
+        import torch
 
-        from dagcast_core.model import predict_draws
-        from dagcast_core.tensor import IndexTensor
-
-        made = {item.name: item for item in self.model.contract.outputs}
+        made = {item.name: item for item in self.model.contract.outputs if item.time_dim}
         wanted = tuple(made if quantities is None else quantities)
         _require_known(wanted, made)
         wrong = [level for level in quantiles if not 0.0 <= level <= 1.0]
         if wrong:
             raise UsageError("quantiles between 0 and 1", f"{wrong[0]:g}", "Correct it.")
-        drawn = predict_draws(
-            self.model,
-            self._inputs(decisions),
-            self.draws,
-            wanted,
-            history=self.history,
-            seed=self._setting.session.project.config.seeds.plan,
-        )
-        levels = sorted(quantiles)
+        axes, inputs, runs = self._setting.axes, self._inputs(decisions), []
+        for draw in range(len(self.draws)):
+            with torch.no_grad(), self.draws.applied_to(self.model, draw):
+                found = arrays({**inputs, **self.model.predict(inputs)}, made, axes)
+            runs.append({name: found[name] for name in wanted})
+        seed = self._setting.session.project.config.seeds.plan
+        chances = Chances(chance_of(self._setting, self.model), len(runs), seed)
+        predictive = list(chances.of(runs))
         frames = []
         for name in wanted:
-            dims = made[name].dim_names
-            values = drawn[name].values("draw", *dims).numpy()
-            indexes = {dim: drawn[name].index(dim) for dim in dims}
-            mean = values.mean(axis=0)
-            frame = IndexTensor(mean, indexes, name).to_long("mean")
-            for level, found in zip(levels, _quantiles(values, levels), strict=True):
-                column = f"q{level:g}"
-                frame[column] = IndexTensor(found, indexes, name).to_long(column)[column]
-            frame.insert(0, "quantity", name)
-            frames.append(frame.assign(unit=made[name].unit))
-        found = pd.concat(frames, ignore_index=True)
-        figures = ["mean", *(f"q{level:g}" for level in levels), "unit"]
-        return found[[column for column in found if column not in figures] + figures]
+            mean = np.mean([values[name] for values in runs], axis=0)
+            levels = np.quantile([values[name] for values in predictive], quantiles, axis=0)
+            # What cannot be below 0 has no quantile below 0.
+            levels = np.clip(levels, *made[name].bounds)
+            with_rows = axes.dim in made[name].dim_names
+            columns: dict[str, Any] = {"quantity": name}
+            if axes.dim:
+                rows = axes.rows if with_rows else [None]
+                columns[axes.dim] = np.repeat(np.asarray(rows, dtype=object), len(axes.hours))
+            columns[axes.time] = np.tile(axes.hours, len(mean))
+            columns["mean"] = mean.reshape(-1)
+            for level, values in zip(quantiles, levels, strict=True):
+                columns[f"q{level:g}"] = values.reshape(-1)
+            frames.append(pd.DataFrame({**columns, "unit": made[name].unit}))
+        return pd.concat(frames, ignore_index=True)
 
     def _inputs(self, decisions: "Panel | None") -> "Panel":
         return self.inputs if decisions is None else self.inputs.assign(dict(decisions))
@@ -262,9 +266,3 @@ def _require_known(names: Sequence[str], made: Mapping[str, Any]) -> None:
                 repr(name),
                 f"Did you mean {near!r}?" if near else "Choose one of them.",
             )
-
-
-def _quantiles(values: Any, levels: Sequence[float]) -> Any:
-    import numpy as np
-
-    return np.quantile(values, levels, axis=0)

@@ -56,8 +56,7 @@ def test_a_fit_forecasts_as_the_plan_says(north):
 
 
 def test_the_frame_has_the_figures_of_the_review_page(north):
-    """Means and intervals of every hour, under the plan's decisions, as the outlook keeps them (bands in
-    single precision)."""
+    """Means and intervals of every hour, as the plan's outlook keeps them in single precision."""
     plan = open_plan(north)
     outlook = Outlook.load(north.plans / plan.name)
     fit = plan.fit

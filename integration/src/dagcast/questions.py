@@ -56,7 +56,7 @@ class OpenFit:
     """
 
     name: str
-    model: "ModelCollection"
+    model: "ModelCollection" = field(repr=False)
     draws: "ParameterDraws" = field(repr=False)
     report: Mapping[str, Any] = field(repr=False)
     provenance: Mapping[str, Any] = field(repr=False)
@@ -168,8 +168,8 @@ class OpenPlan:
     """
 
     name: str
-    plan: "Plan"
-    problem: "DecisionProblem"
+    plan: "Plan" = field(repr=False)
+    problem: "DecisionProblem" = field(repr=False)
     fit: OpenFit = field(repr=False)
     decisions: "pd.DataFrame" = field(repr=False)
 

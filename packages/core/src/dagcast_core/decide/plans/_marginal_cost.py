@@ -24,7 +24,7 @@ from dagcast_core.decide.compile import Compiled
 from dagcast_core.decide.declare import DecisionProblem, closest, label_text, summed_unit
 from dagcast_core.decide.plans._optimum import compiled_at
 from dagcast_core.decide.plans._plan import Plan
-from dagcast_core.decide.plans._totals import total_of, unit_of_total
+from dagcast_core.decide.plans._totals import total_of, unit_of_total, with_unit
 from dagcast_core.solver import DecisionError
 
 __all__ = ["MarginalCost", "marginal_cost"]
@@ -118,7 +118,7 @@ def marginal_cost(
     unit, moved = unit_of_total(quantity), units * float(objective[at])
     place = ", ".join(label_text(label) for label in cell.values())
     words = (
-        f"{change:+.4g} {unit} of {outcome} costs {units:.4g} {cost_unit} of {lever} at the margin "
+        f"{with_unit(f'{change:+.4g}', unit)} of {outcome} costs {units:.4g} {cost_unit} of {lever} at the margin "
         f"({place}) and changes {problem.objective.name} by {moved:+.4g} {compiled.goal.unit}."
     )
     return MarginalCost(

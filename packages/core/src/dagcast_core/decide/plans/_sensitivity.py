@@ -16,7 +16,7 @@ from dagcast_core.decide.plans._optimum import compiled_at, outcome_prices
 from dagcast_core.decide.plans._parameters import plain_name, scaled_parameter
 from dagcast_core.decide.plans._plan import Plan
 from dagcast_core.decide.plans._solve import solve
-from dagcast_core.decide.plans._totals import total_of, unit_of_total
+from dagcast_core.decide.plans._totals import total_of, unit_of_total, with_unit
 from dagcast_core.decide.read import Sensitivity, scaled_residuals
 from dagcast_core.model import Residual
 from dagcast_core.solver import DecisionError, Options
@@ -112,7 +112,8 @@ def outcome_sensitivity(
         slope = float(torch.autograd.grad(total, step, materialize_grads=True)[0])
     effect, unit = change * slope, unit_of_total(quantity)
     verb = "raises" if effect > 0 else "lowers"
-    words = f"{change:+.3g} relative {name} {verb} {outcome} by {abs(effect):.4g} {unit}."
+    amount = with_unit(f"{abs(effect):.4g}", unit)
+    words = f"{change:+.3g} relative {name} {verb} {outcome} by {amount}."
     if effect == 0.0:
         words = f"{outcome} does not depend on {name}."
     return Sensitivity(name, effect, unit, words)

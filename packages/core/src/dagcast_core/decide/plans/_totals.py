@@ -10,7 +10,7 @@ from dagcast_core.contract import Quantity, Weighted
 from dagcast_core.decide.declare import summed_unit
 from dagcast_core.tensor import IndexTensor
 
-__all__ = ["total_of", "unit_of_total"]
+__all__ = ["total_of", "unit_of_total", "with_unit"]
 
 
 def total_of(quantity: Quantity, known: Mapping[str, IndexTensor]) -> Tensor:
@@ -30,6 +30,11 @@ def total_of(quantity: Quantity, known: Mapping[str, IndexTensor]) -> Tensor:
 def unit_of_total(quantity: Quantity) -> str:
     """Unit of that number."""
     return summed_unit(quantity.unit) if _how(quantity) == "sum" else quantity.unit
+
+
+def with_unit(figure: str, unit: str) -> str:
+    """A figure with its unit; a pure number has none."""
+    return figure if unit == "1" else f"{figure} {unit}"
 
 
 def _how(quantity: Quantity) -> object:

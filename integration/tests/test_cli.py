@@ -18,6 +18,7 @@ from dagcast.project import create_project
 ARGUMENTS = {
     "ingest": [],
     "check": [],
+    "graph": [],
     "fit": [],
     "validate": [],
     "backtest": [],

@@ -16,7 +16,7 @@ def test_every_public_name_can_be_imported():
 def test_public_names_import_without_torch():
     """Opening a project or asking for help does not wait for torch."""
     script = (
-        "import sys; from dagcast import open_project, workflow; workflow.simulate;"
+        "import sys; from dagcast import open_fit, open_project, workflow; workflow.simulate;"
         "print('torch' in sys.modules)"
     )
     found = subprocess.run(

@@ -15,3 +15,9 @@ from .project import (
     create_project as create_project,
     open_project as open_project,
 )
+from .questions import (
+    OpenFit as OpenFit,
+    OpenPlan as OpenPlan,
+    open_fit as open_fit,
+    open_plan as open_plan,
+)

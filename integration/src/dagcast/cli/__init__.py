@@ -26,6 +26,7 @@ _COMMANDS = {
     "ingest": ("_project", "Read events into the store."),
     "data": ("_data", "Accept new labels of the data."),
     "check": ("_models", "Assemble the installed packages and verify them."),
+    "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),
     "validate": ("_models", "Compare modelled with measured effects."),
     "backtest": ("_models", "Forecast the past from rolling origins."),

@@ -79,6 +79,12 @@ def show(result: "Result", *, as_json: bool = False) -> None:
         _show(result, as_json=as_json)
 
 
+def show_text(text: str) -> None:
+    """Print what is meant to be piped into a file, as it is."""
+    with _shown():
+        print(text)
+
+
 @contextmanager
 def _shown() -> Iterator[None]:
     """Turn a result that nobody can read into an answer, whatever was the matter with stdout.

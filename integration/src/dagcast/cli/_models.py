@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from dagcast.cli._common import opened, progress_shown, project_options, result_options
+from dagcast.cli._common import (
+    opened,
+    progress_shown,
+    project_options,
+    result_options,
+    show,
+    show_text,
+)
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -42,6 +49,32 @@ def check(
 
     project = None if no_project else opened(folder, settings)
     return workflow.check(project, disable=disable, against=against, conformance=conformance)
+
+
+@click.command()
+@project_options
+@click.option("--no-project", is_flag=True, help="Draw what is installed, without a project.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["text", "mermaid", "svg"]),
+    default="text",
+    show_default=True,
+    help="How it is drawn.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the links as JSON.")
+def graph(
+    folder: Path, settings: tuple[str, ...], no_project: bool, form: str, as_json: bool
+) -> int:
+    """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
+    from dagcast import workflow
+
+    result = workflow.graph(None if no_project else opened(folder, settings))
+    if as_json or result.exit_code():
+        show(result, as_json=as_json)
+    else:
+        show_text(result.drawn(form))
+    return result.exit_code()
 
 
 @click.command()

@@ -13,6 +13,7 @@ from dagcast.plans._limits import (
 )
 from dagcast.plans._outlook import (
     Axes,
+    Chances,
     Estimate,
     Outlook,
     Path3,
@@ -42,6 +43,7 @@ __all__ = [
     "BudgetLimit",
     "Chance",
     "ChanceDraw",
+    "Chances",
     "ErrorHistory",
     "Estimate",
     "Hindsight",

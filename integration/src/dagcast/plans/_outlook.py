@@ -272,7 +272,7 @@ def make_outlook(
             found = forecast(draw)
         for arm, values in found.items():
             runs[arm].append(values)
-    chances = _Chances(chance, len(runs["plan"]), seed)
+    chances = Chances(chance, len(runs["plan"]), seed)
     plain = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
     weeks, spread = _weeks(chances.of(runs["plan"]), runs["plan"], by_name, axes)
     return Outlook(
@@ -315,7 +315,7 @@ def make_outlook(
 
 
 @final
-class _Chances:
+class Chances:
     """Adds chance to the runs of every arm, the same to each.
 
     Args:

@@ -28,12 +28,14 @@ class Fitted:
         model: the fitted collection.
         draws: of its parameters.
         provenance: what it was fitted on.
+        report: what the fit reached, as ``FitReport.to_json`` says it.
     """
 
     name: str
     model: "ModelCollection"
     draws: "ParameterDraws"
     provenance: dict[str, Any]
+    report: dict[str, Any]
 
 
 def fit_collection(
@@ -101,9 +103,7 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
         ProjectError: there is none, a file is missing or was changed, or the installed packages
             no longer match it.
     """
-    from safetensors.torch import load_file
-
-    from dagcast_core.model import ParameterDraws
+    from dagcast_core.model import ModelCollection, ModelError, load_draws, load_model
 
     project = session.project
     folder = project.models / (name or project.newest_fit())
@@ -114,31 +114,26 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
     verify(folder, line.details.get("seal"), "fit")
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        state = load_file(folder / _MODEL)
-        flat = load_file(folder / _DRAWS)
-        method, seed = manifest["draws"]["method"], manifest["draws"]["seed"]
         labels, provenance = manifest["labels"], manifest["provenance"]
+        report = manifest["report"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"no {error}" if isinstance(error, KeyError) else f"{error}"
         raise ProjectError(f"a whole fit in {folder}", found, again) from error
-    model = session.build(labels)
-    expected = model.state_dict()
-    other = [
-        name
-        for name in dict.fromkeys((*expected, *state))
-        if name not in state or name not in expected or state[name].shape != expected[name].shape
-    ]
-    if other:
+    try:
+        # Labels come from the fit, also those that no parameter has.
+        model = load_model(folder / MODEL, lambda _: session.build(labels))
+        draws = load_draws(folder / MODEL)
+    except (ModelError, OSError, ValueError) as error:
         raise ProjectError(
-            f"a fit of the models that are installed now in {folder}",
-            f"other parameters, such as {other[0]!r} and {len(other) - 1} more; a package changed",
-            again,
-        )
-    model.load_state_dict(state)
-    return Fitted(folder.name, model, ParameterDraws(flat, method, seed), provenance)
+            f"a fit of the models that are installed now in {folder}", f"{error}", again
+        ) from error
+    assert isinstance(model, ModelCollection)
+    return Fitted(folder.name, model, draws, provenance, report)
 
 
-_MODEL, _DRAWS, _MANIFEST = "model.safetensors", "draws.safetensors", "fit.json"
+# What `dagcast_core.model.load_model` and `load_draws` read.
+MODEL = "model"
+_MANIFEST = "fit.json"
 
 
 def _save(
@@ -149,13 +144,9 @@ def _save(
     session: Session,
 ) -> str:
     """Write a fit into an existing folder; returns the digest of its seal, for the log."""
-    from safetensors.torch import save_file
+    from dagcast_core.model import save_model
 
-    save_file(
-        {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()},
-        folder / _MODEL,
-    )
-    save_file({name: value.contiguous() for name, value in draws.states.items()}, folder / _DRAWS)
+    save_model(model, folder / MODEL, draws=draws)
     manifest = {
         "labels": {dim: list(labels) for dim, labels in session.labels.items()},
         "draws": {"count": len(draws), "method": draws.method, "seed": draws.seed},

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import pandas as pd
 
 from dagcast.errors import ProjectError
 from dagcast.figures import share
@@ -25,6 +24,7 @@ from dagcast.plans import (
     with_total,
 )
 from dagcast.project import Project, write_text
+from dagcast.workflow.common._earlier import times_of
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._horizon import Moments
@@ -144,7 +144,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     folder = plan_folder(project, record.plan)
     summary, outlook = PlanSummary.load(folder), Outlook.load(folder)
     session = open_session(project)
-    times = _times(summary)
+    times = times_of(summary)
     _require_actuals(session, times, record)
     fitted = load_fit(session, str(summary.provenance["fit"]))
     setting = make_setting(session, times)
@@ -171,13 +171,6 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         details={"regret": round(found.regret, 2), "share": round(found.share, 4)},
     )
     return result
-
-
-def _times(summary: PlanSummary) -> Moments:
-    was = summary.provenance
-    first, last = (pd.Timestamp(moment) for moment in was["history"])
-    start, end = (pd.Timestamp(moment) for moment in was["horizon"])
-    return Moments(pd.Timestamp(was["data_moment"]), first, last, start, end)
 
 
 def _require_actuals(session: Session, times: Moments, record: PlanRecord) -> None:

@@ -4,6 +4,7 @@ from dagcast_core.contract._assembly import assemble
 from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
+from dagcast_core.contract._drawing import Graph, Link
 from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._evolution import (
     Bump,
@@ -31,6 +32,7 @@ from dagcast_core.contract._nearest import nearest
 from dagcast_core.contract._problem import PROJECT_LABEL, AssemblyError, Problem
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration, union
+from dagcast_core.contract._screen import Screen
 from dagcast_core.contract._world import ContinuingWorld, World, WorldFactory
 
 __all__ = [
@@ -57,12 +59,15 @@ __all__ = [
     "Experiment",
     "ExperimentSet",
     "FrozenMapping",
+    "Graph",
     "Input",
     "LabelSet",
+    "Link",
     "Problem",
     "Quantity",
     "Registration",
     "Scale",
+    "Screen",
     "Sign",
     "Weighted",
     "World",

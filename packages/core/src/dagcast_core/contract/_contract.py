@@ -14,6 +14,7 @@ from dagcast_core.contract._checks import (
 )
 from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._quantity import Quantity
+from dagcast_core.contract._screen import Screen
 
 Sign = Literal["+", "-", "?"]
 
@@ -274,6 +275,19 @@ class Contract:
         names = ", ".join(self.output_names)
         raise KeyError(f"{self.model} has no output {name!r}; it has {names}")
 
+    def __repr__(self) -> str:
+        return str(self._screen())
+
+    def _repr_html_(self) -> str:
+        return self._screen().html()
+
+    def _screen(self) -> Screen:
+        rows = [("reads", _declared(item.quantity) + _how(item)) for item in self.inputs]
+        rows += [("makes", _declared(output)) for output in self.outputs]
+        rows += [("claims", str(effect)) for effect in self.effects]
+        about = f": {self.description}" if self.description else ""
+        return Screen(f"Contract {self.model} {self.version}{about}", tuple(rows))
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         return {
@@ -307,3 +321,12 @@ class Contract:
 
 def _name(quantity: Quantity | str) -> str:
     return quantity.name if isinstance(quantity, Quantity) else quantity
+
+
+def _declared(quantity: Quantity) -> str:
+    return f"{quantity.name} ({', '.join(quantity.dim_names)}) {quantity.unit}"
+
+
+def _how(item: Input) -> str:
+    lag = f", {item.lag} earlier" if item.lag else ""
+    return lag if item.required else f"{lag}, {item.default:g} where nobody makes it"

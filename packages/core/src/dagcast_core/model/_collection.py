@@ -7,7 +7,7 @@ from typing import Any, final
 
 import torch
 
-from dagcast_core.contract import AssemblyError, Contract, Problem
+from dagcast_core.contract import AssemblyError, Contract, Graph, Problem, Screen
 from dagcast_core.contract import union as contract_union
 from dagcast_core.model._errors import ModelError
 from dagcast_core.model._lag import lagged_after
@@ -73,6 +73,22 @@ class ModelCollection(Model):
     def order(self) -> tuple[str, ...]:
         """Names of the innermost models, producers first."""
         return self.wiring.order
+
+    @property
+    def graph(self) -> Graph:
+        """Who makes what for whom, to be drawn as text, Mermaid or SVG."""
+        return Graph.of(self.wiring.contracts.values(), self.order)
+
+    def __repr__(self) -> str:
+        return str(self._screen())
+
+    def _repr_html_(self) -> str:
+        return self._screen().html(self.graph.svg())
+
+    def _screen(self) -> Screen:
+        graph = self.graph
+        title = f"ModelCollection {self.contract.model} of {len(self.order)} models"
+        return Screen(title, (("from outside", ", ".join(graph.outside)), *graph.rows()))
 
     def leaves_within(self, name: str) -> tuple[str, ...]:
         """Names of the innermost models of a member, at any depth.

@@ -7,7 +7,7 @@ from dagcast_core.decide.compile._goal import objective_value
 from dagcast_core.decide.compile._linear import Linear
 from dagcast_core.decide.compile._non_finite import explain_non_finite, lay_out
 from dagcast_core.decide.compile._price import ShadowPrice
-from dagcast_core.decide.compile._scenarios import Run, Scenarios
+from dagcast_core.decide.compile._scenarios import Run, Scenarios, run_model, run_with
 
 __all__ = [
     "Compiled",
@@ -22,4 +22,6 @@ __all__ = [
     "fixed_values",
     "lay_out",
     "objective_value",
+    "run_model",
+    "run_with",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
-from dagcast_core.contract import Contract, Quantity
+from dagcast_core.contract import Contract, Quantity, Screen
 from dagcast_core.decide.declare._checks import check
 from dagcast_core.decide.declare._declare import (
     Constraint,
@@ -17,6 +17,7 @@ from dagcast_core.decide.declare._declare import (
 )
 from dagcast_core.decide.declare._risk import Risk
 from dagcast_core.decide.declare._space import Space
+from dagcast_core.decide.declare._words import constraint_words
 from dagcast_core.model import Model, ParameterDraws, Residual
 from dagcast_core.solver import DecisionError
 from dagcast_core.tensor import IndexTensor, Panel
@@ -81,6 +82,29 @@ class DecisionProblem:
                 return item
         return self.contract.input(name).quantity
 
+    def __repr__(self) -> str:
+        return str(self._screen())
+
+    def _repr_html_(self) -> str:
+        return self._screen().html()
+
+    def _screen(self) -> Screen:
+        goal, unit = self.objective, self.objective.unit
+        rows = [
+            ("best", f"{goal.sense} {goal.name}" + (f" in {unit}" if unit else "")),
+            *(("decide", _lever_words(item, self.quantity(item.name))) for item in self.levers),
+            *(("limit", constraint_words(item)) for item in self.constraints),
+            ("given", ", ".join(self.context) or "-"),
+        ]
+        if self.draws is not None:
+            risk = self.measured_risk.measure
+            rows.append(("draws", f"{len(self.draws)} of the parameters, objective: {risk}"))
+        return Screen(
+            f"DecisionProblem through {self.contract.model} {self.contract.version}, "
+            f"{self.space().size:,} cells",
+            tuple(rows),
+        )
+
     @property
     def measured_risk(self) -> Risk:
         """How the objective weighs the draws."""
@@ -125,3 +149,12 @@ class DecisionProblem:
                     f"current plan has them. Put {lever!r} into current, zeros will do."
                 )
         return IndexTensor.zeros(indexes, lever)
+
+
+def _lever_words(lever: Lever, quantity: Quantity) -> str:
+    ends = [
+        f"{end:g}" if isinstance(end, int | float) else "by cell"
+        for end in (lever.lower, lever.upper)
+    ]
+    dims = ", ".join(quantity.dim_names)
+    return f"{lever.name} ({dims}) from {ends[0]} to {ends[1]} {quantity.unit}"

@@ -9,10 +9,10 @@ from typing import final
 import pandas as pd
 import torch
 
-from dagcast_core.contract import Quantity, Weighted
 from dagcast_core.decide.declare import DecisionProblem, closest, label_text
 from dagcast_core.decide.plans._optimum import compiled_at
 from dagcast_core.decide.plans._plan import Plan
+from dagcast_core.decide.plans._totals import total_of
 from dagcast_core.solver import DecisionError
 from dagcast_core.tensor import IndexTensor
 
@@ -100,7 +100,7 @@ def response_curve(
                 limits[name].append(reached)
             known = {**compiled.forecaster.context, **compiled.forecaster.forecast(point)}
             for quantity in problem.contract.outputs:
-                outcomes.setdefault(quantity.name, []).append(_overall(quantity, known))
+                outcomes.setdefault(quantity.name, []).append(float(total_of(quantity, known)))
     return ResponseCurve(
         lever,
         dict(cell),
@@ -131,17 +131,3 @@ def _position(template: IndexTensor, cell: Mapping[str, object]) -> int:
             )
         place = place * len(index) + int(index.get_indexer(pd.Index([label]))[0])
     return place
-
-
-def _overall(quantity: Quantity, known: Mapping[str, IndexTensor]) -> float:
-    value = known[quantity.name]
-    time = quantity.time_dim
-    how = quantity.aggregated(time.name) if time is not None else "sum"
-    if how == "sum":
-        return float(value.tensor.sum())
-    if isinstance(how, Weighted) and how.by in known:
-        weights = known[how.by]
-        if set(weights.dims) == set(value.dims):
-            weight = weights.values(*value.dims)
-            return float((value.tensor * weight).sum() / weight.sum())
-    return float(value.tensor.mean())

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
+from dagcast_core.contract import Screen
 from dagcast_core.decide.compile import ShadowPrice
 from dagcast_core.decide.read import Sensitivity
 from dagcast_core.solver import DecisionError, Status
-from dagcast_core.tensor import Panel
+from dagcast_core.tensor import IndexTensor, Panel
 
 __all__ = ["Plan"]
 
@@ -90,6 +91,28 @@ class Plan:
     def lift(self) -> float:
         """Objective above the baseline."""
         return self.objective - self.baseline
+
+    def __repr__(self) -> str:
+        return str(self._screen())
+
+    def _repr_html_(self) -> str:
+        return self._screen().html()
+
+    def _screen(self) -> Screen:
+        unit = self.objective_unit
+        gap = "unknown" if self.gap_bound is None else f"at most {self.gap_bound:.4g} {unit}"
+        rows = [
+            ("why", self.message),
+            ("objective", f"{self.objective:,.6g} {unit}, {self.lift:+,.6g} over least decisions"),
+            ("a better plan", f"{gap}; concavity {self.concavity}"),
+            ("worst violation", f"{self.worst_violation:.2g}"),
+            *(("decides", _sized(name, tensor)) for name, tensor in self.decisions.items()),
+            ("forecasts", ", ".join(self.forecast) or "-"),
+            *(("warning", text) for text in self.warnings),
+            *(("conflict", text) for text in self.conflicts),
+            *(("binding", price.words) for price in self.shadow_prices if price.binding),
+        ]
+        return Screen(f"Plan, {self.status}: {self.objective_name}", tuple(rows))
 
     def with_provenance(self, **more: Any) -> Plan:
         """The plan with facts added to its provenance, such as the data moment."""
@@ -172,3 +195,7 @@ class Plan:
                 return price
         known = [f"{p.name} {p.label}".strip() for p in self.shadow_prices]
         raise DecisionError(f"no limit on {name!r} {label!r}; the plan has {', '.join(known[:8])}.")
+
+
+def _sized(name: str, tensor: IndexTensor) -> str:
+    return f"{name} ({', '.join(f'{dim}: {size}' for dim, size in tensor.sizes.items())})"

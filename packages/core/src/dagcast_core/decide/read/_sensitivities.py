@@ -100,13 +100,13 @@ def scaled_residuals(
 @final
 @dataclass(frozen=True)
 class Sensitivity:
-    """How the optimum moves with what is not decided.
+    """How the optimum, or an outcome at the plan, moves with something else.
 
     Attributes:
         name: an input of the context, a quantity that a model predicts, or a parameter.
-        effect: change of the best objective if it is 1 % higher everywhere (or by the change that
-            was asked for).
-        unit: of the objective.
+        effect: change of the best objective, or of the outcome asked about, if it is 1 % higher
+            everywhere (or by the change that was asked for).
+        unit: of the effect.
         words: the same in one sentence.
     """
 

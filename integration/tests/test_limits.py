@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 
 from dagcast.config import Budget, Config, Fallback, Guardrail, Lever, RampLimit
 from dagcast.errors import ConfigError, UsageError
@@ -197,7 +198,7 @@ def test_a_lever_is_named_where_there_are_several(recent):
     assert alone.budgets[0].levers == ("spend",)
     assert alone.ramps[0].lever == "spend"
     for settings in ({"budgets": (Budget(limit=1.0),)}, {"ramps": (RampLimit(limit=1.0),)}):
-        with pytest.raises(ValueError, match="out of spend, coupons"):
+        with pytest.raises(ValidationError, match="out of spend, coupons"):
             resolved(recent, levers=BOTH, **settings)
 
 

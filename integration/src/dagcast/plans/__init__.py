@@ -8,7 +8,6 @@ from dagcast.plans._limits import (
     Limits,
     OutcomeBound,
     Ramp,
-    chosen_lever,
     resolve_limits,
 )
 from dagcast.plans._outlook import (
@@ -65,7 +64,6 @@ __all__ = [
     "Sensitivity",
     "StabilityRow",
     "arrays",
-    "chosen_lever",
     "errors_of",
     "make_outlook",
     "overall",

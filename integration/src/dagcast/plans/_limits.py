@@ -140,37 +140,13 @@ def resolve_limits(
     )
 
 
-def chosen_lever(name: str, config: Config, where: str) -> str:
-    """The lever that a setting names, or the project's only one.
-
-    Args:
-        name: as the setting says it; empty where it names none.
-        config: the settings.
-        where: the setting, for the message.
-
-    Raises:
-        UsageError: there is no such lever.
-        ConfigError: none is named, and there are several.
-    """
-    if name:
-        _require(name, config.levers, f"lever of {where}")
-        return name
-    if len(config.levers) == 1:
-        return next(iter(config.levers))
-    raise ConfigError(
-        f"a lever in {where} of dagcast.toml, out of {', '.join(config.levers) or 'none declared'}",
-        "none named",
-        "Add lever = ... there.",
-    )
-
-
 def _rule(
     rule: Fallback, config: Config, quantities: Mapping[str, Quantity]
 ) -> tuple[str, Fallback]:
-    lever = chosen_lever(rule.lever, config, "[[fallbacks]]")
+    _require(rule.lever, config.levers, "lever of [[fallbacks]]")
     if rule.quantity:
         _require(rule.quantity, quantities, "quantity of [[fallbacks]]")
-    return lever, rule
+    return rule.lever, rule
 
 
 def _bounds(name: str, config: Config, recent: "Panel") -> LeverBounds:
@@ -197,7 +173,7 @@ def _budget(
     hours: int,
     quantities: Mapping[str, Quantity],
 ) -> BudgetLimit:
-    names = budget.levers or (chosen_lever(budget.lever, config, "[[budgets]]"),)
+    names = budget.levers or (budget.lever,)
     units = {}
     for name in names:
         _require(name, config.levers, "levers of [[budgets]]")
@@ -315,7 +291,8 @@ def _recent(rail: Guardrail, label: str, total: float, share: float, cells: floa
 
 
 def _ramp(ramp: RampLimit, config: Config, upper: Mapping[str, float]) -> Ramp:
-    name = chosen_lever(ramp.lever, config, "[[ramps]]")
+    name = ramp.lever
+    _require(name, config.levers, "lever of [[ramps]]")
     if ramp.limit is not None:
         return Ramp(name, ramp.step, ramp.limit)
     if not math.isfinite(upper[name]):

@@ -74,7 +74,8 @@ def graph(
         show(result, as_json=as_json)
     else:
         show_text(result.drawn(form))
-    return result.exit_code()
+    code: int = result.exit_code()
+    return code
 
 
 @click.command()

@@ -117,9 +117,10 @@ def marginal_cost(
     quantity = problem.quantity(outcome)
     unit, moved = unit_of_total(quantity), units * float(objective[at])
     place = ", ".join(label_text(label) for label in cell.values())
+    moves = with_unit(f"{change:+.4g}", unit)
     words = (
-        f"{with_unit(f'{change:+.4g}', unit)} of {outcome} costs {units:.4g} {cost_unit} of {lever} "
-        f"at the margin ({place}) and changes {problem.objective.name} by {moved:+.4g} {compiled.goal.unit}."
+        f"{moves} of {outcome} costs {units:.4g} {cost_unit} of {lever} at the margin ({place}) "
+        f"and changes {problem.objective.name} by {moved:+.4g} {compiled.goal.unit}."
     )
     return MarginalCost(
         outcome, change, unit, units, cost_unit, moved, compiled.goal.unit, lever, cell, words

@@ -30,6 +30,8 @@ from dagcast.review._content import (
 
 _ROLES: tuple[Role, ...] = ("1", "2", "3", "4", "5")
 _ARM_ROLES: dict[str, Role] = {"none": "none", "current": "current"}
+# What people decided is called by what they did.
+_BY_PEOPLE = {"edited": "edit", "proposal": "proposal"}
 # Figures that stand in front; everything else that is forecast has its chart further down.
 _MOST_CARDS = 4
 # Lever -> layer -> (rows, hour).
@@ -63,6 +65,8 @@ def plan_page(
     evidence: PlanEvidence,
     project: str,
     state: str,
+    author: str = "",
+    parent: str | None = None,
     zone: str = "UTC",
 ) -> Page:
     """Compose the page.
@@ -76,11 +80,13 @@ def plan_page(
         evidence: validity and accuracy of the models.
         project: name of the project.
         state: of the plan, such as ``proposed by ana``.
+        author: who proposed it.
+        parent: the plan that it was edited from, if it was.
         zone: zone in which hours are shown.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     sections = [
-        _heed(summary),
+        _heed(summary, outlook),
         _spend(summary, outlook, decisions, lever_rows),
         _forecast(summary, outlook),
         _marginal(summary, outlook, marginals),
@@ -94,9 +100,9 @@ def plan_page(
             f"{project} · {summary.plan} · {hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y} · "
             f"{_size(outlook)}{len(hours)} hours"
         ),
-        headline=_headline(summary, outlook),
+        headline=_headline(summary, outlook, author, parent),
         status=_status(summary),
-        tone=_tone(summary),
+        tone=_tone(summary, outlook),
         facts=(
             ("State", state),
             ("Maximises", summary.objective),
@@ -122,12 +128,16 @@ def plural(dim: str) -> str:
     return f"{dim.replace('_', ' ')}s"
 
 
-def _headline(summary: PlanSummary, outlook: Outlook) -> str:
+def _headline(summary: PlanSummary, outlook: Outlook, author: str, parent: str | None) -> str:
     decided = listed(
         f"{words(summary.readings[name].title)} of {_lever_figure(summary, name)}"
         for name in summary.readings
     )
-    if summary.status == "infeasible":
+    by_people = summary.kind in _BY_PEOPLE
+    if by_people:
+        whose = f"{author or 'Somebody'}'s {_BY_PEOPLE[summary.kind]}"
+        decided = f"{whose}{f' of {parent}' if parent else ''} has {decided}{_broken(summary)}"
+    elif summary.status == "infeasible":
         return f"No plan keeps all limits. The closest one has {decided}."
     first = next((name for name in outlook.readings if name in outlook.totals["plan"]), None)
     parts = []
@@ -144,6 +154,37 @@ def _headline(summary: PlanSummary, outlook: Outlook) -> str:
     return f"{begun}: {outcome} {' and '.join(parts)}."
 
 
+def _broken(summary: PlanSummary) -> str:
+    """The limit that a plan by people breaks most, and how many more."""
+    rows = [row for row in (*summary.budgets, *summary.guardrails) if _missed(row)]
+    if not rows:
+        return ""
+    worst = max(rows, key=lambda row: _missed(row) / max(abs(row.limit), 1e-12))
+    kind = "budget of" if worst in summary.budgets else "limit on"
+    side = "over" if worst.sense == "<=" else "short of"
+    named = f"{words(worst.title)} {worst.label}".strip()
+    more = f" and {len(rows) - 1} more limits broken" if len(rows) > 1 else ""
+    return f", {worst.figure(_missed(worst))} {side} the {kind} {named}{more}"
+
+
+def _cause(summary: PlanSummary) -> str:
+    binding = [row for row in (*summary.budgets, *summary.guardrails) if row.binding]
+    if summary.kind in _BY_PEOPLE:
+        return "people decided otherwise"
+    if not binding:
+        return "the current plan breaks a limit that this one keeps, or the models changed"
+    named = dict.fromkeys(f"{words(row.title)} {row.label}".strip() for row in binding)
+    shown = list(named)[:3]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return f"the limits on {listed(shown)}{more} leave no better plan"
+
+
+def _worse(outlook: Outlook) -> Estimate | None:
+    """What the objective loses against going on as before; None where it loses nothing."""
+    found = outlook.differences.get("current", {}).get("objective")
+    return found if found is not None and found.mid < 0 else None
+
+
 def _lever_figure(summary: PlanSummary, name: str) -> str:
     planned, _ = summary.totals()[name]
     return _whole(summary.readings[name], planned)
@@ -157,12 +198,17 @@ def _whole(reading: Reading, value: float) -> str:
 
 
 def _status(summary: PlanSummary) -> str:
+    if summary.kind in _BY_PEOPLE:
+        rows = (*summary.budgets, *summary.guardrails)
+        broken = sum(1 for row in rows if _missed(row))
+        return f"Decided by people; {counted(broken, 'limit')} broken"
     return summary.certificate[:1].upper() + summary.certificate[1:]
 
 
-def _tone(summary: PlanSummary) -> Tone:
+def _tone(summary: PlanSummary, outlook: Outlook) -> Tone:
     tones: dict[str, Tone] = {"optimal": "good", "infeasible": "bad"}
-    return tones.get(summary.status, "warning")
+    # The best plan within the limits may still be worse than going on as before.
+    return "warning" if _worse(outlook) else tones.get(summary.status, "warning")
 
 
 def _lever_cards(summary: PlanSummary) -> tuple[Card, ...]:
@@ -214,9 +260,16 @@ def _better(reading: Reading, found: Estimate) -> Tone:
     return "good" if (found.mid > 0) == (reading.better == "higher") else "warning"
 
 
-def _heed(summary: PlanSummary) -> Section | None:
+def _heed(summary: PlanSummary, outlook: Outlook) -> Section | None:
     """What people should know first; none where there is nothing."""
     blocks: list[Block] = []
+    if (lost := _worse(outlook)) is not None:
+        blocks.append(
+            Text(
+                f"Going on as before is worth {amount(-lost.mid, summary.objective_unit)} more of "
+                f"{summary.objective}: {_cause(summary)}."
+            )
+        )
     if summary.conflicts:
         blocks.append(
             Table(

@@ -75,6 +75,7 @@ def review(
     summary = PlanSummary.load(folder)
     decided = Plan.load(folder / SOLVED).decisions
     axes = outlook.axes
+    proposal = project.journal.proposal(record.plan)
     page = plan_page(
         summary,
         outlook,
@@ -84,6 +85,8 @@ def review(
         evidence=_evidence(project, summary, outlook),
         project=project.config.name,
         state=state_in_words(record),
+        author="" if proposal is None else proposal.who,
+        parent=None if proposal is None else proposal.details.get("parent"),
         zone=zone_of(project),
     )
     path = project.reports / f"review-{record.plan}.html"

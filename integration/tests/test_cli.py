@@ -34,6 +34,8 @@ ARGUMENTS = {
 
 # Shows the log of any project, also of one that lacks other parts.
 LOG_COMMANDS = {"log"}
+# Commands that hold others, each with a project of its own.
+GROUPS = {"data": ["accept", "region", "SFO"]}
 
 # These work on the workspace, not on a project.
 PACKAGE_COMMANDS = {"new", "snapshot", "release"}
@@ -94,19 +96,22 @@ def test_every_command_has_help_with_project_and_json(name, capsys):
     assert run([name, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Usage: dagcast" in text
+    if name in GROUPS:
+        assert run([name, GROUPS[name][0], "--help"]) == 0
+        text = capsys.readouterr().out
     if name not in PACKAGE_COMMANDS:
         assert "--project" in text
         assert "--json" in text
 
 
 def test_tests_cover_every_command_that_needs_a_project():
-    others = {"init", "simulate", "demo"} | PACKAGE_COMMANDS | LOG_COMMANDS
+    others = {"init", "simulate", "demo", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
     assert set(ARGUMENTS) == set(_COMMANDS) - others
 
 
-@pytest.mark.parametrize("name", [*ARGUMENTS, *sorted(LOG_COMMANDS)])
+@pytest.mark.parametrize("name", [*ARGUMENTS, *sorted(LOG_COMMANDS), *GROUPS])
 def test_command_without_project_says_what_to_do(refused, tmp_path, name):
-    text = refused(name, *ARGUMENTS.get(name, []), "--project", tmp_path)
+    text = refused(name, *{**ARGUMENTS, **GROUPS}.get(name, []), "--project", tmp_path)
     assert text.startswith("dagcast: expected a dagcast project (a folder with dagcast.toml) at")
     assert "found an empty folder" in text
     assert "dagcast init --project FOLDER" in text

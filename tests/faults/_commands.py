@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pandas as pd
-from _harness import Action, answered, command
+from _attempts import Action, answered, command
 
 from dagcast.config import Config
 from dagcast.plans import LimitRow, PlanSummary

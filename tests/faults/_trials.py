@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from _commands import Case, copied, opened, propose
-from _harness import (
+from _attempts import (
     Action,
     calls,
     command,
@@ -20,6 +19,7 @@ from _harness import (
     race,
     view,
 )
+from _commands import Case, copied, opened, propose
 
 
 @dataclass

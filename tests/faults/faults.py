@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from _attempts import command, in_child
 from _commands import COMMANDS, LOOP, STAND_INS, known_world, stand_in
-from _harness import command, in_child
 from _trials import Count, decisions, fills, kills, mutations, pairs
 
 TRIALS = ("stand-ins", "decisions", "pairs", "commands", "mutations")

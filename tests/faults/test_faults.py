@@ -11,8 +11,8 @@ import pytest
 
 # What the long run shares with this file; tests are no package.
 sys.path.insert(0, str(Path(__file__).parent))
+from _attempts import in_child, mutated, view
 from _commands import STAND_INS, Case, known_world, stand_in
-from _harness import in_child, mutated, view
 from _trials import decisions, fills, kills, mutations, pairs, tampering
 
 from dagcast.workflow.common._seal import seal

@@ -52,9 +52,12 @@ class Environment:
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "UV_OFFLINE": "1"}
 
 
+# These would let in what is to be absent, or install into the environment that runs the tests.
+_NOT_INHERITED = {"PYTHONPATH", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"}
+
+
 def _inherited() -> dict[str, str]:
-    # PYTHONPATH would let in what is to be absent.
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
 
 
 @pytest.fixture(scope="session")

@@ -95,8 +95,9 @@ def rides_by_borough(
                 start=past.first, end=past.last, as_of=past.as_of, regions=boroughs,
             )  # fmt: skip
             fit(model, _without_coupons(history), warm=before)
-            context, _ = read_context(store, past, inputs, regions=boroughs)
-            return model.predict(_without_coupons(context)).select(_DEMAND)
+            context, _ = read_context(store, past, inputs)
+            context = _without_coupons(context).sel(region=list(boroughs))
+            return model.predict(context).select(_DEMAND)
 
         actual = store.read(
             [_DEMAND], start=times.first, end=times.last, as_of=times.as_of, regions=boroughs

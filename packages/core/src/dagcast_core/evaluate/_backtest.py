@@ -12,6 +12,7 @@ import torch
 
 from dagcast_core.contract import nearest
 from dagcast_core.evaluate._baselines import hour_of_week_mean, seasonal_naive
+from dagcast_core.evaluate._grid import check_season
 from dagcast_core.evaluate._measures import (
     TIME,
     ScaledError,
@@ -183,10 +184,13 @@ def backtest(
     Raises:
         KeyError: a quantity is missing in ``actual`` or in a forecast.
         AlignmentError: a forecast has other labels than what happened.
-        ValueError: a window is not covered by ``actual``, or no origin is given.
+        ValueError: a window is not covered by ``actual`` hour by hour, no origin is given, or a
+            season or horizon is shorter than a step.
     """
     if not origins:
         raise ValueError("a backtest needs at least one origin; see rolling_origins.")
+    check_season(season)
+    check_season(horizon, what="a horizon")
     ordered = sorted(pd.Timestamp(origin) for origin in origins)
     for quantity in quantities:
         _window(actual, quantity, ordered[-1], horizon)
@@ -271,5 +275,13 @@ def _window(actual: Panel, quantity: str, origin: pd.Timestamp, horizon: int) ->
         raise ValueError(
             f"the window from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} UTC is not "
             f"covered by what happened, {known[0]:%Y-%m-%d %H:%M} to {known[-1]:%Y-%m-%d %H:%M}."
+        )
+    absent = hours[~hours.isin(known)]
+    if len(absent):
+        raise ValueError(
+            f"the window from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} UTC has a "
+            f"gap in what happened of {quantity!r}: {len(absent)} of {horizon} hours are absent, the "
+            f"first {absent[0]:%Y-%m-%d %H:%M}. Give every hour a label, NaN where nothing was "
+            "observed, or choose other origins."
         )
     return actual[quantity].sel({TIME: slice(hours[0], hours[-1])})

@@ -12,6 +12,7 @@ from dagcast.cli._common import (
     result_options,
     show,
     show_text,
+    stdout_kept,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def graph(
     """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
     from dagcast import workflow
 
-    result = workflow.graph(None if no_project else opened(folder, settings))
+    with stdout_kept():
+        result = workflow.graph(None if no_project else opened(folder, settings))
     if as_json or result.exit_code():
         show(result, as_json=as_json)
     else:

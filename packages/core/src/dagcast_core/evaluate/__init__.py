@@ -3,6 +3,7 @@
 from dagcast_core.evaluate._backtest import BacktestReport, BacktestRow, backtest, rolling_origins
 from dagcast_core.evaluate._baselines import hour_of_week_mean, seasonal_naive
 from dagcast_core.evaluate._diagnosis import Diagnosis, ErrorShare, diagnose, partial_derivative
+from dagcast_core.evaluate._disagreement import Disagreement, TrialRatio, disagreements
 from dagcast_core.evaluate._interval import mean_interval
 from dagcast_core.evaluate._measures import (
     ScaledError,
@@ -13,6 +14,13 @@ from dagcast_core.evaluate._measures import (
     summarise,
 )
 from dagcast_core.evaluate._pool import map_panels
+from dagcast_core.evaluate._standing import (
+    EvidenceRow,
+    Standing,
+    Tested,
+    evidence_of,
+    tested_doses,
+)
 from dagcast_core.evaluate._validity import CausalValidity, ValidityRow, causal_validity
 
 __all__ = [
@@ -20,14 +28,21 @@ __all__ = [
     "BacktestRow",
     "CausalValidity",
     "Diagnosis",
+    "Disagreement",
     "ErrorShare",
+    "EvidenceRow",
     "ScaledError",
+    "Standing",
+    "Tested",
+    "TrialRatio",
     "ValidityRow",
     "backtest",
     "causal_validity",
     "coverage",
     "crps",
     "diagnose",
+    "disagreements",
+    "evidence_of",
     "hour_of_week_mean",
     "map_panels",
     "mase",
@@ -37,4 +52,5 @@ __all__ = [
     "seasonal_naive",
     "seasonal_scale",
     "summarise",
+    "tested_doses",
 ]

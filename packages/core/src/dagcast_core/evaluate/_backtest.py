@@ -280,8 +280,8 @@ def _window(actual: Panel, quantity: str, origin: pd.Timestamp, horizon: int) ->
     if len(absent):
         raise ValueError(
             f"the window from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} UTC has a "
-            f"gap in what happened of {quantity!r}: {len(absent)} of {horizon} hours are absent, the "
-            f"first {absent[0]:%Y-%m-%d %H:%M}. Give every hour a label, NaN where nothing was "
-            "observed, or choose other origins."
+            f"gap in what happened of {quantity!r}: {len(absent)} of {horizon} hours are "
+            f"absent, the first {absent[0]:%Y-%m-%d %H:%M}. Give every hour a label, NaN where "
+            "nothing was observed, or choose other origins."
         )
     return actual[quantity].sel({TIME: slice(hours[0], hours[-1])})

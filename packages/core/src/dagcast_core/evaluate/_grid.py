@@ -54,13 +54,14 @@ def on_grid(series: IndexTensor, time: str) -> tuple[torch.Tensor, pd.Index, Any
     least = apart.min()
     if (apart == least).all():
         return values, index, index[1] - index[0]
+    shortest = int(apart.argmin())
+    step = index[shortest + 1] - index[shortest]
     places = np.concatenate([[0], np.cumsum(apart)]) / least
     if (places != np.round(places)).any():
         raise ValueError(
             f"the labels of {series.name!r} along {time!r} are not a multiple of one step apart: "
-            f"the least distance is {index[1:][apart.argmin()] - index[:-1][apart.argmin()]}."
+            f"the least distance is {step}."
         )
-    step = index[1:][apart.argmin()] - index[:-1][apart.argmin()]
     count = int(places[-1]) + 1
     dtype = values.dtype if values.is_floating_point() else torch.float64
     whole = torch.full((*values.shape[:-1], count), torch.nan, dtype=dtype, device=values.device)

@@ -15,7 +15,7 @@ from dagcast.review._content import (
     Section,
     Table,
 )
-from dagcast.review._plan_page import bands, lever_map, whole_note
+from dagcast.review.plan_page import bands, lever_map, whole_note
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2

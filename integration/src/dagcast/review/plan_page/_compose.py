@@ -1,0 +1,89 @@
+"""The page on which a plan is approved or rejected."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from dagcast.plans import Outlook, PlanSummary
+from dagcast.review._content import Page
+from dagcast.review.plan_page._believed import PlanEvidence, believed, provenance
+from dagcast.review.plan_page._cards import cards, lever_cards
+from dagcast.review.plan_page._decided import decided_section
+from dagcast.review.plan_page._expected import expected, marginal
+from dagcast.review.plan_page._headline import headline, status, tone
+from dagcast.review.plan_page._heed import heed
+from dagcast.review.plan_page._limits import limits
+from dagcast.review.plan_page._words import Layers, Rows, plural
+
+
+def plan_page(
+    summary: PlanSummary,
+    outlook: Outlook,
+    *,
+    decisions: Layers,
+    marginals: Mapping[str, Layers],
+    lever_rows: Rows,
+    evidence: PlanEvidence,
+    project: str,
+    state: str,
+    author: str = "",
+    parent: str | None = None,
+    zone: str = "UTC",
+) -> Page:
+    """Compose the page.
+
+    Args:
+        summary: figures of the plan.
+        outlook: forecasts under the plan, under doing nothing and under the current plan.
+        decisions: lever -> layer -> values by row and hour, unit of the lever.
+        marginals: outcome -> lever -> layer -> d outcome / d lever by row and hour.
+        lever_rows: title, this plan, current plan and change of every lever, as text.
+        evidence: validity and accuracy of the models.
+        project: name of the project.
+        state: of the plan, such as ``proposed by ana``.
+        author: who proposed it.
+        parent: the plan that it was edited from, if it was.
+        zone: zone in which hours are shown.
+    """
+    hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
+    sections = [
+        heed(summary, outlook),
+        decided_section(summary, outlook, decisions, lever_rows),
+        expected(summary, outlook),
+        marginal(summary, outlook, marginals),
+        limits(summary),
+        believed(summary, evidence),
+        provenance(summary),
+    ]
+    return Page(
+        title=f"{summary.plan}: {project}",
+        kicker=(
+            f"{project} · {summary.plan} · {hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y} · "
+            f"{_size(outlook)}{len(hours)} hours"
+        ),
+        headline=headline(summary, outlook, author, parent),
+        status=status(summary),
+        tone=tone(summary, outlook),
+        facts=(
+            ("State", state),
+            ("Maximises", summary.objective),
+            ("Data known by", _moment(summary.provenance.get("data_moment", ""))),
+            ("Hours shown in", zone),
+            *((("Draws", summary.risk),) if summary.risk else ()),
+        ),
+        cards=(*lever_cards(summary), *cards(outlook)),
+        sections=tuple(section for section in sections if section is not None),
+        rows=outlook.rows,
+        dim=outlook.dim,
+        hours=hours,
+        zone=zone,
+    )
+
+
+def _size(outlook: Outlook) -> str:
+    return f"{len(outlook.rows)} {plural(outlook.dim)}, " if outlook.dim else ""
+
+
+def _moment(text: str) -> str:
+    if not text:
+        return "unknown"
+    return f"{datetime.fromisoformat(text):%-d %b %Y %H:%M} UTC"

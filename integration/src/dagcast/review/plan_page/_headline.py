@@ -1,0 +1,82 @@
+"""The first sentence of a plan's page, its status and its colour."""
+
+from dagcast.figures import counted, listed, words
+from dagcast.plans import Estimate, Outlook, PlanSummary
+from dagcast.review._content import Tone
+from dagcast.review.plan_page._words import BY_PEOPLE, missed, whole
+
+
+def headline(summary: PlanSummary, outlook: Outlook, author: str, parent: str | None) -> str:
+    decided = listed(
+        f"{words(summary.readings[name].title)} of {_lever_figure(summary, name)}"
+        for name in summary.readings
+    )
+    by_people = summary.kind in BY_PEOPLE
+    if by_people:
+        whose = f"{author or 'Somebody'}'s {BY_PEOPLE[summary.kind]}"
+        decided = f"{whose}{f' of {parent}' if parent else ''} has {decided}{_broken(summary)}"
+    elif summary.status == "infeasible":
+        return f"No plan keeps all limits. The closest one has {decided}."
+    first = next((name for name in outlook.readings if name in outlook.totals["plan"]), None)
+    parts = []
+    for arm, said in outlook.arms.items():
+        found = outlook.differences.get(arm, {}).get(first or "")
+        if found is not None and first is not None:
+            reading = outlook.readings[first]
+            more = "more" if found.mid >= 0 else "less"
+            parts.append(f"{whole(reading, abs(found.mid))} {more} than {said}")
+    begun = decided[:1].upper() + decided[1:]
+    if not parts or first is None:
+        return f"{begun}."
+    outcome = words(outlook.readings[first].title)
+    return f"{begun}: {outcome} {' and '.join(parts)}."
+
+
+def _broken(summary: PlanSummary) -> str:
+    """The limit that a plan by people breaks most, and how many more."""
+    rows = [row for row in (*summary.budgets, *summary.guardrails) if missed(row)]
+    if not rows:
+        return ""
+    worst = max(rows, key=lambda row: missed(row) / max(abs(row.limit), 1e-12))
+    kind = "budget of" if worst in summary.budgets else "limit on"
+    side = "over" if worst.sense == "<=" else "short of"
+    named = f"{words(worst.title)} {worst.label}".strip()
+    more = f" and {len(rows) - 1} more limits broken" if len(rows) > 1 else ""
+    return f", {worst.figure(missed(worst))} {side} the {kind} {named}{more}"
+
+
+def cause(summary: PlanSummary) -> str:
+    binding = [row for row in (*summary.budgets, *summary.guardrails) if row.binding]
+    if summary.kind in BY_PEOPLE:
+        return "people decided otherwise"
+    if not binding:
+        return "the current plan breaks a limit that this one keeps, or the models changed"
+    named = dict.fromkeys(f"{words(row.title)} {row.label}".strip() for row in binding)
+    shown = list(named)[:3]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return f"the limits on {listed(shown)}{more} leave no better plan"
+
+
+def worse(outlook: Outlook) -> Estimate | None:
+    """What the objective loses against going on as before; None where it loses nothing."""
+    found = outlook.differences.get("current", {}).get("objective")
+    return found if found is not None and found.mid < 0 else None
+
+
+def _lever_figure(summary: PlanSummary, name: str) -> str:
+    planned, _ = summary.totals()[name]
+    return whole(summary.readings[name], planned)
+
+
+def status(summary: PlanSummary) -> str:
+    if summary.kind in BY_PEOPLE:
+        rows = (*summary.budgets, *summary.guardrails)
+        broken = sum(1 for row in rows if missed(row))
+        return f"Decided by people; {counted(broken, 'limit')} broken"
+    return summary.certificate[:1].upper() + summary.certificate[1:]
+
+
+def tone(summary: PlanSummary, outlook: Outlook) -> Tone:
+    tones: dict[str, Tone] = {"optimal": "good", "infeasible": "bad"}
+    # The best plan within the limits may still be worse than going on as before.
+    return "warning" if worse(outlook) else tones.get(summary.status, "warning")

@@ -1,6 +1,7 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
 from dagcast.plans._chance import Chance, ChanceDraw, ErrorHistory, errors_of
+from dagcast.plans._evidence import EVIDENCE_COLUMNS, EvidenceLine, Standings, evidence_rows
 from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
@@ -35,6 +36,7 @@ from dagcast.plans._summary import (
 )
 
 __all__ = [
+    "EVIDENCE_COLUMNS",
     "LEVER",
     "UNIT",
     "VALUE",
@@ -45,6 +47,7 @@ __all__ = [
     "Chances",
     "ErrorHistory",
     "Estimate",
+    "EvidenceLine",
     "Hindsight",
     "LeverBounds",
     "LeverGap",
@@ -63,8 +66,10 @@ __all__ = [
     "RegretShare",
     "Sensitivity",
     "StabilityRow",
+    "Standings",
     "arrays",
     "errors_of",
+    "evidence_rows",
     "make_outlook",
     "overall",
     "price_words",

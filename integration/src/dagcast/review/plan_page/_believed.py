@@ -54,7 +54,7 @@ def believed(summary: PlanSummary, evidence: PlanEvidence) -> Section:
         "Measured effects of experiments beside what the models say, and how the models would have "
         "forecast past weeks.",
         tuple(blocks),
-        short="Evidence",
+        short="Models",
     )
 
 

@@ -12,6 +12,7 @@ from dagcast.review.plan_page._expected import expected, marginal
 from dagcast.review.plan_page._headline import headline, status, tone
 from dagcast.review.plan_page._heed import heed
 from dagcast.review.plan_page._limits import limits
+from dagcast.review.plan_page._standing import standing
 from dagcast.review.plan_page._words import Layers, Rows, plural
 
 
@@ -27,6 +28,8 @@ def plan_page(
     state: str,
     author: str = "",
     parent: str | None = None,
+    before: Outlook | None = None,
+    kept: str = "",
     zone: str = "UTC",
 ) -> Page:
     """Compose the page.
@@ -42,11 +45,14 @@ def plan_page(
         state: of the plan, such as ``proposed by ana``.
         author: who proposed it.
         parent: the plan that it was edited from, if it was.
+        before: forecasts under the parent, to say what an edit changes.
+        kept: how past promises came out, in words; empty where there are none.
         zone: zone in which hours are shown.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     sections = [
-        heed(summary, outlook),
+        standing(summary),
+        heed(summary),
         decided_section(summary, outlook, decisions, lever_rows),
         expected(summary, outlook),
         marginal(summary, outlook, marginals),
@@ -60,10 +66,12 @@ def plan_page(
             f"{project} · {summary.plan} · {hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y} · "
             f"{_size(outlook)}{len(hours)} hours"
         ),
-        headline=headline(summary, outlook, author, parent),
+        headline=headline(summary, outlook, author, parent, before),
         status=status(summary),
         tone=tone(summary, outlook),
         facts=(
+            *((("Evidence", stands),) if (stands := _evidence(summary)) else ()),
+            *((("Past promises", kept),) if kept else ()),
             ("State", state),
             ("Maximises", summary.objective),
             ("Data known by", _moment(summary.provenance.get("data_moment", ""))),
@@ -81,6 +89,10 @@ def plan_page(
 
 def _size(outlook: Outlook) -> str:
     return f"{len(outlook.rows)} {plural(outlook.dim)}, " if outlook.dim else ""
+
+
+def _evidence(summary: PlanSummary) -> str:
+    return summary.evidence.words(summary.readings)
 
 
 def _moment(text: str) -> str:

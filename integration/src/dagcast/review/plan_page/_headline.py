@@ -1,12 +1,27 @@
 """The first sentence of a plan's page, its status and its colour."""
 
 from dagcast.figures import counted, listed, words
-from dagcast.plans import Estimate, Outlook, PlanSummary
+from dagcast.plans import Estimate, Outlook, PlanSummary, Reading
 from dagcast.review._content import Tone
 from dagcast.review.plan_page._words import BY_PEOPLE, missed, whole
 
 
-def headline(summary: PlanSummary, outlook: Outlook, author: str, parent: str | None) -> str:
+def headline(
+    summary: PlanSummary,
+    outlook: Outlook,
+    author: str,
+    parent: str | None,
+    before: Outlook | None = None,
+) -> str:
+    """Who decided what, what it breaks, and what it brings.
+
+    Args:
+        summary: of the plan.
+        outlook: under it.
+        author: who proposed it.
+        parent: the plan that it was edited from, if it was.
+        before: forecasts under the parent.
+    """
     decided = listed(
         f"{words(summary.readings[name].title)} of {_lever_figure(summary, name)}"
         for name in summary.readings
@@ -19,17 +34,27 @@ def headline(summary: PlanSummary, outlook: Outlook, author: str, parent: str | 
         return f"No plan keeps all limits. The closest one has {decided}."
     first = next((name for name in outlook.readings if name in outlook.totals["plan"]), None)
     parts = []
+    if before is not None and parent and first and first in before.totals["plan"]:
+        change = outlook.totals["plan"][first].mid - before.totals["plan"][first].mid
+        parts.append(_more(outlook.readings[first], change, parent))
     for arm, said in outlook.arms.items():
         found = outlook.differences.get(arm, {}).get(first or "")
         if found is not None and first is not None:
-            reading = outlook.readings[first]
-            more = "more" if found.mid >= 0 else "less"
-            parts.append(f"{whole(reading, abs(found.mid))} {more} than {said}")
+            parts.append(_more(outlook.readings[first], found.mid, said))
+    if (lost := worse(outlook)) is not None:
+        # What a plan loses comes before what it does.
+        text = summary.worse_words((lost.mid, lost.low, lost.high))
+        decided = f"{text}. {decided[:1].upper()}{decided[1:]}"
     begun = decided[:1].upper() + decided[1:]
     if not parts or first is None:
         return f"{begun}."
     outcome = words(outlook.readings[first].title)
-    return f"{begun}: {outcome} {' and '.join(parts)}."
+    return f"{begun}: {outcome} {listed(parts)}."
+
+
+def _more(reading: Reading, change: float, said: str) -> str:
+    more = "more" if change >= 0 else "less"
+    return f"{whole(reading, abs(change))} {more} than {said}"
 
 
 def _broken(summary: PlanSummary) -> str:
@@ -43,18 +68,6 @@ def _broken(summary: PlanSummary) -> str:
     named = f"{words(worst.title)} {worst.label}".strip()
     more = f" and {len(rows) - 1} more limits broken" if len(rows) > 1 else ""
     return f", {worst.figure(missed(worst))} {side} the {kind} {named}{more}"
-
-
-def cause(summary: PlanSummary) -> str:
-    binding = [row for row in (*summary.budgets, *summary.guardrails) if row.binding]
-    if summary.kind in BY_PEOPLE:
-        return "people decided otherwise"
-    if not binding:
-        return "the current plan breaks a limit that this one keeps, or the models changed"
-    named = dict.fromkeys(f"{words(row.title)} {row.label}".strip() for row in binding)
-    shown = list(named)[:3]
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return f"the limits on {listed(shown)}{more} leave no better plan"
 
 
 def worse(outlook: Outlook) -> Estimate | None:

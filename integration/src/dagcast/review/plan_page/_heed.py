@@ -1,22 +1,13 @@
 """What people should know before they rely on a plan."""
 
-from dagcast.figures import amount
-from dagcast.plans import Outlook, PlanSummary
+from dagcast.plans import PlanSummary
 from dagcast.review._content import Block, Column, Section, Table, Text
-from dagcast.review.plan_page._headline import cause, worse
 from dagcast.review.plan_page._words import whole
 
 
-def heed(summary: PlanSummary, outlook: Outlook) -> Section | None:
+def heed(summary: PlanSummary) -> Section | None:
     """What people should know first; none where there is nothing."""
     blocks: list[Block] = []
-    if (lost := worse(outlook)) is not None:
-        blocks.append(
-            Text(
-                f"Going on as before is worth {amount(-lost.mid, summary.objective_unit)} more of "
-                f"{summary.objective}: {cause(summary)}."
-            )
-        )
     if summary.conflicts:
         blocks.append(
             Table(

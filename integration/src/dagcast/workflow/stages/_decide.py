@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
-from dagcast.errors import GateError, ProjectError, UsageError
+from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import PlanRecord
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
@@ -65,8 +65,9 @@ def approve(
 ) -> DecisionResult:
     """Approve a plan, the newest where none is named.
 
-    Approval is a gate: the plan keeps its limits, decides about hours that are still ahead, and
-    rests on the data and the fit that are there now. Whoever approves it despite a finding gives a
+    Approval is a gate: the plan keeps its limits, decides about hours that are still ahead, rests
+    on the data and the fit that are there now, and its fit converged and was not refuted by the
+    experiments. Whoever approves it despite a finding gives a
     reason, which is logged with the findings.
 
     Args:
@@ -77,7 +78,8 @@ def approve(
         despite: the reason to approve it although the gate found something.
 
     Raises:
-        GateError: the gate found something, and no reason is given.
+        GateError: the gate found something and no reason is given, or the settings do not name
+            who decides.
         PlanStateError: it is superseded or decided, or another is approved for the same hours.
         ProjectError: the plan's folder is gone or was changed.
         UsageError: no plan has that name, or the reason is empty.
@@ -88,6 +90,8 @@ def approve(
             "an empty one",
             "Give it in words: it is kept in the log.",
         )
+    who = who or current_user()
+    _require_named(who, project.config.approval.approvers, "approve plans", "approvers")
     journal = project.journal
     checked = len(journal.entries())
     record = journal.find(plan)
@@ -106,11 +110,13 @@ def approve(
                 "which is logged.",
             )
         if findings:
+            named = project.config.approval.overrulers
+            _require_named(who, named, f"approve {record.plan} despite findings", "overrulers")
             details |= {"despite": despite, "against": findings}
     approved = journal.decide(
         record.plan,
         "approved",
-        who=who or current_user(),
+        who=who,
         why=why,
         details=details,
         checked=checked,
@@ -129,11 +135,16 @@ def reject(
     carried out is final.
 
     Raises:
-        PlanStateError: it is superseded or rejected already, or it was carried out.
+        GateError: the settings do not name who decides.
+        PlanStateError: it is superseded or rejected already, or it was carried out: played, looked
+            back at, or approved with a week that is over.
         ProjectError: it is not approved, and its folder is gone or was changed.
         UsageError: no plan has that name.
     """
+    who = who or current_user()
+    _require_named(who, project.config.approval.approvers, "reject plans", "approvers")
     before = project.journal.find(plan)
+    _require_ahead(project, before)
     remark = ""
     try:
         if before.state in ("proposed", "approved"):
@@ -143,9 +154,7 @@ def reject(
         if before.state != "approved":
             raise
         remark = f"the approval is withdrawn, although {before.plan} is damaged: {error.found}"
-    record = project.journal.decide(
-        before.plan, "rejected", who=who or current_user(), why=why, seen=before.state
-    )
+    record = project.journal.decide(before.plan, "rejected", who=who, why=why, seen=before.state)
     parent = project.journal.plans().get(record.parent or "")
     if parent is not None and parent.state == "proposed":
         remark = "; ".join(filter(None, (remark, f"{parent.plan} is open again")))
@@ -155,6 +164,8 @@ def reject(
 def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> list[str]:
     """What stands against approving a plan, in words."""
     found = _broken(summary)
+    if unmeasured := summary.evidence.exceeded(summary.readings):
+        found.append(unmeasured)
     store = open_store(project)
     start, present = pd.Timestamp(record.horizon_start), _present(project, store)
     if start < present:
@@ -167,7 +178,61 @@ def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> lis
     newest = project.newest_fit()
     if summary.provenance.get("fit", newest) != newest:
         found.append(f"it rests on {summary.provenance['fit']}, and there is {newest} by now")
+    return found + _failed(project, summary.provenance.get("fit"))
+
+
+def _failed(project: Project, fit: str | None) -> list[str]:
+    """Gates that the fit behind a plan was put through and did not pass."""
+    found = []
+    made = project.journal.fits().get(fit or "")
+    status = "converged" if made is None else made.details.get("status", "converged")
+    if status != "converged":
+        found.append(f"{fit} is {status}: see `dagcast fit`")
+    last = {entry.event: entry for entry in project.journal.entries()}
+    validated = last.get("validated")
+    if (
+        validated is not None
+        and validated.details.get("fit") == fit
+        and not validated.details.get("passed", True)
+    ):
+        found.append(f"{fit} did not pass `dagcast validate`")
+    tested = last.get("backtested")
+    if tested is not None and tested.details.get("refused"):
+        found.append(f"the models did not pass `dagcast backtest`: {tested.details['refused']}")
     return found
+
+
+def _require_named(who: str, named: tuple[str, ...], doing: str, setting: str) -> None:
+    """Refuse somebody whom the settings do not name, where they name anybody."""
+    if named and who not in named:
+        raise GateError(
+            f"one of {', '.join(named)} to {doing}",
+            who,
+            f"Ask one of them, or change {setting} of [approval] in dagcast.toml.",
+        )
+
+
+def _require_ahead(project: Project, record: PlanRecord) -> None:
+    """Refuse to withdraw an approved plan whose hours are all over: it was carried out."""
+    if record.state != "approved":
+        return
+    hours = project.config.horizon.hours
+    proposal = project.journal.proposal(record.plan)
+    if proposal is not None:
+        hours = int(proposal.details.get("hours", hours))
+    end = pd.Timestamp(record.horizon_start) + pd.Timedelta(hours=hours)
+    try:
+        present = _present(project, open_store(project))
+    except ProjectError:
+        # Without a store nobody knows of hours that are over.
+        return
+    if present >= end:
+        raise PlanStateError(
+            f"plan {record.plan} to be still ahead",
+            f"its last hour before {end:%Y-%m-%d %H:%M} UTC, which is over: it was carried out, "
+            "which is final",
+            "Look back at it with `dagcast retro`.",
+        )
 
 
 def _present(project: Project, store: "MetricStore") -> pd.Timestamp:

@@ -24,7 +24,7 @@ from dagcast.plans import (
     with_total,
 )
 from dagcast.project import Project, write_text
-from dagcast.workflow.common._earlier import times_of
+from dagcast.workflow.common._earlier import reference_of, times_of
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._horizon import Moments
@@ -147,7 +147,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     times = times_of(summary)
     _require_actuals(session, times, record)
     fitted = load_fit(session, str(summary.provenance["fit"]))
-    setting = make_setting(session, times)
+    setting = make_setting(session, times, reference=reference_of(summary))
     executed, actuals = happened_in(session, times)
     solver = project.config.solver
     progress("solving with the future known, and attributing the regret", None)

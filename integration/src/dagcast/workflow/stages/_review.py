@@ -19,6 +19,7 @@ from dagcast.workflow.common._wording import state_in_words, zone_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from dagcast.journal import Entry
     from dagcast.review import PlanEvidence
     from dagcast_core.tensor import IndexTensor
 
@@ -87,6 +88,7 @@ def review(
         state=state_in_words(record),
         author="" if proposal is None else proposal.who,
         parent=None if proposal is None else proposal.details.get("parent"),
+        before=_parent(project, proposal),
         zone=zone_of(project),
     )
     path = project.reports / f"review-{record.plan}.html"
@@ -95,6 +97,17 @@ def review(
     return ReviewResult(
         project.folder, record.plan, path, path.stat().st_size // 1024, record.state
     )
+
+
+def _parent(project: Project, proposal: "Entry | None") -> Outlook | None:
+    """What was forecast under the plan that this one was edited from, as far as it is there."""
+    parent = None if proposal is None else proposal.details.get("parent")
+    if parent is None:
+        return None
+    try:
+        return Outlook.load(plan_folder(project, parent))
+    except ProjectError:
+        return None
 
 
 def _marginals(

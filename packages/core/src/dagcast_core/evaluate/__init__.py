@@ -16,10 +16,10 @@ from dagcast_core.evaluate._measures import (
 from dagcast_core.evaluate._pool import map_panels
 from dagcast_core.evaluate._standing import (
     EvidenceRow,
+    KnownDoses,
     Standing,
-    Tested,
     evidence_of,
-    tested_doses,
+    known_doses,
 )
 from dagcast_core.evaluate._validity import CausalValidity, ValidityRow, causal_validity
 
@@ -31,9 +31,9 @@ __all__ = [
     "Disagreement",
     "ErrorShare",
     "EvidenceRow",
+    "KnownDoses",
     "ScaledError",
     "Standing",
-    "Tested",
     "TrialRatio",
     "ValidityRow",
     "backtest",
@@ -44,6 +44,7 @@ __all__ = [
     "disagreements",
     "evidence_of",
     "hour_of_week_mean",
+    "known_doses",
     "map_panels",
     "mase",
     "mean_interval",
@@ -52,5 +53,4 @@ __all__ = [
     "seasonal_naive",
     "seasonal_scale",
     "summarise",
-    "tested_doses",
 ]

@@ -30,7 +30,7 @@ _UNASSIGNED = ("natural", "prior")
 
 @final
 @dataclass(frozen=True)
-class Tested:
+class KnownDoses:
     """What is known of one lever at one combination of the labels of its further dims.
 
     Attributes:
@@ -80,7 +80,7 @@ class EvidenceRow:
         elsewhere: part in rows where no such trial ran.
     """
 
-    tested: Tested
+    tested: KnownDoses
     amount: float
     measured: float
     history: float
@@ -107,7 +107,7 @@ class EvidenceRow:
         return max(parts, key=lambda name: parts[name])
 
 
-def tested_doses(
+def known_doses(
     lever: IndexTensor,
     experiments: Iterable[Experiment],
     *,
@@ -116,7 +116,7 @@ def tested_doses(
     time: str,
     now: pd.Timestamp,
     fresh_weeks: float,
-) -> tuple[Tested, ...]:
+) -> tuple[KnownDoses, ...]:
     """What trials and the past tested of a lever, by the labels of its further dims.
 
     Args:
@@ -157,7 +157,7 @@ def tested_doses(
             doses += given
             ran.update(dict.fromkeys(item.cells.regions))
         found.append(
-            Tested(
+            KnownDoses(
                 name,
                 {dim: str(label) for dim, label in here.items()},
                 min(doses, default=float("nan")),
@@ -173,13 +173,13 @@ def tested_doses(
 
 
 def evidence_of(
-    decided: IndexTensor, tested: Iterable[Tested], *, rows: str
+    decided: IndexTensor, tested: Iterable[KnownDoses], *, rows: str
 ) -> tuple[EvidenceRow, ...]:
     """On what a decided lever stands, label by label.
 
     Args:
         decided: its cells, in its unit.
-        tested: what is known of it, from `tested_doses`.
+        tested: what is known of it, from `known_doses`.
         rows: dim of the rows.
     """
     found = []

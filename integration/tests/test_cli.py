@@ -30,6 +30,7 @@ ARGUMENTS = {
     "reject": ["--why", "x"],
     "edit": ["--scale", "0.5", "--why", "x"],
     "retro": [],
+    "promises": [],
 }
 
 # Shows the log of any project, also of one that lacks other parts.

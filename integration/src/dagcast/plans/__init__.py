@@ -23,6 +23,16 @@ from dagcast.plans._outlook import (
     together,
     with_total,
 )
+from dagcast.plans._promise import (
+    DayPromise,
+    Promise,
+    PromiseCount,
+    counts,
+    day_counts,
+    day_promises,
+    lift_promises,
+    outcome_promises,
+)
 from dagcast.plans._proposal import LEVER, UNIT, VALUE, LeverShape, read_proposal
 from dagcast.plans._reading import Reading
 from dagcast.plans._summary import (
@@ -45,6 +55,7 @@ __all__ = [
     "Chance",
     "ChanceDraw",
     "Chances",
+    "DayPromise",
     "ErrorHistory",
     "Estimate",
     "EvidenceLine",
@@ -61,6 +72,8 @@ __all__ = [
     "Path3",
     "PlanStability",
     "PlanSummary",
+    "Promise",
+    "PromiseCount",
     "Ramp",
     "Reading",
     "RegretShare",
@@ -68,9 +81,14 @@ __all__ = [
     "StabilityRow",
     "Standings",
     "arrays",
+    "counts",
+    "day_counts",
+    "day_promises",
     "errors_of",
     "evidence_rows",
+    "lift_promises",
     "make_outlook",
+    "outcome_promises",
     "overall",
     "price_words",
     "read_proposal",

@@ -23,6 +23,8 @@ from dagcast.plans._evidence import EvidenceLine, Standings
 from dagcast.plans._reading import Reading
 
 _FILE = "summary.json"
+# Below it a limit is missed by rounding; the certificate that people read draws the same line.
+_ROUNDING = 1e-3
 
 
 @final
@@ -268,6 +270,22 @@ class PlanSummary:
             return ""
         lost = amount(-over_current[0], self.objective_unit)
         return f"going on as before is worth {lost} more of {self.objective}: {self.cause}"
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Limits missed by more than rounding, as the certificate counts them, in words."""
+        if self.worst_violation < _ROUNDING and self.status != "infeasible":
+            return ()
+        rows = []
+        for row in (*self.budgets, *self.guardrails):
+            excess = row.used - row.limit if row.sense == "<=" else row.limit - row.used
+            if excess > _ROUNDING * max(abs(row.limit), 1e-9):
+                what = " ".join(filter(None, (row.title or row.name, row.label)))
+                rows.append(
+                    f"{what} is {row.figure(row.used)} where {row.figure(row.limit)} is the "
+                    f"{'most' if row.sense == '<=' else 'least'}"
+                )
+        return tuple(rows) or (f"it misses a limit by {self.worst_violation:.1%} of it",)
 
     @property
     def cause(self) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dagcast.figures import share, words
-from dagcast.plans import Hindsight, Outlook, Reading
+from dagcast.plans import Hindsight, Outlook, Reading, RegretShare
 from dagcast.review._content import (
     Array,
+    Block,
     Card,
     Chart,
     Column,
@@ -14,6 +15,7 @@ from dagcast.review._content import (
     Page,
     Section,
     Table,
+    Text,
 )
 from dagcast.review.plan_page import bands, lever_map, whole_note
 
@@ -47,7 +49,7 @@ def retro_page(
         zone: zone in which hours are shown.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
-    good = found.share <= 0.1
+    good = found.share <= 0.1 and all(item.held for item in found.promises if not item.row)
     return Page(
         title=f"{found.plan} in hindsight: {project}",
         kicker=(
@@ -55,14 +57,15 @@ def retro_page(
             f"{hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y}"
         ),
         headline=(
-            f"With everything known, {found.worth(found.regret)} more of {found.objective} could "
-            f"have been had: {found.share:.0%} of what was attainable."
+            f"{_promised(found)}With everything known, {found.worth(found.regret)} more of "
+            f"{found.objective} could have been had: {found.share:.0%} of what was attainable."
         ),
         status=_status(found),
         tone="good" if good else "warning",
         facts=(("Plan", state), ("Maximised", found.objective), ("Hours shown in", zone)),
         cards=_cards(found),
         sections=(
+            *_promises(found, outlook.dim),
             _attribution(found),
             _decisions(found, outlook, decision_difference),
             _outcomes(outlook, happened, ex_post),
@@ -72,6 +75,88 @@ def retro_page(
         dim=outlook.dim,
         hours=hours,
         zone=zone,
+    )
+
+
+def _promised(found: Hindsight) -> str:
+    """The first sentence: what was promised of the first outcome, and what was got."""
+    first = next((item for item in found.promises if not item.row), None)
+    if first is None:
+        return ""
+    mid, ends, value, _ = found.shown(first)
+    side = "inside" if first.held else "outside"
+    return (
+        f"{found.title(first)} was promised at {mid} and came out at {value}, {side} the interval "
+        f"of {ends}; {found.kept_words}. "
+    )
+
+
+def _promises(found: Hindsight, dim: str) -> tuple[Section, ...]:
+    """What was promised and what was got: outcomes, rows outside their intervals, and gains."""
+    whole = [item for item in found.promises if not item.row]
+    rows = [item for item in found.promises if item.row]
+    if not whole:
+        return ()
+    missed = [item for item in rows if not item.held]
+    row = dim.replace("_", " ")
+    shown = (
+        Column("Promised"),
+        Column("Interval"),
+        Column("Happened"),
+        Column("Interval held", numeric=False),
+    )
+    blocks: list[Block] = [
+        Table(
+            (Column("Outcome", numeric=False), *shown),
+            tuple((found.title(item), *found.shown(item)) for item in whole),
+            marked=frozenset(n for n, item in enumerate(whole) if not item.held),
+        )
+    ]
+    if rows:
+        blocks.append(
+            Text(
+                f"By {row}, {len(rows) - len(missed)} of {len(rows)} came out inside their "
+                "intervals."
+            )
+        )
+    if missed:
+        blocks.append(
+            Table(
+                (Column(row.capitalize(), numeric=False), Column("Outcome", numeric=False), *shown),
+                tuple((item.row, found.title(item), *found.shown(item)) for item in missed),
+                caption="Outside their intervals",
+                visible=8,
+            )
+        )
+    if found.lifts:
+        blocks.append(
+            Table(
+                (
+                    Column("Gain of", numeric=False),
+                    Column("Over", numeric=False),
+                    Column("Promised"),
+                    Column("Interval"),
+                    Column("Re-estimated"),
+                    Column("Interval held", numeric=False),
+                ),
+                tuple(
+                    (found.title(item), found.arms[item.over], *found.shown(item))
+                    for item in found.lifts
+                ),
+                marked=frozenset(n for n, item in enumerate(found.lifts) if not item.held),
+                caption="Gains, re-estimated by models that know what they did not foresee",
+                visible=12,
+            )
+        )
+    return (
+        Section(
+            "promises",
+            "Promised and got",
+            "What people approved, what came of it, and whether it lies in the interval that was "
+            "shown.",
+            tuple(blocks),
+            short="Promises",
+        ),
     )
 
 
@@ -125,7 +210,7 @@ def _attribution(found: Hindsight) -> Section:
             item.member,
             found.worth(item.value, signed=True),
             share(item.value, found.regret),
-            _verdict(item.value),
+            _verdict(item, found),
         )
         for item in found.shares
     ]
@@ -170,8 +255,10 @@ def _attribution(found: Hindsight) -> Section:
     )
 
 
-def _verdict(value: float) -> str:
-    return "its errors happened to help" if round(value) < 0 else ""
+def _verdict(item: RegretShare, found: Hindsight) -> str:
+    if item.member in found.unobserved:
+        return "nobody observes its output: errors of it count with the models behind it"
+    return "its errors happened to help" if round(item.value) < 0 else ""
 
 
 def _decisions(found: Hindsight, outlook: Outlook, difference: Layers) -> Section:

@@ -8,12 +8,14 @@ from dagcast.review.plan_page._words import whole
 def heed(summary: PlanSummary) -> Section | None:
     """What people should know first; none where there is nothing."""
     blocks: list[Block] = []
-    if summary.conflicts:
+    limits = summary.broken if summary.by_people else summary.conflicts
+    if limits:
+        caption = "Limits that it breaks" if summary.by_people else "Limits that cannot all be kept"
         blocks.append(
             Table(
                 (Column("Limit", numeric=False),),
-                tuple((text,) for text in summary.conflicts),
-                caption="Limits that cannot all be kept",
+                tuple((text,) for text in limits),
+                caption=caption,
             )
         )
     blocks += [Text(f"{text[:1].upper()}{text[1:]}.") for text in summary.warnings]

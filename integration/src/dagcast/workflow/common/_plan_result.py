@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from dagcast.figures import amount
+from dagcast.figures import amount, counted
 from dagcast.plans import EVIDENCE_COLUMNS, PlanSummary, Reading, evidence_rows
 from dagcast.workflow.common._result import Result, ResultTable
 
@@ -53,7 +53,9 @@ class PlanResult(Result):
             (
                 *self._evidence(),
                 *self._worse(),
-                ("optimisation", summary.certificate),
+                ("decided", f"by people; {counted(len(summary.broken), 'limit')} broken")
+                if summary.by_people
+                else ("optimisation", summary.certificate),
                 ("maximises", f"{summary.objective}, {summary.objective_unit}"),
                 *((("remark", self._remark()),) if summary.message else ()),
                 *((("draws", summary.risk),) if summary.risk else ()),
@@ -108,6 +110,9 @@ class PlanResult(Result):
         )
 
     def _conflicts(self) -> tuple[ResultTable, ...]:
+        if self.summary.by_people and self.summary.broken:
+            broken = tuple((text,) for text in self.summary.broken)
+            return (ResultTable("Limits that it breaks", ("limit",), broken),)
         if not self.summary.conflicts:
             return ()
         rows = tuple((text,) for text in self.summary.conflicts)

@@ -17,9 +17,6 @@ from dagcast.workflow.common._result import Result, ResultTable
 if TYPE_CHECKING:
     from dagcast_core.data import MetricStore
 
-# Below it a limit is missed by rounding; the certificate that people read draws the same line.
-_ROUNDING = 1e-3
-
 
 @final
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ def reject(
 
 def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> list[str]:
     """What stands against approving a plan, in words."""
-    found = _broken(summary)
+    found = list(summary.broken)
     if unmeasured := summary.evidence.exceeded(summary.readings):
         found.append(unmeasured)
     store = open_store(project)
@@ -245,22 +242,6 @@ def _present(project: Project, store: "MetricStore") -> pd.Timestamp:
     ahead = project.config.horizon.model_copy(update={"start": None})
     config = project.config.model_copy(update={"horizon": ahead})
     return moments(replace(project, config=config), store).as_of
-
-
-def _broken(summary: PlanSummary) -> list[str]:
-    """Limits that the plan misses by more than rounding, as its certificate counts them."""
-    if summary.worst_violation < _ROUNDING and summary.status != "infeasible":
-        return []
-    rows = []
-    for row in (*summary.budgets, *summary.guardrails):
-        excess = row.used - row.limit if row.sense == "<=" else row.limit - row.used
-        if excess > _ROUNDING * max(abs(row.limit), 1e-9):
-            what = " ".join(filter(None, (row.title or row.name, row.label)))
-            rows.append(
-                f"{what} is {row.figure(row.used)} where {row.figure(row.limit)} is the "
-                f"{'most' if row.sense == '<=' else 'least'}"
-            )
-    return rows or [f"it misses a limit by {summary.worst_violation:.1%} of it"]
 
 
 def _result(project: Project, record: PlanRecord, remark: str) -> DecisionResult:

@@ -1,14 +1,14 @@
 """Stage 10: what happened, what would have been best, and which model made the difference."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from dagcast.errors import ProjectError
-from dagcast.figures import share
+from dagcast.figures import listed, share
 from dagcast.journal import PlanRecord
 from dagcast.plans import (
     Axes,
@@ -29,8 +29,15 @@ from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._layers import named_layers
+from dagcast.workflow.common._outlooks import alternatives
 from dagcast.workflow.common._plan_files import SOLVED, newest_approved, plan_folder
 from dagcast.workflow.common._problem import Setting, make_setting
+from dagcast.workflow.common._promised import (
+    keep_promises,
+    past_promises,
+    promised_lifts,
+    promised_outcomes,
+)
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._session import Session, open_session
 from dagcast.workflow.common._shown import adds_up, shown_quantities
@@ -38,6 +45,8 @@ from dagcast.workflow.common._shown import adds_up, shown_quantities
 if TYPE_CHECKING:
     from dagcast_core.decide import Retrospective
     from dagcast_core.tensor import Panel
+
+_SHOWN_MISSES = 12
 
 
 @final
@@ -63,7 +72,7 @@ class RetroResult(Result):
     def tables(self) -> tuple[ResultTable, ...]:
         found = self.hindsight
         facts = ResultTable(
-            f"{found.plan} in hindsight",
+            "Regret",
             ("what", "is"),
             (
                 ("regret", f"{found.worth(found.regret)} of {found.objective}"),
@@ -91,8 +100,13 @@ class RetroResult(Result):
                 )
                 for item in found.shares
             ),
-            "negative: its errors happened to help; a model whose output nobody observes shows in "
-            "the next",
+            "negative: its errors happened to help"
+            + (
+                f"; nobody observes what comes out of {listed(found.unobserved)}: errors of it "
+                "count with the models behind it"
+                if found.unobserved
+                else ""
+            ),
         )
         outcomes = ResultTable(
             "Planned and happened",
@@ -120,7 +134,53 @@ class RetroResult(Result):
                 ),
             ),
         )
-        return (facts, shares, outcomes)
+        return (*self._promises(), facts, shares, outcomes)
+
+    def _promises(self) -> tuple[ResultTable, ...]:
+        """What was promised and what was got, which comes before what could have been."""
+        found = self.hindsight
+        whole = [item for item in found.promises if not item.row]
+        missed = [item for item in found.promises if item.row and not item.held]
+        rows = sum(1 for item in found.promises if item.row)
+        promised = ResultTable(
+            f"{found.plan}: promised and got",
+            ("outcome", "promised", "interval", "happened", "interval held"),
+            tuple((found.title(item), *found.shown(item)) for item in whole),
+            found.kept_words + (f"; row by row {rows - len(missed)} of {rows}" if rows else ""),
+        )
+        tables = [promised] if whole else []
+        if missed:
+            tables.append(
+                ResultTable(
+                    "Outside their intervals",
+                    ("row", "outcome", "promised", "interval", "happened", ""),
+                    tuple(
+                        (item.row, found.title(item), *found.shown(item))
+                        for item in missed[:_SHOWN_MISSES]
+                    ),
+                    f"and {len(missed) - _SHOWN_MISSES} more in the JSON"
+                    if len(missed) > _SHOWN_MISSES
+                    else "",
+                )
+            )
+        if found.lifts:
+            tables.append(
+                ResultTable(
+                    "Gains, re-estimated with what happened",
+                    ("of", "over", "promised", "interval", "re-estimated", "interval held"),
+                    tuple(
+                        (
+                            found.title(item),
+                            found.arms.get(item.over, item.over),
+                            *found.shown(item),
+                        )
+                        for item in found.lifts
+                    ),
+                    "by the models with everything that they did not foresee; nobody observes what "
+                    "would have happened otherwise",
+                )
+            )
+        return tuple(tables)
 
     def next_command(self) -> str:
         return f"dagcast fit --project {self.folder}    (with the hours that have passed)"
@@ -139,6 +199,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         UsageError: no plan has that name.
     """
     from dagcast_core.decide import Options, Plan, retrospect
+    from dagcast_core.tensor import Panel
 
     record = project.journal.find(plan) if plan else newest_approved(project)
     folder = plan_folder(project, record.plan)
@@ -157,14 +218,28 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         actuals,
         planned=Plan.load(folder / SOLVED),
         options=Options(gap=solver.tolerance * 10, violation=solver.tolerance),
+        others={name: Panel(dict(given)) for name, (_, given) in alternatives(setting).items()},
         seed=project.config.seeds.plan,
     )
     hindsight = _hindsight(project, summary, setting, executed, actuals, found)
+    outcomes, _ = promised_outcomes(session, record.plan, outlook, actuals)
+    hindsight = replace(
+        hindsight,
+        promises=outcomes,
+        lifts=promised_lifts(session, record.plan, outlook, found.ex_post_forecasts),
+        arms=outlook.arms,
+        unobserved=tuple(
+            name
+            for name in fitted.model.members
+            if not set(fitted.model.outputs_of(name)) & set(actuals)
+        ),
+    )
     page = project.reports / f"retro-{record.plan}.html"
     result = RetroResult(project.folder, hindsight, page)
     progress("composing the page", None)
     _write(project, record, result, outlook, setting, actuals, found)
     write_text(project.reports / f"retro-{record.plan}.json", json.dumps(plain(result), indent=1))
+    keep_promises(project, *past_promises(session)[:2])
     project.record(
         "looked back",
         plan=record.plan,

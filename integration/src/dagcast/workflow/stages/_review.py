@@ -13,6 +13,7 @@ from dagcast.project import Project, write_text
 from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
+from dagcast.workflow.common._promised import kept_promises
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._wording import state_in_words, zone_of
 
@@ -89,6 +90,7 @@ def review(
         author="" if proposal is None else proposal.who,
         parent=None if proposal is None else proposal.details.get("parent"),
         before=_parent(project, proposal),
+        kept=kept_promises(project, record.horizon_start),
         zone=zone_of(project),
     )
     path = project.reports / f"review-{record.plan}.html"

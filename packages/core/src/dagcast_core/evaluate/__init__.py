@@ -14,6 +14,7 @@ from dagcast_core.evaluate._measures import (
     summarise,
 )
 from dagcast_core.evaluate._pool import map_panels
+from dagcast_core.evaluate._range import RangeCheck, in_sample_checks, range_check
 from dagcast_core.evaluate._standing import (
     EvidenceRow,
     KnownDoses,
@@ -32,6 +33,7 @@ __all__ = [
     "ErrorShare",
     "EvidenceRow",
     "KnownDoses",
+    "RangeCheck",
     "ScaledError",
     "Standing",
     "TrialRatio",
@@ -44,11 +46,13 @@ __all__ = [
     "disagreements",
     "evidence_of",
     "hour_of_week_mean",
+    "in_sample_checks",
     "known_doses",
     "map_panels",
     "mase",
     "mean_interval",
     "partial_derivative",
+    "range_check",
     "rolling_origins",
     "seasonal_naive",
     "seasonal_scale",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ class BacktestRow:
         mean_over_series: mean over series of the model's own ratios.
         series: number of series that count.
         excluded: series with a zero scale or without observations.
+        error: mean absolute error of the model over all cells, in the quantity's own unit.
+        naive_error: the same of repeating the last season.
     """
 
     quantity: str
@@ -48,6 +51,8 @@ class BacktestRow:
     mean_over_series: float
     series: int
     excluded: int
+    error: float = math.nan
+    naive_error: float = math.nan
 
     @property
     def relative(self) -> float:
@@ -82,6 +87,10 @@ class _Errors:
             model.mean,
             model.series,
             model.excluded,
+            *(
+                float(torch.nanmean(errors[:, series, steps]))
+                for errors in (self.model, self.naive)
+            ),
         )
 
 

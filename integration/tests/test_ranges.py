@@ -34,8 +34,8 @@ def test_forecasts_of_all_origins_count():
     (found,) = checks(5.0, 1845.0)
     assert (found.beyond, found.cells, found.low, found.high) == (24, 48, 5.0, 1845.0)
     assert refused([found], TITLES) == (
-        "Pickup ETA from 5.00 min to 1,845.0 min in 24 of 48 cells out of the world, where 2.00 min "
-        "to 16.9 min was observed",
+        "Pickup ETA from 5.00 min to 1,845.0 min in 24 of 48 cells out of the world, where "
+        "2.00 min to 16.9 min was observed",
     )
     assert refused(checks(5.0, 12.0), TITLES) == ()
 

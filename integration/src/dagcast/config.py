@@ -244,9 +244,13 @@ class Solver(_Settings):
 
 
 class Display(_Settings):
-    """What pages, terminal and retro show first, in order; the rest follows the models."""
+    """What pages, terminal and retro show first, in order; the rest follows the models.
+
+    ``clock`` is whose hours they show: each label's own, or UTC.
+    """
 
     first: Labels = ()
+    clock: Literal["local", "utc"] = "local"
 
 
 class Seeds(_Settings):
@@ -414,7 +418,7 @@ _COMMENTS = {
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",
     "solver": "When the solver stops.",
-    "display": "What pages, terminal and retro show first, in order.",
+    "display": "What pages, terminal and retro show `first`, in order; `clock`: local or utc.",
     "seeds": "The same seeds give the same figures.",
 }
 

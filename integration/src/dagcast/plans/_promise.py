@@ -164,7 +164,8 @@ def lift_promises(
         _promise(plan, outlook.hours[0], name, "", promised, outlook.level, lifts[arm][name], arm)
         for arm, differences in outlook.differences.items()
         for name, promised in differences.items()
-        if arm in lifts and name in lifts[arm]
+        # What no lever moves promised nothing.
+        if arm in lifts and name in lifts[arm] and (promised.low, promised.high) != (0.0, 0.0)
     )
 
 

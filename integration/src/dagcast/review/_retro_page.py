@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from dagcast.figures import share, words
 from dagcast.plans import Hindsight, Outlook, Reading, RegretShare
@@ -17,7 +18,7 @@ from dagcast.review._content import (
     Table,
     Text,
 )
-from dagcast.review.plan_page import bands, lever_map, whole_note
+from dagcast.review.plan_page import bands, clock_words, lever_map, shown_zones, whole_note
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2
@@ -35,6 +36,7 @@ def retro_page(
     project: str,
     state: str,
     zone: str = "UTC",
+    zones: Mapping[str, str] | None = None,
 ) -> Page:
     """Compose the page.
 
@@ -46,15 +48,16 @@ def retro_page(
         decision_difference: lever -> layer -> ex-post less carried out, by row and hour.
         project: name of the project.
         state: of the plan.
-        zone: zone in which hours are shown.
+        zone: zone in which hours of all rows together are shown.
+        zones: zone of single rows, by label.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
+    first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
     good = found.share <= 0.1 and all(item.held for item in found.promises if not item.row)
     return Page(
         title=f"{found.plan} in hindsight: {project}",
         kicker=(
-            f"{project} · {found.plan} in hindsight · "
-            f"{hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y}"
+            f"{project} · {found.plan} in hindsight · {first:%a %-d %b %Y} to {last:%a %-d %b %Y}"
         ),
         headline=(
             f"{_promised(found)}With everything known, {found.worth(found.regret)} more of "
@@ -62,7 +65,11 @@ def retro_page(
         ),
         status=_status(found),
         tone="good" if good else "warning",
-        facts=(("Plan", state), ("Maximised", found.objective), ("Hours shown in", zone)),
+        facts=(
+            ("Plan", state),
+            ("Maximised", found.objective),
+            ("Hours shown by", clock_words(outlook.rows, zone, zones, outlook.dim)),
+        ),
         cards=_cards(found),
         sections=(
             *_promises(found, outlook.dim),
@@ -75,6 +82,7 @@ def retro_page(
         dim=outlook.dim,
         hours=hours,
         zone=zone,
+        zones=shown_zones(outlook.rows, zone, zones),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.review._content import Page
@@ -13,7 +14,7 @@ from dagcast.review.plan_page._headline import headline, status, tone
 from dagcast.review.plan_page._heed import heed
 from dagcast.review.plan_page._limits import limits
 from dagcast.review.plan_page._standing import standing
-from dagcast.review.plan_page._words import Layers, Rows, plural
+from dagcast.review.plan_page._words import Layers, Rows, clock_words, plural, shown_zones
 
 
 def plan_page(
@@ -31,6 +32,7 @@ def plan_page(
     before: Outlook | None = None,
     kept: str = "",
     zone: str = "UTC",
+    zones: Mapping[str, str] | None = None,
 ) -> Page:
     """Compose the page.
 
@@ -47,9 +49,11 @@ def plan_page(
         parent: the plan that it was edited from, if it was.
         before: forecasts under the parent, to say what an edit changes.
         kept: how past promises came out, in words; empty where there are none.
-        zone: zone in which hours are shown.
+        zone: zone in which hours of all rows together are shown.
+        zones: zone of single rows, by label.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
+    first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
     sections = [
         standing(summary),
         heed(summary),
@@ -63,7 +67,7 @@ def plan_page(
     return Page(
         title=f"{summary.plan}: {project}",
         kicker=(
-            f"{project} · {summary.plan} · {hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y} · "
+            f"{project} · {summary.plan} · {first:%a %-d %b %Y} to {last:%a %-d %b %Y} · "
             f"{_size(outlook)}{len(hours)} hours"
         ),
         headline=headline(summary, outlook, author, parent, before),
@@ -74,8 +78,8 @@ def plan_page(
             *((("Past promises", kept),) if kept else ()),
             ("State", state),
             ("Maximises", summary.objective),
-            ("Data known by", _moment(summary.provenance.get("data_moment", ""))),
-            ("Hours shown in", zone),
+            ("Data known by", _moment(summary.provenance.get("data_moment", ""), zone)),
+            ("Hours shown by", clock_words(outlook.rows, zone, zones, outlook.dim)),
             *((("Draws", summary.risk),) if summary.risk else ()),
         ),
         cards=(*lever_cards(summary), *cards(outlook)),
@@ -84,6 +88,7 @@ def plan_page(
         dim=outlook.dim,
         hours=hours,
         zone=zone,
+        zones=shown_zones(outlook.rows, zone, zones),
     )
 
 
@@ -95,7 +100,7 @@ def _evidence(summary: PlanSummary) -> str:
     return summary.evidence.words(summary.readings)
 
 
-def _moment(text: str) -> str:
+def _moment(text: str, zone: str) -> str:
     if not text:
         return "unknown"
-    return f"{datetime.fromisoformat(text):%-d %b %Y %H:%M} UTC"
+    return f"{datetime.fromisoformat(text).astimezone(ZoneInfo(zone)):%-d %b %Y %H:%M %Z}"

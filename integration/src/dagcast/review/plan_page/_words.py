@@ -1,6 +1,6 @@
 """Words and figures that several parts of a plan's page share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -60,3 +60,16 @@ def whole_note(values: Array, outlook: Outlook) -> str:
     """What is said below a chart that shows the same whatever row is chosen."""
     rows = values[1:]
     return f"Not by {dim_words(outlook)}." if len(rows) and np.isnan(rows).all() else ""
+
+
+def shown_zones(rows: Sequence[str], zone: str, zones: Mapping[str, str] | None) -> tuple[str, ...]:
+    """The zone of every row; none where all share that of the page."""
+    each = tuple((zones or {}).get(row, zone) for row in rows)
+    return each if any(own != zone for own in each) else ()
+
+
+def clock_words(rows: Sequence[str], zone: str, zones: Mapping[str, str] | None, dim: str) -> str:
+    """By whose clock hours are shown."""
+    if not shown_zones(rows, zone, zones):
+        return zone
+    return f"the clock of each {dim.replace('_', ' ')}, {zone} for all together"

@@ -90,6 +90,7 @@ def summary_of(
             solved.reasons,
             {name: reading.title for name, reading in readings.items()},
             setting.axes.time,
+            _zones(setting),
         ),
         repeated=setting.assumed,
         provenance={
@@ -282,8 +283,20 @@ def _sensitivity_words(title: str, effect: float, objective: str, unit: str) -> 
     return f"1 % more {words(title)} would {verb} {objective} by {amount(abs(effect), unit)}"
 
 
+def _zones(setting: Setting) -> dict[str, str]:
+    """The clock of every label that has one, as far as hours are shown by it."""
+    if setting.session.project.config.display.clock == "utc":
+        return {}
+    zones = setting.session.clocks.zones.values()
+    return {label: zone for labels in zones for label, zone in labels.items()}
+
+
 def _flagged(
-    flags: "Panel", reasons: tuple[str, ...], titles: Mapping[str, str], time: str
+    flags: "Panel",
+    reasons: tuple[str, ...],
+    titles: Mapping[str, str],
+    time: str,
+    zones: Mapping[str, str],
 ) -> tuple[tuple[str, str], ...]:
     """Cells that a rule or a person decided, the hours of all other labels together."""
     rows: list[tuple[str, str]] = []
@@ -296,11 +309,16 @@ def _flagged(
         lever = (titles[name],) if len(titles) > 1 else ()
         for labels, numbers in zip(places, values, strict=True):
             for number in sorted({int(n) for n in numbers.tolist()} - {0}):
-                found = [hours[k] for k, n in enumerate(numbers.tolist()) if int(n) == number]
-                which = f"{found[0]:%a %-d %b %H:%M} UTC"
+                zone = next((zones[str(x)] for x in labels if str(x) in zones), "UTC")
+                found = [
+                    hours[k].tz_convert(zone)
+                    for k, n in enumerate(numbers.tolist())
+                    if int(n) == number
+                ]
+                which = f"{found[0]:%a %-d %b %H:%M %Z}"
                 if len(found) == len(hours):
                     which = "every hour"
                 elif len(found) > 1:
-                    which = f"{len(found)} hours from {which} to {found[-1]:%a %-d %b %H:%M} UTC"
+                    which = f"{len(found)} hours from {which} to {found[-1]:%a %-d %b %H:%M %Z}"
                 rows.append((labelled((*lever, *labels, which)), reasons[number - 1]))
     return tuple(rows)

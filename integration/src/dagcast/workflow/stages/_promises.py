@@ -1,7 +1,7 @@
 """Stage 10: which promises of past plans were kept."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -27,7 +27,7 @@ from dagcast.workflow.common._promised import (
 )
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._session import Session, open_session
-from dagcast.workflow.common._shown import adds_up
+from dagcast.workflow.common._shown import adds_up, least
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,20 +136,28 @@ def promises(project: Project, *, progress: Progress = silent) -> PromisesResult
     progress("comparing past promises with what happened", None)
     items, days, unread = past_promises(session)
     keep_promises(project, items, days)
-    titles = {quantity.name: quantity.heading for quantity in session.quantities}
+    declared = {quantity.name: quantity for quantity in session.quantities}
+    titles = {name: quantity.heading for name, quantity in declared.items()}
+    titles["objective"] = "Objective"
+    arms = {
+        "none": least({name: declared[name] for name in project.config.levers}),
+        "current": "the current plan",
+    }
     levers = tuple(_levers(session, {item.plan for item in items}))
     return PromisesResult(
         project.folder,
         items,
         days,
-        (*_counts(items, titles), *day_counts(days)),
+        (*_counts(items, titles, arms), *day_counts(days)),
         levers,
         in_words(list(items)),
         unread,
     )
 
 
-def _counts(items: Iterable[Promise], titles: dict[str, str]) -> tuple[PromiseCount, ...]:
+def _counts(
+    items: Iterable[Promise], titles: Mapping[str, str], arms: Mapping[str, str]
+) -> tuple[PromiseCount, ...]:
     whole: dict[str, list[Promise]] = {}
     rows: dict[str, list[Promise]] = {}
     by_row: dict[str, list[Promise]] = {}
@@ -157,7 +165,7 @@ def _counts(items: Iterable[Promise], titles: dict[str, str]) -> tuple[PromiseCo
     for item in items:
         title = titles.get(item.quantity, item.quantity)
         if item.over:
-            lifts.setdefault(f"{title}, over {item.over}", []).append(item)
+            lifts.setdefault(f"{title}, over {arms[item.over]}", []).append(item)
         elif item.row:
             rows.setdefault(title, []).append(item)
             by_row.setdefault(item.row, []).append(item)

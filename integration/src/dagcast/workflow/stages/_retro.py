@@ -228,6 +228,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         promises=outcomes,
         lifts=promised_lifts(session, record.plan, outlook, found.ex_post_forecasts),
         arms=outlook.arms,
+        readings={**outlook.readings, **hindsight.readings},
         unobserved=tuple(
             name
             for name in fitted.model.members
@@ -331,9 +332,10 @@ def _write(
     found: "Retrospective",
 ) -> None:
     from dagcast.review import render, retro_page
-    from dagcast.workflow.common._wording import state_in_words, zone_of
+    from dagcast.workflow.common._wording import clocks_of, state_in_words
 
     axes = outlook.axes
+    zone, zones = clocks_of(project)
     page = retro_page(
         result.hindsight,
         outlook,
@@ -343,8 +345,9 @@ def _write(
             dict(found.decision_difference), result.hindsight.readings, axes
         ),
         project=project.config.name,
-        state=state_in_words(record),
-        zone=zone_of(project),
+        state=state_in_words(record, zone),
+        zone=zone,
+        zones=zones,
     )
     write_text(result.page, render(page))
 

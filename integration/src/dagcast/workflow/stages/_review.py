@@ -15,7 +15,7 @@ from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
 from dagcast.workflow.common._promised import kept_promises
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
-from dagcast.workflow.common._wording import state_in_words, zone_of
+from dagcast.workflow.common._wording import clocks_of, state_in_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +78,7 @@ def review(
     decided = Plan.load(folder / SOLVED).decisions
     axes = outlook.axes
     proposal = project.journal.proposal(record.plan)
+    zone, zones = clocks_of(project)
     page = plan_page(
         summary,
         outlook,
@@ -86,12 +87,13 @@ def review(
         lever_rows=lever_rows(summary),
         evidence=_evidence(project, summary, outlook),
         project=project.config.name,
-        state=state_in_words(record),
+        state=state_in_words(record, zone),
         author="" if proposal is None else proposal.who,
         parent=None if proposal is None else proposal.details.get("parent"),
         before=_parent(project, proposal),
         kept=kept_promises(project, record.horizon_start),
-        zone=zone_of(project),
+        zone=zone,
+        zones=zones,
     )
     path = project.reports / f"review-{record.plan}.html"
     write_text(path, render(page))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-from dagcast.figures import counted, currency, listed, words
+from dagcast.figures import counted, currency, listed, symbol, words
 from dagcast.plans._reading import Reading
 
 Standing: TypeAlias = Literal["measured", "history", "prior"]
@@ -135,7 +135,7 @@ class Standings:
         beyond = [line for line in self.counted(readings) if line.beyond > 0]
         if beyond and (share := self.part("beyond", readings)) > _WORTH_SAYING:
             doses = listed(
-                f"{readings[line.lever].unit} {line.dose:g} for {_named(line, readings)}"
+                f"{_dose(line.dose, readings[line.lever].unit)} for {_named(line, readings)}"
                 for line in beyond
                 if line.dose is not None
             )
@@ -191,6 +191,11 @@ EVIDENCE_COLUMNS = (
     "above tested doses",
     "fresh trials",
 )
+
+
+def _dose(value: float, unit: str) -> str:
+    code = currency(unit)
+    return f"{symbol(unit)}{value:g}{unit.removeprefix(code)}" if code else f"{value:g} {unit}"
 
 
 def _money(reading: Reading) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from dagcast.figures import amount
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.review._content import Page
 from dagcast.review.plan_page._believed import PlanEvidence, believed, provenance
@@ -77,7 +78,7 @@ def plan_page(
             *((("Evidence", stands),) if (stands := _evidence(summary)) else ()),
             *((("Past promises", kept),) if kept else ()),
             ("State", state),
-            ("Maximises", summary.objective),
+            ("Maximises", _worth(summary, outlook)),
             ("Data known by", _moment(summary.provenance.get("data_moment", ""), zone)),
             ("Hours shown by", clock_words(outlook.rows, zone, zones, outlook.dim)),
             *((("Draws", summary.risk),) if summary.risk else ()),
@@ -94,6 +95,21 @@ def plan_page(
 
 def _size(outlook: Outlook) -> str:
     return f"{len(outlook.rows)} {plural(outlook.dim)}, " if outlook.dim else ""
+
+
+def _worth(summary: PlanSummary, outlook: Outlook) -> str:
+    """What is maximised, apart from the money that is in it."""
+    found = outlook.totals["plan"].get("objective")
+    if found is None or not summary.mixed:
+        return summary.objective
+    gains = [
+        f"{amount(items['objective'].mid, summary.objective_unit, signed=True)} vs "
+        f"{outlook.arms[arm]}"
+        for arm, items in outlook.differences.items()
+        if "objective" in items
+    ]
+    said = f"{summary.objective}, worth {amount(found.mid, summary.objective_unit)}"
+    return f"{said} ({', '.join(gains)})" if gains else said
 
 
 def _evidence(summary: PlanSummary) -> str:

@@ -66,7 +66,7 @@ def _broken(summary: PlanSummary) -> str:
     kind = "budget of" if worst in summary.budgets else "limit on"
     side = "over" if worst.sense == "<=" else "short of"
     named = f"{words(worst.title)} {worst.label}".strip()
-    more = f" and {len(rows) - 1} more limits broken" if len(rows) > 1 else ""
+    more = f" and {counted(len(rows) - 1, 'more limit')} broken" if len(rows) > 1 else ""
     return f", {worst.figure(missed(worst))} {side} the {kind} {named}{more}"
 
 

@@ -221,7 +221,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         others={name: Panel(dict(given)) for name, (_, given) in alternatives(setting).items()},
         seed=project.config.seeds.plan,
     )
-    hindsight = _hindsight(project, summary, setting, executed, actuals, found)
+    hindsight = _hindsight(project, summary, outlook, setting, executed, actuals, found)
     outcomes, _ = promised_outcomes(session, record.plan, outlook, actuals)
     hindsight = replace(
         hindsight,
@@ -262,6 +262,7 @@ def _require_actuals(session: Session, times: Moments, record: PlanRecord) -> No
 def _hindsight(
     project: Project,
     summary: PlanSummary,
+    outlook: Outlook,
     setting: Setting,
     executed: "Panel",
     actuals: "Panel",
@@ -273,10 +274,12 @@ def _hindsight(
     ex_post = arrays(found.ex_post.forecast, shown, axes)
     # A mean over nothing, such as the ETA of an hour without sessions, weighs nothing.
     happened = {n: np.nan_to_num(v) for n, v in arrays(actuals, shown, axes).items()}
+    # What was planned is what was shown: the mean of the draws, not the fitted parameters' forecast.
+    promised = outlook.totals["plan"]
     outcomes = tuple(
         OutcomeGap(
             name,
-            overall(planned, quantities[name], axes),
+            promised[name].mid if name in promised else overall(planned, quantities[name], axes),
             overall(happened, quantities[name], axes),
             overall(ex_post, quantities[name], axes),
         )

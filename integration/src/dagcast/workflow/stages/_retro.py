@@ -274,7 +274,7 @@ def _hindsight(
     ex_post = arrays(found.ex_post.forecast, shown, axes)
     # A mean over nothing, such as the ETA of an hour without sessions, weighs nothing.
     happened = {n: np.nan_to_num(v) for n, v in arrays(actuals, shown, axes).items()}
-    # What was planned is what was shown: the mean of the draws, not the fitted parameters' forecast.
+    # What was planned is what was shown: the mean of draws, not what fitted parameters forecast.
     promised = outlook.totals["plan"]
     outcomes = tuple(
         OutcomeGap(

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from dagcast.plans import Estimate, LeverRow, LimitRow, Outlook, Path3, PlanSummary, Reading
+from dagcast.plans import (
+    Estimate,
+    EvidenceLine,
+    LeverRow,
+    LimitRow,
+    Outlook,
+    Path3,
+    PlanSummary,
+    Reading,
+    Standings,
+)
 from dagcast.review import PlanEvidence, plan_page
 
 HOURS = ("2026-03-02T00:00:00+00:00", "2026-03-02T01:00:00+00:00")
@@ -16,7 +26,7 @@ def limit(name, used, most, *, binding=False, title="Incentive spend"):
     return LimitRow(name, "", "<=", used, most, "USD", 2.0, words, binding, None, title, "money")
 
 
-def page(kind="optimised", status="optimal", gain=100.0, limits=(), **more):
+def page(kind="optimised", status="optimal", gain=100.0, limits=(), evidence=None, **more):
     summary = PlanSummary(
         plan="plan-0004",
         kind=kind,
@@ -36,6 +46,7 @@ def page(kind="optimised", status="optimal", gain=100.0, limits=(), **more):
         repeated=(),
         provenance={"data_moment": HOURS[0]},
         seconds=1.0,
+        evidence=evidence or Standings(),
     )
     return plan_page(
         summary,
@@ -114,3 +125,33 @@ def test_an_edit_is_compared_with_the_plan_that_it_changes():
         "Ana's edit of plan-0003 has incentive spend of $12,090: profit $346 more than plan-0003 "
         "and $100 more than the current plan."
     )
+
+
+@pytest.mark.parametrize(
+    ("parts", "tone"),
+    [
+        ({"measured": 60.0, "history": 40.0}, "good"),
+        ({"measured": 40.0, "history": 60.0}, "warning"),
+        ({"prior": 10.0}, "warning"),
+    ],
+)
+def test_what_a_plan_stands_on_comes_before_its_certificate_and_its_colour(parts, tone):
+    given = {"measured": 0.0, "history": 0.0, "prior": 0.0, **parts}
+    line = EvidenceLine(
+        lever="spend",
+        label="",
+        standing=max(given, key=given.get),
+        amount=sum(given.values()),
+        **given,
+        beyond=0.0,
+        elsewhere=0.0,
+        trials=(),
+        stale=(),
+        dose=None,
+        used=1.0,
+    )
+    found = page(evidence=Standings((line,)))
+    assert found.tone == tone
+    assert found.status.split(" for ")[0].lower() in parts
+    assert "; optimal" in found.status
+    assert found.sections[0].key == "standing"

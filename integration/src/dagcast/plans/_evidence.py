@@ -11,12 +11,8 @@ Standing: TypeAlias = Literal["measured", "history", "prior"]
 # A share of the money below which nothing is said of it.
 _WORTH_SAYING = 0.005
 
-# What each word says, as people read it beside a share of the money.
-MEANING: Mapping[Standing, str] = {
-    "measured": "a trial measured such doses",
-    "history": "known from the past alone, if nothing moved with it that the models leave out",
-    "prior": "nobody has measured it, and the past shows no such dose: a prior",
-}
+# Share of the money without a trial above which a plan is not shown as good.
+_MOST = 0.5
 
 
 @final
@@ -92,6 +88,11 @@ class Standings:
     def unmeasured(self, readings: Mapping[str, Reading]) -> float:
         """Share of the money that no fresh trial measured."""
         return 1.0 - self.share("measured", readings) if self.lines else 0.0
+
+    def weak(self, readings: Mapping[str, Reading]) -> bool:
+        """Whether most of the money stands on less than a trial, or some effect on nothing."""
+        nothing = any(line.standing == "prior" for line in self.lines)
+        return bool(self.exceeded(readings)) or nothing or self.unmeasured(readings) > _MOST
 
     def exceeded(self, readings: Mapping[str, Reading]) -> str:
         """That more goes unmeasured than may, in words; empty where it is within the limit."""

@@ -75,7 +75,6 @@ def plan_page(
         status=status(summary),
         tone=tone(summary, outlook),
         facts=(
-            *((("Evidence", stands),) if (stands := _evidence(summary)) else ()),
             *((("Past promises", kept),) if kept else ()),
             ("State", state),
             ("Maximises", _worth(summary, outlook)),
@@ -110,10 +109,6 @@ def _worth(summary: PlanSummary, outlook: Outlook) -> str:
     ]
     said = f"{summary.objective}, worth {amount(found.mid, summary.objective_unit)}"
     return f"{said} ({', '.join(gains)})" if gains else said
-
-
-def _evidence(summary: PlanSummary) -> str:
-    return summary.evidence.words(summary.readings)
 
 
 def _moment(text: str, zone: str) -> str:

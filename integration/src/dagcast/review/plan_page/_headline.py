@@ -82,14 +82,20 @@ def _lever_figure(summary: PlanSummary, name: str) -> str:
 
 
 def status(summary: PlanSummary) -> str:
+    """On what the plan stands, then how good it is under its models."""
+    text = summary.certificate
     if summary.kind in BY_PEOPLE:
         rows = (*summary.budgets, *summary.guardrails)
         broken = sum(1 for row in rows if missed(row))
-        return f"Decided by people; {counted(broken, 'limit')} broken"
-    return summary.certificate[:1].upper() + summary.certificate[1:]
+        text = f"decided by people; {counted(broken, 'limit')} broken"
+    text = "; ".join(filter(None, (summary.evidence.words(summary.readings), text)))
+    return text[:1].upper() + text[1:]
 
 
 def tone(summary: PlanSummary, outlook: Outlook) -> Tone:
     tones: dict[str, Tone] = {"optimal": "good", "infeasible": "bad"}
-    # The best plan within the limits may still be worse than going on as before.
-    return "warning" if worse(outlook) else tones.get(summary.status, "warning")
+    found = tones.get(summary.status, "warning")
+    # The best plan within the limits may still be worse than going on as before, and the best by
+    # models whose effects nobody measured is no good news either.
+    doubtful = worse(outlook) is not None or summary.evidence.weak(summary.readings)
+    return "warning" if doubtful and found == "good" else found

@@ -1,5 +1,6 @@
 """Approval is a gate: what stands against a plan is named, and overruled only with a reason."""
 
+import json
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -250,12 +251,38 @@ def test_plan_whose_fit_did_not_converge_is_not_approved(project):
     refused(project, propose(project), "fit-0001 is unconverged")
 
 
-def test_plan_whose_fit_failed_validation_is_not_approved(project):
-    project.record("validated", details={"fit": "fit-0001", "passed": False})
+def validated(project, *z, fit="fit-0001"):
+    """What `dagcast validate` leaves behind where it does not pass."""
+    rows = [{"experiment": f"trial-{n}", "z": value} for n, value in enumerate(z, start=1)]
+    path = project.reports / "validity.json"
+    path.write_text(json.dumps({"fit": fit, "rows": rows}))
+    project.record("validated", details={"fit": fit, "passed": False})
+
+
+def test_plan_whose_fit_an_experiment_contradicts_is_not_approved(project):
     name = propose(project)
-    refused(project, name, "fit-0001 did not pass `dagcast validate`")
+    validated(project, 0.3, -4.1)
+    refused(project, name, "trial-2 contradicts fit-0001 by 4.1 standard errors")
     project.record("validated", details={"fit": "fit-0001", "passed": True})
     assert workflow.approve(project, name).state == "approved"
+
+
+@pytest.mark.parametrize(("count", "fine"), [(1, False), (2, True), (10, True)])
+def test_stray_experiment_among_many_is_what_chance_makes(project, count, fine):
+    name = propose(project)
+    validated(project, 2.2, *[0.5] * (count - 1))
+    if fine:
+        assert workflow.approve(project, name).state == "approved"
+    else:
+        refused(project, name, "trial-1 contradicts fit-0001 by 2.2")
+
+
+def test_validation_of_nothing_and_one_whose_report_is_gone_are_not_passed(project):
+    name = propose(project)
+    validated(project)
+    refused(project, name, "no experiment measured anything that fit-0001 says")
+    (project.reports / "validity.json").unlink()
+    refused(project, name, "fit-0001 did not pass `dagcast validate`")
 
 
 def test_validation_of_another_fit_says_nothing(project):

@@ -18,23 +18,29 @@ WEEK = pd.Timedelta(weeks=1)
 
 @dataclass
 class Store:
-    """Spend of 100 in every hour, and 80 from the first planned week on; OAK opens late."""
+    """Spend of 100 in every hour, and 80 from the first planned week on.
+
+    OAK opens late and is no label before, and rows may arrive late.
+    """
 
     planned: pd.Timestamp | None
     opened: pd.Timestamp | None = None
+    late: float = 0.0
 
     def spans(self):
         return {"spend": SimpleNamespace(start=FIRST, end=FIRST + 60 * WEEK, rows=1)}
 
     def read(self, names, *, start, end, as_of):
         hours = pd.date_range(start, end, freq="h", unit="us")
-        values = np.full((2, len(hours)), 100.0)
+        # Late rows add to every hour that is a week old.
+        values = np.full((2, len(hours)), 100.0) + self.late * (as_of - hours >= WEEK)
         if self.planned is not None:
             values[:, hours >= self.planned] = 80.0
         if self.opened is not None:
             values[1, hours < self.opened] = np.nan
-        indexes = {"region": ["SFO", "OAK"], "hour": hours}
-        return Panel([IndexTensor(values, indexes, name) for name in names])
+        count = 1 if self.opened is not None and as_of <= self.opened else 2
+        indexes = {"region": ["SFO", "OAK"][:count], "hour": hours}
+        return Panel([IndexTensor(values[:count], indexes, name) for name in names])
 
 
 def session(store, *plans, **settings):
@@ -88,3 +94,15 @@ def test_label_that_opened_after_the_reference_has_its_own_weeks():
     made = session(late, ("approved", FIRST + 8 * WEEK))
     panel, _ = reference_weeks(made, times(16), ["spend"], None)
     assert (mean(panel, "SFO"), mean(panel, "OAK")) == (100.0, 80.0)
+
+
+def test_rows_that_arrive_later_move_no_limit():
+    made = session(Store(None, late=5.0), ("approved", FIRST + 8 * WEEK))
+    first, _ = reference_weeks(made, times(8), ["spend"], None)
+    for later in (9, 12):
+        again, _ = reference_weeks(made, times(later), ["spend"], None)
+        assert mean(again, "SFO") == mean(first, "SFO")
+    # Where somebody names the moment, everything that is known of those weeks counts.
+    until = (FIRST + 8 * WEEK).to_pydatetime()
+    named = session(Store(None, late=5.0), recent_until=until)
+    assert mean(reference_weeks(named, times(12), ["spend"], None)[0], "SFO") == 105.0

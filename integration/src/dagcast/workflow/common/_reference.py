@@ -41,15 +41,19 @@ def reference_weeks(
     if until <= begin:
         until = end
 
-    def read(last: pd.Timestamp) -> "Panel":
+    # Weeks before a plan are read as that plan knew them: what arrived later moves no limit. A
+    # moment that somebody set need not be one at which anything was known.
+    named = session.project.config.recent_until is not None
+    known = times.as_of if named else min(times.as_of, until)
+
+    def read(last: pd.Timestamp, as_of: pd.Timestamp) -> "Panel":
         return session.store.read(
-            list(names), start=max(begin, last - weeks), end=last - HOUR, as_of=times.as_of
+            list(names), start=max(begin, last - weeks), end=last - HOUR, as_of=as_of
         )
 
-    then = read(until)
     if until == end:
-        return then, until
-    now = read(end)
+        return read(end, times.as_of), until
+    then, now = read(until, known), read(end, times.as_of)
     return Panel([_completed(then[name], now[name]) for name in then]), until
 
 
@@ -70,15 +74,17 @@ def _completed(then: "IndexTensor", now: "IndexTensor") -> "IndexTensor":
     """A tensor with the labels that it knows nothing of taken from another one's last hours."""
     import torch
 
-    others = [dim for dim in then.dims if dim != "hour"]
+    others = [dim for dim in now.dims if dim != "hour"]
     dims = (*others, "hour")
-    values = then.values(*dims)
-    if not values.is_floating_point():
+    if not then.dtype.is_floating_point:
         return then
+    # A label that nobody knew of then is one of which nothing was observed.
+    then = then.reindex({dim: now.index(dim) for dim in others}, fill=float("nan"))
+    values = then.values(*dims)
     unknown = torch.isnan(values).all(-1)
     if not bool(unknown.any()):
         return then
-    newer = now.reindex({dim: then.index(dim) for dim in others}).values(*dims)
+    newer = now.values(*dims)
     # The week is repeated where the later window is the shorter one.
     places = np.arange(-values.shape[-1], 0) % newer.shape[-1]
     filled = torch.where(unknown.unsqueeze(-1), newer[..., places], values)

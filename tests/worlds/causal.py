@@ -52,7 +52,7 @@ from dagcast_core.model import (
     ParameterDraws,
     draws,
     effect_draws,
-    left_out_spreads,
+    left_out as expected_without,
 )
 
 SCENARIO = {"base": "strong_confounding"}
@@ -187,7 +187,7 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
         truth = market.world.true_effect(experiment, replications=_REPLICATIONS)
         full, fitted = market.fit()
         converged = [fitted.converged]
-        spreads = left_out_spreads(full, market.history, market.experiments)
+        spreads = expected_without(full, market.history, market.experiments)
         left_out = []
         for place, item in enumerate(market.experiments):
             # A quarter of them in each world, all of them in four: a refit takes seconds.

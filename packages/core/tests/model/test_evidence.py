@@ -7,7 +7,8 @@ import pytest
 
 from dagcast_core.contract import Cells, ExperimentSet
 from dagcast_core.model import Widening, conflicts_among
-from dagcast_core.model._evidence import Evidence, covariance_of
+from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._shared_errors import covariance_of
 
 
 def test_misfit_uses_the_covariance_and_the_weights(kit, history):

@@ -157,16 +157,16 @@ def _interval(row: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, An
         words(titles[name]) if name in titles else name.replace("_", " ")
         for name in (row["lever"], row["outcome"])
     )
-    half, own = _Z95 * row["standard_error"], _Z95 * (row["modelled_error"] or 0.0)
+    half, own = row["half_width"], _Z95 * row["expected_error"]
     return {
         "label": row["experiment"],
         "measured": row["measured"],
         "measured_low": row["measured"] - half,
         "measured_high": row["measured"] + half,
-        "modelled": row["modelled"],
-        "modelled_low": row["modelled"] - own,
-        "modelled_high": row["modelled"] + own,
-        "passed": row["passed"],
+        "modelled": row["expected"],
+        "modelled_low": row["expected"] - own,
+        "modelled_high": row["expected"] + own,
+        "verdict": row["verdict"],
         "note": f"{lever} on {outcome}, {row['scale']}",
     }
 

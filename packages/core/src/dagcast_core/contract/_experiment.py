@@ -186,6 +186,10 @@ class Experiment:
         treatment: and what in the other.
         estimate: the effect, in the form that ``scale`` says.
         standard_error: of the estimate, same form; positive.
+        degrees_of_freedom: of the standard error, where few clusters stand behind it (Satterthwaite
+            with CR2: Pustejovsky & Tipton 2018, doi:10.1080/07350015.2016.1247004): the error over
+            its standard error is then Student's t and not normal. None where clusters are many, or
+            nobody says.
         scale: ``absolute``: outcome under treatment minus control, in the outcome's unit;
             ``ratio``: treatment over control minus 1; ``elasticity``: change of the log outcome
             per change of the log lever.
@@ -209,6 +213,7 @@ class Experiment:
     treatment: Arm
     estimate: float
     standard_error: float
+    degrees_of_freedom: float | None = None
     scale: Scale = "absolute"
     reduce: Literal["mean", "sum"] = "mean"
     provenance: str = ""
@@ -235,6 +240,14 @@ class Experiment:
                 "(an exact effect would outweigh every datum)"
             )
         object.__setattr__(self, "standard_error", error)
+        if self.degrees_of_freedom is not None:
+            freedom = _finite(self.degrees_of_freedom, f"degrees_of_freedom of {what}")
+            if freedom <= 0:
+                raise ContractError(
+                    f"degrees_of_freedom of {what} are {freedom:g}; expected a positive number, "
+                    "e.g. the clusters less one, or none where clusters are many"
+                )
+            object.__setattr__(self, "degrees_of_freedom", freedom)
         self._check_arms(what)
 
     def _check_arms(self, what: str) -> None:
@@ -268,6 +281,7 @@ class Experiment:
             "treatment": self.treatment.to_json(),
             "estimate": self.estimate,
             "standard_error": self.standard_error,
+            "degrees_of_freedom": self.degrees_of_freedom,
             "scale": self.scale,
             "reduce": self.reduce,
             "provenance": self.provenance,

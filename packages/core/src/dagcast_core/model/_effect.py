@@ -17,6 +17,8 @@ from dagcast_core.model._model import Model
 from dagcast_core.model._residual import filled
 from dagcast_core.tensor import IndexTensor, Panel
 
+# What models make under control and under treatment, by quantity.
+Arms: TypeAlias = tuple[Mapping[str, IndexTensor], Mapping[str, IndexTensor]]
 Cuts: TypeAlias = dict[tuple[object, ...], dict[str, IndexTensor]]
 
 _HOUR_OF_WEEK = "hour_of_week"
@@ -78,6 +80,7 @@ class ExperimentalEffect:
         if key not in cuts:
             cuts[key] = _cut(panel, regions, hours, experiment)
         given = cuts[key]
+        self._hours_run = hours
         base = self._base(given)
         cells = experiment.cells
         self._treated = self._cells(given, regions, hours, cells.local_hours)
@@ -88,8 +91,37 @@ class ExperimentalEffect:
 
     def __call__(self) -> torch.Tensor:
         """The effect at the present parameters; 0-d."""
+        return self.within(self.run())
+
+    def run(self) -> Arms:
+        """What the models on the path make of both arms, at the present parameters."""
+        control, treatment = (
+            self.collection.propagate(known, only=self.path) for known in self._known
+        )
+        return control, treatment
+
+    def covers(self, other: ExperimentalEffect) -> bool:
+        """Whether a run of this effect's arms is one of another's too, further quantities beside.
+
+        So it is for several outcomes of one trial: same cells, same arms, and a path that goes on
+        where the other ends.
+        """
+        mine, its = self.experiment, other.experiment
+        return (
+            (mine.control.changes, mine.treatment.changes)
+            == (its.control.changes, its.treatment.changes)
+            and mine.cells.local_hours == its.cells.local_hours
+            and self._hours_run.equals(other._hours_run)
+            and (mine.cells.dim, mine.cells.regions, mine.cells.start, mine.cells.end)
+            == (its.cells.dim, its.cells.regions, its.cells.start, its.cells.end)
+            and set(other.path) <= set(self.path)
+            and set(other._known[0]) <= set(self._known[0])
+        )
+
+    def within(self, arms: Arms) -> torch.Tensor:
+        """The effect in a run of its own arms, or of an effect that covers it; 0-d."""
         experiment = self.experiment
-        control, treatment = (self._outcome(known) for known in self._known)
+        control, treatment = (self._reduced(made[experiment.outcome]) for made in arms)
         if experiment.scale == "absolute":
             return treatment - control
         if experiment.scale == "ratio":
@@ -230,10 +262,6 @@ class ExperimentalEffect:
         return changed
 
     # What depends on the parameters
-
-    def _outcome(self, known: Mapping[str, IndexTensor]) -> torch.Tensor:
-        outcome = self.collection.propagate(known, only=self.path)[self.experiment.outcome]
-        return self._reduced(outcome)
 
     def _reduced(self, quantity: IndexTensor) -> torch.Tensor:
         mask = _laid(self._counted, quantity)

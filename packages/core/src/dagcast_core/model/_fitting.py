@@ -11,15 +11,12 @@ import torch
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._complete import complete_inputs
+from dagcast_core.model._conflicts import conflicts_among
 from dagcast_core.model._effect import Cuts
-from dagcast_core.model._evidence import (
-    Evidence,
-    as_experiment_set,
-    conflicts_among,
-    weights_of,
-)
+from dagcast_core.model._evidence import Evidence, as_experiment_set, weights_of
 from dagcast_core.model._grouping import group_into_units
 from dagcast_core.model._joint import fit_jointly
+from dagcast_core.model._left_out import left_out_of
 from dagcast_core.model._model import Model
 from dagcast_core.model._movement import movements
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec
@@ -314,7 +311,9 @@ class Fitting:
                     movement=moved.movement.get(part.name, {}) if moved else {},
                     frozen=frozen,
                 )
-        evidence = self._evidence(self.measured)
+        units, evidence = self.certain()
+        precisions = [precision_of(unit) for unit in units] if len(evidence) else []
+        expected = left_out_of(units, precisions, evidence)
         effects = self._effects()
         experiments = tuple(
             ExperimentFit(
@@ -326,6 +325,7 @@ class Fitting:
                 factors=factors,
                 own=(moved.own_effects if moved else effects)[e.name],
                 joint=effects[e.name],
+                left_out=expected[e.name],
             )
             for e, effect, factors in zip(
                 evidence.experiments, evidence.effects, evidence.factors, strict=True
@@ -335,6 +335,7 @@ class Fitting:
             members,
             experiments,
             conflicts_among(self.measured),
+            evidence.dispersion.level if experiments else 0.0,
             moved.converged if moved else True,
             seconds,
             tuple(self.notes),
@@ -342,7 +343,10 @@ class Fitting:
 
 
 def prepared(
-    model: Model, history: Panel, experiments: ExperimentSet | Iterable[Experiment]
+    model: Model,
+    history: Panel,
+    experiments: ExperimentSet | Iterable[Experiment],
+    widening: Widening | None = None,
 ) -> tuple[tuple[Unit, ...], Evidence]:
     """Units of a fitted model with their inputs and targets, and the experiments on them.
 
@@ -351,6 +355,8 @@ def prepared(
     collection = as_collection(model)
     measured = as_experiment_set(experiments)
     everything = frozenset(collection.order)
-    fitting = Fitting(collection, history, measured, Widening(), None, everything)
+    fitting = Fitting(
+        collection, history, measured, widening or Widening(), None, everything
+    )
     fitting.lay_out()
     return fitting.certain()

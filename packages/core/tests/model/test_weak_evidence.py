@@ -160,8 +160,10 @@ def test_dispersion_is_learned_from_what_others_foresee(kit, history):
         spread = torch.full((12, 12), 9.0, dtype=torch.float64)
         evidence.settle(Expectation(8.0 - evidence.estimates, spread))
         levels[true] = evidence.dispersion.level
-    assert levels[0.1] == pytest.approx(0.1, rel=0.35)
-    assert levels[0.6] == pytest.approx(0.6, rel=0.35)
+    # The belief before counts a little beside twelve trials.
+    scattered = float(deviates.std(ddof=1))
+    assert levels[0.1] == pytest.approx(0.1 * scattered, rel=0.3)
+    assert levels[0.6] == pytest.approx(0.6 * scattered, rel=0.3)
     assert Dispersion.usual(0.07).level == pytest.approx(0.07 * math.exp(0.75**2), rel=0.02)
     assert Dispersion.usual(0.0).level == 0.0
 

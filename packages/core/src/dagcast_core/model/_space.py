@@ -74,12 +74,14 @@ def uncoupled(
     coupled = (covariance - torch.diag(covariance.diagonal())).abs().sum(dim=1) > 0
     if not bool(coupled.any()):
         return factors
-    for turn in range(halvings + 1):
+    left = [halvings if here else -1 for here in coupled.tolist()]
+    # One experiment's correlations are another's too: whoever was right is asked again.
+    while True:
         kept = with_factors(covariance, factors)
         together = expected.after(kept)
         wrong = []
         for place in range(count):
-            if not coupled[place] or not float(factors[place]):
+            if not float(factors[place]) or left[place] < 0:
                 continue
             without = expected.after(kept, [i for i in range(count) if i != place])[place]
             # The estimate lies at residual 0.
@@ -87,9 +89,10 @@ def uncoupled(
             if moved * float(without) > 1e-9 * float(covariance[place, place]):
                 wrong.append(place)
         if not wrong:
-            break
-        factors[wrong] = 0.0 if turn == halvings else factors[wrong] / 2
-    return factors
+            return factors
+        for place in wrong:
+            factors[place] = factors[place] / 2 if left[place] else 0.0
+            left[place] -= 1
 
 
 def with_factors(covariance: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:

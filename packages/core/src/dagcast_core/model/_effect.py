@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dagcast_core.contract import Arm, Experiment, nearest
+from dagcast_core.contract import Arm, Change, Experiment, nearest
 from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._errors import ExperimentError
@@ -74,12 +74,13 @@ class ExperimentalEffect:
         self.experiment = experiment
         self.path = path_of(collection, experiment)
         hours = self._hours(panel)
-        regions = list(experiment.cells.regions)
+        regions = list(experiment.cells.labels)
         key = (experiment.cells.dim, *regions, hours[0], hours[-1])
         cuts = {} if cuts is None else cuts
         if key not in cuts:
             cuts[key] = _cut(panel, regions, hours, experiment)
         given = cuts[key]
+        self._require_life(panel, given, hours)
         self._hours_run = hours
         base = self._base(given)
         cells = experiment.cells
@@ -112,8 +113,8 @@ class ExperimentalEffect:
             == (its.control.changes, its.treatment.changes)
             and mine.cells.local_hours == its.cells.local_hours
             and self._hours_run.equals(other._hours_run)
-            and (mine.cells.dim, mine.cells.regions, mine.cells.start, mine.cells.end)
-            == (its.cells.dim, its.cells.regions, its.cells.start, its.cells.end)
+            and (mine.cells.dim, mine.cells.labels, mine.cells.start, mine.cells.end)
+            == (its.cells.dim, its.cells.labels, its.cells.start, its.cells.end)
             and set(other.path) <= set(self.path)
             and set(other._known[0]) <= set(self._known[0])
         )
@@ -258,8 +259,66 @@ class ExperimentalEffect:
                 value = now.tensor + change.value
             elif change.how == "scale":
                 value = now.tensor * change.value
+            self._require_bounds(arm, change, value[mask > 0])
             changed[change.quantity] = now.with_tensor(torch.where(mask > 0, value, now.tensor))
         return changed
+
+    def _require_bounds(self, arm: Arm, change: Change, values: torch.Tensor) -> None:
+        """Refuse an arm that sets a quantity to what it cannot be."""
+        low, high = next(
+            item.bounds
+            for contract in self.collection.wiring.contracts.values()
+            for item in (*(i.quantity for i in contract.inputs), *contract.outputs)
+            if item.name == change.quantity
+        )
+        if not values.numel():
+            return
+        least, most = float(values.min()), float(values.max())
+        for bad, word, bound in (
+            (low is not None and least < low, "lower", low),
+            (high is not None and most > high, "upper", high),
+        ):
+            if bad:
+                raise ExperimentError(
+                    self.experiment.name,
+                    f"arm {arm.name!r} ({change.how} {change.value:g}) takes {change.quantity!r} "
+                    f"to {least if word == 'lower' else most:g}; its {word} bound is {bound:g}, so "
+                    "nobody can have done that. Correct the arm.",
+                )
+
+    def _require_life(
+        self, panel: Panel, given: Mapping[str, IndexTensor], hours: pd.DatetimeIndex
+    ) -> None:
+        """Refuse labels in which nothing that a model explains was observed during the cells."""
+        cells, made = self.experiment.cells, self.collection.wiring.producer
+        seen = [
+            quantity
+            for quantity, tensor in given.items()
+            if quantity in made and {cells.dim, HOUR.name} <= set(tensor.dims)
+        ]
+        inside = torch.as_tensor(
+            np.asarray((hours >= pd.Timestamp(cells.start)) & (hours <= pd.Timestamp(cells.end)))
+        )
+        if not seen:
+            return
+        for label in cells.labels:
+            if any(bool(_observed(given[q], cells.dim, label)[inside].any()) for q in seen):
+                continue
+            alive = torch.stack([_observed(panel[q], cells.dim, label) for q in seen]).any(dim=0)
+            known = panel[seen[0]].index(HOUR)
+            first = (
+                f"the first is of {known[int(alive.nonzero()[0])]:%Y-%m-%d %H:%M} UTC"
+                if bool(alive.any())
+                else "there is none in the history at all"
+            )
+            raise ExperimentError(
+                self.experiment.name,
+                f"nothing was observed in {cells.dim} {label!r} from "
+                f"{pd.Timestamp(cells.start):%Y-%m-%d %H:%M} to "
+                f"{pd.Timestamp(cells.end):%Y-%m-%d %H:%M} UTC ({', '.join(seen[:3])}"
+                f"{', ...' if len(seen) > 3 else ''}); {first}. It cannot have been run there: "
+                "correct its cells.",
+            )
 
     # What depends on the parameters
 
@@ -332,6 +391,13 @@ def _cut(
             given = given.sel(hour=slice(hours[0], hours[-1]))
         cut[quantity] = given
     return cut
+
+
+def _observed(tensor: IndexTensor, dim: str, label: str) -> torch.Tensor:
+    """Whether anything of a quantity is known of a label, by hour."""
+    one = tensor.sel({dim: label})
+    others = [name for name in one.dims if name != HOUR.name]
+    return torch.isfinite(one.values(*others, HOUR)).reshape(-1, len(one.index(HOUR))).any(dim=0)
 
 
 def _complete(given: IndexTensor | None) -> bool:

@@ -320,6 +320,6 @@ def _factors(effect: ExperimentalEffect, history: Panel, widening: Widening) -> 
         if recent is not None:
             given = given.sel(hour=recent)
         if experiment.cells.dim in given.dims:
-            given = given.sel({experiment.cells.dim: list(experiment.cells.regions)})
+            given = given.sel({experiment.cells.dim: list(experiment.cells.labels)})
         today = float(given.tensor.nanmean())
     return widening.factors(experiment, now, effect.dose()[1], today)

@@ -94,7 +94,7 @@ def _per_cell(other: Experiment, item: Experiment) -> float:
     for cells in (other.cells, item.cells):
         hours = (datetime.fromisoformat(cells.end) - datetime.fromisoformat(cells.start)).days + 1
         of_day = len(cells.counted_hours or cells.local_hours) or 24
-        sizes.append(len(cells.regions) * hours * of_day)
+        sizes.append(len(cells.labels) * hours * of_day)
     ratio = sizes[0] / sizes[1]
     return 1.0 / ratio if item.reduce == "sum" else ratio
 

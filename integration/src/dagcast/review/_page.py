@@ -287,8 +287,9 @@ def _interval(row: Interval) -> str:
         )
 
     verdict = html.escape(row.verdict)
+    kind = verdict.replace(" ", "-")
     return (
-        f'<li class="{verdict.replace(' ', '-')}"><div class="name"><b>{html.escape(row.label)}</b>'
+        f'<li class="{kind}"><div class="name"><b>{html.escape(row.label)}</b>'
         f"<span>{html.escape(row.note)}</span></div>"
         f'<svg height="34" role="img" aria-label="measured {row.measured:.4g}, '
         f'expected {row.modelled:.4g}: {verdict}">'

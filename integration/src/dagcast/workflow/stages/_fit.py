@@ -64,7 +64,16 @@ class FitResult(Result):
                 )
                 for item in self.report.experiments
             )
-            columns = ("experiment", "measured", "se used", "own fit", "joint fit", "without it", "z", "")
+            columns = (
+                "experiment",
+                "measured",
+                "se used",
+                "own fit",
+                "joint fit",
+                "without it",
+                "z",
+                "",
+            )
             tables.append(ResultTable("Experiments in the joint fit", columns, rows))
         remarks = (*(str(item) for item in self.report.conflicts), *self.report.notes)
         if remarks:

@@ -127,6 +127,7 @@ def validate(
             for draw in range(len(fitted.draws))
         ],
         leave_out=without if leave_one_out else None,
+        archive=session.archive(),
     )
     document = {"fit": fitted.name, "rows": [plain(row) for row in found.rows]}
     write_text(project.reports / REPORT, json.dumps(document, indent=1))

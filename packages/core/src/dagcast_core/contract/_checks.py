@@ -82,5 +82,5 @@ def check_labels(value: object, what: str) -> tuple[Any, ...]:
         raise ContractError(f"{what} is {value!r}; expected a tuple of at least one label")
     twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
     if twice:
-        raise ContractError(f"{what} holds {twice[0]!r} twice; expected each label once")
+        raise ContractError(f"{what} names {twice[0]!r} twice; expected each label once")
     return labels

@@ -161,9 +161,9 @@ class Cells:
         Raises:
             ContractError: an unknown key or a bad value.
         """
-        # Files of dagcast-core 0.1.0 named no dim: it was the region.
+        # Files of dagcast-core 0.1.0 called labels of any dim regions, and named no dim for these.
         dim = data.get("dim", "region")
-        named = f"{dim}s"
+        named = f"{dim}s" if f"{dim}s" in data or "regions" not in data else "regions"
         if named in data and "labels" in data:
             raise ContractError(f"Cells have both {named!r} and 'labels'; leave out one of them")
         data = {("labels" if key == named else key): value for key, value in data.items()}

@@ -22,7 +22,6 @@ from dagcast_core.model import (
 from dagcast_core.tensor import Panel
 
 
-
 @final
 @dataclass(frozen=True)
 class ValidityRow:
@@ -103,6 +102,7 @@ def causal_validity(
     draws: Iterable[Mapping[str, torch.Tensor]] = (),
     leave_out: Callable[[str], Model] | None = None,
     widening: Widening | None = None,
+    archive: Panel | None = None,
 ) -> CausalValidity:
     """Set every measured effect beside the modelled one.
 
@@ -113,7 +113,8 @@ def causal_validity(
         draws: states of the model's parameters, as ``fit(..., draws=n)`` gives them; the model's
             own state is restored afterwards.
         leave_out: gives a model fitted without the experiment of that name.
-        widening: that of the fit.
+        widening: that of the fit,
+        archive: and its longer history for experiments that began before.
 
     The verdict is the one of the fit's report: it sets the measurement beside what own data,
     priors and all other experiments lead to expect.
@@ -124,18 +125,18 @@ def causal_validity(
     Raises:
         ExperimentError: an experiment does not fit the model or the history.
     """
-    known = left_out(model, history, experiments, widening=widening)
-    members = list(experiments)
+    known = left_out(model, history, experiments, widening=widening, archive=archive)
+    members, covered = list(experiments), history if archive is None else archive
     with torch.no_grad():
-        modelled = [float(effect_of(model, history, item)) for item in members]
-        spread = _spread(model, history, members, list(draws))
+        modelled = [float(effect_of(model, covered, item)) for item in members]
+        spread = _spread(model, covered, members, list(draws))
         rows = []
         for item, effect, error in zip(members, modelled, spread, strict=True):
             # An experiment that a model gives no weight is compared and not used.
             found = known.get(item.name) or _unused(item, effect, error)
             other = other_z = math.nan
             if leave_out is not None:
-                other = float(effect_of(leave_out(item.name), history, item))
+                other = float(effect_of(leave_out(item.name), covered, item))
                 other_z = replace(found, effect=other).z
             rows.append(
                 ValidityRow(

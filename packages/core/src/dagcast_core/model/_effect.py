@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias, final
 
@@ -58,6 +59,8 @@ class ExperimentalEffect:
 
     Attributes:
         path: names of the innermost models that join the levers to the outcome, in order.
+        weeks_later: how many weeks later in the panel the effect is taken, where the experiment's
+            own weeks lie before it: the same hours of the week, the first that the panel has.
 
     Raises:
         ExperimentError: see `effect_of`.
@@ -73,6 +76,10 @@ class ExperimentalEffect:
         self.collection = collection
         self.experiment = experiment
         self.path = path_of(collection, experiment)
+        self.weeks_later = self._weeks_later(panel)
+        shift = pd.Timedelta(weeks=self.weeks_later)
+        self._start = pd.Timestamp(experiment.cells.start) + shift
+        self._end = pd.Timestamp(experiment.cells.end) + shift
         hours = self._hours(panel)
         regions = list(experiment.cells.labels)
         key = (experiment.cells.dim, *regions, hours[0], hours[-1])
@@ -153,19 +160,29 @@ class ExperimentalEffect:
 
     # What is fixed
 
-    def _hours(self, panel: Panel) -> pd.DatetimeIndex:
-        cells = self.experiment.cells
-        known = next((panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims), None)
-        if known is None:
-            raise ExperimentError(self.experiment.name, "the panel has no quantity by hour.")
+    def _weeks_later(self, panel: Panel) -> int:
+        """Weeks from the experiment to those that stand in for it; 0 where the panel covers it."""
+        cells, known = self.experiment.cells, self._known_hours(panel)
         start, end = pd.Timestamp(cells.start), pd.Timestamp(cells.end)
-        if start < known[0] or end > known[-1]:
+        weeks = max(math.ceil((known[0] - start) / pd.Timedelta(weeks=1)), 0)
+        if end + pd.Timedelta(weeks=weeks) > known[-1]:
             raise ExperimentError(
                 self.experiment.name,
                 f"its cells {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC lie outside the "
                 f"history, which covers {known[0]:%Y-%m-%d %H:%M} to {known[-1]:%Y-%m-%d %H:%M} "
-                "UTC. Read a longer history, or leave the experiment out.",
+                "UTC, and no weeks of it can stand in for them. Read a longer history, or leave "
+                "the experiment out.",
             )
+        return weeks
+
+    def _known_hours(self, panel: Panel) -> pd.DatetimeIndex:
+        known = next((panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims), None)
+        if known is None:
+            raise ExperimentError(self.experiment.name, "the panel has no quantity by hour.")
+        return pd.DatetimeIndex(known)
+
+    def _hours(self, panel: Panel) -> pd.DatetimeIndex:
+        known = self._known_hours(panel)
         leaves = [self.collection.leaves[name] for name in self.path]
         back = sum(
             leaf.memory + max((item.lag for item in leaf.contract.inputs), default=0)
@@ -173,7 +190,7 @@ class ExperimentalEffect:
         )
         ahead = sum(leaf.contract.look_ahead for leaf in leaves)
         step = pd.Timedelta(hours=1)
-        inside = (known >= start - back * step) & (known <= end + ahead * step)
+        inside = (known >= self._start - back * step) & (known <= self._end + ahead * step)
         return pd.DatetimeIndex(known[inside])
 
     def _base(self, given: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
@@ -216,7 +233,7 @@ class ExperimentalEffect:
     ) -> IndexTensor:
         """1 on the cells of the experiment, 0 on the hours of context around them."""
         cells = self.experiment.cells
-        inside = (hours >= pd.Timestamp(cells.start)) & (hours <= pd.Timestamp(cells.end))
+        inside = (hours >= self._start) & (hours <= self._end)
         mask = torch.as_tensor(np.asarray(inside)).expand(len(regions), len(hours)).clone()
         if of_day:
             if _HOUR_OF_WEEK not in given:
@@ -296,9 +313,7 @@ class ExperimentalEffect:
             for quantity, tensor in given.items()
             if quantity in made and {cells.dim, HOUR.name} <= set(tensor.dims)
         ]
-        inside = torch.as_tensor(
-            np.asarray((hours >= pd.Timestamp(cells.start)) & (hours <= pd.Timestamp(cells.end)))
-        )
+        inside = torch.as_tensor(np.asarray((hours >= self._start) & (hours <= self._end)))
         if not seen:
             return
         for label in cells.labels:
@@ -314,8 +329,7 @@ class ExperimentalEffect:
             raise ExperimentError(
                 self.experiment.name,
                 f"nothing was observed in {cells.dim} {label!r} from "
-                f"{pd.Timestamp(cells.start):%Y-%m-%d %H:%M} to "
-                f"{pd.Timestamp(cells.end):%Y-%m-%d %H:%M} UTC ({', '.join(seen[:3])}"
+                f"{self._start:%Y-%m-%d %H:%M} to {self._end:%Y-%m-%d %H:%M} UTC ({', '.join(seen[:3])}"
                 f"{', ...' if len(seen) > 3 else ''}); {first}. It cannot have been run there: "
                 "correct its cells.",
             )

@@ -118,9 +118,7 @@ class Evidence:
         level = self.dispersion.level
         return tuple(
             replace(factor, form=float((level * size / error) ** 2))
-            for factor, size, error in zip(
-                self._widened, self.sizes, self._deviations, strict=True
-            )
+            for factor, size, error in zip(self._widened, self.sizes, self._deviations, strict=True)
         )
 
     def deviation(self, place: int, further: float) -> Deviation:
@@ -180,9 +178,7 @@ class Evidence:
         )
         return 0.5 * (half * half).sum()
 
-    def drawn(
-        self, count: int, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def drawn(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Covariances with scales of errors and a dispersion drawn from what is believed of them.
 
         Returns:

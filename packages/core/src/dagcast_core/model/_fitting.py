@@ -71,19 +71,25 @@ class Fitting:
         widening: Widening,
         progress: Progress | None,
         chosen: frozenset[str],
+        archive: Panel | None = None,
     ) -> None:
         self.collection, self.history, self.widening = collection, history, widening
         self.progress, self.chosen = progress, chosen
+        self.archive = history if archive is None else archive
         self._cuts: Cuts = {}
         self.weights = weights_of(collection)
         unused = [e.name for e in measured if self.weights.get(e.name, 1.0) == 0]
         self.measured = measured.without(*unused)
         # Everything that is wrong with an experiment is said before anything is fitted.
-        self.paths = {
-            e.name: effect.path
-            for e, effect in zip(self.measured, self._evidence(self.measured).effects, strict=True)
-        }
-        self.notes = [f"experiment {name} has weight 0 and was left out" for name in unused]
+        effects = self._evidence(self.measured).effects
+        self.paths = {effect.experiment.name: effect.path for effect in effects}
+        self.notes = [
+            f"experiment {effect.experiment.name} ran before the history: the same hours "
+            f"{effect.weeks_later} week{'s' * (effect.weeks_later > 1)} later stand in for its own"
+            for effect in effects
+            if effect.weeks_later
+        ]
+        self.notes += [f"experiment {name} has weight 0 and was left out" for name in unused]
         known = {e.name for e in measured}
         self.notes += [
             f"a model asks for the experiment {name}, which was not given"
@@ -96,7 +102,7 @@ class Fitting:
 
     def _evidence(self, measured: ExperimentSet) -> Evidence:
         return Evidence(
-            self.collection, self.history, measured, self.widening, self.weights, self._cuts
+            self.collection, self.archive, measured, self.widening, self.weights, self._cuts
         )
 
     # Own fits
@@ -347,6 +353,7 @@ def prepared(
     history: Panel,
     experiments: ExperimentSet | Iterable[Experiment],
     widening: Widening | None = None,
+    archive: Panel | None = None,
 ) -> tuple[tuple[Unit, ...], Evidence]:
     """Units of a fitted model with their inputs and targets, and the experiments on them.
 
@@ -356,7 +363,7 @@ def prepared(
     measured = as_experiment_set(experiments)
     everything = frozenset(collection.order)
     fitting = Fitting(
-        collection, history, measured, widening or Widening(), None, everything
+        collection, history, measured, widening or Widening(), None, everything, archive
     )
     fitting.lay_out()
     return fitting.certain()

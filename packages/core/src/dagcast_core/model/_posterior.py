@@ -27,6 +27,7 @@ def draws(
     method: Literal["laplace", "bootstrap"] = "laplace",
     seed: int = 0,
     widening: Widening | None = None,
+    archive: Panel | None = None,
 ) -> ParameterDraws:
     """Draw from the posterior of a fitted model's parameters.
 
@@ -39,7 +40,8 @@ def draws(
             all experiments. ``bootstrap``: refits to resampled weeks and redrawn experiments,
             which also counts errors that last for hours or days; some hundred times dearer.
         seed: of the random numbers.
-        widening: that of the fit.
+        widening: that of the fit,
+        archive: and its longer history for experiments that began before.
 
     Raises:
         ModelError: ``n`` is less than 1 or the method is unknown.
@@ -48,7 +50,7 @@ def draws(
         raise ModelError(
             f"cannot make {n} draws by {method!r}; ask for 1 or more by 'laplace' or 'bootstrap'."
         )
-    units, evidence = prepared(model, history, experiments, widening)
+    units, evidence = prepared(model, history, experiments, widening, archive)
     if method == "laplace":
         return laplace(model, units, evidence, n, seed)
     return bootstrap(model, units, evidence, n, seed)
@@ -60,6 +62,7 @@ def left_out(
     experiments: ExperimentSet | Iterable[Experiment],
     *,
     widening: Widening | None = None,
+    archive: Panel | None = None,
 ) -> dict[str, LeftOut]:
     """What a fitted model would expect of every experiment if it did not know it; by name.
 
@@ -67,10 +70,11 @@ def left_out(
         model: fitted; it is left as it is.
         history: what it was fitted to.
         experiments: what it was fitted to.
-        widening: that of the fit.
+        widening: that of the fit,
+        archive: and its longer history for experiments that began before.
 
     Raises:
         ExperimentError: an experiment does not fit the models or the history.
     """
-    units, evidence = prepared(model, history, experiments, widening)
+    units, evidence = prepared(model, history, experiments, widening, archive)
     return left_out_of(units, [precision_of(unit) for unit in units], evidence)

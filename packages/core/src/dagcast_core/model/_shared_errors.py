@@ -129,10 +129,7 @@ def errors_of(experiments: ExperimentSet) -> torch.Tensor:
         rows, columns = torch.meshgrid(at, at, indexing="ij")
         covariance[rows, columns] = kept * spread.unsqueeze(0) * spread.unsqueeze(1)
     growth = torch.tensor(
-        [
-            _moderated(item, experiments)[0] ** 0.5 / item.standard_error
-            for item in experiments
-        ],
+        [_moderated(item, experiments)[0] ** 0.5 / item.standard_error for item in experiments],
         dtype=torch.float64,
     )
     return covariance * growth.unsqueeze(0) * growth.unsqueeze(1)

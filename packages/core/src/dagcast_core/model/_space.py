@@ -55,9 +55,7 @@ class Expectation:
         )
 
 
-def uncoupled(
-    expected: Expectation, covariance: torch.Tensor, halvings: int = 4
-) -> torch.Tensor:
+def uncoupled(expected: Expectation, covariance: torch.Tensor, halvings: int = 4) -> torch.Tensor:
     """Factors on each experiment's correlations so that none is pushed away from its own estimate.
 
     What is asked: the effect modelled with an experiment lies nearer to its estimate, in the

@@ -53,6 +53,8 @@ from dagcast_core.model import (
     ParameterDraws,
     draws,
     effect_draws,
+)
+from dagcast_core.model import (
     left_out as expected_without,
 )
 

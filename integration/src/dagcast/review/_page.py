@@ -267,7 +267,8 @@ def _forest(forest: Forest) -> str:
     note = f'<p class="note">{html.escape(forest.note)}</p>' if forest.note else ""
     return (
         '<div class="forest"><div class="legend" aria-hidden="true">'
-        '<span class="measured">measured</span><span class="modelled">expected without it</span></div>'
+        '<span class="measured">measured</span>'
+        '<span class="modelled">expected without it</span></div>'
         f"<ul>{rows}</ul>{note}</div>"
     )
 

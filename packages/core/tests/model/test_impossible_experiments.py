@@ -55,7 +55,8 @@ def test_arm_beyond_the_bounds_of_its_lever(kit, history, change, reached):
     item = replace(kit.spend_experiment(), treatment=Arm("treatment", (change,)))
     with pytest.raises(ExperimentError, match=rf"'spend' to {reached}.*lower bound is 0") as error:
         fit(kit.collection(), history, [item])
-    assert item.name in str(error.value) and "'treatment'" in str(error.value)
+    assert item.name in str(error.value)
+    assert "'treatment'" in str(error.value)
 
 
 def test_labels_twice_or_as_one_string_name_experiment_and_field(kit):

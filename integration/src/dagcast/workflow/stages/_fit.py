@@ -64,7 +64,7 @@ class FitResult(Result):
                 )
                 for item in self.report.experiments
             )
-            columns = (
+            measured = (
                 "experiment",
                 "measured",
                 "se used",
@@ -74,7 +74,7 @@ class FitResult(Result):
                 "z",
                 "",
             )
-            tables.append(ResultTable("Experiments in the joint fit", columns, rows))
+            tables.append(ResultTable("Experiments in the joint fit", measured, rows))
         remarks = (*(str(item) for item in self.report.conflicts), *self.report.notes)
         if remarks:
             tables.append(ResultTable("Remarks", (), tuple((text,) for text in remarks)))

@@ -329,9 +329,9 @@ class ExperimentalEffect:
             raise ExperimentError(
                 self.experiment.name,
                 f"nothing was observed in {cells.dim} {label!r} from "
-                f"{self._start:%Y-%m-%d %H:%M} to {self._end:%Y-%m-%d %H:%M} UTC ({', '.join(seen[:3])}"
-                f"{', ...' if len(seen) > 3 else ''}); {first}. It cannot have been run there: "
-                "correct its cells.",
+                f"{self._start:%Y-%m-%d %H:%M} to {self._end:%Y-%m-%d %H:%M} UTC "
+                f"({', '.join(seen[:3])}{', ...' if len(seen) > 3 else ''}); {first}. It cannot "
+                "have been run there: correct its cells.",
             )
 
     # What depends on the parameters

@@ -196,7 +196,8 @@ class Evidence:
     def errors(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draws of the experiments' errors; (experiment, count)."""
         noise = torch.randn((len(self), count), generator=generator, dtype=torch.float64)
-        return self._root @ noise
+        drawn: torch.Tensor = self._root @ noise
+        return drawn
 
     def linearised(
         self, flats: Sequence[FlatParameters]

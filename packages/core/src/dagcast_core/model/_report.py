@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from dagcast_core.model._conflicts import Conflict
 from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._errors import ModelError
 from dagcast_core.model._left_out import LeftOut
-from dagcast_core.model._conflicts import Conflict
 from dagcast_core.model._widening import WideningFactors
 
 

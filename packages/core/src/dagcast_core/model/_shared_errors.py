@@ -58,8 +58,8 @@ def _moderated(item: Experiment, experiments: ExperimentSet) -> tuple[float, flo
     """Variance and degrees of freedom of an error, helped by trials of the same kind.
 
     A standard error from a few clusters may come out several times too small by luck. Trials that
-    measured the same outcome elsewhere or of another lever tell what is usual, by cell: the moderated
-    variance of Smyth (2004), doi:10.2202/1544-6115.1027.
+    measured the same outcome elsewhere or of another lever tell what is usual, by cell: the
+    moderated variance of Smyth (2004), doi:10.2202/1544-6115.1027.
     """
     own, freedom = item.standard_error**2, item.degrees_of_freedom
     if freedom is None or freedom >= _MANY:
@@ -103,9 +103,9 @@ def errors_of(experiments: ExperimentSet) -> torch.Tensor:
     """Covariance of the estimates' errors as far as it can be believed; (experiment, experiment).
 
     Variances are moderated, and correlations from few clusters go towards an equal correlation, as
-    in Ledoit & Wolf (2004), doi:10.3905/jpm.2004.110; it is their mean, itself drawn towards a usual
-    one. Taken raw, an estimate with twice the error of its neighbour and a correlation of 0.99 gets
-    a negative weight (Peelle's pertinent puzzle): a low reading pushes the modelled effect up.
+    in Ledoit & Wolf (2004), doi:10.3905/jpm.2004.110; it is their mean, itself drawn towards a
+    usual one. Taken raw, an estimate with twice the error of its neighbour and a correlation of
+    0.99 gets a negative weight (Peelle's pertinent puzzle): a low reading pushes the effect up.
     """
     covariance = covariance_of(experiments)
     places = {experiment.name: i for i, experiment in enumerate(experiments)}

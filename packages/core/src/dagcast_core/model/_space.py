@@ -30,7 +30,7 @@ class Expectation:
         """
         places = list(range(len(self.residuals))) if seen is None else seen
         total = (self.spread + covariance)[places][:, places]
-        weights = torch.linalg.solve(total, self.residuals[places])
+        weights: torch.Tensor = torch.linalg.solve(total, self.residuals[places])
         return self.residuals - self.spread[:, places] @ weights
 
     def foreseen(
@@ -59,10 +59,10 @@ def uncoupled(expected: Expectation, covariance: torch.Tensor, halvings: int = 4
     """Factors on each experiment's correlations so that none is pushed away from its own estimate.
 
     What is asked: the effect modelled with an experiment lies nearer to its estimate, in the
-    direction of it, than the effect modelled without. Correlated errors can break that: an estimate
-    whose error is believed to follow another's is corrected before it counts. The correlations of an
-    experiment for which it does not hold are halved, in the end dropped; without correlations it
-    always holds.
+    direction of it, than the effect modelled without. Correlated errors can break that: an
+    estimate whose error is believed to follow another's is corrected before it counts. The
+    correlations of an experiment for which it does not hold are halved, in the end dropped;
+    without correlations it always holds.
 
     Returns:
         (experiment,) factors from 0 to 1; the correlation of a pair is multiplied by both.

@@ -38,7 +38,10 @@ def _true_slope(world):
         ("incentive_spend",),
         "rides",
         cells=Cells(
-            world.region_names, hours[0].isoformat(), hours[168 * world.weeks - 1].isoformat()
+            world.region_names,
+            hours[0].isoformat(),
+            hours[168 * world.weeks - 1].isoformat(),
+            dim="region",
         ),
         control=arms[0],
         treatment=arms[1],

@@ -39,6 +39,6 @@ def test_other_arms_or_regions_are_no_contradiction(kit):
     elsewhere = kit.spend_experiment(
         "third",
         estimate=1.0,
-        cells=Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00"),
+        cells=Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00", dim="region"),
     )
     assert conflicts_among(ExperimentSet((first, other_arm, elsewhere))) == ()

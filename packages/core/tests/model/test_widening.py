@@ -11,7 +11,7 @@ from dagcast_core.model import Widening
 
 def test_widening_shows_its_factors(kit):
     widening = Widening(half_life=10.0, dose=0.5, duration=0.2, full_duration=168.0)
-    cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00")
+    cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00", dim="region")
     now = pd.Timestamp("2025-01-13T23:00+00:00") + pd.Timedelta(weeks=20)
     factors = widening.factors(kit.spend_experiment(cells=cells), now, 20.0, 10.0)
     assert factors.recency == pytest.approx(3.0)

@@ -283,9 +283,10 @@ def _span(env: Environment, trials: tuple[Trial, ...], local_hours: tuple[int, .
     first = min(trial.start for trial in trials)
     last = max(trial.start + trial.hours for trial in trials) - 1
     return Cells(
-        regions=tuple(env.regions[r].name for r in trials[0].regions),
+        labels=tuple(env.regions[r].name for r in trials[0].regions),
         start=hour_label(env.hours, first),
         end=hour_label(env.hours, last),
         # Whole windows were treated; only what is counted is restricted.
         counted_hours=local_hours,
+        dim="region",
     )

@@ -108,7 +108,7 @@ class Cells:
     """Where and when an experiment ran.
 
     Args:
-        regions: labels of ``dim`` that took part; not empty.
+        labels: of ``dim``, that took part; not empty.
         start: first hour, an ISO 8601 instant in UTC, start of the hour.
         end: last hour, inclusive, in the same form.
         local_hours: hours of day in which the arms differed, 0 to 23 in each label's own zone;
@@ -116,22 +116,22 @@ class Cells:
         counted_hours: hours of day over which the outcome was measured, where arms differed in
             others too; empty means ``local_hours``. What an earlier hour's arm left behind then
             belongs to the effect.
-        dim: the dim along which arms were assigned, such as the region, the warehouse.
+        dim: the dim along which arms were assigned, such as ``region`` or ``warehouse``.
 
     Raises:
         ContractError: an instant is naive, not in UTC, not a whole hour, or the window is empty.
     """
 
-    regions: tuple[str, ...]
+    labels: tuple[str, ...]
     start: str
     end: str
     local_hours: tuple[int, ...] = ()
     counted_hours: tuple[int, ...] = ()
-    dim: str = "region"
+    dim: str = field(kw_only=True)
 
     def __post_init__(self) -> None:
         check_identifier(self.dim, "dim of Cells")
-        object.__setattr__(self, "regions", check_labels(self.regions, "regions of Cells"))
+        object.__setattr__(self, "labels", check_labels(self.labels, "labels of Cells"))
         first, last = _hour(self.start, "start"), _hour(self.end, "end")
         if last < first:
             raise ContractError(f"Cells end at {self.end} before they start at {self.start}")
@@ -146,29 +146,33 @@ class Cells:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         return {
-            "regions": list(self.regions),
+            "dim": self.dim,
+            "labels": list(self.labels),
             "start": self.start,
             "end": self.end,
             "local_hours": list(self.local_hours),
             "counted_hours": list(self.counted_hours),
-            "dim": self.dim,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Cells":
-        """Read what ``to_json`` wrote.
+        """Read what ``to_json`` wrote, in this version or an earlier one.
 
         Raises:
             ContractError: an unknown key or a bad value.
         """
+        if "regions" in data and "labels" not in data:
+            # Files of dagcast-core 0.1.0: labels were regions unless a dim was named beside them.
+            kept = {key: value for key, value in data.items() if key != "regions"}
+            data = {"dim": "region", **kept, "labels": data["regions"]}
         check_keys(data, cls.__slots__, "Cells")
         return cls(
-            regions=tuple(data["regions"]),
+            labels=tuple(data["labels"]),
             start=data["start"],
             end=data["end"],
             local_hours=tuple(data.get("local_hours", ())),
             counted_hours=tuple(data.get("counted_hours", ())),
-            dim=data.get("dim", "region"),
+            dim=data["dim"],
         )
 
 

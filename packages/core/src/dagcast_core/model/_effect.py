@@ -72,7 +72,7 @@ class ExperimentalEffect:
         self.experiment = experiment
         self.path = path_of(collection, experiment)
         hours = self._hours(panel)
-        regions = list(experiment.cells.regions)
+        regions = list(experiment.cells.labels)
         key = (experiment.cells.dim, *regions, hours[0], hours[-1])
         cuts = {} if cuts is None else cuts
         if key not in cuts:

@@ -212,7 +212,7 @@ def _comparable(first: Experiment, second: Experiment) -> bool:
         and first.reduce == second.reduce
         and first.cells.local_hours == second.cells.local_hours
         and first.cells.counted_hours == second.cells.counted_hours
-        and bool(set(first.cells.regions) & set(second.cells.regions))
+        and bool(set(first.cells.labels) & set(second.cells.labels))
     )
     if not same or first.scale == "elasticity":
         return same
@@ -236,6 +236,6 @@ def _factors(effect: ExperimentalEffect, history: Panel, widening: Widening) -> 
         if recent is not None:
             given = given.sel(hour=recent)
         if experiment.cells.dim in given.dims:
-            given = given.sel({experiment.cells.dim: list(experiment.cells.regions)})
+            given = given.sel({experiment.cells.dim: list(experiment.cells.labels)})
         today = float(given.tensor.nanmean())
     return widening.factors(experiment, now, effect.dose()[1], today)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._whole import write_text
 from dagcast.figures import DASH, number
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._fits import fit_collection, load_fit
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._session import open_session

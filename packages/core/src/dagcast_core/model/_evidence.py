@@ -303,6 +303,75 @@ def weights_of(collection: ModelCollection) -> dict[str, float]:
     return weights
 
 
+<<<<<<< HEAD
+=======
+@final
+@dataclass(frozen=True)
+class Conflict:
+    """Two experiments that measured the same thing and cannot both be right.
+
+    Attributes:
+        first: name of one,
+        second: name of the other.
+        estimates: what they measured.
+        z: difference over its standard error.
+    """
+
+    first: str
+    second: str
+    estimates: tuple[float, float]
+    z: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.first} measured {self.estimates[0]:.4g} and {self.second} "
+            f"{self.estimates[1]:.4g} for the same change: {self.z:.1f} standard errors apart. "
+            "No model can agree with both; find out which one to trust."
+        )
+
+
+def conflicts_among(experiments: ExperimentSet, limit: float = _CONFLICT_Z) -> tuple[Conflict, ...]:
+    """Pairs of experiments on the same arms and overlapping regions that contradict each other.
+
+    Args:
+        experiments: compared pairwise.
+        limit: how many standard errors apart is a contradiction.
+    """
+    covariance = covariance_of(experiments)
+    found: list[Conflict] = []
+    items = tuple(experiments)
+    for i, first in enumerate(items):
+        for j in range(i + 1, len(items)):
+            second = items[j]
+            if not _comparable(first, second):
+                continue
+            variance = covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]
+            z = abs(first.estimate - second.estimate) / math.sqrt(float(variance))
+            if z > limit:
+                pair = (first.estimate, second.estimate)
+                found.append(Conflict(first.name, second.name, pair, z))
+    return tuple(found)
+
+
+def _comparable(first: Experiment, second: Experiment) -> bool:
+    same = (
+        first.levers == second.levers
+        and first.outcome == second.outcome
+        and first.scale == second.scale
+        and first.reduce == second.reduce
+        and first.cells.local_hours == second.cells.local_hours
+        and first.cells.counted_hours == second.cells.counted_hours
+        and bool(set(first.cells.labels) & set(second.cells.labels))
+    )
+    if not same or first.scale == "elasticity":
+        return same
+    return (first.control.changes, first.treatment.changes) == (
+        second.control.changes,
+        second.treatment.changes,
+    )
+
+
+>>>>>>> h11
 def _factors(effect: ExperimentalEffect, history: Panel, widening: Widening) -> WideningFactors:
     experiment = effect.experiment
     lever = experiment.levers[0]

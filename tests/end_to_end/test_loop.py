@@ -26,6 +26,8 @@ from dagcast_core.tensor import Panel
 torch.set_num_threads(1)
 
 SETTINGS = {
+    # However slow the machine: the time limit ends no plan.
+    "solver.seconds": "600",
     "backtest.origins": "1",
     "backtest.workers": "1",
     "uncertainty.draws": "8",

@@ -11,6 +11,8 @@ QUICK = {
     "DAGCAST_BACKTEST__ORIGINS": "1",
     "DAGCAST_BACKTEST__WORKERS": "1",
     "DAGCAST_UNCERTAINTY__DRAWS": "8",
+    # However slow the machine: the time limit ends no plan.
+    "DAGCAST_SOLVER__SECONDS": "600",
 }
 README = Path(__file__).parents[2] / "README.md"
 

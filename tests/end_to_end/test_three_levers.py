@@ -18,6 +18,8 @@ LEVERS = ("incentive_spend", "coupon_spend", "base_fare")
 # Half a day of two regions is few enough cells for SLSQP, the independent judge.
 FEW = {"horizon.hours": "12"}
 SETTINGS = {
+    # However slow the machine: the time limit ends no plan.
+    "solver.seconds": "600",
     "horizon.hours": "24",
     "uncertainty.draws": "4",
     "backtest.origins": "1",

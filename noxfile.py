@@ -6,8 +6,8 @@ even though it passes in the shared environment. Packages that declare the same 
 turns in one environment: what one of them does not declare is uninstalled before its tests, and
 what they have in common is compiled once.
 
-Two sessions run at a time, the longest first; output comes in one block per session. Whoever asks
-for one long session alone can spread it over the cores: `nox -s integration -- -n 2`.
+Where all run, two sessions run at a time, and the output of each comes in one block. Whoever asks
+for one long session can spread it over the cores: `nox -s integration -- -n 2 --dist loadfile`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from packaging.version import Version
 nox.needs_version = ">=2026.8.10"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.parallel = 2
 nox.options.allow_parallel = True
+# Where all sessions run; one that is asked for has both cores, and shows its output as it comes.
+if not {"-s", "--session", "--sessions", "-e", "-k", "--keywords", "-t", "--tags"} & set(sys.argv):
+    nox.options.parallel = 2
 
 ROOT = Path(__file__).parent
 RELEASES = ROOT / "integration" / "releases"
@@ -160,7 +163,7 @@ def tests_alike(session: nox.Session, group: str) -> None:
 
 def _test(session: nox.Session, package: str) -> None:
     _sync(session, "--package", package, "--group", "test")
-    _pytest(session, str(PACKAGES[package]))
+    _pytest(session, *_processes(session, package), str(PACKAGES[package]))
 
 
 @nox.session(python=PYTHON)
@@ -217,7 +220,7 @@ def _test_lowest(session: nox.Session, package: str) -> None:
     )
     # A library that differs shows in one run through our code; more numbers find our own errors.
     session.env["DAGCAST_TEST_EXAMPLES"] = "40"
-    _pytest(session, "-m", "not again", str(PACKAGES[package]))
+    _pytest(session, "-m", "not again", *_processes(session, package), str(PACKAGES[package]))
 
 
 @nox.session(python=PYTHON)
@@ -418,6 +421,11 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
         *session.posargs,
         env={**TEST_ENVIRONMENT, "NUMBA_CACHE_DIR": str(compiled)},
     )
+
+
+def _processes(session: nox.Session, package: str) -> tuple[str, ...]:
+    """Spread the one long suite over the cores where no other session runs beside it."""
+    return ("-n", "2") if package == "dagcast-core" and not session.parallel else ()
 
 
 def _each(

@@ -25,6 +25,7 @@ def _panel(rng, effect, regions=8, windows=20):
     return outcome.ravel(), treated.ravel(), region, window
 
 
+@pytest.mark.again
 def test_the_switchback_estimator_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
     z = []

@@ -20,6 +20,8 @@ FEW = {"horizon.hours": "12"}
 # What bonuses may cost region by region, whatever else the limits of money are.
 BONUSES = '{lever = "incentive_spend", of_recent = 0.7, by = ["region"]}'
 SETTINGS = {
+    # However slow the machine: the time limit ends no plan.
+    "solver.seconds": "600",
     "horizon.hours": "24",
     "uncertainty.draws": "4",
     "backtest.origins": "1",

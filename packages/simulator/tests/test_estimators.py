@@ -30,6 +30,7 @@ def _as_normal(z, effect):
     return np.sign(z) * norm.isf(student_t.sf(abs(z), effect.degrees_of_freedom))
 
 
+@pytest.mark.again
 def test_the_switchback_estimator_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
     z = []

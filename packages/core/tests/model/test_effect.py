@@ -164,17 +164,10 @@ def test_memory_gives_the_hours_before_the_cells(kit, history):
         (
             {
                 "cells": Cells(
-<<<<<<< HEAD
                     ("SFO",), "2026-01-01T00:00+00:00", "2026-01-02T00:00+00:00", dim="region"
                 )
             },
             "2026-01-01 00:00 to 2026-01-02 00:00 UTC lie outside the history, which covers "
-=======
-                    ("SFO",), "2024-01-01T00:00+00:00", "2024-01-02T00:00+00:00", dim="region"
-                )
-            },
-            "2024-01-01 00:00 to 2024-01-02 00:00 UTC lie outside the history, which covers "
->>>>>>> h11
             "2025-01-06 00:00 to 2025-02-02 23:00",
         ),
         (

@@ -1,7 +1,9 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
+from dagcast.plans._axes import Axes, arrays, overall, together, with_total
 from dagcast.plans._chance import Chance, ChanceDraw, ErrorHistory, errors_of
 from dagcast.plans._evidence import EVIDENCE_COLUMNS, EvidenceLine, Standings, evidence_rows
+from dagcast.plans._expectation import Chances, make_outlook
 from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
@@ -11,18 +13,7 @@ from dagcast.plans._limits import (
     Ramp,
     resolve_limits,
 )
-from dagcast.plans._outlook import (
-    Axes,
-    Chances,
-    Estimate,
-    Outlook,
-    Path3,
-    arrays,
-    make_outlook,
-    overall,
-    together,
-    with_total,
-)
+from dagcast.plans._outlook import Estimate, Outlook, Path3
 from dagcast.plans._promise import (
     DayPromise,
     Promise,

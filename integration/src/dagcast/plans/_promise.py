@@ -8,7 +8,8 @@ from typing import final
 
 import numpy as np
 
-from dagcast.plans._outlook import Axes, Estimate, Outlook, Values, overall, together, with_total
+from dagcast.plans._axes import Axes, Values, overall, together, with_total
+from dagcast.plans._outlook import Estimate, Outlook
 from dagcast_core.contract import Quantity
 
 _DAY = 24

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.journal import PlanRecord
 from dagcast.plans import (
@@ -17,7 +18,7 @@ from dagcast.plans import (
     outcome_promises,
     overall,
 )
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._earlier import times_of
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._plan_files import plan_folder

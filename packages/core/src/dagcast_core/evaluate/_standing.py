@@ -155,7 +155,7 @@ def known_doses(
                 continue
             fresh.append(item.name)
             doses += given
-            ran.update(dict.fromkeys(item.cells.regions))
+            ran.update(dict.fromkeys(item.cells.labels))
         found.append(
             KnownDoses(
                 name,
@@ -227,7 +227,7 @@ def _doses(
         return []
     base = own
     if item.cells.dim in own.dims:
-        known = [label for label in own.index(item.cells.dim) if label in item.cells.regions]
+        known = [label for label in own.index(item.cells.dim) if label in item.cells.labels]
         base = base.sel({item.cells.dim: known}) if known else base
     hours = base.index(time)
     start, end = pd.Timestamp(item.cells.start), pd.Timestamp(item.cells.end)

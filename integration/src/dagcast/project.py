@@ -22,7 +22,7 @@ from typing import Any, final
 from dagcast._locking import PART, hidden_file, still_there
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
-from dagcast.journal import PROPOSALS, Entry, Journal
+from dagcast.journal import Entry, Journal
 
 CONFIG = "dagcast.toml"
 LOG = "log.jsonl"
@@ -108,7 +108,7 @@ class Project:
             handle = _claim(part)
             if handle is None:
                 continue
-            if not (folder / name).exists() and f"{folder.name}/{name}" not in self._made():
+            if not (folder / name).exists() and f"{folder.name}/{name}" not in self.journal.made():
                 _RESERVED[part] = handle
                 return name
             # Another command was faster.
@@ -203,29 +203,17 @@ class Project:
             else:
                 _abandon(part, handle)
 
-    def _made(self) -> set[str]:
-        """Folders that the log says were made, relative to the project."""
-        made = set()
-        for entry in self.journal.entries():
-            if entry.event in PROPOSALS:
-                made.add(f"plans/{entry.plan}")
-            elif entry.event == "fitted" and "fit" in entry.details:
-                made.add(f"models/{entry.details['fit']}")
-            elif "made" in entry.details:
-                made.add(str(entry.details["made"]))
-        return made
-
     def _known(self, target: Path) -> bool | None:
         """Whether the log knows a folder; None where the log cannot be read."""
         try:
-            return target.relative_to(self.folder).as_posix() in self._made()
+            return target.relative_to(self.folder).as_posix() in self.journal.made()
         except (ProjectError, OSError):
             return None
 
     def _next_name(self, folder: Path, prefix: str) -> str:
         # A plan whose folder is gone keeps its name: the log says what was decided about it.
         names = {path.name.removeprefix(".").removesuffix(PART) for path in folder.iterdir()}
-        names |= {Path(made).name for made in self._made()}
+        names |= {Path(made).name for made in self.journal.made()}
         numbers = (name.removeprefix(f"{prefix}-") for name in names if name.startswith(prefix))
         taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
         return f"{prefix}-{max(taken, default=0) + 1:04d}"

@@ -103,3 +103,10 @@ def test_odd_json_is_no_entry(journal, line):
     journal._path.write_bytes(line + b"\n")
     with pytest.raises(ProjectError, match="a complete entry in line 1"):
         journal.entries()
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_time_beyond_all_calendars_is_none(journal, at):
+    journal._path.write_text(json.dumps({"at": at, "who": "x", "event": "created"}) + "\n")
+    with pytest.raises(ProjectError, match="a complete entry in line 1"):
+        journal.entries()

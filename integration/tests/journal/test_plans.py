@@ -166,3 +166,24 @@ def test_nobody_withdraws_an_approval_that_they_do_not_know_of(journal, propose)
     with pytest.raises(PlanStateError, match=r"proposed still; found plan-0001 approved .*ben"):
         journal.decide("plan-0001", "rejected", who="ana", why="", seen=seen)
     journal.decide("plan-0001", "rejected", who="ana", why="", seen="approved")
+
+
+@pytest.mark.parametrize(
+    ("event", "details"),
+    [
+        ("fitted", {"fit": "fit-0001", "seal": "another"}),
+        ("simulated", {"made": "events/history"}),
+        ("played", {"made": "events/history"}),
+    ],
+)
+def test_folder_of_results_is_made_once(journal, propose, event, details):
+    """A second line would say that another digest counts."""
+    propose("plan-0001")
+    journal.decide("plan-0001", "approved", who="ben", why="")
+    journal.append(Entry(datetime.now(UTC), "ana", "fitted", details={"fit": "fit-0001"}))
+    journal.append(Entry(datetime.now(UTC), "ana", "simulated", details={"made": "events/history"}))
+    plan = "plan-0001" if event == "played" else None
+    before = journal.entries()
+    with pytest.raises(PlanStateError, match="a new name for each folder of results"):
+        journal.append(Entry(datetime.now(UTC), "eve", event, plan, details=details))
+    assert journal.entries() == before

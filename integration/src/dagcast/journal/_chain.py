@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from dagcast.errors import PlanStateError
-from dagcast.journal._entry import Entry, entry_of, values_of
+from dagcast.journal._entry import Entry, entry_of, made_by, values_of
 from dagcast.journal._plans import PlanRecord, RefusedError, follow
 
 PREVIOUS = "prev"
@@ -43,6 +43,7 @@ class Contents:
     Attributes:
         entries: the lines up to the first damaged one, oldest first.
         plans: every plan with its state after those, oldest first.
+        made: folders of results that they say were made, relative to the project.
         digest: of those lines.
         chained_from: first line that carries the digest of those before it, from 1; None where
             none does, as in the log of an earlier version.
@@ -54,6 +55,7 @@ class Contents:
 
     entries: tuple[Entry, ...]
     plans: Mapping[str, PlanRecord]
+    made: frozenset[str]
     digest: str
     chained_from: int | None
     damage: Damage | None
@@ -71,9 +73,11 @@ def next_line(contents: Contents, entry: Entry) -> tuple[bytes, Mapping[str, Pla
     values = {**entry.to_json(), PREVIOUS: contents.digest}
     # ASCII alone: what a reader takes for the end of a line is never within one.
     line = json.dumps(values, sort_keys=True, allow_nan=False).encode("ascii")
-    plans = dict(contents.plans)
+    plans, made = dict(contents.plans), set(contents.made)
     try:
-        follow(plans, _linked(json.loads(line), contents.digest, chained=True), strict=True)
+        written = _linked(json.loads(line), contents.digest, chained=True)
+        follow(plans, written, strict=True)
+        _make(made, written, strict=True)
     except RefusedError as error:
         raise PlanStateError(
             error.expected, error.found, "Nothing was recorded; see `dagcast log`."
@@ -101,6 +105,7 @@ def parse(data: bytes, until: int | None = None) -> tuple[Contents, list[str]]:
         lines.pop()
     entries: list[Entry] = []
     plans: dict[str, PlanRecord] = {}
+    made: set[str] = set()
     digests = [START]
     size, chained_from, damage = 0, None, None
     for number, line in enumerate(lines[:until], start=1):
@@ -109,6 +114,7 @@ def parse(data: bytes, until: int | None = None) -> tuple[Contents, list[str]]:
             strict = PREVIOUS in values
             entry = _linked(values, digests[-1], chained=chained_from is not None)
             follow(plans, entry, strict=strict)
+            _make(made, entry, strict=strict)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             last = not any(_is_entry(later) for later in lines[number:])
             expected, found = f"a complete entry in line {number} of {{log}}", _shown(line)
@@ -126,6 +132,7 @@ def parse(data: bytes, until: int | None = None) -> tuple[Contents, list[str]]:
     contents = Contents(
         tuple(entries),
         plans,
+        frozenset(made),
         digests[-1],
         chained_from,
         damage,
@@ -171,3 +178,17 @@ def _linked(values: Mapping[str, Any], before: str, *, chained: bool) -> Entry:
             "none" if previous is None else "another: a line was changed, moved or removed",
         )
     return entry_of(values)
+
+
+def _make(made: set[str], entry: Entry, *, strict: bool) -> None:
+    """Note the folder that a line says was made: whose digest counts is said once.
+
+    Raises:
+        RefusedError: an earlier line says so of the same folder.
+    """
+    folder = made_by(entry)
+    if folder is None:
+        return
+    if strict and folder in made:
+        raise RefusedError("a new name for each folder of results", f"{folder} once more")
+    made.add(folder)

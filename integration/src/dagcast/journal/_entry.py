@@ -62,7 +62,11 @@ def entry_of(values: Mapping[str, Any]) -> Entry:
         KeyError: a proposal without a plan or the hours it decides about.
     """
     values = dict(values)
-    values["at"] = datetime.fromisoformat(values["at"])
+    at = datetime.fromisoformat(values["at"])
+    try:
+        values["at"] = at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{at} is no time") from error
     entry = Entry(**values)
     texts = (entry.who, entry.event, entry.why, entry.plan or "")
     if not all(isinstance(text, str) for text in texts) or not isinstance(entry.details, Mapping):
@@ -76,6 +80,15 @@ def entry_of(values: Mapping[str, Any]) -> Entry:
     if made is not None and not re.fullmatch(rf"events/{_NAME.pattern}", made):
         raise ValueError(f"{made!r} is no folder of events")
     return entry
+
+
+def made_by(entry: Entry) -> str | None:
+    """The folder of results that an entry says was made, relative to the project, if any."""
+    if entry.event in PROPOSALS:
+        return f"plans/{entry.plan}"
+    if entry.event == "fitted" and "fit" in entry.details:
+        return f"models/{entry.details['fit']}"
+    return entry.details.get("made")
 
 
 def values_of(line: bytes) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class Journal:
         """Every plan with its state, oldest first."""
         return dict(self._read().plans)
 
+    def made(self) -> frozenset[str]:
+        """Folders of results that the log says were made, relative to the project."""
+        return self._read().made
+
     def fits(self) -> dict[str, Entry]:
         """The line by which each fit came to be, oldest first."""
         return {

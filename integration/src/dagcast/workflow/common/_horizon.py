@@ -51,14 +51,14 @@ def at_origin(times: Moments, origin: pd.Timestamp, hours: int, weeks: int) -> M
 
 
 def open_store(project: Project) -> "MetricStore":
-    """The project's store.
+    """The project's store as it is now: one command reads one content, whatever is ingested.
 
     Raises:
         ProjectError: nothing was ingested yet.
     """
     from dagcast_core.data import MetricStore
 
-    store = MetricStore(project.store)
+    store = MetricStore(project.store).pinned()
     if not any(project.store.iterdir()) or not store.spans():
         raise ProjectError(
             f"metrics in the store {project.store}",

@@ -44,9 +44,11 @@ def accept_labels(project: Project, dim: str, labels: tuple[str, ...]) -> Accept
 
     if not labels:
         raise UsageError("a label to accept", "none", "Name those that `dagcast ingest` listed.")
+    store = open_store(project)
     try:
-        open_store(project).accept(dim, labels)
+        store.accept(dim, labels)
     except UnknownMetricError as error:
         raise UsageError(f"a dim of the store for {dim!r}", str(error), "Correct it.") from error
-    project.record("accepted", details={"dim": dim, "labels": list(labels)})
+    details = {"dim": dim, "labels": list(labels), "store": open_store(project).manifest_id}
+    project.record("accepted", details=details)
     return AcceptResult(project.folder, dim, labels)

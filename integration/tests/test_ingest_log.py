@@ -1,20 +1,24 @@
 """What entered the store is in the log, and what a command reads is one content."""
 
 import importlib.metadata
+import shutil
 
 import pandas as pd
 import pytest
 
 from dagcast import plugins
 from dagcast.config import Config
-from dagcast.errors import DagcastError
+from dagcast.errors import DagcastError, ProjectError
 from dagcast.plugins import Plugin, Plugins
 from dagcast.project import Project, create_project
+from dagcast.workflow.common._seal import seal
 from dagcast.workflow.common._session import open_session
 from dagcast.workflow.stages._accept import accept_labels
+from dagcast.workflow.stages._check import check
 from dagcast.workflow.stages._ingest import ingest
 from dagcast_core.data import Column, DataError, EventTable, MetricSpec, MetricStore
 
+LONG = pd.Timedelta(days=99)
 START = pd.Timestamp("2025-01-06T00:00Z").as_unit("us")
 TABLE = EventTable(
     name="orders",
@@ -113,3 +117,70 @@ def test_failure_of_the_log_is_not_silent(project):
     (project.folder / "log.jsonl").write_bytes(b"{")
     with pytest.raises(DagcastError, match="log"):
         ingest(project)
+
+
+def changed_as_a_whole(project: Project) -> None:
+    """What somebody leaves who changes a ledger and makes all digests right again."""
+    other = MetricStore(project.folder.parent / "other")
+    other.ingest(TABLE, rows(0))
+    other.ingest(TABLE, rows(1))
+    shutil.rmtree(project.store)
+    shutil.copytree(other.folder, project.store)
+
+
+def test_store_that_the_log_does_not_know_is_not_read(project):
+    ingest(project)
+    changed_as_a_whole(project)
+    for act in (lambda: open_session(project), lambda: accept_labels(project, "site", ("west",))):
+        with pytest.raises(ProjectError, match="as the last ingestion left it"):
+            act()
+    assert check(project).damage[0].startswith("expected the store")
+    lines = len(events(project))
+    ingest(project)
+    assert len(events(project)) == lines + 1
+    open_session(project)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("what", "change", "words"),
+    [
+        ("store/ledgers/orders/*", cut, "cannot trust the metric store"),
+        ("store/store.json", lambda path: path.unlink(), "says what counts"),
+        ("store/cache/*", cut, "cached cubes"),
+        ("plans/plan-0001/a", cut, "another a than was written"),
+        ("plans/plan-0001", shutil.rmtree, "the folder of plan-0001"),
+        ("models/fit-0001/a", lambda path: path.unlink(), "no a"),
+        ("models/fit-0001", shutil.rmtree, "the folder of fit-0001"),
+    ],
+)
+def test_check_names_what_is_not_as_it_was_written(project, what, change, words):
+    ingest(project)
+    MetricStore(project.store).read(
+        ["orders"], start=START, end=START + pd.Timedelta(hours=3), as_of=START + LONG
+    )
+    for kind, name, event in (("plans", "plan-0001", "proposed"), ("models", "fit-0001", "fitted")):
+        with project.making(project.folder / kind / name) as made:
+            (made / "a").write_text("whole")
+            details = {"horizon_start": str(START), "seal": seal(made)}
+            details |= {"fit": name} if kind == "models" else {}
+            plan = name if kind == "plans" else None
+            project.record(event, plan=plan, details=details)
+    assert check(project).damage == ()
+    change(next(project.folder.glob(what)))
+    result = check(project)
+    assert len(result.damage) == 1
+    assert words in result.damage[0]
+    assert result.exit_code() == 3
+
+
+def test_deep_check_reads_what_samples_leave_out(project, monkeypatch):
+    ingest(project)
+    asked = []
+    monkeypatch.setattr(MetricStore, "verify", lambda self, *, deep: asked.append(deep))
+    check(project)
+    check(project, deep=True)
+    assert asked == [False, True]

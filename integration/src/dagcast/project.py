@@ -181,6 +181,15 @@ class Project:
             )
         return fits[-1]
 
+    def logged_store(self) -> str | None:
+        """The store that the last line about data led to; None where no line says which."""
+        for entry in reversed(self.journal.entries()):
+            if entry.event in ("ingested", "accepted"):
+                found = entry.details.get("store")
+                # Lines of earlier versions do not say it.
+                return found if isinstance(found, str) else None
+        return None
+
     def tidy(self) -> None:
         """Complete and remove what commands left that were killed.
 

@@ -15,7 +15,7 @@ is appended covers them all. ``docs/design/trust.md`` says what this protects fr
 """
 
 from dagcast.journal._chain import Contents, Damage
-from dagcast.journal._entry import PROPOSALS, RENEWALS, Entry
+from dagcast.journal._entry import PROPOSALS, RENEWALS, Entry, made_by
 from dagcast.journal._journal import Journal
 from dagcast.journal._plans import CARRIED_OUT, Decision, PlanRecord, PlanState
 from dagcast.journal._repair import Repair
@@ -32,4 +32,5 @@ __all__ = [
     "PlanRecord",
     "PlanState",
     "Repair",
+    "made_by",
 ]

@@ -172,10 +172,10 @@ def _record(project: Project, counts: tuple[TableCounts, ...]) -> None:
     from dagcast_core.data import MetricStore
 
     held = MetricStore(project.store).manifest_id
-    lines = [item for item in project.journal.entries() if item.event in ("ingested", "accepted")]
-    # Lines of earlier versions do not say which store they led to.
-    known = not lines or "store" not in lines[-1].details or lines[-1].details["store"] == held
-    if counts or not known or (not lines and any(project.store.glob("ledgers/*/*"))):
+    logged = project.logged_store()
+    first = not any(item.event == "ingested" for item in project.journal.entries())
+    unknown = any(project.store.glob("ledgers/*/*")) if first else logged not in (None, held)
+    if counts or unknown:
         rows = {item.table: [item.read, item.accepted] for item in counts}
         project.record("ingested", details={"rows": rows, "store": held})
 

@@ -8,7 +8,8 @@ registered with the manager that is returned. Nothing here imports torch or pand
 import importlib.metadata
 import re
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,13 +163,19 @@ class _Claim:
         return name == self.name or _normalised(name) == _normalised(self.distribution)
 
 
-def load_plugins(disable: Iterable[str] = (), *, path: Sequence[str] | None = None) -> Plugins:
+def load_plugins(
+    disable: Iterable[str] = (),
+    *,
+    path: Sequence[str] | None = None,
+    around: "Callable[[Any], AbstractContextManager[None]]" = nullcontext,
+) -> Plugins:
     """Import and check every installed plugin.
 
     Args:
         disable: names of entry points or distributions to leave out, before anything of them is
             imported.
         path: folders to look for distributions in; default ``sys.path``.
+        around: is entered with each entry point while it is loaded.
 
     Returns:
         The plugins that passed and the problems of those that did not. Call
@@ -186,7 +193,10 @@ def load_plugins(disable: Iterable[str] = (), *, path: Sequence[str] | None = No
     manager = _manager()
     plugins = []
     for claim in sole:
-        plugin, found = _load(claim)
+        plugin: Plugin | None = None
+        found: list[Problem] = []
+        with around(claim):
+            plugin, found = _loaded(claim)
         problems += found
         if plugin is not None and manager.is_registered(plugin.module):
             problems.append(_registered_twice(plugin, manager))
@@ -259,6 +269,14 @@ def _sole(claims: Sequence[_Claim]) -> tuple[list[_Claim], list[Problem]]:
                 )
             )
     return [same[0] for same in by_name.values() if len(same) == 1], problems
+
+
+def _loaded(claim: _Claim) -> tuple[Plugin | None, list[Problem]]:
+    try:
+        return _load(claim)
+    # What a hook returned may fail in any way where it is looked at.
+    except Exception as error:
+        return None, [_failed_import(claim, error)]
 
 
 def _load(claim: _Claim) -> tuple[Plugin | None, list[Problem]]:
@@ -353,7 +371,11 @@ def _described(error: BaseException) -> str:
     # only says why.
     own = [f for f in frames if not re.match(r"<|.*/(dagcast_core|pluggy|dagcast)/", f.filename)]
     place = f" at {own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else ""
-    return f"{type(error).__name__}: {error}{place}"
+    try:
+        text = str(error)
+    except Exception as second:
+        text = f"no text, but {type(second).__name__}"
+    return f"{type(error).__name__}: {text}{place}"
 
 
 def _bad_signature(claim: _Claim, error: pluggy.PluginValidationError) -> Problem:

@@ -13,6 +13,7 @@ from dagcast.cli._common import (
     show,
     show_text,
 )
+from dagcast.cli._stdout import reserved
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -75,7 +76,8 @@ def graph(
     """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
     from dagcast import workflow
 
-    result = workflow.graph(None if no_project else opened(folder, settings))
+    with reserved():
+        result = workflow.graph(None if no_project else opened(folder, settings))
     if as_json or result.exit_code():
         show(result, as_json=as_json)
     else:

@@ -94,7 +94,7 @@ def check(
     """
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
-    assembly, plugins = assembled(config, measured, disable=disable)
+    assembly, plugins = assembled(config, measured, disable=disable, tried=True)
     models = tuple(
         (
             item.model,

@@ -111,16 +111,11 @@ def _ledger_remade(folder: Path) -> None:
     _times(path, 3)
     manifest = folder / "store/store.json"
     document = json.loads(manifest.read_text())
-    for batch in document["batches"]:
-        if (
-            batch["ledger"]
-            and batch["ledger"]["path"] == path.relative_to(folder / "store").as_posix()
-        ):
-            batch["ledger"] |= {
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "size": path.stat().st_size,
-                "sample": sampled(path),
-            }
+    name = path.relative_to(folder / "store").as_posix()
+    for ledger in filter(None, (batch["ledger"] for batch in document["batches"])):
+        if ledger["path"] == name:
+            ledger["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            ledger["size"], ledger["sample"] = path.stat().st_size, sampled(path)
     manifest.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 

@@ -12,24 +12,29 @@ import pytest
 # What the long run shares with this file; tests are no package.
 sys.path.insert(0, str(Path(__file__).parent))
 from _attempts import in_child, mutated, view
-from _commands import STAND_INS, Case, known_world, stand_in
-from _trials import decisions, fills, kills, mutations, pairs, tampering
+from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
+from _trials import (
+    Count,
+    Kind,
+    Tampering,
+    decisions,
+    fills,
+    kills,
+    mutations,
+    pairs,
+    tampering,
+)
 
 from dagcast.workflow.common._seal import seal
-
-
-@pytest.fixture(scope="module", autouse=True)
-def world():
-    with known_world():
-        yield
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
     folder = tmp_path_factory.mktemp("states")
-    for state in {case.state for case in STAND_INS}:
-        stand_in(folder / state, state)
-    return folder
+    with known_world():
+        for state in {case.state for case in STAND_INS}:
+            stand_in(folder / state, state)
+        yield folder
 
 
 def held(count, at_least):
@@ -39,7 +44,7 @@ def held(count, at_least):
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_killed_command_loses_nothing(case, states, tmp_path):
-    held(kills(case, states, tmp_path / "w", exact=case.state != "nothing", points=6), 8)
+    held(kills(case, states, tmp_path / "w", exact=case.state != "nothing", points=6, moments=3), 6)
 
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
@@ -52,15 +57,18 @@ def test_exactly_one_decision_at_a_barrier(states, tmp_path):
 
 
 def test_two_commands_at_once_overwrite_nothing(states, tmp_path):
-    cases = [case for case in STAND_INS if case.state in ("proposed", "decided")]
-    held(pairs(cases, states, tmp_path / "w", rounds=1), 12)
-
-
-READERS = (["log"], ["approve", "plan-0002"], ["reject", "--why", "x"], ["fit"])
+    held(pairs(AT_ONCE, states, tmp_path / "w", rounds=1), 45)
 
 
 def test_mutated_files_end_in_an_answer(states, tmp_path):
-    held(mutations(states, "proposed", tmp_path / "w", times=40, readers=READERS), 40)
+    readers = (["log"], ["approve", "plan-0002"], ["reject", "--why", "x"], ["fit"])
+    kind = Kind("all", "proposed", "**/*", readers)
+    held(mutations(kind, states, tmp_path / "w", times=40), 40)
+
+
+def test_mutated_events_are_accounted_for(states, tmp_path):
+    kind = Kind("events", "busy", "events/*/orders.csv", (["ingest"],))
+    held(mutations(kind, states, tmp_path / "w", times=30), 30)
 
 
 def test_changed_plan_is_noticed_by_whoever_decides(states, tmp_path):
@@ -102,9 +110,10 @@ def test_changed_plan_is_noticed_by_whoever_decides(states, tmp_path):
         (folder / "plans").rename(folder.parent / "plans")
         (folder / "plans").symlink_to(folder.parent / "plans")
 
-    changes = {name: change for name, change in locals().items() if callable(change)}
+    made = {name: change for name, change in locals().items() if callable(change)}
     words = ["approve", "plan-0002", "--why", "x"]
-    held(tampering(states, "proposed", tmp_path / "w", changes, words), 9)
+    changes = [Tampering(name, change, words) for name, change in made.items()]
+    held(tampering(states, "proposed", tmp_path / "w", changes, Count()), 9)
 
 
 def test_harness_notices_a_command_that_is_not_careful(states, tmp_path):

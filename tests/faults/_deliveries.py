@@ -40,7 +40,7 @@ def seconds_beyond_reading(regions: int, deliveries: int) -> tuple[float, float]
         with duckdb.connect() as connection:
             for file in files:
                 connection.execute(
-                    f"SELECT region, date_trunc('hour', at), count(*), sum(fare) "
+                    f"SELECT region, date_trunc('hour', \"at\"), count(*), sum(fare) "
                     f"FROM '{file}' GROUP BY ALL"
                 ).fetchall()
         reading = time.process_time() - start

@@ -117,7 +117,7 @@ class Trials:
         """In an order in which what is cheap comes first."""
         chosen, work = self._chosen, self._work
         for case in STAND_INS:
-            exact = case.state != "nothing"
+            exact = case.exact
             name = f"{case.name} (stand-in)"
             yield Part(
                 "kills",
@@ -195,7 +195,7 @@ class Trials:
         return hostile(folder, KINDS, seconds=8)
 
 
-_STATES = {"approve": "planned", "ingest": "simulated"}
+_STATES = {"approve": "planned", "ingest": "played"}
 
 
 def main() -> int:

@@ -44,12 +44,12 @@ def held(count, at_least):
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_killed_command_loses_nothing(case, states, tmp_path):
-    held(kills(case, states, tmp_path / "w", exact=case.state != "nothing", points=6, moments=3), 6)
+    held(kills(case, states, tmp_path / "w", exact=case.exact, points=6, moments=3), 6)
 
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_full_disk_loses_nothing(case, states, tmp_path):
-    held(fills(case, states, tmp_path / "w", exact=case.state != "nothing", points=4), 5)
+    held(fills(case, states, tmp_path / "w", exact=case.exact, points=4), 5)
 
 
 def test_exactly_one_decision_at_a_barrier(states, tmp_path):

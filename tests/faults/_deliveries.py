@@ -40,8 +40,9 @@ def seconds_beyond_reading(regions: int, deliveries: int) -> tuple[float, float]
         with duckdb.connect() as connection:
             for file in files:
                 connection.execute(
-                    f"SELECT region, date_trunc('hour', \"at\"), count(*), sum(fare) "
-                    f"FROM '{file}' GROUP BY ALL"
+                    f"SELECT count(*), max(n), sum(fare) FROM (SELECT region, "
+                    f"date_trunc('hour', \"at\"), count(*) AS n, sum(fare) AS fare "
+                    f"FROM '{file}' GROUP BY ALL)"
                 ).fetchall()
         reading = time.process_time() - start
         start = time.process_time()

@@ -1,6 +1,5 @@
 """The installed packages joined under the settings of a project."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +80,13 @@ def experiments(project: Project) -> "ExperimentSet":
     Raises:
         UsageError: a file is not a list or a set of experiments.
     """
-    from dagcast_core.contract import ContractError, Experiment, ExperimentSet
+    from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 
     found: dict[str, Experiment] = {}
     covariances: dict[str, Any] = {}
     for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed_json(path.read_bytes())
             if isinstance(content, list):
                 members = tuple(Experiment.from_json(item) for item in content)
             else:

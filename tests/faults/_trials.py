@@ -22,7 +22,7 @@ from _attempts import (
     race,
     view,
 )
-from _commands import Case, copied, opened
+from _commands import Case, copied, opened, worked
 from _environments import Environment
 from _hostile import harmless, install
 
@@ -297,7 +297,8 @@ def mutations(kind: Kind, states: Path, work: Path, *, times: int) -> Count:
         path.write_bytes(mutated(path.read_bytes(), random_))
         words = kind.readers[(number // len(files)) % len(kind.readers)]
         words = [word.replace("{file}", str(path)) for word in words]
-        outcome = in_child(command(*words, "--project", str(folder)))
+        ran = command(*words, "--project", str(folder))
+        outcome = in_child(lambda ran=ran, name=words[0]: worked(name, ran))
         slow = f"{outcome.seconds:.0f} s" if outcome.seconds > 10 else ""
         problems = [outcome.odd and f"{outcome.odd}: {outcome.err[-400:]}", slow]
         if words[0] == "ingest" and outcome.code in (0, 1):

@@ -19,7 +19,16 @@ from functools import cached_property
 from pathlib import Path
 
 from _attempts import command, in_child
-from _commands import AT_ONCE, COMMANDS, LOOP, STAND_INS, known_world, rehearse, stand_in
+from _commands import (
+    AT_ONCE,
+    COMMANDS,
+    LOOP,
+    STAND_INS,
+    Case,
+    known_world,
+    rehearse,
+    stand_in,
+)
 from _deliveries import seconds_beyond_reading
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
@@ -155,7 +164,7 @@ class Trials:
             yield Part(
                 "mutations",
                 kind.name,
-                lambda kind=kind, times=times: mutations(kind, self.looped, work, times=times),
+                lambda kind=kind, times=times: self._mutated(kind, times),
             )
         yield Part(
             "tampering",
@@ -181,13 +190,19 @@ class Trials:
         with known_world():
             return run()
 
-    def _real(self, case: object, trial: Callable[..., Count]) -> Count:
+    def _real(self, case: Case, trial: Callable[..., Count]) -> Count:
         looped, work, chosen = self.looped, self._work, self._chosen
         rehearse(case, looped, work)
         if trial is kills:
             moments = chosen.moments
             return kills(case, looped, work, exact=False, points=chosen.points, moments=moments)
         return fills(case, looped, work, exact=False, points=chosen.points or 20)
+
+    def _mutated(self, kind: Kind, times: int) -> Count:
+        if kind.readers[0][0] == "what-if":
+            words = ["what-if", "{project}/proposal.csv"]
+            rehearse(Case("what-if", words, kind.state), self.looped, self._work)
+        return mutations(kind, self.looped, self._work, times=times)
 
     def _hostile(self) -> Count:
         folder = self._folder / "hostile"

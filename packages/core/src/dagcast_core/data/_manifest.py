@@ -25,7 +25,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,8 @@ class Batch:
         def stored(item: StoredFile | None) -> dict[str, Any] | None:
             if item is None:
                 return None
-            return asdict(item)
+            # Not `asdict`, which copies every text of every file of the store.
+            return {name: getattr(item, name) for name in StoredFile.__slots__}
 
         return {
             "id": self.id,
@@ -197,7 +198,12 @@ class Manifest:
             "batches": [self.batches[key].to_json() for key in sorted(self.batches)],
             "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
-        return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+        # A line for each batch: indented, a thousand labels of a hundred batches take seconds.
+        batches = document.pop("batches")
+        lines = [json.dumps(batch, sort_keys=True, allow_nan=False) for batch in batches]
+        rest = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+        listed = ",\n  ".join(lines)
+        return f'{rest[:-2]},\n "batches": [\n  {listed}\n ]\n}}\n'.encode()
 
     @property
     def id(self) -> str:

@@ -197,20 +197,24 @@ class Project:
         may not write.
         """
         for name in (".", *FOLDERS):
-            with contextlib.suppress(OSError):
-                self._complete(self.folder / name)
+            self._complete(self.folder / name)
 
     def _complete(self, folder: Path) -> None:
         for part in sorted(folder.glob(f".*{PART}")):
-            handle = _locked(part)
-            if handle is None:
-                continue
-            target = part.with_name(part.name[1 : -len(PART)])
-            if self._known(target) and not target.exists():
-                _publish(part, target)
-                os.close(handle)
-            else:
-                _abandon(part, handle)
+            # What cannot be opened here keeps nobody from the rest.
+            with contextlib.suppress(OSError):
+                self._settle(part)
+
+    def _settle(self, part: Path) -> None:
+        handle = _locked(part)
+        if handle is None:
+            return
+        target = part.with_name(part.name[1 : -len(PART)])
+        if self._known(target) and not target.exists():
+            _publish(part, target)
+            os.close(handle)
+        else:
+            _abandon(part, handle)
 
     def _known(self, target: Path) -> bool | None:
         """Whether the log knows a folder; None where the log cannot be read."""

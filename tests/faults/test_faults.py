@@ -13,12 +13,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from _attempts import in_child, mutated, view
 from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
+from _environments import ENVIRONMENTS
+from _hostile import KINDS
 from _trials import (
     Count,
     Kind,
     Tampering,
     decisions,
+    environments,
     fills,
+    hostile,
     kills,
     mutations,
     pairs,
@@ -57,7 +61,8 @@ def test_exactly_one_decision_at_a_barrier(states, tmp_path):
 
 
 def test_two_commands_at_once_overwrite_nothing(states, tmp_path):
-    held(pairs(AT_ONCE, states, tmp_path / "w", rounds=1), 45)
+    cases = [case for case in AT_ONCE if case.name in ("ingest", "plan", "edit", "approve")]
+    held(pairs(cases, states, tmp_path / "w", rounds=1), 10)
 
 
 def test_mutated_files_end_in_an_answer(states, tmp_path):
@@ -69,6 +74,18 @@ def test_mutated_files_end_in_an_answer(states, tmp_path):
 def test_mutated_events_are_accounted_for(states, tmp_path):
     kind = Kind("events", "busy", "events/*/orders.csv", (["ingest"],))
     held(mutations(kind, states, tmp_path / "w", times=30), 30)
+
+
+def test_broken_machines_end_in_an_answer(states, tmp_path):
+    chosen = ("a log nobody may read", "a head that lies elsewhere", "a full standard output",
+              "no streams at all", "no current folder", "twelve open files")  # fmt: skip
+    broken = [item for item in ENVIRONMENTS if item.name in chosen]
+    held(environments(broken, states, "proposed", tmp_path / "w", ["log"]), len(chosen))
+
+
+def test_packages_that_do_harm_are_named(tmp_path):
+    kinds = {name: KINDS[name] for name in ("exits", "prints", "segfaults", "patches-json")}
+    held(hostile(tmp_path, kinds, seconds=20), 6)
 
 
 def test_changed_plan_is_noticed_by_whoever_decides(states, tmp_path):

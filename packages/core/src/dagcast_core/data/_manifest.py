@@ -198,12 +198,7 @@ class Manifest:
             "batches": [self.batches[key].to_json() for key in sorted(self.batches)],
             "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
-        # A line for each batch: indented, a thousand labels of a hundred batches take seconds.
-        batches = document.pop("batches")
-        lines = [json.dumps(batch, sort_keys=True, allow_nan=False) for batch in batches]
-        rest = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
-        listed = ",\n  ".join(lines)
-        return f'{rest[:-2]},\n "batches": [\n  {listed}\n ]\n}}\n'.encode()
+        return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -250,8 +251,12 @@ def _laid_out(states: Path, state: str, work: Path) -> None:
 
 
 def _in_any_order(folder: Path) -> object:
-    """What a project holds, whoever came first: of two new plans either may have either name."""
-    files, (damage, *lines) = view(folder, exact=False)
+    """What a project holds, whoever came first.
+
+    Of two new plans either may have either name, and who is refused leaves a number that is taken.
+    """
+    found, (damage, *lines) = view(folder, exact=False)
+    files = sorted(re.sub(r"\b(plan|fit)-\d+", r"\1", name) for name in found)
     plans = sorted((p.state, p.horizon_start) for p in opened(folder).journal.plans().values())
     # Two ingestions at once may share the files, and then both say what they read.
     return files, damage, {(event, why) for event, _, why in lines}, plans

@@ -213,7 +213,8 @@ def rehearse(case: Case, states: Path, work: Path) -> None:
     _DONE[case.name] = {}
     with quiet():
         code = case.on(work / "p")()
-    assert code == 0, f"{case.name} ends with {code}"
+    # A proposal may break limits, and an experiment disagree.
+    assert code in (0, 3, 4), f"{case.name} ends with {code}"
 
 
 # How the loop goes on from each state; what is made once is copied for every case.

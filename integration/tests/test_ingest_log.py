@@ -10,6 +10,7 @@ from dagcast import plugins
 from dagcast.config import Config
 from dagcast.errors import DagcastError, ProjectError
 from dagcast.plugins import Plugin, Plugins
+from dagcast.plugins._load import _manager
 from dagcast.project import Project, create_project
 from dagcast.workflow.common._seal import seal
 from dagcast.workflow.common._session import open_session
@@ -44,7 +45,7 @@ def arrive(project: Project, folder: str, frame: pd.DataFrame) -> None:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.metadata, "distributions", lambda **_: iter(()))
-    found = Plugins(plugins._manager(), (Plugin("orders", "shop", "1", None, tables=(TABLE,)),), ())
+    found = Plugins(_manager(), (Plugin("orders", "shop", "1", None, tables=(TABLE,)),), ())
     monkeypatch.setattr(plugins, "load_plugins", lambda **_: found)
     made = create_project(tmp_path / "p", Config())
     for week in range(4):

@@ -18,10 +18,12 @@ import pandas as pd
 from _attempts import Action, answered, command, quiet
 
 from dagcast import plugins
+from dagcast._whole import write_text
 from dagcast.config import Config
 from dagcast.plans import LimitRow, PlanSummary
 from dagcast.plugins import Plugin, Plugins, load_plugins
-from dagcast.project import Project, create_project, open_project, write_text
+from dagcast.plugins._load import _manager
+from dagcast.project import Project, create_project, open_project
 from dagcast.release import REQUIRED_GATES, GateResult, promote, propose, verify
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._seal import seal
@@ -261,9 +263,7 @@ def known_world() -> Iterator[None]:
         manifest_id = "data-1"
 
     now = pd.Timestamp(WEEK)
-    found = Plugins(
-        plugins._manager(), (Plugin("orders", "shop", "1", None, tables=(ORDERS,)),), ()
-    )
+    found = Plugins(_manager(), (Plugin("orders", "shop", "1", None, tables=(ORDERS,)),), ())
     with (
         patch.object(plugins, "load_plugins", lambda **_: found),
         patch.object(_decide, "open_store", lambda project: Store()),

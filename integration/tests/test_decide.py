@@ -243,3 +243,10 @@ def test_log_is_shown_verified_and_repaired(project):
 def test_log_of_no_project_says_what_is_missing(tmp_path):
     with pytest.raises(ProjectError, match="dagcast project"):
         workflow.log(tmp_path)
+
+
+def test_file_that_was_put_beside_a_plan_is_noticed(project):
+    name = propose(project)
+    (project.plans / name / "more.json").write_text("{}")
+    with pytest.raises(ProjectError, match=r"more\.json besides what was written"):
+        workflow.approve(project, name)

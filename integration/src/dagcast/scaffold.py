@@ -6,8 +6,8 @@ import json
 import keyword
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,8 @@ def new_package(name: str, workspace: Path) -> NewPackage:
     files = render(name)
     folder.parent.mkdir(exist_ok=True)
     # Made beside its place and moved there whole: a half-written package would break every check.
-    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    draft = folder.with_name(f".{name}-{secrets.token_hex(4)}")
+    draft.mkdir()
     try:
         for path, text in files.items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,6 @@ def new_package(name: str, workspace: Path) -> NewPackage:
         contract = _declared(draft / "src" / module / "contract.py")
         shown = json.dumps(snapshot(distribution, [contract]), indent=1) + "\n"
         (draft / "contract.json").write_text(shown)
-        draft.chmod(0o755)
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

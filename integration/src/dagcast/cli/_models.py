@@ -13,6 +13,7 @@ from dagcast.cli._common import (
     show,
     show_text,
 )
+from dagcast.cli._stdout import reserved
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     metavar="[PACKAGE]",
     help="Run the behavioural suite of one package, or of all.",
 )
+@click.option(
+    "--deep", is_flag=True, help="Verify every byte of the store, not a sample of each file."
+)
 @result_options
 def check(
     folder: Path,
@@ -43,12 +47,15 @@ def check(
     disable: tuple[str, ...],
     against: Path | None,
     conformance: str | None,
+    deep: bool,
 ) -> "Result":
-    """Assemble the contracts of all installed packages; exit 3 if they do not fit."""
+    """Assemble the contracts of all packages, and verify the project; exit 3 if one fails."""
     from dagcast import workflow
 
     project = None if no_project else opened(folder, settings)
-    return workflow.check(project, disable=disable, against=against, conformance=conformance)
+    return workflow.check(
+        project, disable=disable, against=against, conformance=conformance, deep=deep
+    )
 
 
 @click.command()
@@ -69,7 +76,8 @@ def graph(
     """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
     from dagcast import workflow
 
-    result = workflow.graph(None if no_project else opened(folder, settings))
+    with reserved():
+        result = workflow.graph(None if no_project else opened(folder, settings))
     if as_json or result.exit_code():
         show(result, as_json=as_json)
     else:

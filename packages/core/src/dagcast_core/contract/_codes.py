@@ -39,6 +39,7 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC210": "two declarations of",
         "DC211": "metric",
         "DC212": "first setting",
+        "DC213": "loading of",
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",

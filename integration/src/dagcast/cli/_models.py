@@ -7,6 +7,7 @@ import click
 
 from dagcast.cli._common import (
     opened,
+    opened_if_any,
     progress_shown,
     project_options,
     result_options,
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @project_options
-@click.option("--no-project", is_flag=True, help="Check what is installed, without a project.")
+@click.option(
+    "--no-project",
+    is_flag=True,
+    help="Check what is installed, without a project; so does a folder that is none.",
+)
 @click.option("--disable", multiple=True, metavar="NAME", help="Leave out an entry point.")
 @click.option(
     "--against",
-    type=click.Path(path_type=Path, exists=True),
-    help="A released manifest or contract.json; report changes without their version.",
+    metavar="FILE_OR_ADDRESS",
+    help="Exported contracts, a released manifest or contract.json: what is installed is compared "
+    "with it, and what is not takes part.",
 )
 @click.option(
     "--conformance",
@@ -41,14 +47,16 @@ def check(
     settings: tuple[str, ...],
     no_project: bool,
     disable: tuple[str, ...],
-    against: Path | None,
+    against: str | None,
     conformance: str | None,
 ) -> "Result":
     """Assemble the contracts of all installed packages; exit 3 if they do not fit."""
     from dagcast import workflow
 
-    project = None if no_project else opened(folder, settings)
-    return workflow.check(project, disable=disable, against=against, conformance=conformance)
+    project = opened_if_any(folder, settings, no_project)
+    return workflow.check(
+        project, folder=Path(), disable=disable, against=against, conformance=conformance
+    )
 
 
 @click.command()
@@ -69,7 +77,7 @@ def graph(
     """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
     from dagcast import workflow
 
-    result = workflow.graph(None if no_project else opened(folder, settings))
+    result = workflow.graph(opened_if_any(folder, settings, no_project))
     if as_json or result.exit_code():
         show(result, as_json=as_json)
     else:

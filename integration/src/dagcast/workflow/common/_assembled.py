@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagcast.config import Config
@@ -9,6 +10,7 @@ from dagcast.errors import UsageError
 from dagcast.project import Project
 
 if TYPE_CHECKING:
+    from dagcast.exported import Exported
     from dagcast.plugins import Plugins
     from dagcast_core.contract import Assembly, Experiment, ExperimentSet
 
@@ -22,25 +24,45 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
+    exported: "Exported | None" = None,
 ) -> "tuple[Assembly, Plugins]":
     """The assembly that a project's settings ask for, with the plugins it came from.
 
     Without settings those of a new project ask, as far as the packages agree on them.
+
+    Args:
+        config: the project's settings.
+        measured: its experiments.
+        disable: entry points to leave out besides those of the settings.
+        serving: choices besides those of the settings.
+        exported: contracts of packages that are not installed here, and what is asked of them.
     """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
+    from dagcast.units import unit_problems
     from dagcast.vocabulary import first_config, first_setting_problems
 
     plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
+    asked = demands(config)
+    if exported is not None:
+        asked = {
+            # Where the settings ask for the same, theirs is the unit.
+            "required": {**exported.required, **asked["required"]},
+            "weights": tuple(dict.fromkeys((*exported.weights, *asked["weights"]))),
+            "levers": tuple(dict.fromkeys((*exported.levers, *asked["levers"]))),
+            "others": exported.not_installed(),
+            "ahead": exported.known_ahead,
+        }
     assembly = check_assembly(
         plugins,
         experiments=measured,
         serving={**config.serving, **(serving or {})},
-        **demands(config),
+        **asked,
     )
-    return assembly, plugins
+    miscounted = unit_problems(config, assembly.registrations)
+    return replace(assembly, problems=(*assembly.problems, *miscounted)), plugins
 
 
 def demands(config: Config) -> dict[str, Any]:

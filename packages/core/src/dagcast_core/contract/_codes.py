@@ -39,6 +39,8 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC210": "two declarations of",
         "DC211": "metric",
         "DC212": "first setting",
+        "DC213": "undeclared import of",
+        "DC214": "requirement",
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",

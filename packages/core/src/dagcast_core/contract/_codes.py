@@ -55,3 +55,4 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC504": "installed package",
     }
 )
+"""The kind of each problem by its code, the word shown in the line."""

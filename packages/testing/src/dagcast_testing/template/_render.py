@@ -11,6 +11,7 @@ _ONLY = "_"
 _WORKSPACE = "changelog.d/"
 
 Kind = Literal["member", "repository", "notebook"]
+"""What a new package is: in a workspace, in a repository of its own, or one file."""
 
 
 def render(name: str, kind: Kind = "member") -> dict[str, str]:

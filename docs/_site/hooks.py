@@ -258,7 +258,7 @@ def target_of(module: str, name: str, own: dict[str, str]) -> str:
 
 def example_of(name: str) -> str:
     """The first Python of the README of the package that a module lies in, or of its own page."""
-    own = ROOT / "docs" / "_site" / "examples" / f"{name}.py"
+    own = ROOT / "docs" / "_site" / "examples" / f"{name}.example.py"
     if own.is_file():
         return own.read_text(encoding="utf-8")
     for readme in (*ROOT.glob("packages/*/README.md"), ROOT / "integration" / "README.md"):

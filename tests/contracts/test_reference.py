@@ -11,6 +11,7 @@ from dagcast.cli import _COMMANDS
 from dagcast.config import Config
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "docs" / "_site" / "examples").glob("*.example.py"))
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,17 @@ def test_every_public_name_is_shown_on_one_page_and_listed_on_each_that_offers_i
     # It lies in the solver, and decisions offer it too.
     assert "[`Certificate`](dagcast_core.solver.md#dagcast_core.solver" in text
     assert "::: dagcast_core.decide.declare" in text
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name.partition(".example")[0])
+def test_example_of_a_page_runs(file):
+    exec(compile(file.read_text(), file.name, "exec"), {"__name__": file.stem})
+
+
+def test_every_package_and_every_layer_of_core_has_an_example(hooks):
+    packages = {path.parent.name for path in ROOT.glob("packages/*/src/*/__init__.py")}
+    layers = {page for page in hooks.PAGES if page.startswith("dagcast_core.")}
+    assert [p for p in sorted({*packages, *layers, "dagcast"}) if not hooks.example_of(p)] == []
 
 
 def test_name_without_a_docstring_is_found(hooks, monkeypatch):

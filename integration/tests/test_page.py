@@ -53,7 +53,7 @@ def html():
                         (Column("name", False), Column("n")),
                         tuple((f"r{i}", str(i)) for i in range(20)),
                     ),
-                    Forest((Interval("effect", 1.0, 0.5, 1.5, 1.2, 1.1, 1.3, True),)),
+                    Forest((Interval("effect", 1.0, 0.5, 1.5, 1.2, 1.1, 1.3, "agrees"),)),
                 ),
             ),
         ),

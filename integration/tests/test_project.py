@@ -6,9 +6,10 @@ import stat
 
 import pytest
 
+from dagcast._whole import _release, staged, write_text
 from dagcast.config import Config
 from dagcast.errors import PlanStateError, ProjectError
-from dagcast.project import FOLDERS, _release, create_project, open_project, staged, write_text
+from dagcast.project import FOLDERS, create_project, open_project
 
 
 def test_created_project_opens_with_its_settings(tmp_path):

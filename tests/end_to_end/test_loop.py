@@ -26,6 +26,8 @@ from dagcast_core.tensor import Panel
 torch.set_num_threads(1)
 
 SETTINGS = {
+    # However slow the machine: the time limit ends no plan.
+    "solver.seconds": "600",
     "backtest.origins": "1",
     "backtest.workers": "1",
     "uncertainty.draws": "8",
@@ -471,12 +473,28 @@ def unannounced(copied):
     return copied
 
 
-def test_the_week_after_a_played_one_can_be_planned(copied):
+@pytest.fixture(scope="module")
+def planned_ahead(demo, tmp_path_factory):
+    """The project after the demo with a plan of the week ahead, to be copied; and that plan."""
+    folder = tmp_path_factory.mktemp("ahead") / "project"
+    shutil.copytree(demo[0].folder, folder)
+    project = open_project(folder, flags=SETTINGS, environment={})
+    return project, workflow.plan(project)
+
+
+@pytest.fixture
+def ahead(planned_ahead, tmp_path):
+    """A copy of the project in which the week ahead is planned, to be changed."""
+    shutil.copytree(planned_ahead[0].folder, tmp_path / "ahead")
+    return open_project(tmp_path / "ahead", flags=SETTINGS, environment={})
+
+
+def test_the_week_after_a_played_one_can_be_planned(planned_ahead):
     """Its calendar, campaigns, fares and forecast came with the played week."""
-    played = copied.journal.find("plan-0001")
-    result = workflow.plan(copied)
+    project, result = planned_ahead
+    played = project.journal.find("plan-0001")
     hours = pd.date_range(played.horizon_start, periods=336, freq="h")[168:]
-    found = workflow_decisions(copied.folder, result.summary.plan)
+    found = workflow_decisions(project.folder, result.summary.plan)
     assert sorted(found["hour"].unique()) == list(hours)
     assert result.summary.repeated == ()
 
@@ -526,20 +544,20 @@ def test_a_changed_plan_is_noticed_by_whoever_reads_it(copied, damage):
 
 
 @pytest.mark.parametrize("decide", [workflow.approve, workflow.reject])
-def test_nobody_decides_about_a_plan_that_is_gone(copied, decide):
-    name = workflow.plan(copied).summary.plan
-    shutil.rmtree(copied.plans / name)
-    before = tree(copied.folder)
+def test_nobody_decides_about_a_plan_that_is_gone(ahead, planned_ahead, decide):
+    name = planned_ahead[1].summary.plan
+    shutil.rmtree(ahead.plans / name)
+    before = tree(ahead.folder)
     with pytest.raises(ProjectError, match=f"the folder of {name}"):
-        decide(copied, name, why="whatever it said")
-    assert tree(copied.folder) == before
+        decide(ahead, name, why="whatever it said")
+    assert tree(ahead.folder) == before
 
 
-def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(copied):
-    name = workflow.plan(copied).summary.plan
-    workflow.approve(copied, name)
-    shutil.rmtree(copied.plans / name)
-    result = workflow.reject(copied, name, why="its folder is lost")
+def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(ahead, planned_ahead):
+    name = planned_ahead[1].summary.plan
+    workflow.approve(ahead, name)
+    shutil.rmtree(ahead.plans / name)
+    result = workflow.reject(ahead, name, why="its folder is lost")
     assert result.state == "rejected"
     assert result.tables()[0].note.startswith(f"the approval is withdrawn, although {name} is")
 
@@ -550,16 +568,18 @@ def test_plan_that_was_carried_out_is_not_withdrawn(copied):
     assert workflow.retro(copied).hindsight.plan == "plan-0001"
 
 
-def test_edit_that_breaks_the_budget_is_not_approved_and_rejected_opens_its_parent(copied, capsys):
-    first = workflow.plan(copied).summary.plan
-    edit = workflow.edit(copied, first, scale=3.0, why="more").summary.plan
+def test_edit_that_breaks_the_budget_is_not_approved_and_rejected_opens_its_parent(
+    ahead, planned_ahead, capsys
+):
+    first = planned_ahead[1].summary.plan
+    edit = workflow.edit(ahead, first, scale=3.0, why="more").summary.plan
     with pytest.raises(GateError, match=f"{edit} to pass the gate of approval; .* is the most"):
-        workflow.approve(copied, edit)
-    assert run(["approve", edit, "--project", str(copied.folder)]) == 3
+        workflow.approve(ahead, edit)
+    assert run(["approve", edit, "--project", str(ahead.folder)]) == 3
     assert "--despite REASON" in " ".join(capsys.readouterr().err.split())
-    workflow.reject(copied, edit, why="too dear")
-    assert copied.journal.plans()[first].state == "proposed"
-    assert workflow.approve(copied, first).state == "approved"
+    workflow.reject(ahead, edit, why="too dear")
+    assert ahead.journal.plans()[first].state == "proposed"
+    assert workflow.approve(ahead, first).state == "approved"
 
 
 def test_name_of_a_plan_that_is_gone_is_not_given_again(copied):

@@ -130,7 +130,7 @@ def _be_child(action: Action, before: Callable[[], None], streams: Sequence[int]
         traceback.print_exception(error)
     finally:
         # Names that are reserved and not filled are freed when a process ends by itself.
-        from dagcast.project import _release
+        from dagcast._whole import _release
 
         for end in (_release, sys.stdout.flush, sys.stderr.flush):
             with contextlib.suppress(BaseException):

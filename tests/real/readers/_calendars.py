@@ -10,8 +10,6 @@ from dagcast_marketplace import TABLES
 
 CALENDAR = next(table for table in TABLES if table.name == "calendar")
 
-CALENDAR = next(table for table in TABLES if table.name == "calendar")
-
 KNOWN_AHEAD = pd.Timedelta(days=365)
 """A calendar is known this long before its hours."""
 

@@ -23,8 +23,8 @@ from dagcast_core.data import (
     Sum,
 )
 from readers._files import read_csv
+from readers._new_york import ZONE
 
-ZONE = "America/New_York"
 LONGEST_WAIT_MINUTES = 60
 """Longer waits are left out of the mean wait: booked ahead, or reported wrong."""
 

@@ -25,8 +25,8 @@ from dagcast_core.data import (
 )
 from readers._calendars import CALENDAR, calendar_rows
 from readers._files import read_parquet
+from readers._new_york import ZONE, weather_table
 
-ZONE = "America/New_York"
 REGION = "LaGuardia"
 
 _TRIPS = EventTable(
@@ -66,27 +66,7 @@ _TRIPS = EventTable(
     ),
 )
 
-_WEATHER = EventTable(
-    name="weather",
-    columns=(
-        Column("region", "text"),
-        Column("hour", "instant"),
-        Column("observed", "flag"),
-        Column("temperature", "number", lower=-90, upper=60, nullable=True),
-        Column("precipitation", "number", lower=0, upper=500, nullable=True),
-    ),
-    time="hour",
-    key=("region", "hour"),
-    dims={"region": "region"},
-    zone=ZONE,
-    revision="latest",
-    checks=(Check("not observed", "NOT observed"),),
-    sums=(Sum("temperature", "temperature"), Sum("precipitation", "precipitation")),
-    metrics=(
-        MetricSpec("temperature", "temperature", "degC"),
-        MetricSpec("precipitation", "precipitation", "mm/h"),
-    ),
-)
+_WEATHER = weather_table("observed", "not observed")
 
 
 def ingest_laguardia(store_folder: Path | str, data_folder: Path | str) -> tuple[IngestReport, ...]:

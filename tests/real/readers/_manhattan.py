@@ -29,8 +29,7 @@ from dagcast_core.data import (
 )
 from readers._calendars import CALENDAR, calendar_rows
 from readers._files import read_parquet
-
-ZONE = "America/New_York"
+from readers._new_york import ZONE
 
 _TABLE = EventTable(
     name="taxi_pickups",

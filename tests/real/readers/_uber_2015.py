@@ -23,7 +23,6 @@ from pathlib import Path
 import pandas as pd
 
 from dagcast_core.data import (
-    Check,
     Column,
     EventTable,
     Ingestion,
@@ -35,34 +34,14 @@ from dagcast_core.data import (
 )
 from readers._calendars import CALENDAR, calendar_rows, for_every_region
 from readers._files import read_parquet
+from readers._new_york import ZONE, weather_table
 
-ZONE = "America/New_York"
 CALENDAR_AHEAD = pd.Timedelta(weeks=4)
 """The calendar reaches this far beyond the last hour with trips."""
 
 _SPARSE = 0.9
 
-_WEATHER = EventTable(
-    name="weather",
-    columns=(
-        Column("region", "text"),
-        Column("hour", "instant"),
-        Column("temperature", "number", lower=-90, upper=60, nullable=True),
-        Column("precipitation", "number", lower=0, upper=500, nullable=True),
-        Column("exists", "flag"),
-    ),
-    time="hour",
-    key=("region", "hour"),
-    dims={"region": "region"},
-    zone=ZONE,
-    revision="latest",
-    checks=(Check("local hour does not exist", "NOT exists"),),
-    sums=(Sum("temperature", "temperature"), Sum("precipitation", "precipitation")),
-    metrics=(
-        MetricSpec("temperature", "temperature", "degC"),
-        MetricSpec("precipitation", "precipitation", "mm/h"),
-    ),
-)
+_WEATHER = weather_table("exists", "local hour does not exist")
 
 
 def ingest_uber_2015(

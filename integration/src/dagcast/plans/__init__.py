@@ -1,6 +1,8 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
+from dagcast.plans._axes import Axes, arrays, overall, together, with_total
 from dagcast.plans._chance import Chance, ChanceDraw, ErrorHistory, errors_of
+from dagcast.plans._expectation import Chances, make_outlook
 from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
@@ -10,18 +12,7 @@ from dagcast.plans._limits import (
     Ramp,
     resolve_limits,
 )
-from dagcast.plans._outlook import (
-    Axes,
-    Chances,
-    Estimate,
-    Outlook,
-    Path3,
-    arrays,
-    make_outlook,
-    overall,
-    together,
-    with_total,
-)
+from dagcast.plans._outlook import Estimate, Outlook, Path3
 from dagcast.plans._proposal import LEVER, UNIT, VALUE, LeverShape, read_proposal
 from dagcast.plans._reading import Reading
 from dagcast.plans._summary import (

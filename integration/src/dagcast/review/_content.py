@@ -86,7 +86,7 @@ class Card:
 @final
 @dataclass(frozen=True)
 class Interval:
-    """One row of a forest: two estimates of the same effect, in standard errors' own unit."""
+    """One row of a forest: an effect as measured, and as everything else leads to expect it."""
 
     label: str
     measured: float
@@ -95,7 +95,7 @@ class Interval:
     modelled: float
     modelled_low: float
     modelled_high: float
-    passed: bool
+    verdict: str
     note: str = ""
 
 

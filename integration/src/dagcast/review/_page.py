@@ -267,7 +267,8 @@ def _forest(forest: Forest) -> str:
     note = f'<p class="note">{html.escape(forest.note)}</p>' if forest.note else ""
     return (
         '<div class="forest"><div class="legend" aria-hidden="true">'
-        '<span class="measured">measured</span><span class="modelled">modelled</span></div>'
+        '<span class="measured">measured</span>'
+        '<span class="modelled">expected without it</span></div>'
         f"<ul>{rows}</ul>{note}</div>"
     )
 
@@ -286,12 +287,13 @@ def _interval(row: Interval) -> str:
             f'<circle class="{kind}" cx="{at(middle):.2f}%" cy="{y}" r="4"/>'
         )
 
-    verdict = "agrees" if row.passed else "disagrees"
+    verdict = html.escape(row.verdict)
+    kind = verdict.replace(" ", "-")
     return (
-        f'<li class="{verdict}"><div class="name"><b>{html.escape(row.label)}</b>'
+        f'<li class="{kind}"><div class="name"><b>{html.escape(row.label)}</b>'
         f"<span>{html.escape(row.note)}</span></div>"
         f'<svg height="34" role="img" aria-label="measured {row.measured:.4g}, '
-        f'modelled {row.modelled:.4g}: {verdict}">'
+        f'expected {row.modelled:.4g}: {verdict}">'
         f'<line class="zero" x1="{at(0):.2f}%" x2="{at(0):.2f}%" y1="0" y2="34"/>'
         f"{mark('measured', 11, row.measured_low, row.measured, row.measured_high)}"
         f"{mark('modelled', 23, row.modelled_low, row.modelled, row.modelled_high)}</svg>"

@@ -583,6 +583,8 @@ def _evidence(summary: PlanSummary, evidence: PlanEvidence) -> Section:
         blocks.append(
             Forest(
                 evidence.effects,
+                "What an experiment measured beside what own data and all other experiments "
+                "lead to expect; an experiment says little where it could not contradict that. "
                 "Each row has its own scale; the thin line marks no effect. Intervals are 95 %.",
             )
         )

@@ -19,7 +19,7 @@ def test_a_day_on_which_clocks_change_keeps_every_hour(zone, day, length):
     assert by_day.sum().item() == 72
     assert by_day.index("hour")[1] == pd.Timestamp(day, tz=zone) + pd.Timedelta(length, "h")
     assert str(by_day.index("hour").tz) == "UTC"
-    local = local_time(instants, {"here": zone}, lambda t: t.hour)
+    local = local_time(instants, {"here": zone}, lambda t: t.hour, dims=("region", "hour"))
     on_the_day = local.isel(hour=slice(0, length)).tolist()[0]
     expected = list(range(24))
     if length == 23:
@@ -27,6 +27,6 @@ def test_a_day_on_which_clocks_change_keeps_every_hour(zone, day, length):
     else:
         expected.insert(1, 1)
     assert on_the_day == expected
-    week = hour_of_week(instants, {"here": zone}).tolist()[0]
+    week = hour_of_week(instants, {"here": zone}, dims=("region", "hour")).tolist()[0]
     assert week[0] == 6 * 24
     assert week[length] == 0

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from dagcast._whole import write_text
 from dagcast.figures import counted, number
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._chances import keep_forecasts
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._rolling import run_backtest

@@ -45,7 +45,11 @@ class FitResult(Result):
         )
         columns = ("model", "loss at start", "own fit", "joint fit", "moved (sd)", "converged")
         note = f"{self.fit} in {self.report.seconds:.1f} s, {self.draws} draws of the parameters"
-        tables = [ResultTable("Losses, nats", columns, members, note)]
+        tables = []
+        if self.report.contradicting:
+            texts = tuple((str(item),) for item in self.report.contradicting)
+            tables.append(ResultTable("Experiments that contradict the models", (), texts))
+        tables += [ResultTable("Losses, nats", columns, members, note)]
         if self.report.experiments:
             rows = tuple(
                 (
@@ -54,12 +58,23 @@ class FitResult(Result):
                     number(item.widened_error),
                     number(item.own),
                     number(item.joint),
+                    number(item.left_out.effect),
                     f"{item.z:+.2f}",
+                    item.left_out.verdict,
                 )
                 for item in self.report.experiments
             )
-            columns = ("experiment", "measured", "se used", "own fit", "joint fit", "z")
-            tables.append(ResultTable("Experiments in the joint fit", columns, rows))
+            measured = (
+                "experiment",
+                "measured",
+                "se used",
+                "own fit",
+                "joint fit",
+                "without it",
+                "z",
+                "",
+            )
+            tables.append(ResultTable("Experiments in the joint fit", measured, rows))
         remarks = (*(str(item) for item in self.report.conflicts), *self.report.notes)
         if remarks:
             tables.append(ResultTable("Remarks", (), tuple((text,) for text in remarks)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.figures import share
 from dagcast.journal import PlanRecord
@@ -23,7 +24,7 @@ from dagcast.plans import (
     overall,
     with_total,
 )
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._earlier import times_of
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
@@ -157,16 +158,16 @@ def _interval(row: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, An
         words(titles[name]) if name in titles else name.replace("_", " ")
         for name in (row["lever"], row["outcome"])
     )
-    half, own = _Z95 * row["standard_error"], _Z95 * (row["modelled_error"] or 0.0)
+    half, own = row["half_width"], _Z95 * row["expected_error"]
     return {
         "label": row["experiment"],
         "measured": row["measured"],
         "measured_low": row["measured"] - half,
         "measured_high": row["measured"] + half,
-        "modelled": row["modelled"],
-        "modelled_low": row["modelled"] - own,
-        "modelled_high": row["modelled"] + own,
-        "passed": row["passed"],
+        "modelled": row["expected"],
+        "modelled_low": row["expected"] - own,
+        "modelled_high": row["expected"] + own,
+        "verdict": row["verdict"],
         "note": f"{lever} on {outcome}, {row['scale']}",
     }
 

@@ -156,9 +156,9 @@ def export_contracts(file: Path) -> ExportResult:
     Raises:
         UsageError: the installed packages do not load, or contradict each other.
     """
+    from dagcast._whole import write_text
     from dagcast.exported import export_contracts as exported
     from dagcast.plugins import load_plugins
-    from dagcast.project import write_text
     from dagcast.vocabulary import first_config
     from dagcast.workflow.common._assembled import demands
 

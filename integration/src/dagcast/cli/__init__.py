@@ -46,6 +46,7 @@ _COMMANDS = {
     "retro": ("_plans", "Measure the regret and what caused it."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
+    "contracts": ("_contracts", "List, show, copy and export what packages promise."),
     "snapshot": ("_packages", "Write each package's contract.json."),
     "release": ("_packages", "Propose, verify, promote and roll back releases."),
 }

@@ -39,7 +39,7 @@ LOG_COMMANDS = {"log"}
 GROUPS = {"data": ["accept", "region", "SFO"]}
 
 # These work on the workspace, not on a project.
-PACKAGE_COMMANDS = {"new", "snapshot", "release"}
+PACKAGE_COMMANDS = {"new", "snapshot", "release", "contracts"}
 
 
 def tree(folder):

@@ -246,6 +246,13 @@ def test_log_of_no_project_says_what_is_missing(tmp_path):
         workflow.log(tmp_path)
 
 
+def test_file_that_was_put_beside_a_plan_is_noticed(project):
+    name = propose(project)
+    (project.plans / name / "more.json").write_text("{}")
+    with pytest.raises(ProjectError, match=r"more\.json besides what was written"):
+        workflow.approve(project, name)
+
+
 def test_plan_whose_fit_did_not_converge_is_not_approved(project):
     project.record("fitted", details={"fit": "fit-0001", "status": "unconverged"})
     refused(project, propose(project), "fit-0001 is unconverged")

@@ -523,6 +523,16 @@ def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):
     assert tree(as_planned.folder) == before
 
 
+def test_proposal_that_leaves_cells_out_says_what_becomes_of_them(as_planned, tmp_path, demo):
+    cells = workflow_decisions(as_planned.folder, demo[0].planned.summary.plan)
+    file = tmp_path / "mine.csv"
+    cells.head(5).to_csv(file, index=False)
+    said = []
+    result = workflow.what_if(as_planned, file, progress=lambda text, share: said.append(text))
+    assert f"the proposal names 5 of {len(cells):,} cells; the others get nothing" in said
+    assert result.summary.spent["USD"] == pytest.approx(cells.head(5)["value"].sum())
+
+
 @pytest.fixture
 def copied(demo, tmp_path):
     """A copy of the project as the demo left it, to be changed."""

@@ -66,13 +66,15 @@ class Lever(_Settings):
     """Bounds of one cell of a lever, in the lever's unit.
 
     ``upper_of_recent`` multiplies the largest recent value; ``change`` allows every cell to differ
-    by so large a share from the current plan, up and down.
+    by so large a share from the current plan, up and down. ``unit``, where it is written, has to be
+    the lever's.
     """
 
     lower: NonNegative = 0.0
     upper: Positive | None = None
     upper_of_recent: Positive | None = None
     change: Annotated[float, Field(gt=0, le=1)] | None = None
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -93,7 +95,8 @@ class Budget(_Settings):
     of the project is meant.
 
     ``groups`` puts labels of a dim in ``by`` together, as {region = {SFO = "bay", OAK = "bay"}};
-    labels without a group are then left alone.
+    labels without a group are then left alone. ``unit``, where it is written, has to be what the
+    limit counts: a lever in USD/h is limited in USD.
     """
 
     lever: str = ""
@@ -103,6 +106,7 @@ class Budget(_Settings):
     by: Labels = ()
     where: dict[str, Labels] = {}
     groups: dict[str, dict[str, str]] = {}
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -117,7 +121,8 @@ class Guardrail(_Settings):
     """A limit on an outcome, for each label of ``by``.
 
     With ``chance`` it has to hold in that share of the parameter draws; ``cautious`` asks that even
-    the mean of the other draws keeps it.
+    the mean of the other draws keeps it. ``unit``, where it is written, has to be what the limit
+    counts: the outcome's own of a mean, and USD of a sum of USD/h.
     """
 
     quantity: str
@@ -130,6 +135,7 @@ class Guardrail(_Settings):
     chance: Annotated[float, Field(gt=0, lt=1)] | None = None
     cautious: bool = True
     groups: dict[str, dict[str, str]] = {}
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:

@@ -1,6 +1,5 @@
 """Options and output that all subcommands share."""
 
-import contextlib
 import functools
 import json
 import os
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagcast.cli._stdout import as_result, reserved
 from dagcast.errors import OutputError
 
 if TYPE_CHECKING:
@@ -44,64 +44,13 @@ def result_options(function: Callable[..., "Result"]) -> Callable[..., int]:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @functools.wraps(function)
     def command(*args: Any, as_json: bool, **kwargs: Any) -> int:
-        with stdout_kept():
+        with reserved():
             result = function(*args, **kwargs)
         show(result, as_json=as_json)
         code: int = result.exit_code()
         return code
 
     return command
-
-
-# The command's own stdout while it works: the stream, and a copy of its file.
-_KEPT: list[tuple[Any, int]] = []
-
-
-@contextmanager
-def stdout_kept() -> Iterator[None]:
-    """Keep stdout for results: what anything else prints meanwhile goes to stderr.
-
-    A package may print when it is imported, also in the processes that a command starts, and what
-    reads the result expects the result alone.
-    """
-    try:
-        kept = os.dup(1)
-    except OSError:
-        kept = -1
-    stream = sys.stdout
-    _KEPT.append((stream, kept))
-    try:
-        with _sent(sys.stderr, 2 if kept >= 0 else -1):
-            yield
-    finally:
-        _KEPT.pop()
-        if kept >= 0:
-            os.close(kept)
-
-
-@contextmanager
-def _sent(stream: Any, file: int) -> Iterator[None]:
-    """Send what is printed to another stream and file for a while."""
-    before, copy = sys.stdout, -1
-    _flushed(before)
-    if file >= 0:
-        copy = os.dup(1)
-        os.dup2(file, 1)
-    sys.stdout = stream
-    try:
-        yield
-    finally:
-        _flushed(sys.stdout)
-        sys.stdout = before
-        if copy >= 0:
-            os.dup2(copy, 1)
-            os.close(copy)
-
-
-def _flushed(stream: Any) -> None:
-    # A stdout that cannot be written is reported where a result is shown.
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        stream.flush()
 
 
 def opened(folder: Path, settings: tuple[str, ...]) -> "Project":
@@ -113,6 +62,22 @@ def opened(folder: Path, settings: tuple[str, ...]) -> "Project":
     from dagcast.project import open_project
 
     return open_project(folder, flags=parsed(settings))
+
+
+def opened_if_any(folder: Path, settings: tuple[str, ...], no_project: bool) -> "Project | None":
+    """Open the project that the options name, or none where the current folder is none.
+
+    Raises:
+        UsageError: a ``--set`` without an equals sign.
+    """
+    from click.core import ParameterSource
+
+    source = click.get_current_context().get_parameter_source("folder")
+    named = source != ParameterSource.DEFAULT or "DAGCAST_PROJECT" in os.environ
+    here = any((folder / name).exists() for name in ("dagcast.toml", "log.jsonl"))
+    if no_project or not (named or here or settings):
+        return None
+    return opened(folder, settings)
 
 
 def parsed(settings: tuple[str, ...]) -> dict[str, str]:
@@ -145,25 +110,16 @@ def _shown() -> Iterator[None]:
     Raises:
         OutputError: stdout is closed or full.
     """
-    with contextlib.ExitStack() as back:
-        if _KEPT:
-            # A result that is shown while the command goes on.
-            back.enter_context(_sent(*_KEPT[-1]))
-        back.enter_context(_checked())
-        yield
-
-
-@contextmanager
-def _checked() -> Iterator[None]:
-    if sys.stdout is None:
-        raise OutputError("a closed one")
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError as error:
-        # The interpreter flushes once more when it ends, and must not fail there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(error.strerror or str(error)) from error
+    with as_result():
+        if sys.stdout is None:
+            raise OutputError("a closed one")
+        try:
+            yield
+            sys.stdout.flush()
+        except OSError as error:
+            # The interpreter flushes once more when it ends, and must not fail there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputError(error.strerror or str(error)) from error
 
 
 def _show(result: "Result", *, as_json: bool) -> None:

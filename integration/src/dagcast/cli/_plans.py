@@ -54,7 +54,7 @@ def plan(
 @click.argument("proposal", type=click.Path(path_type=Path))
 @result_options
 def what_if(folder: Path, settings: tuple[str, ...], proposal: Path) -> "Result":
-    """Forecast a PROPOSAL as plans are; cells that it leaves out get nothing.
+    """Forecast a PROPOSAL as plans are; cells that it leaves out get nothing, or keep their price.
 
     PROPOSAL is CSV or Parquet with the labels of each cell, its hour with zone, and its value.
     """

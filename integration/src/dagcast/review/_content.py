@@ -138,6 +138,7 @@ class Text:
 
 
 Block: TypeAlias = Chart | Heatmap | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+"""What a page is made of, in the order in which it is read."""
 
 
 @final

@@ -1,7 +1,7 @@
 """The installed packages joined under the settings of a project."""
 
-import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagcast.config import Config
@@ -9,6 +9,7 @@ from dagcast.errors import UsageError
 from dagcast.project import Project
 
 if TYPE_CHECKING:
+    from dagcast.exported import Exported
     from dagcast.plugins import Plugins
     from dagcast_core.contract import Assembly, Experiment, ExperimentSet
 
@@ -22,25 +23,53 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
+    tried: bool = False,
+    exported: "Exported | None" = None,
 ) -> "tuple[Assembly, Plugins]":
     """The assembly that a project's settings ask for, with the plugins it came from.
 
     Without settings those of a new project ask, as far as the packages agree on them.
+
+    Args:
+        config: settings of the project, if there is one.
+        measured: experiments of its events.
+        disable: entry points to leave out besides those of the settings.
+        serving: choices that win over the settings.
+        tried: whether packages are loaded in a child process first, so that none can end this one.
+        exported: contracts of packages that are not installed here, and what is asked of them.
     """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
+    from dagcast.units import unit_problems
     from dagcast.vocabulary import first_config, first_setting_problems
 
-    plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
+    left_out = (*(config.disable if config else ()), *disable)
+    if tried:
+        from dagcast.trial import load_tried
+
+        plugins = load_tried(left_out)
+    else:
+        plugins = load_plugins(disable=left_out)
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
+    asked = demands(config)
+    if exported is not None:
+        asked = {
+            # Where the settings ask for the same, theirs is the unit.
+            "required": {**exported.required, **asked["required"]},
+            "weights": tuple(dict.fromkeys((*exported.weights, *asked["weights"]))),
+            "levers": tuple(dict.fromkeys((*exported.levers, *asked["levers"]))),
+            "others": exported.not_installed(),
+            "ahead": exported.known_ahead,
+        }
     assembly = check_assembly(
         plugins,
         experiments=measured,
         serving={**config.serving, **(serving or {})},
-        **demands(config),
+        **asked,
     )
-    return assembly, plugins
+    miscounted = unit_problems(config, assembly.registrations)
+    return replace(assembly, problems=(*assembly.problems, *miscounted)), plugins
 
 
 def demands(config: Config) -> dict[str, Any]:
@@ -67,13 +96,13 @@ def experiments(project: Project) -> "ExperimentSet":
     Raises:
         UsageError: a file is not a list or a set of experiments.
     """
-    from dagcast_core.contract import ContractError, Experiment, ExperimentSet
+    from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 
     found: dict[str, Experiment] = {}
     covariances: dict[str, Any] = {}
     for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed_json(path.read_bytes())
             if isinstance(content, list):
                 members = tuple(Experiment.from_json(item) for item in content)
             else:

@@ -110,7 +110,7 @@ def _worth(outlook: Outlook) -> dict[str, tuple[float, float, float]]:
 
 def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quantity]") -> None:
     """Effects of one more unit of each lever's cells, by ``outcome/lever``, dims of the lever."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     kept = {}
     levers = list(solved.decisions)
@@ -120,7 +120,8 @@ def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quan
         lever = lever or levers[0]
         values = tensor.values(*quantities[lever].dim_names)
         kept[f"{outcome}/{lever}"] = values.detach().contiguous()
-    save_file(kept, folder / MARGINALS)
+    # Not `save_file`, whose files only their owner can read, whatever the umask says.
+    (folder / MARGINALS).write_bytes(save(kept))
 
 
 def _triple(found: Any) -> tuple[float, float, float]:

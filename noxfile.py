@@ -346,7 +346,7 @@ def worlds(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def faults(session: nox.Session) -> None:
-    """Kill, race, fill and mutate every command: `nox -s faults -- commands --only plan`."""
+    """Kill, race, fill and mutate every command: `nox -s faults -- kills --only plan`."""
     _everything(session)
     session.run("python", "tests/faults/faults.py", *session.posargs, env=TEST_ENVIRONMENT)
 

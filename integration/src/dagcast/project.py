@@ -30,7 +30,7 @@ from dagcast._whole import (
 )
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
-from dagcast.journal import PROPOSALS, Entry, Journal
+from dagcast.journal import Entry, Journal
 
 CONFIG = "dagcast.toml"
 LOG = "log.jsonl"
@@ -113,7 +113,7 @@ class Project:
             handle = claim(part)
             if handle is None:
                 continue
-            if not (folder / name).exists() and f"{folder.name}/{name}" not in self._made():
+            if not (folder / name).exists() and f"{folder.name}/{name}" not in self.journal.made():
                 RESERVED[part] = handle
                 return name
             # Another command was faster.
@@ -186,6 +186,15 @@ class Project:
             )
         return fits[-1]
 
+    def logged_store(self) -> str | None:
+        """The store that the last line about data led to; None where no line says which."""
+        for entry in reversed(self.journal.entries()):
+            if entry.event in ("ingested", "accepted"):
+                found = entry.details.get("store")
+                # Lines of earlier versions do not say it.
+                return found if isinstance(found, str) else None
+        return None
+
     def tidy(self) -> None:
         """Complete and remove what commands left that were killed.
 
@@ -193,44 +202,36 @@ class Project:
         may not write.
         """
         for name in (".", *FOLDERS):
-            with contextlib.suppress(OSError):
-                self._complete(self.folder / name)
+            self._complete(self.folder / name)
 
     def _complete(self, folder: Path) -> None:
         for part in sorted(folder.glob(f".*{PART}")):
-            handle = locked(part)
-            if handle is None:
-                continue
-            target = part.with_name(part.name[1 : -len(PART)])
-            if self._known(target) and not target.exists():
-                publish(part, target)
-                os.close(handle)
-            else:
-                abandon(part, handle)
+            # What cannot be opened here keeps nobody from the rest.
+            with contextlib.suppress(OSError):
+                self._settle(part)
 
-    def _made(self) -> set[str]:
-        """Folders that the log says were made, relative to the project."""
-        made = set()
-        for entry in self.journal.entries():
-            if entry.event in PROPOSALS:
-                made.add(f"plans/{entry.plan}")
-            elif entry.event == "fitted" and "fit" in entry.details:
-                made.add(f"models/{entry.details['fit']}")
-            elif "made" in entry.details:
-                made.add(str(entry.details["made"]))
-        return made
+    def _settle(self, part: Path) -> None:
+        handle = locked(part)
+        if handle is None:
+            return
+        target = part.with_name(part.name[1 : -len(PART)])
+        if self._known(target) and not target.exists():
+            publish(part, target)
+            os.close(handle)
+        else:
+            abandon(part, handle)
 
     def _known(self, target: Path) -> bool | None:
         """Whether the log knows a folder; None where the log cannot be read."""
         try:
-            return target.relative_to(self.folder).as_posix() in self._made()
+            return target.relative_to(self.folder).as_posix() in self.journal.made()
         except (ProjectError, OSError):
             return None
 
     def _next_name(self, folder: Path, prefix: str) -> str:
         # A plan whose folder is gone keeps its name: the log says what was decided about it.
         names = {path.name.removeprefix(".").removesuffix(PART) for path in folder.iterdir()}
-        names |= {Path(made).name for made in self._made()}
+        names |= {Path(made).name for made in self.journal.made()}
         numbers = (name.removeprefix(f"{prefix}-") for name in names if name.startswith(prefix))
         taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
         return f"{prefix}-{max(taken, default=0) + 1:04d}"

@@ -6,8 +6,8 @@ import json
 import keyword
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,7 +144,8 @@ def _made(name: str, folder: Path, kind: "Kind", more: Mapping[str, str]) -> lis
     distribution = f"dagcast-{name}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Made beside its place and moved there whole: a half-written package would break every check.
-    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    draft = folder.with_name(f".{name}-{secrets.token_hex(4)}")
+    draft.mkdir()
     try:
         for path, text in files.items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +153,6 @@ def _made(name: str, folder: Path, kind: "Kind", more: Mapping[str, str]) -> lis
         contract = _declared(draft / "src" / _module(name) / "contract.py")
         shown = json.dumps(snapshot(distribution, [contract]), indent=1) + "\n"
         (draft / "contract.json").write_text(shown)
-        draft.chmod(0o755)
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagcast.cli._stdout import as_result, reserved
 from dagcast.errors import OutputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def result_options(function: Callable[..., "Result"]) -> Callable[..., int]:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @functools.wraps(function)
     def command(*args: Any, as_json: bool, **kwargs: Any) -> int:
-        result = function(*args, **kwargs)
+        with reserved():
+            result = function(*args, **kwargs)
         show(result, as_json=as_json)
         code: int = result.exit_code()
         return code
@@ -108,15 +110,16 @@ def _shown() -> Iterator[None]:
     Raises:
         OutputError: stdout is closed or full.
     """
-    if sys.stdout is None:
-        raise OutputError("a closed one")
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError as error:
-        # The interpreter flushes once more when it ends, and must not fail there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(error.strerror or str(error)) from error
+    with as_result():
+        if sys.stdout is None:
+            raise OutputError("a closed one")
+        try:
+            yield
+            sys.stdout.flush()
+        except OSError as error:
+            # The interpreter flushes once more when it ends, and must not fail there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputError(error.strerror or str(error)) from error
 
 
 def _show(result: "Result", *, as_json: bool) -> None:

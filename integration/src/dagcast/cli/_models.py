@@ -14,6 +14,7 @@ from dagcast.cli._common import (
     show,
     show_text,
 )
+from dagcast.cli._stdout import reserved
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     metavar="[PACKAGE]",
     help="Run the behavioural suite of one package, or of all.",
 )
+@click.option(
+    "--deep", is_flag=True, help="Verify every byte of the store, not a sample of each file."
+)
 @result_options
 def check(
     folder: Path,
@@ -49,13 +53,19 @@ def check(
     disable: tuple[str, ...],
     against: str | None,
     conformance: str | None,
+    deep: bool,
 ) -> "Result":
-    """Assemble the contracts of all installed packages; exit 3 if they do not fit."""
+    """Assemble the contracts of all packages, and verify the project; exit 3 if one fails."""
     from dagcast import workflow
 
     project = opened_if_any(folder, settings, no_project)
     return workflow.check(
-        project, folder=Path(), disable=disable, against=against, conformance=conformance
+        project,
+        folder=Path(),
+        disable=disable,
+        against=against,
+        conformance=conformance,
+        deep=deep,
     )
 
 
@@ -77,7 +87,8 @@ def graph(
     """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
     from dagcast import workflow
 
-    result = workflow.graph(opened_if_any(folder, settings, no_project))
+    with reserved():
+        result = workflow.graph(opened_if_any(folder, settings, no_project))
     if as_json or result.exit_code():
         show(result, as_json=as_json)
     else:

@@ -89,7 +89,7 @@ class Outlook:
 
     def save(self, folder: Path) -> None:
         """Write the outlook into an existing folder."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         arrays = {
             f"{arm}/{quantity}/{part}": np.ascontiguousarray(getattr(path, part))
@@ -97,7 +97,8 @@ class Outlook:
             for quantity, path in paths.items()
             for part in ("mid", "low", "high")
         }
-        save_file(arrays, folder / _ARRAYS)
+        # Not `save_file`, whose files only their owner can read, whatever the umask says.
+        (folder / _ARRAYS).write_bytes(save(arrays))
         document = {
             "dim": self.dim,
             "rows": self.rows,

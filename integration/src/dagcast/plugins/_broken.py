@@ -41,7 +41,11 @@ def described(error: BaseException) -> str:
     # only says why.
     own = [f for f in frames if not re.match(r"<|.*/(dagcast_core|pluggy|dagcast)/", f.filename)]
     place = f" at {own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else ""
-    return f"{type(error).__name__}: {error}{place}"
+    try:
+        text = str(error)
+    except Exception as second:
+        text = f"no text, but {type(second).__name__}"
+    return f"{type(error).__name__}: {text}{place}"
 
 
 def bad_signature(claim: Claim, error: pluggy.PluginValidationError) -> Problem:

@@ -5,7 +5,8 @@ specifications in ``dagcast_core.hooks`` in a manager of its own, and only what 
 registered with the manager that is returned. Nothing here imports torch or pandas.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import pluggy
 
@@ -18,13 +19,19 @@ from dagcast.plugins._installed import Plugin, Plugins
 from dagcast_core.contract import Calendar, Contract, Experiment, Problem
 
 
-def load_plugins(disable: Iterable[str] = (), *, path: Sequence[str] | None = None) -> Plugins:
+def load_plugins(
+    disable: Iterable[str] = (),
+    *,
+    path: Sequence[str] | None = None,
+    around: Callable[[Claim], AbstractContextManager[object]] = nullcontext,
+) -> Plugins:
     """Import and check every installed plugin.
 
     Args:
         disable: names of entry points or distributions to leave out, before anything of them is
             imported.
         path: folders to look for distributions in; default ``sys.path``.
+        around: is entered with each entry point while it is loaded.
 
     Returns:
         The plugins that passed and the problems of those that did not. Call
@@ -42,7 +49,10 @@ def load_plugins(disable: Iterable[str] = (), *, path: Sequence[str] | None = No
     manager = _manager()
     plugins = []
     for claim in sole:
-        plugin, found = _load(claim)
+        plugin: Plugin | None = None
+        found: list[Problem] = []
+        with around(claim):
+            plugin, found = _loaded(claim)
         problems += found
         if plugin is not None and manager.is_registered(plugin.module):
             problems.append(_registered_twice(plugin, manager))
@@ -50,6 +60,14 @@ def load_plugins(disable: Iterable[str] = (), *, path: Sequence[str] | None = No
             manager.register(plugin.module, name=plugin.name)
             plugins.append(plugin)
     return Plugins(manager, tuple(plugins), tuple(problems), disabled)
+
+
+def _loaded(claim: Claim) -> tuple[Plugin | None, list[Problem]]:
+    try:
+        return _load(claim)
+    # What a hook returned may fail in any way where it is looked at.
+    except Exception as error:
+        return None, [failed_import(claim, error)]
 
 
 def _load(claim: Claim) -> tuple[Plugin | None, list[Problem]]:

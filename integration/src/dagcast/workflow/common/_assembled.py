@@ -1,6 +1,5 @@
 """The installed packages joined under the settings of a project."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
+    tried: bool = False,
     exported: "Exported | None" = None,
 ) -> "tuple[Assembly, Plugins]":
     """The assembly that a project's settings ask for, with the plugins it came from.
@@ -31,10 +31,11 @@ def assembled(
     Without settings those of a new project ask, as far as the packages agree on them.
 
     Args:
-        config: the project's settings.
-        measured: its experiments.
+        config: settings of the project, if there is one.
+        measured: experiments of its events.
         disable: entry points to leave out besides those of the settings.
-        serving: choices besides those of the settings.
+        serving: choices that win over the settings.
+        tried: whether packages are loaded in a child process first, so that none can end this one.
         exported: contracts of packages that are not installed here, and what is asked of them.
     """
     from dagcast.assembly import check_assembly
@@ -42,7 +43,13 @@ def assembled(
     from dagcast.units import unit_problems
     from dagcast.vocabulary import first_config, first_setting_problems
 
-    plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
+    left_out = (*(config.disable if config else ()), *disable)
+    if tried:
+        from dagcast.trial import load_tried
+
+        plugins = load_tried(left_out)
+    else:
+        plugins = load_plugins(disable=left_out)
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
     asked = demands(config)
@@ -89,13 +96,13 @@ def experiments(project: Project) -> "ExperimentSet":
     Raises:
         UsageError: a file is not a list or a set of experiments.
     """
-    from dagcast_core.contract import ContractError, Experiment, ExperimentSet
+    from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 
     found: dict[str, Experiment] = {}
     covariances: dict[str, Any] = {}
     for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed_json(path.read_bytes())
             if isinstance(content, list):
                 members = tuple(Experiment.from_json(item) for item in content)
             else:

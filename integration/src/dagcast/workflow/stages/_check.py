@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from dagcast.project import Project
 from dagcast.workflow.common._assembled import assembled, experiments
+from dagcast.workflow.common._damage import found_damage
 from dagcast.workflow.common._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class CheckResult(Result):
         note: what was checked, where no project says so.
         evolution: problems against a released manifest, if one was named.
         conformance: outcome of the behavioural suites that ran.
+        damage: what of the project's store, fits and plans is not as it was written.
         report: the assembly as JSON.
     """
 
@@ -35,6 +37,7 @@ class CheckResult(Result):
     problems: tuple[str, ...]
     evolution: tuple[str, ...] = ()
     conformance: Mapping[str, str] = field(default_factory=dict)
+    damage: tuple[str, ...] = ()
     report: Mapping[str, Any] = hidden(default_factory=dict)
     note: str = ""
 
@@ -47,6 +50,9 @@ class CheckResult(Result):
             count = len(rows)
             noun = "problem" if count == 1 else "problems"
             tables.append(ResultTable(f"{count} {noun}", (), rows))
+        if self.damage:
+            rows = tuple((text,) for text in self.damage)
+            tables.append(ResultTable("Not as it was written", (), rows))
         if self.evolution:
             rows = tuple((change,) for change in self.evolution)
             tables.append(ResultTable("Changes that need another version", (), rows))
@@ -63,7 +69,7 @@ class CheckResult(Result):
 
     def exit_code(self) -> int:
         failed = any(not outcome.startswith("passed") for outcome in self.conformance.values())
-        return 3 if self.problems or self.evolution or failed else 0
+        return 3 if self.problems or self.evolution or self.damage or failed else 0
 
     def to_json(self) -> dict[str, Any]:
         return {**Result.to_json(self), "assembly": dict(self.report)}
@@ -76,8 +82,11 @@ def check(
     disable: tuple[str, ...] = (),
     against: Path | str | None = None,
     conformance: str | None = None,
+    deep: bool = False,
 ) -> CheckResult:
-    """Assemble the contracts of all installed packages; imports no torch.
+    """Assemble the contracts of all installed packages, and verify what the project holds.
+
+    Imports no torch.
 
     Args:
         project: whose objective, guardrails and levers have to be served; without one, those
@@ -90,6 +99,7 @@ def check(
             or address. Of packages that are installed, what changed since is listed; those that
             are not take part in the assembly.
         conformance: a distribution whose behavioural suite is run, or ``all``.
+        deep: read every byte of the store, rather than the size and a sample of each file.
 
     Returns:
         Problems are listed in the result, never raised.
@@ -97,7 +107,7 @@ def check(
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
     exported = _exported(against, None if project is not None else folder)
-    assembly, plugins = assembled(config, measured, disable=disable, exported=exported)
+    assembly, plugins = assembled(config, measured, disable=disable, tried=True, exported=exported)
     models = tuple(
         (
             item.model,
@@ -114,6 +124,7 @@ def check(
         tuple(str(problem) for problem in (*assembly.problems, *sources)),
         evolution=_evolution(against, plugins) if against else (),
         conformance=_conformance(conformance) if conformance else {},
+        damage=found_damage(project, deep=deep) if project is not None else (),
         report=assembly.to_json(),
         note=_note(exported, folder) if project is None else "",
     )

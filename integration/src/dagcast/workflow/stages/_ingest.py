@@ -140,27 +140,44 @@ def ingest(
         )
     reports: list[IngestReport] = []
     unread: list[str] = []
-    for folder in folders:
-        progress(f"reading {folder.name}", None)
-        found, left = ingest_events(
-            project.store,
-            folder,
-            plugins.tables,
-            metrics=plugins.metrics,
-            labels=plugins.labels(folder),
-        )
-        reports += found
-        unread += (f"{folder.name}/{item}" for item in left)
-    counts = table_counts([report for report in reports if not report.unchanged])
+    try:
+        for folder in folders:
+            progress(f"reading {folder.name}", None)
+            found, left = ingest_events(
+                project.store,
+                folder,
+                plugins.tables,
+                metrics=plugins.metrics,
+                labels=plugins.labels(folder),
+            )
+            reports += found
+            unread += (f"{folder.name}/{item}" for item in left)
+    finally:
+        # What entered the store is in the log, also where a later folder is wrong.
+        counts = table_counts([report for report in reports if not report.unchanged])
+        _record(project, counts)
     unchanged = sum(report.unchanged for report in reports)
     from dagcast.workflow.common._assembled import experiments
 
     measured = len(experiments(project))
-    if counts:
-        details = {item.table: [item.read, item.accepted] for item in counts}
-        project.record("ingested", details={"rows": details})
     failures = tuple(report.failure for report in reports if report.failure is not None)
     return IngestResult(project.folder, counts, unchanged, measured, tuple(unread), failures)
+
+
+def _record(project: Project, counts: tuple[TableCounts, ...]) -> None:
+    """Say in the log what entered the store, or that it holds what the log does not know of.
+
+    The latter is what an ingestion leaves that was killed between the two.
+    """
+    from dagcast_core.data import MetricStore
+
+    held = MetricStore(project.store).manifest_id
+    logged = project.logged_store()
+    first = not any(item.event == "ingested" for item in project.journal.entries())
+    unknown = any(project.store.glob("ledgers/*/*")) if first else logged not in (None, held)
+    if counts or unknown:
+        rows = {item.table: [item.read, item.accepted] for item in counts}
+        project.record("ingested", details={"rows": rows, "store": held})
 
 
 def _event_folders(events: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from dagcast_core.contract._experiment import (
     ExperimentSet,
     Scale,
 )
+from dagcast_core.contract._json import parsed_json
 from dagcast_core.contract._labels import Calendar, LabelSet
 from dagcast_core.contract._mapping import FrozenMapping
 from dagcast_core.contract._nearest import nearest
@@ -80,6 +81,7 @@ __all__ = [
     "least_bump",
     "least_version",
     "nearest",
+    "parsed_json",
     "read_snapshot",
     "snapshot",
     "total_unit",

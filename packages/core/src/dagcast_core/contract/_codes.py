@@ -41,6 +41,7 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC212": "first setting",
         "DC213": "undeclared import of",
         "DC214": "requirement",
+        "DC215": "loading of",
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",

@@ -192,6 +192,7 @@ EVIDENCE_COLUMNS = (
     "above tested doses",
     "fresh trials",
 )
+"""Columns of the table that says on what a plan stands."""
 
 
 def _dose(value: float, unit: str) -> str:

@@ -20,6 +20,7 @@ from dagcast_core.contract import Arm, Change, Experiment
 from dagcast_core.tensor import IndexTensor
 
 Standing: TypeAlias = Literal["measured", "history", "prior"]
+"""What a modelled effect rests on at a dose: an experiment, what was seen, or its prior alone."""
 _Array: TypeAlias = npt.NDArray[np.float64]
 
 # A dose up to a tenth above the greatest one of a trial is still such a dose.

@@ -80,6 +80,7 @@ nox.options.sessions = [
     "contracts",
     *(["tests_alike", "lowest_alike"] if ALIKE else []),
     "types",
+    "docs",
     "wheels",
 ]
 
@@ -324,6 +325,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the site of all packages into site/, strictly; neither build nor reader fetches."""
+    _sync(session, "--all-packages", "--group", "docs")
+    # Its builder would print an advertisement for another.
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(python=PYTHON)
 def worlds(session: nox.Session) -> None:
     """Hold models and plans to simulated truth over many seeds: `nox -s worlds -- regret`."""
     _everything(session)
@@ -489,8 +498,8 @@ def _test_requirements(package: str) -> list[str]:
 
 
 TRACKED = re.compile(
-    r"(\.gitignore|\.ci/run|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
-    r"|docs/.+\.(md|png|svg|py)"
+    r"(\.gitignore|\.ci/run|mkdocs\.yml|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
+    r"|docs/.+\.(md|png|svg|py|js)"
     r"|tests/.+\.(py|md|toml)"
     r"|(packages/[a-z-]+|integration)/(README\.md|CHANGELOG\.md|pyproject\.toml|contract\.json"
     r"|changelog\.d/[^/]+\.md|tests/.+|src/[a-z_]+/.+|releases/.+\.json))"

@@ -108,6 +108,87 @@ def test_regret_is_the_sum_of_its_parts(demo):
     assert found.share == pytest.approx(found.regret / found.attainable)
 
 
+def test_retrospective_begins_with_what_was_promised_and_got(demo):
+    """Against the store itself: sums of what was observed in the week."""
+    found, outlook = demo[0].retro.hindsight, demo[0].planned
+    assert demo[0].retro.tables()[0].title == "plan-0001: promised and got"
+    promises = {(item.quantity, item.row): item for item in found.promises}
+    session = open_session(open_project(demo[0].folder, flags=SETTINGS, environment={}))
+    last = session.times.last
+    rides = session.store.read(
+        ["rides"], start=last - pd.Timedelta(hours=167), end=last, as_of=last + pd.Timedelta("30D")
+    )["rides"]
+    whole = promises["rides", ""]
+    assert whole.happened == pytest.approx(float(rides.sum().item()))
+    assert (whole.mid, whole.low, whole.high) == pytest.approx(outlook.totals["rides"]["plan"])
+    for region in rides.index("region"):
+        own = promises["rides", region]
+        assert own.happened == pytest.approx(float(rides.sel(region=region).sum().item()))
+    assert {item.over for item in found.lifts} == {"none", "current"}
+    executed = {item.quantity: item.happened for item in found.outcomes}
+    lift = next(x for x in found.lifts if (x.quantity, x.over) == ("rides", "none"))
+    assert 0 < lift.happened < executed["rides"]
+
+
+def test_promises_of_past_weeks_are_counted(project, capsys):
+    found = workflow.promises(project)
+    weeks = [item for item in found.promises if not item.over]
+    held = sum(item.held for item in weeks)
+    assert found.words.startswith(f"{held} of {len(weeks)} kept (")
+    assert {item.by for item in found.counts} >= {"outcome, all together", "day ahead, cells"}
+    days = [item for item in found.counts if item.by == "day ahead, cells"]
+    assert [item.label for item in days] == [str(day) for day in range(1, 8)]
+    assert found.levers[0].planned == pytest.approx(found.levers[0].carried_out, rel=0.05)
+    assert len(found.frame()) == len(found.promises)
+    assert run(["promises", "--json", "--project", str(project.folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["words"] == found.words
+
+
+def test_next_week_has_the_limits_of_the_first_and_knows_past_promises(copied):
+    """What the first plan spent moves no limit of the second."""
+    first = open_plan_summary(copied, "plan-0001")
+    second = workflow.plan(copied).summary
+    one, two = (
+        {(row.name, row.label): row.limit for row in (*found.budgets, *found.guardrails)}
+        for found in (first, second)
+    )
+    assert two == pytest.approx(one, rel=1e-9)
+    assert second.provenance["reference"] == first.provenance["horizon"][0]
+    page = workflow.review(copied, second.plan).page.read_text()
+    assert "Past promises" in page
+    # The first plan is looked at again with the limits that it had.
+    assert workflow.replay(copied, "plan-0001").replay_error == pytest.approx(0.0, abs=1e-9)
+
+
+def open_plan_summary(project, name):
+    from dagcast.plans import PlanSummary
+
+    return PlanSummary.load(project.plans / name)
+
+
+def test_plan_says_first_what_its_effects_stand_on(demo):
+    result = demo[0].planned
+    (first, words), *_ = result.tables()[0].rows
+    assert first == "evidence"
+    assert words.endswith("of the money")
+    lines = result.summary.evidence.lines
+    assert {line.label for line in lines} == {"boost", "guarantee", "streak"}
+    spent = sum(line.amount for line in lines)
+    assert spent == pytest.approx(result.summary.spent["USD"][0])
+    for line in lines:
+        assert line.measured + line.history + line.prior == pytest.approx(line.amount)
+
+
+def test_share_that_may_go_unmeasured_is_kept_by_the_plan(copied):
+    flags = {**SETTINGS, "evidence.max_unmeasured_share": "0.0"}
+    careful = open_project(copied.folder, flags=flags, environment={})
+    found = workflow.plan(careful).summary
+    assert found.evidence.unmeasured(found.readings) == pytest.approx(0.0, abs=1e-9)
+    bold = workflow.edit(careful, found.plan, scale=1.5, why="more").summary
+    with pytest.raises(GateError, match="goes where no fresh trial measured the effect"):
+        workflow.approve(careful, bold.plan)
+
+
 def test_pages_hold_the_figures_and_fetch_nothing(demo):
     for page in (demo[0].reviewed.page, demo[0].retro.page):
         text = page.read_text()
@@ -440,6 +521,16 @@ def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):
     assert result.totals["profit"]["plan"][0] == pytest.approx(expected, rel=1e-6)
     assert result.summary.worst_violation < 1e-4
     assert tree(as_planned.folder) == before
+
+
+def test_proposal_that_leaves_cells_out_says_what_becomes_of_them(as_planned, tmp_path, demo):
+    cells = workflow_decisions(as_planned.folder, demo[0].planned.summary.plan)
+    file = tmp_path / "mine.csv"
+    cells.head(5).to_csv(file, index=False)
+    said = []
+    result = workflow.what_if(as_planned, file, progress=lambda text, share: said.append(text))
+    assert f"the proposal names 5 of {len(cells):,} cells; the others get nothing" in said
+    assert result.summary.spent["USD"] == pytest.approx(cells.head(5)["value"].sum())
 
 
 @pytest.fixture

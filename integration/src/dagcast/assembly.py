@@ -13,6 +13,7 @@ from dagcast_core.contract import (
     Experiment,
     Problem,
     Quantity,
+    Registration,
     assemble,
 )
 
@@ -29,6 +30,8 @@ def check_assembly(
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
+    others: Iterable[Registration] = (),
+    ahead: Iterable[str] | None = (),
 ) -> Assembly:
     """Join all installed contracts and report everything that is wrong, without torch.
 
@@ -46,18 +49,24 @@ def check_assembly(
         levers: quantities that it decides.
         serving: which distribution or model serves a quantity, where several could.
         experiments: the project's own, beside those of the packages.
+        others: contracts of packages that are not installed here, joined with those that are.
+        ahead: what those say is known ahead; ``None`` where nobody said, which is as much as
+            ``externals=None``.
 
     Returns:
         The assembly. Its problems begin with those of the plugins; a quantity that is missing
         because a plugin failed is no second problem.
     """
     levers = tuple(levers)
-    if externals is not None:
-        made = {name for item in plugins.registrations for name in item.contract.output_names}
-        ahead = sorted(known_ahead(plugins) - made - set(levers))
-        externals = (*externals, *levers, *ahead)
+    joined = (*plugins.registrations, *others)
+    if ahead is None:
+        externals = None
+    elif externals is not None:
+        made = {name for item in joined for name in item.contract.output_names}
+        known = sorted((known_ahead(plugins) | set(ahead)) - made - set(levers))
+        externals = (*externals, *levers, *known)
     assembly = assemble(
-        plugins.registrations,
+        joined,
         externals=externals,
         required=required,
         weights=weights,

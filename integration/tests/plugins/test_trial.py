@@ -68,7 +68,7 @@ def test_each_is_named_with_what_it_did_and_the_others_load(install):
         (line,) = [
             str(item) for item in found.problems if f"<- {name} ({name} 1.0.0)]" in str(item)
         ]
-        assert line.startswith("DC213 ")
+        assert line.startswith("DC215 ")
         assert words in line
 
 
@@ -80,7 +80,7 @@ def test_harmless_packages_are_loaded_and_nothing_is_said(install):
 def test_who_did_harm_is_not_loaded_again(install, monkeypatch):
     install(exits=KINDS["exits"][0])
     found = load_tried()
-    assert "DC213" in [item.code for item in found.problems]
+    assert "DC215" in [item.code for item in found.problems]
     assert "exits_plugin" not in sys.modules
     assert found.disabled == ()
     assert load_tried(["exits"]).problems == ()

@@ -44,8 +44,10 @@ _COMMANDS = {
     "edit": ("_plans", "Change cells of a plan and propose the result."),
     "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
+    "promises": ("_plans", "Count which promises of past plans were kept."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
+    "contracts": ("_contracts", "List, show, copy and export what packages promise."),
     "snapshot": ("_packages", "Write each package's contract.json."),
     "release": ("_packages", "Propose, verify, promote and roll back releases."),
 }

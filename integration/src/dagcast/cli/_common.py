@@ -64,6 +64,22 @@ def opened(folder: Path, settings: tuple[str, ...]) -> "Project":
     return open_project(folder, flags=parsed(settings))
 
 
+def opened_if_any(folder: Path, settings: tuple[str, ...], no_project: bool) -> "Project | None":
+    """Open the project that the options name, or none where the current folder is none.
+
+    Raises:
+        UsageError: a ``--set`` without an equals sign.
+    """
+    from click.core import ParameterSource
+
+    source = click.get_current_context().get_parameter_source("folder")
+    named = source != ParameterSource.DEFAULT or "DAGCAST_PROJECT" in os.environ
+    here = any((folder / name).exists() for name in ("dagcast.toml", "log.jsonl"))
+    if no_project or not (named or here or settings):
+        return None
+    return opened(folder, settings)
+
+
 def parsed(settings: tuple[str, ...]) -> dict[str, str]:
     """The ``--set`` options as a mapping of dotted key to text."""
     flags = {}

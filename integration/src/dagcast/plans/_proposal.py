@@ -14,7 +14,12 @@ from dagcast.figures import currency
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVER, VALUE, UNIT = "lever", "value", "unit"
+LEVER = "lever"
+"""Column of a proposal that says which lever a row is of, where there are several."""
+VALUE = "value"
+"""Column of a proposal with the value of a cell."""
+UNIT = "unit"
+"""Column of a proposal that may say in which unit its values are; it has to be the lever's."""
 _NOTHING_DONE = "Nothing was changed."
 # Characters of a label that messages show.
 _LONGEST = 60

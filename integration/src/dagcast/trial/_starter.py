@@ -89,7 +89,7 @@ def try_packages(
 
 def _problem(blamed: "_Blamed", what: str) -> Problem:
     return Problem.of(
-        "DC213",
+        "DC215",
         blamed.value,
         producer=blamed.origin,
         expected="a package that only declares things when it is loaded",

@@ -1,6 +1,7 @@
 """The installed packages joined under the settings of a project."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagcast.config import Config
@@ -8,6 +9,7 @@ from dagcast.errors import UsageError
 from dagcast.project import Project
 
 if TYPE_CHECKING:
+    from dagcast.exported import Exported
     from dagcast.plugins import Plugins
     from dagcast_core.contract import Assembly, Experiment, ExperimentSet
 
@@ -22,6 +24,7 @@ def assembled(
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
     tried: bool = False,
+    exported: "Exported | None" = None,
 ) -> "tuple[Assembly, Plugins]":
     """The assembly that a project's settings ask for, with the plugins it came from.
 
@@ -33,9 +36,11 @@ def assembled(
         disable: entry points to leave out besides those of the settings.
         serving: choices that win over the settings.
         tried: whether packages are loaded in a child process first, so that none can end this one.
+        exported: contracts of packages that are not installed here, and what is asked of them.
     """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
+    from dagcast.units import unit_problems
     from dagcast.vocabulary import first_config, first_setting_problems
 
     left_out = (*(config.disable if config else ()), *disable)
@@ -47,13 +52,24 @@ def assembled(
         plugins = load_plugins(disable=left_out)
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
+    asked = demands(config)
+    if exported is not None:
+        asked = {
+            # Where the settings ask for the same, theirs is the unit.
+            "required": {**exported.required, **asked["required"]},
+            "weights": tuple(dict.fromkeys((*exported.weights, *asked["weights"]))),
+            "levers": tuple(dict.fromkeys((*exported.levers, *asked["levers"]))),
+            "others": exported.not_installed(),
+            "ahead": exported.known_ahead,
+        }
     assembly = check_assembly(
         plugins,
         experiments=measured,
         serving={**config.serving, **(serving or {})},
-        **demands(config),
+        **asked,
     )
-    return assembly, plugins
+    miscounted = unit_problems(config, assembly.registrations)
+    return replace(assembly, problems=(*assembly.problems, *miscounted)), plugins
 
 
 def demands(config: Config) -> dict[str, Any]:

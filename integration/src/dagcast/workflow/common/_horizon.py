@@ -85,18 +85,20 @@ def require_logged(project: Project, store: "MetricStore") -> None:
         )
 
 
+def observed_span(project: Project, store: "MetricStore") -> Any:
+    """First and last hour of the table that says how far history goes."""
+    spans, heartbeat = store.spans(), project.config.data.heartbeat
+    named = spans.get(heartbeat) if heartbeat else None
+    return named or max(spans.values(), key=lambda span: span.rows)
+
+
 def moments(project: Project, store: "MetricStore") -> Moments:
     """The times that the settings ask for; by default the week after the last observed hour.
 
     Raises:
         ProjectError: the store holds less history than the settings need.
     """
-    spans = store.spans()
-    config = project.config
-    heartbeat = config.data.heartbeat
-    observed = (spans.get(heartbeat) if heartbeat else None) or max(
-        spans.values(), key=lambda span: span.rows
-    )
+    config, observed = project.config, observed_span(project, store)
     start = observed.end + HOUR
     if config.data.as_of is not None:
         start = pd.Timestamp(config.data.as_of)

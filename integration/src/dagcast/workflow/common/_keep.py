@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagcast.plans import (
+    Outlook,
     PlanStability,
 )
 from dagcast.workflow.common._fits import Fitted
@@ -81,6 +82,7 @@ def keep(
                 why=why,
                 details={
                     "horizon_start": setting.times.start.isoformat(),
+                    "hours": len(setting.times.hours),
                     "parent": parent,
                     "status": summary.status,
                     "seal": sealed,
@@ -96,7 +98,14 @@ def keep(
         outlook.readings,
         outlook.arms,
         record,
+        objective=_worth(outlook),
     )
+
+
+def _worth(outlook: Outlook) -> dict[str, tuple[float, float, float]]:
+    """The objective of the plan, and what it has over every other arm."""
+    found = {"plan": _triple(outlook.totals["plan"]["objective"])}
+    return found | {arm: _triple(items["objective"]) for arm, items in outlook.differences.items()}
 
 
 def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quantity]") -> None:

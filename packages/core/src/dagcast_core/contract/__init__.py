@@ -5,6 +5,7 @@ from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
 from dagcast_core.contract._drawing import Graph, Link
+from dagcast_core.contract._edges import total_unit
 from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._evolution import (
     Bump,
@@ -83,5 +84,6 @@ __all__ = [
     "parsed_json",
     "read_snapshot",
     "snapshot",
+    "total_unit",
     "union",
 ]

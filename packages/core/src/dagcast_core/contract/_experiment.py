@@ -17,7 +17,9 @@ from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._mapping import FrozenMapping
 
 Design = Literal["switchback", "geo", "user_split", "natural", "prior"]
+"""How an effect was measured; ``prior`` is a belief and no measurement."""
 Scale = Literal["absolute", "ratio", "elasticity"]
+"""What an effect is: a difference, a share of the base, or per cent per per cent."""
 Label = str | int
 
 

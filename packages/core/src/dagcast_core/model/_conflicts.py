@@ -82,6 +82,7 @@ def _comparable(first: Experiment, second: Experiment) -> bool:
         and first.reduce == second.reduce
         and first.cells.local_hours == second.cells.local_hours
         and first.cells.counted_hours == second.cells.counted_hours
+        and first.cells.dim == second.cells.dim
         and bool(set(first.cells.labels) & set(second.cells.labels))
     )
     if not same or first.scale == "elasticity":

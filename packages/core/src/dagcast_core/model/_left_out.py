@@ -19,6 +19,7 @@ from dagcast_core.model._unit import Unit
 _SEEN = 0.1
 
 Verdict: TypeAlias = Literal["agrees", "contradicts", "says little"]
+"""What an experiment says of what everything else leads to expect of it."""
 
 
 @final

@@ -5,8 +5,9 @@ import hashlib
 import json
 import shutil
 import signal
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,12 +17,16 @@ from dagcast.cli import run
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import Journal
 from dagcast.project import open_project
+from dagcast.workflow import FitResult
+from dagcast.workflow.common._fits import fit_collection
 from dagcast.workflow.common._horizon import at_origin, read_context
 from dagcast.workflow.common._seal import SEAL, seal
 from dagcast.workflow.common._session import open_session
+from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.decide import Plan
+from dagcast_core.model import ExperimentError
 from dagcast_core.solver.problem._oracle import Oracle
-from dagcast_core.tensor import Panel
+from dagcast_core.tensor import IndexTensor, Panel
 
 torch.set_num_threads(1)
 
@@ -81,6 +86,96 @@ def test_fit_converges_and_names_every_model(demo):
     assert report.status == "converged"
     assert {"incentives", "driver-hours", "eta", "rides"} <= set(report.members)
     assert len(demo[0].validated.rows) == len(report.experiments) > 5
+
+
+def test_fit_and_validate_give_one_verdict(demo):
+    fitted = {item.name: item for item in demo[0].fitted.report.experiments}
+    for row in demo[0].validated.rows:
+        known = fitted[row.experiment]
+        assert row.verdict == known.left_out.verdict
+        assert (row.standard_error, row.measured) == (known.standard_error, known.estimate)
+        assert row.z == pytest.approx(known.z, abs=1e-6)
+
+
+def with_changed(session, **changes):
+    """The session with one experiment of another content, as a corrected file would give it."""
+    first = next(e for e in session.experiments if e.outcome == "incremental_driver_hours")
+    fresh = Experiment.from_json({**first.to_json(), **changes})
+    items = tuple(fresh if item is first else item for item in session.experiments)
+    known = ExperimentSet(items, session.experiments.covariances)
+    return first, replace(session, experiments=known)
+
+
+def test_experiment_of_the_wrong_sign_is_said_first_with_what_it_moved(project):
+    session = open_session(project)
+    first, changed = with_changed(session, estimate=-4.1, standard_error=0.1)
+    _, report = fit_collection(changed)
+    assert report.contradicting[0].experiment == first.name
+    text = str(report.contradicting[0])
+    assert "measured -4.1" in text
+    assert "with the other sign" in text
+    assert "It moved " in text
+    table = FitResult(project.folder, "fit-0009", report, 0).tables()[0]
+    assert table.title == "Experiments that contradict the models"
+    assert table.rows[0] == (text,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"treatment": -5.0}, "lower bound is 0"),
+        ({"regions": "early"}, "nothing was observed in region"),
+    ],
+)
+def test_impossible_experiment_is_refused_before_anything_is_fitted(project, changes, words):
+    session = open_session(project)
+    first = next(e for e in session.experiments if e.outcome == "incremental_driver_hours")
+    given = first.to_json()
+    if "treatment" in changes:
+        given["treatment"]["changes"][0]["value"] = changes["treatment"]
+    else:
+        # A region is known by name, and by nothing else, before it opens.
+        region = given["cells"]["regions"][0]
+        session = closed_until(session, region, pd.Timestamp(first.cells.end))
+    _, changed = with_changed(session, **given)
+    with pytest.raises(ExperimentError, match=words) as error:
+        fit_collection(changed)
+    assert first.name in str(error.value)
+
+
+def closed_until(session, region, moment):
+    """A session in whose history nothing was observed of a region up to a moment."""
+
+    class Closed(type(session)):
+        def history(self, times=None):
+            panel = super().history(times)
+            made = {q for item in self.assembly.registrations for q in item.contract.output_names}
+            changed = {}
+            for name in made & set(panel):
+                tensor = panel[name]
+                late = tensor.index("hour") > moment
+                mask = np.asarray(tensor.index("region") != region)[:, None] | np.asarray(late)
+                values = np.where(mask, tensor.values("region", "hour").numpy(), np.nan)
+                index = {dim: tensor.index(dim) for dim in ("region", "hour")}
+                changed[name] = IndexTensor(values, index, name)
+            return panel.assign(changed)
+
+    return Closed(**{f.name: getattr(session, f.name) for f in fields(session)})
+
+
+def test_experiment_from_before_the_window_counts(project):
+    """Three weeks of history, experiments that began before: taken where they ran, widened."""
+    named = open_project(
+        project.folder, flags={**SETTINGS, "data.history_weeks": "3"}, environment={}
+    )
+    session = open_session(named)
+    early = [e for e in session.experiments if pd.Timestamp(e.cells.start) < session.times.first]
+    assert early
+    _, report = fit_collection(session)
+    assert report.notes == ()
+    by_name = {item.name: item for item in report.experiments}
+    assert all(item.name in by_name for item in early)
+    assert all(by_name[item.name].factors.recency > 0 for item in early)
 
 
 def test_plan_keeps_its_limits_and_beats_no_spend(demo):

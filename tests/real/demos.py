@@ -92,7 +92,7 @@ def rides_by_borough(
             inputs = [q for q in model.contract.input_names if q in store.metrics()]
             history = store.read(
                 [*inputs, _DEMAND],
-                start=past.first, end=past.last, as_of=past.as_of, regions=boroughs,
+                start=past.first, end=past.last, as_of=past.as_of, labels={"region": boroughs},
             )  # fmt: skip
             fit(model, _without_coupons(history), warm=before)
             context, _ = read_context(store, past, inputs)
@@ -100,7 +100,11 @@ def rides_by_borough(
             return model.predict(context).select(_DEMAND)
 
         actual = store.read(
-            [_DEMAND], start=times.first, end=times.last, as_of=times.as_of, regions=boroughs
+            [_DEMAND],
+            start=times.first,
+            end=times.last,
+            as_of=times.as_of,
+            labels={"region": boroughs},
         )
         found = backtest(forecast, actual, origins=starts, quantities=(_DEMAND,), horizon=HORIZON)
     return reports, found

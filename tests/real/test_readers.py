@@ -162,7 +162,9 @@ def test_trips_that_are_odd_count_as_rides(store, data):
     }
     # 19:00 in New York in April is 23:00 UTC.
     window = {"start": "2020-04-30T23:00Z", "end": "2020-04-30T23:00Z", "as_of": "2020-05-05"}
-    panel = store.read(["rides", "wait", "revenue", "driver_pay"], **window, regions=["4"])
+    panel = store.read(
+        ["rides", "wait", "revenue", "driver_pay"], **window, labels={"region": ["4"]}
+    )
     assert {name: panel[name].item() for name in panel} == {
         "rides": 5.0,
         "wait": pytest.approx((4 + 6 + 4) / 3, abs=1e-9),

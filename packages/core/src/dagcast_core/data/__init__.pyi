@@ -32,16 +32,14 @@ from ._folder import (
     plan_folder as plan_folder,
 )
 from ._ingest import Ingestion as Ingestion
+from ._inspect import Span as Span
 from ._manifest import Coverage as Coverage
 from ._report import (
     Hole as Hole,
     IngestReport as IngestReport,
 )
-from ._store import (
-    MetricStore as MetricStore,
-    Span as Span,
-    ledger_sql as ledger_sql,
-)
+from ._store import MetricStore as MetricStore
+from ._warehouse import ledger_sql as ledger_sql
 from ._zones import (
     LocalTimes as LocalTimes,
     local_to_utc as local_to_utc,

@@ -76,7 +76,7 @@ class Coverage:
     end: str
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     since: Mapping[str, str] = field(default_factory=dict)
-    begins: str = "region"
+    begins: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The coverage as plain JSON values."""
@@ -92,7 +92,7 @@ class Coverage:
     def from_json(cls, document: Mapping[str, Any]) -> Coverage:
         """Reads what :meth:`to_json` wrote."""
         labels = {dim: tuple(entries) for dim, entries in document["labels"].items()}
-        since, begins = document["since"], document.get("begins", "region")
+        since, begins = document["since"], document["begins"]
         return cls(document["start"], document["end"], labels, since, begins)
 
 

@@ -52,6 +52,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def listed(names: Iterable[str]) -> str:
+    """Identifiers in double quotes, with commas between."""
+    return ", ".join(quoted(name) for name in names)
+
+
 def text(value: str) -> str:
     """A string literal."""
     return "'" + value.replace("'", "''") + "'"
@@ -418,19 +423,3 @@ def aggregate(table: EventTable, source: str, known: str, where: str) -> str:
     return (
         f"SELECT {', '.join(parts)} FROM {source} WHERE {where} GROUP BY {groups} ORDER BY {order}"
     )
-
-
-def warehouse(table: EventTable) -> str:
-    """The ledger of a table as one statement over a relation of the table's name.
-
-    It expects the declared columns with their types, instants as UTC timestamps without zone, and
-    yields what ingestion writes: bad rows and duplicates are left out.
-    """
-    good = f"{reason(table, raw=False)} IS NULL"
-    known = known_at(table)
-    source = f"(SELECT * FROM {quoted(table.name)} WHERE {good}"
-    if table.key:
-        key = ", ".join(quoted(name) for name in identity_of(table))
-        rest = ", ".join(quoted(column.name) for column in table.columns)
-        source += f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {known}, {rest}) = 1"
-    return aggregate(table, source + ") AS accepted", known, "TRUE")

@@ -9,6 +9,7 @@ from ._cube import (
     CubeQuantity as CubeQuantity,
     CubeTable as CubeTable,
 )
+from ._database import DatabaseRows as DatabaseRows
 from ._declare import (
     Check as Check,
     Column as Column,
@@ -34,6 +35,12 @@ from ._folder import (
 from ._ingest import Ingestion as Ingestion
 from ._inspect import Span as Span
 from ._manifest import Coverage as Coverage
+from ._mapping import (
+    ColumnMap as ColumnMap,
+    Lookup as Lookup,
+    Take as Take,
+    Unpivot as Unpivot,
+)
 from ._report import (
     Hole as Hole,
     IngestReport as IngestReport,

@@ -120,11 +120,14 @@ def _set_aside(connection: duckdb.DuckDBPyConnection, table: EventTable, opened:
             }
         ),
     )
-    cells = ", ".join(f"COALESCE(source.{name}, '')" for name in names)
+    names = [str(row[0]) for row in connection.execute(f"DESCRIBE {opened.rows}").fetchall()]
+    written = [f"{opened.rows}.{quoted(name)}" for name in names if name != "_line"]
+    cells = ", ".join(f"COALESCE({cell}, '')" for cell in written)
     mark = text(opened.csv.delimiter)
     return (
         f"SELECT reason, {opened.line} AS _line, concat_ws({mark}, {cells}) AS _text, {columns} "
-        f"FROM staged AS s JOIN source ON source.rowid = s._row WHERE reason IS NOT NULL "
+        f"FROM staged AS s LEFT JOIN {opened.rows} ON {opened.rows}.rowid = s._row "
+        f"WHERE reason IS NOT NULL "
         f"UNION ALL BY NAME SELECT * FROM refused ORDER BY ALL"
     )
 

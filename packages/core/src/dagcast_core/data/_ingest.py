@@ -16,6 +16,7 @@ import pyarrow as pa
 from dagcast_core.data._batch import execute, make_batch
 from dagcast_core.data._csv import Dialect
 from dagcast_core.data._cube import CubeTable
+from dagcast_core.data._database import DatabaseRows
 from dagcast_core.data._declare import EventTable, LinearMetric
 from dagcast_core.data._definitions import declare
 from dagcast_core.data._errors import DeclarationError
@@ -31,6 +32,8 @@ from dagcast_core.data._manifest import (
     settled,
     write_manifest,
 )
+from dagcast_core.data._mapped import WHY
+from dagcast_core.data._mapping import ColumnMap
 from dagcast_core.data._repeats import mark_repeats
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import OpenSource, Source, connect, open_source
@@ -47,7 +50,7 @@ class Ingestion:
 
     Attributes:
         spec: what the source holds.
-        source: a Parquet or CSV file, a DataFrame or an Arrow table.
+        source: a Parquet or CSV file, a DataFrame, an Arrow table, or rows of a database.
         labels: dim -> labels that exist; rows with another one are quarantined. For a dim left out
             the table's declaration decides.
         coverage: range in which the absence of rows means zero; by default the hours of the
@@ -58,6 +61,8 @@ class Ingestion:
             the hour of it are missing; an interval that reaches into it counts from there.
         begins: dim whose labels ``since`` names; needed with it.
         dialect: of a CSV file, where it should not be found.
+        mapping: how the columns of the source become those of the table, where they are not called
+            as it declares them.
     """
 
     spec: EventTable | CubeTable
@@ -68,6 +73,7 @@ class Ingestion:
     since: Mapping[str, str] = field(default_factory=dict)
     begins: str = ""
     dialect: Dialect | None = None
+    mapping: ColumnMap | None = None
 
 
 def ingest_all(
@@ -83,7 +89,7 @@ def ingest_all(
             connection = stack.enter_context(connect())
             table = item.spec.table() if isinstance(item.spec, CubeTable) else item.spec
             allowed = _checked_labels(table, item.labels)
-            opened = open_source(connection, table, item.source, item.dialect)
+            opened = open_source(connection, table, item.source, item.dialect, item.mapping)
             item = replace(item, since=_checked_openings(item, table))
             key = batch_id(table, opened, allowed, item, accepted)
             work.append(_Work(item, table, connection, opened, allowed, key))
@@ -157,9 +163,17 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     opening = entry.item.begins if entry.item.since and entry.item.begins in table.dims else None
     if opening:
         connection.register("openings", _openings(entry.item.since))
-    row = "NULL" if entry.opened.csv is None else "source.rowid"
-    opened = entry.opened
-    judged = staged(table, opened.found, opened.years, odd=opened.odd, opening=opening, row=row)
+    opened, mapping = entry.opened, entry.opened.mapping
+    judged = staged(
+        table,
+        opened.found,
+        opened.years,
+        odd=opened.odd,
+        opening=opening,
+        row=opened.row,
+        why="" if mapping is None else WHY,
+        lag=None if mapping is None else mapping.known_lag_hours,
+    )
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     execute(connection, statement, entry.opened, table)
     news = judge_labels(connection, table, _label_rules(manifest, entry))
@@ -168,8 +182,8 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
     # The rows are on the disk now; several tables need not be held at once.
     connection.execute("DROP TABLE staged; DROP TABLE ledger")
-    if entry.opened.csv is not None:
-        connection.execute("DROP TABLE source")
+    if entry.opened.csv is not None or isinstance(entry.item.source, DatabaseRows):
+        connection.execute(f"DROP TABLE {opened.rows} CASCADE")
     report = replace(batch.report, new_labels=news)
     return replace(batch, coverage=_stated_coverage(manifest, entry, batch), report=report)
 
@@ -290,5 +304,6 @@ def batch_id(
         "since": dict(item.since),
         "begins": item.begins if item.since else "",
         "dialect": None if item.dialect is None else asdict(item.dialect),
+        "mapping": opened.meaning,
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -243,10 +243,14 @@ def known_at(table: EventTable) -> str:
     """Expression for when a row was known, over typed columns."""
     if table.known_at is not None:
         return quoted(table.known_at)
-    base = quoted(table.until or table.time)
+    return _after(quoted(table.until or table.time), table.known_lag_hours)
+
+
+def _after(time: str, lag_hours: float) -> str:
+    """Expression for a moment so many hours after the end of a time's hour."""
     # Rounded to the microsecond; a lag is an assumption and needs no more.
-    lag = round(table.known_lag_hours * 3_600_000_000)
-    return f"(date_trunc('hour', {base}) + INTERVAL 1 HOUR + to_microseconds({lag}))"
+    lag = round(lag_hours * 3_600_000_000)
+    return f"(date_trunc('hour', {time}) + INTERVAL 1 HOUR + to_microseconds({lag}))"
 
 
 def reason(table: EventTable, *, raw: bool = True) -> str:
@@ -313,6 +317,8 @@ def staged(
     odd: Collection[str] = (),
     opening: str | None = None,
     row: str = "CAST(NULL AS BIGINT)",
+    why: str = "",
+    lag: float | None = None,
 ) -> str:
     """SELECT that reads, types and judges every row of the view ``source``.
 
@@ -323,10 +329,15 @@ def staged(
         odd: columns whose unusual times a table ``t_<column>`` reads.
         opening: dim of whose labels a table ``openings`` says when they opened.
         row: expression for the number of a row in the source.
+        why: column of the source that says why a row cannot be used at all, if there is one.
+        lag: fills ``known_at``: hours after the end of a row's hour.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
         expression = typed(column, found[column.name], table, years, odd)
+        if lag is not None and column.name == table.known_at:
+            last = table.column(table.until or table.time)
+            expression = _after(typed(last, found[last.name], table, years, odd), lag)
         columns.append(f"{expression} AS {quoted(column.name)}")
         outside.append(quoted(column.name))
         if column.kind != "text":
@@ -347,8 +358,11 @@ def staged(
         f"{given(name, found[name], table)}"
         for name in odd
     )
-    inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source{joins}"
+    flags += [f"{row} AS _row", *([f"source.{quoted(why)} AS _why"] if why else [])]
+    inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source{joins}"
     judged, rows = reason(table), f"({inner}) AS rows_read"
+    if why:
+        judged = f"COALESCE(_why, {judged})"
     if opening:
         rows += f" LEFT JOIN openings ON openings._label = {quoted(table.dims[opening])}"
         end = f"{quoted(table.until)} <=" if table.until else f"{quoted(table.time)} <"

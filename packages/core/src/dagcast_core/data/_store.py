@@ -93,7 +93,7 @@ class MetricStore:
 
         Args:
             spec: what the source holds.
-            source: a Parquet or CSV file, a DataFrame or an Arrow table.
+            source: a Parquet or CSV file, a DataFrame, an Arrow table, or rows of a database.
             labels: dim -> labels that exist; rows with another one are quarantined. For a dim left
                 out the table's declaration decides.
             coverage: range in which the absence of rows means zero, for tables whose ``empty``

@@ -18,6 +18,7 @@ from dagcast_core.data import (
     SourceError,
     Take,
     Unpivot,
+    peek,
 )
 
 DAY = {"start": "2025-03-03T00:00Z", "end": "2025-03-03T02:00Z", "as_of": "2025-04-01"}
@@ -237,3 +238,64 @@ def test_checks_name_the_columns_of_the_table(store):
     spec = replace(CUBE, checks=(Check("more than there are cars", "rides > 20"),))
     report = ingest(store, frame, ColumnMap("counts", PLAIN), spec)
     assert report.quarantined == {"more than there are cars": 1}
+
+
+def test_how_a_source_is_read_is_its_own_affair(store, rides_table, tmp_path):
+    """Zone, forms of times and words for nothing belong to the source; the table stays one."""
+    columns = {name: Take(column=name) for name in ("id", "region", "at", "known_at", "fare")}
+    first = written(tmp_path, "id,region,at,known_at,fare\n1,A,2025-01-06 01:10,"
+                              "2025-01-06 01:30,3\n", "first.csv")  # fmt: skip
+    rows = "2,A,06/01/2025 01:10,06/01/2025 01:30,4\n3,A,06/01/2025 01:10,none,4\n"
+    second = written(tmp_path, f"id,region,at,known_at,fare\n{rows}", "second.csv")
+    form = "%d/%m/%Y %H:%M"
+    reports = store.ingest_all(
+        [
+            Ingestion(rides_table, first, mapping=ColumnMap("first", columns)),
+            Ingestion(
+                rides_table, second,
+                mapping=ColumnMap(
+                    "second", columns, zone="Asia/Tokyo", null_text=("", "none"),
+                    formats={"at": form, "known_at": form},
+                ),
+            ),
+        ]
+    )  # fmt: skip
+    assert reports[1].quarantined == {"known_at is missing": 1}
+    window = {"start": "2025-01-05T16:00Z", "end": "2025-01-06T01:00Z", "as_of": "2025-02-01"}
+    found = store.read(["rides"], **window)["rides"].tensor.tolist()[0]
+    assert (found[0], found[9]) == (1.0, 1.0)
+    assert store.tables()["rides"].zone == rides_table.zone
+
+
+def test_a_declaration_is_corrected_where_all_its_sources_are_there(store, tmp_path):
+    frame = pd.DataFrame({"at": HOURS, "city": ["A"] * 3, "trips": [1.0, 2.0, 3.0]})
+    more = frame.assign(city="B")
+    former = store.ingest_all(
+        [Ingestion(CUBE, item, mapping=ColumnMap("counts", PLAIN)) for item in (frame, more)]
+    )
+    assert [report.accepted for report in former] == [3, 3]
+    wider = replace(CUBE, quantities=(*CUBE.quantities, CubeQuantity("doubled", "ride/h")))
+    columns = {**PLAIN, "doubled": Take(sql="trips * 2")}
+    with pytest.raises(DeclarationError, match="Ingest all of its sources in one step"):
+        ingest(store, frame, ColumnMap("counts", columns), wider)
+    assert "doubled" not in store.metrics()
+    again = store.ingest_all(
+        [Ingestion(wider, item, mapping=ColumnMap("counts", columns)) for item in (frame, more)]
+    )
+    assert [report.accepted for report in again] == [3, 3]
+    assert rides(store, "doubled") == {"A": [2.0, 4.0, 6.0], "B": [2.0, 4.0, 6.0]}
+    store.verify()
+
+
+def test_a_source_is_looked_at_before_anything_is_declared(tmp_path):
+    frame = pd.DataFrame({"at": HOURS, "city": ["A"] * 3, "trips": [1.0, 2.0, 3.0]})
+    parquet, text, _ = both(tmp_path, frame)
+    text.write_text("counts of March\n\n" + text.read_text())
+    found = peek(text)
+    assert list(found.columns) == ["at", "city", "trips"]
+    assert found.rows["trips"].tolist() == ["1.0", "2.0", "3.0"]
+    assert "header in line 3" in found.dialect
+    assert peek(parquet).columns == {"at": "VARCHAR", "city": "VARCHAR", "trips": "DOUBLE"}
+    assert len(peek(parquet, rows=2).rows) == 2
+    with pytest.raises(SourceError, match="no such file"):
+        peek(tmp_path / "none.csv")

@@ -41,6 +41,10 @@ from ._mapping import (
     Take as Take,
     Unpivot as Unpivot,
 )
+from ._peek import (
+    Peek as Peek,
+    peek as peek,
+)
 from ._report import (
     Hole as Hole,
     IngestReport as IngestReport,

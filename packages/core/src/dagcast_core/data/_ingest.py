@@ -89,19 +89,23 @@ def ingest_all(
             connection = stack.enter_context(connect())
             table = item.spec.table() if isinstance(item.spec, CubeTable) else item.spec
             allowed = _checked_labels(table, item.labels)
-            opened = open_source(connection, table, item.source, item.dialect, item.mapping)
+            reading = table if item.mapping is None else item.mapping.reading(table)
+            opened = open_source(connection, reading, item.source, item.dialect, item.mapping)
             item = replace(item, since=_checked_openings(item, table))
             key = batch_id(table, opened, allowed, item, accepted)
-            work.append(_Work(item, table, connection, opened, allowed, key))
+            work.append(_Work(item, table, reading, connection, opened, allowed, key))
         tables = [entry.table for entry in work]
         before = read_manifest(folder)
-        after = declare(before, tables, derived)
+        after = declare(_rebuilt(before, work), tables, derived)
         known = all(entry.key in before.batches for entry in work)
         if after == before and known and settled(folder):
             return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
             before = read_manifest(folder)
-            manifest = declare(before, tables, derived)
+            rebuilt = _rebuilt(before, work)
+            gone = [batch for key, batch in before.batches.items() if key not in rebuilt.batches]
+            note_pending(folder, (item.path for batch in gone for item in batch.files()))
+            manifest = declare(rebuilt, tables, derived)
             reports = []
             for entry in work:
                 held = manifest.batches.get(entry.key)
@@ -109,7 +113,9 @@ def ingest_all(
                     reports.append(replace(held.report, unchanged=True))
                     continue
                 manifest = _without_former(folder, manifest, entry)
-                batch = _ingest_one(folder, manifest, entry)
+                # Sources declared together say together which labels there are.
+                known_by = manifest if entry.item.mapping is None else _kept(rebuilt, work)
+                batch = _ingest_one(folder, manifest, entry, _label_rules(known_by, entry))
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
             if manifest != before:
@@ -122,6 +128,26 @@ def ingest_all(
         else report
         for entry, report in zip(work, reports, strict=True)
     )
+
+
+def _rebuilt(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
+    """The manifest without tables that are declared anew, where all their sources are here again.
+
+    People correct the declaration of a source of theirs until it is right. What the sources gave
+    before, under another one, is then read again as a whole; where one of them is not there any
+    more, the store keeps its table, and the other declaration is refused.
+    """
+    tables, batches = dict(manifest.tables), dict(manifest.batches)
+    for entry in work:
+        held = tables.get(entry.table.name)
+        if entry.item.mapping is None or held is None or held.layout() == entry.table.layout():
+            continue
+        here = {other.opened.sha256 for other in work if other.table.name == held.name}
+        former = [batch for batch in batches.values() if batch.table == held.name]
+        if all(batch.report.source_sha256 in here for batch in former):
+            del tables[held.name]
+            batches = {key: batch for key, batch in batches.items() if batch.table != held.name}
+    return replace(manifest, tables=tables, batches=batches)
 
 
 def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
@@ -152,20 +178,23 @@ def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
 class _Work:
     item: Ingestion
     table: EventTable
+    reading: EventTable
     connection: duckdb.DuckDBPyConnection
     opened: OpenSource
     allowed: Mapping[str, tuple[str, ...]]
     key: str
 
 
-def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
+def _ingest_one(
+    folder: Path, manifest: Manifest, entry: _Work, rules: Mapping[str, LabelRule]
+) -> Batch:
     table, connection = entry.table, entry.connection
     opening = entry.item.begins if entry.item.since and entry.item.begins in table.dims else None
     if opening:
         connection.register("openings", _openings(entry.item.since))
     opened, mapping = entry.opened, entry.opened.mapping
     judged = staged(
-        table,
+        entry.reading,
         opened.found,
         opened.years,
         odd=opened.odd,
@@ -176,7 +205,7 @@ def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
     )
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     execute(connection, statement, entry.opened, table)
-    news = judge_labels(connection, table, _label_rules(manifest, entry))
+    news = judge_labels(connection, table, rules)
     mark_repeats(connection, folder, manifest, table)
     ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
@@ -202,6 +231,17 @@ def _label_rules(manifest: Manifest, entry: _Work) -> dict[str, LabelRule]:
                     known.update(batch.coverage.labels.get(dim, ()))
             rules[dim] = LabelRule(known=known)
     return rules
+
+
+def _kept(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
+    """The manifest without what the sources at hand gave under other options."""
+    now = {(entry.table.name, entry.opened.sha256): entry.key for entry in work}
+    kept = {
+        key: batch
+        for key, batch in manifest.batches.items()
+        if now.get((batch.table, batch.report.source_sha256), key) == key
+    }
+    return replace(manifest, batches=kept)
 
 
 def _without_former(folder: Path, manifest: Manifest, entry: _Work) -> Manifest:

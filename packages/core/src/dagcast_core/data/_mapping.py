@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import DeclarationError
 
 Typed = Literal["text", "number"]
@@ -84,6 +85,9 @@ class ColumnMap:
         decimal: mark before decimals in them.
         known_lag_hours: fills the table's ``known_at`` where the source has none: a row was known
             this long after its hour had ended.
+        zone: of times without one, in place of the table's.
+        null_text: texts that mean "no value", in place of the table's.
+        formats: column of the table -> how its times are written; see ``Column.format``.
     """
 
     name: str
@@ -94,6 +98,9 @@ class ColumnMap:
     thousands: str = ""
     decimal: str = "."
     known_lag_hours: float | None = None
+    zone: str | None = None
+    null_text: tuple[str, ...] | None = None
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.select is not None and self.unpivot is not None:
@@ -101,6 +108,25 @@ class ColumnMap:
                 f"cannot map the columns of {self.name!r}: expected either a select or an unpivot; "
                 f"found both. Write the UNPIVOT into the select."
             )
+
+    def reading(self, table: EventTable) -> EventTable:
+        """The table's declaration for this source: how what is written there is read.
+
+        Raises:
+            DeclarationError: the zone or a format is none.
+        """
+        columns = tuple(
+            replace(column, format=self.formats[column.name])
+            if column.name in self.formats
+            else column
+            for column in table.columns
+        )
+        return replace(
+            table,
+            columns=columns,
+            zone=table.zone if self.zone is None else self.zone,
+            null_text=table.null_text if self.null_text is None else self.null_text,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The declaration as plain JSON values, without what the lookups' files hold."""
@@ -122,4 +148,5 @@ class ColumnMap:
             "unpivot": None if self.unpivot is None else [self.unpivot.names, self.unpivot.values],
             "numbers": [self.thousands, self.decimal],
             "known_lag_hours": self.known_lag_hours,
+            "read": [self.zone, self.null_text, dict(sorted(self.formats.items()))],
         }

@@ -275,6 +275,11 @@ class MetricStore:
         cubes = {name: cube(*reader.metric(name)) for name in _distinct(names)}
         return _panel(cubes, groups.labels, groups.buckets)
 
+    def tables(self) -> dict[str, EventTable]:
+        """Declarations of every table held, by name, sorted; a cube is one, too."""
+        tables = self._manifest().tables
+        return {name: tables[name] for name in sorted(tables)}
+
     def metrics(self) -> dict[str, MetricSpec | LinearMetric]:
         """Declarations of every metric, by name, sorted."""
         manifest = self._manifest()

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
+from dagcast.workflow.common._sources import with_sources
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
@@ -22,10 +24,21 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> "tuple[Assembly, Plugins]":
     """The assembly that a project's settings ask for, with the plugins it came from.
 
     Without settings those of a new project ask, as far as the packages agree on them.
+
+    Args:
+        config: the settings.
+        measured: experiments of the project's own.
+        disable: entry points to leave out besides those of the settings.
+        serving: choices that win over the settings.
+        folder: of the project, so that what is wrong with its sources has a place.
+
+    Raises:
+        ConfigError: a source is declared wrongly.
     """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
@@ -34,6 +47,7 @@ def assembled(
     plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
+    plugins = with_sources(config, plugins, folder)
     assembly = check_assembly(
         plugins,
         experiments=measured,

@@ -77,8 +77,11 @@ def moments(project: Project, store: "MetricStore") -> Moments:
     spans = store.spans()
     config = project.config
     heartbeat = config.data.heartbeat
+    # A forecast or a calendar reaches into days that nobody has observed.
+    ahead = {name for name, table in store.tables().items() if table.foreseeable}
+    seen = [span for name, span in spans.items() if name not in ahead] or list(spans.values())
     observed = (spans.get(heartbeat) if heartbeat else None) or max(
-        spans.values(), key=lambda span: span.rows
+        seen, key=lambda span: span.rows
     )
     start = observed.end + HOUR
     if config.data.as_of is not None:
@@ -98,27 +101,46 @@ def moments(project: Project, store: "MetricStore") -> Moments:
     return Moments(as_of, first, last, start, start + config.horizon.hours * HOUR - HOUR)
 
 
-def zones_by_dim(project: Project, plugins: "Plugins") -> dict[str, dict[str, str]]:
-    """The clock of labels, IANA name by dim and label, as far as packages read it off the events.
+def zones_by_dim(
+    project: Project, plugins: "Plugins", labels: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, dict[str, str]]:
+    """The clock of labels, IANA name by dim and label.
 
-    What a later folder says of a label replaces what an earlier one said.
+    The settings say it, else files beside the events (a later folder replaces what an earlier one
+    said), else the zone of the source that the labels come from.
+
+    Args:
+        project: the project.
+        plugins: which read the files.
+        labels: of the store, by dim.
     """
+    config = project.config
     zones: dict[str, dict[str, str]] = {}
+    for settings in config.sources.values():
+        for dim in settings.dims:
+            for label in (labels or {}).get(dim, ()):
+                zones.setdefault(dim, {}).setdefault(label, settings.zone)
     below = sorted(path for path in project.events.glob("**/") if path.is_dir())
     for folder in dict.fromkeys((project.events, *below)):
-        for dim, labels in plugins.labels(folder).items():
-            zones.setdefault(dim, {}).update(labels.zones)
+        for dim, found in plugins.labels(folder).items():
+            zones.setdefault(dim, {}).update(found.zones)
+    for dim, said in config.labels.items():
+        if said.zone is not None:
+            zones.setdefault(dim, {}).update(dict.fromkeys((labels or {}).get(dim, ()), said.zone))
+        zones.setdefault(dim, {}).update(said.zones)
     return zones
 
 
 def zones_of(project: Project) -> dict[str, str]:
     """The clock of every label that has one, whatever its dim."""
     from dagcast.plugins import load_plugins
+    from dagcast_core.data import MetricStore
 
     plugins = load_plugins(disable=project.config.disable)
+    held = MetricStore(project.store).labels() if project.config.sources else {}
     return {
         label: zone
-        for labels in zones_by_dim(project, plugins).values()
+        for labels in zones_by_dim(project, plugins, held).values()
         for label, zone in labels.items()
     }
 

@@ -101,7 +101,7 @@ class Session:
         return Clocks(
             {calendar.quantity: calendar for calendar in self.plugins.calendars},
             {quantity.name: quantity for quantity in self.externals},
-            zones_by_dim(self.project, self.plugins),
+            zones_by_dim(self.project, self.plugins, self.store.labels()),
         )
 
     @property
@@ -197,7 +197,7 @@ def open_session(project: Project, *, serving: Mapping[str, str] | None = None) 
     store = open_store(project)
     measured = experiments(project)
     chosen = {**project.config.serving, **(serving or {})}
-    assembly, plugins = assembled(project.config, measured, serving=chosen)
+    assembly, plugins = assembled(project.config, measured, serving=chosen, folder=project.folder)
     assembly.raise_problems()
     _require_heartbeat(project.config.data.heartbeat, plugins, store)
     shipped = [item for item in plugins.experiments if item.name not in {e.name for e in measured}]

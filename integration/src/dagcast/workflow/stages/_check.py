@@ -84,7 +84,8 @@ def check(
     """
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
-    assembly, plugins = assembled(config, measured, disable=disable)
+    folder = project.folder if project is not None else None
+    assembly, plugins = assembled(config, measured, disable=disable, folder=folder)
     models = tuple(
         (
             item.model,
@@ -95,7 +96,7 @@ def check(
         for item in assembly.registrations
     )
     return CheckResult(
-        project.folder if project is not None else None,
+        folder,
         models,
         tuple(str(problem) for problem in assembly.problems),
         evolution=_evolution(against, plugins) if against else (),

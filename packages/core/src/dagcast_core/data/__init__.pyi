@@ -35,6 +35,10 @@ from ._folder import (
 from ._ingest import Ingestion as Ingestion
 from ._inspect import Span as Span
 from ._manifest import Coverage as Coverage
+from ._mapped import (
+    columns_read as columns_read,
+    expression_columns as expression_columns,
+)
 from ._mapping import (
     ColumnMap as ColumnMap,
     Lookup as Lookup,

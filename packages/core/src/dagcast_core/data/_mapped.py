@@ -35,7 +35,7 @@ def expression_columns(sql: str) -> dict[str, bool]:
     except (sqlglot.errors.ParseError, sqlglot.errors.TokenError) as error:
         raise DeclarationError(
             f"cannot read the expression {sql!r}: expected SQL as DuckDB has it; found "
-            f"{str(error).splitlines()[0]}. Correct it."
+            f"{str(error).splitlines()[0].rstrip('.')}. Correct it."
         ) from error
     found: dict[str, bool] = {}
     for column in tree.find_all(exp.Column):

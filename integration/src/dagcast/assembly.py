@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagcast.plugins import Plugin, Plugins
+from dagcast.standing import Aside
 from dagcast.vocabulary import claims, first_setting_problems, known_ahead, observed_in
 from dagcast_core.contract import (
     Assembly,
@@ -13,6 +14,7 @@ from dagcast_core.contract import (
     Experiment,
     Problem,
     Quantity,
+    Registration,
     assemble,
 )
 
@@ -29,6 +31,7 @@ def check_assembly(
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
+    aside: Iterable[Aside] = (),
 ) -> Assembly:
     """Join all installed contracts and report everything that is wrong, without torch.
 
@@ -46,34 +49,47 @@ def check_assembly(
         levers: quantities that it decides.
         serving: which distribution or model serves a quantity, where several could.
         experiments: the project's own, beside those of the packages.
+        aside: models that stand aside; what the project asks of them, and experiments that speak of
+            them, stand aside with them.
 
     Returns:
         The assembly. Its problems begin with those of the plugins; a quantity that is missing
         because a plugin failed is no second problem.
     """
     levers = tuple(levers)
+    left = tuple(aside)
+    out = {item.model for item in left}
+    taking_part = [item for item in plugins.registrations if item.model not in out]
     if externals is not None:
-        made = {name for item in plugins.registrations for name in item.contract.output_names}
+        made = {name for item in taking_part for name in item.contract.output_names}
         ahead = sorted(known_ahead(plugins) - made - set(levers))
         externals = (*externals, *levers, *ahead)
+    lost = lost_quantities(plugins, left)
+    measured = (*plugins.experiments, *experiments)
+    if left:
+        read = {entry.quantity.name for item in taking_part for entry in item.contract.inputs}
+        levers = tuple(name for name in levers if name in read)
+        required = {name: unit for name, unit in _units(required).items() if name not in lost}
+        weights = tuple(name for name in weights if name not in lost)
+        measured = tuple(item for item in measured if speaks_of(item, taking_part))
     assembly = assemble(
-        plugins.registrations,
+        taking_part,
         externals=externals,
         required=required,
         weights=weights,
         levers=levers,
         serving=serving,
-        experiments=(*plugins.experiments, *experiments),
+        experiments=measured,
     )
     broken = [p for p in plugins.problems if p.code != "DC207"]
     # Any of these may only mean that the failed package is not there.
     consequences = {"DC102", "DC114", "DC115", "DC117", "DC118"} if broken else set()
     # A lever that lost its effect has lost the paths of its experiments too.
-    lost = {p.name for p in assembly.problems if p.code == "DC118"}
+    pathless = {p.name for p in assembly.problems if p.code == "DC118"}
     rest = [
         _without_future(p, plugins)
         for p in assembly.problems
-        if p.code not in consequences and not (p.code == "DC115" and p.name in lost)
+        if p.code not in consequences and not (p.code == "DC115" and p.name in pathless)
     ]
     return Assembly(
         registrations=assembly.registrations,
@@ -82,6 +98,30 @@ def check_assembly(
         externals=assembly.externals,
         problems=(*plugins.problems, *claims(plugins), *first_setting_problems(plugins), *rest),
     )
+
+
+def lost_quantities(plugins: Plugins, aside: Iterable[Aside]) -> frozenset[str]:
+    """Quantities that no model makes any more where some stand aside."""
+    out = {item.model for item in aside}
+    made = {
+        name
+        for item in plugins.registrations
+        if item.model not in out
+        for name in item.contract.output_names
+    }
+    return frozenset(name for item in aside for name in item.makes if name not in made)
+
+
+def speaks_of(experiment: Experiment, taking_part: Iterable[Registration]) -> bool:
+    """Whether a model that takes part reads an experiment's levers, and one makes its outcome."""
+    contracts = [item.contract for item in taking_part]
+    read = {entry.quantity.name for contract in contracts for entry in contract.inputs}
+    made = {name for contract in contracts for name in contract.output_names}
+    return experiment.outcome in made and set(experiment.levers) <= read | made
+
+
+def _units(required: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
+    return dict(required) if isinstance(required, Mapping) else dict.fromkeys(required, "")
 
 
 def _without_future(problem: Problem, plugins: Plugins) -> Problem:

@@ -19,6 +19,7 @@ from dagcast_core.data import (
     DeclarationError,
     EventTable,
     Lookup,
+    Repeat,
     Take,
     Unpivot,
     expression_columns,
@@ -107,6 +108,10 @@ def _resolved(
             table = _cube(name, settings, quantities, findings).table()
             columns = _of_cube(settings)
         findings += _unread(settings)
+        several = [dim for dim, f in settings.dims.items() if f.every or f.columns]
+        if len(several) > 1 or (several and settings.select is not None):
+            expected = "one dim with columns or every, and no select beside it"
+            findings.append(Finding(("dims",), expected, ", ".join(several)))
         if not findings:
             mapping = _mapping(name, settings, table, columns, folder)
             mapping.reading(table)
@@ -141,6 +146,7 @@ def _mapping(
     folder: Path | None,
 ) -> ColumnMap:
     pivoted = any(fill.columns for fill in settings.dims.values())
+    every = [fill.every for fill in settings.dims.values() if fill.every]
     formats = {
         column: said.format
         for column, said in (
@@ -157,6 +163,7 @@ def _mapping(
         kinds={c: k for c, k in settings.kinds.items() if k in ("text", "number")},
         select=settings.select,
         unpivot=Unpivot(_LABEL, _VALUE) if pivoted else None,
+        repeat=Repeat(_LABEL, every[0]) if every else None,
         thousands=settings.thousands,
         decimal=settings.decimal,
         known_lag_hours=lag,
@@ -173,7 +180,7 @@ def _from(take: Take, folder: Path | None) -> Take:
 
 
 def _take(fill: Fill | Measure) -> Take:
-    if isinstance(fill, Fill) and fill.columns is not None:
+    if isinstance(fill, Fill) and (fill.columns is not None or fill.every is not None):
         return Take(column=_LABEL)
     if isinstance(fill, Fill) and fill.lookup is not None:
         assert fill.key is not None
@@ -195,9 +202,9 @@ def _of_table(
             expected = f"a column of {table.name!r} ({', '.join(names)})"
             fix = f"Did you mean {near!r}?" if near else "Remove it."
             findings.append(Finding(("columns", name), expected, repr(name), fix))
-        elif fill.columns is not None:
+        elif fill.columns is not None or fill.every is not None:
             expected = "a column, an expression or a constant"
-            findings.append(Finding(("columns", name), expected, "all other columns"))
+            findings.append(Finding(("columns", name), expected, "labels"))
         else:
             columns[name] = _take(fill)
     for dim, fill in settings.dims.items():

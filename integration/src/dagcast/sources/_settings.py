@@ -23,20 +23,21 @@ class Fill(_Settings):
 
     ``lookup`` is a file in which ``column`` is looked up: its ``key`` names the column of what is
     looked for, ``label`` the column of what is found. ``columns = "*"`` says that the source's
-    other columns are the labels of a dim.
+    other columns are the labels of a dim, ``every`` that each row tells of all those labels.
     """
 
     column: str | None = None
     sql: str | None = None
     value: str | None = None
     columns: Literal["*"] | None = None
+    every: tuple[str, ...] | None = None
     lookup: str | None = None
     key: str | None = None
     label: str | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = [self.column, self.sql, self.value, self.columns]
+        given = [self.column, self.sql, self.value, self.columns, self.every]
         if sum(entry is not None for entry in given) != 1:
             raise ValueError("one of a column's name, { sql = ... } and { value = ... }")
         looked = [self.lookup, self.key, self.label]

@@ -15,6 +15,7 @@ from dagcast_core.data import (
     Ingestion,
     Lookup,
     MetricStore,
+    Repeat,
     SourceError,
     Take,
     Unpivot,
@@ -152,6 +153,18 @@ def test_columns_may_be_labels(tmp_path):
         np.testing.assert_equal(rides(store), {"12": [1, NAN, 0], "4": [4, 5, 6]})
 
 
+def test_rows_may_tell_of_several_labels(store, tmp_path):
+    path = written(tmp_path, f"at,trips\n{HOURS[0]},1\n{HOURS[1]},x\n")
+    columns = {
+        "hour": Take(column="at"), "region": Take(column="every"), "rides": Take(column="trips"),
+    }  # fmt: skip
+    mapping = ColumnMap("counts", columns, repeat=Repeat("every", ("A", "it's")))
+    report = ingest(store, path, mapping)
+    assert (report.read, report.accepted) == (4, 2)
+    assert store.quarantine("counts")["_line"].tolist() == [3, 3]
+    np.testing.assert_equal(rides(store), {"A": [1, NAN, NAN], "it's": [1, NAN, NAN]})
+
+
 def test_a_select_over_the_source_may_make_the_rows(tmp_path):
     frame = pd.DataFrame({"at": HOURS * 2, "trips": [1, 2, 3, 4, 5, 6], "city": ["A"] * 6})
     select = 'SELECT "at", city, SUM(CAST(trips AS INTEGER)) AS trips FROM source GROUP BY ALL'
@@ -223,7 +236,7 @@ def test_what_cannot_be_mapped_is_said_in_a_sentence(store):
             ingest(store, frame, ColumnMap("counts", columns))
     with pytest.raises(DeclarationError, match="one of a column, an expression"):
         Take(column="a", sql="b")
-    with pytest.raises(DeclarationError, match="either a select or an unpivot"):
+    with pytest.raises(DeclarationError, match="either a select, an unpivot or a repeat"):
         ColumnMap("counts", PLAIN, select="SELECT 1", unpivot=Unpivot("a", "b"))
     mapping = ColumnMap(
         "counts", {**PLAIN, "rides": Take(column="n")}, unpivot=Unpivot("city", "n")

@@ -2,20 +2,38 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
 
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
+from dagcast.workflow.common._horizon import held_by
 from dagcast.workflow.common._sources import with_sources
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
+    from dagcast.standing import Aside
     from dagcast_core.contract import Assembly, Experiment, ExperimentSet
 
 
 EXPERIMENTS = "experiments.json"
+
+
+@final
+@dataclass(frozen=True)
+class Assembled:
+    """What fits together of what is installed.
+
+    Attributes:
+        assembly: of the models that take part.
+        plugins: the installed packages, and the project's own tables.
+        aside: models that lack something in the store.
+    """
+
+    assembly: "Assembly"
+    plugins: "Plugins"
+    aside: "tuple[Aside, ...]"
 
 
 def assembled(
@@ -24,8 +42,8 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-) -> "tuple[Assembly, Plugins]":
+    project: Project | None = None,
+) -> "Assembled":
     """The assembly that a project's settings ask for, with the plugins it came from.
 
     Without settings those of a new project ask, as far as the packages agree on them.
@@ -35,7 +53,8 @@ def assembled(
         measured: experiments of the project's own.
         disable: entry points to leave out besides those of the settings.
         serving: choices that win over the settings.
-        folder: of the project, so that what is wrong with its sources has a place.
+        project: whose store says which models have what they need; without one, or before anything
+            was ingested, all take part.
 
     Raises:
         ConfigError: a source is declared wrongly.
@@ -47,14 +66,26 @@ def assembled(
     plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
-    plugins = with_sources(config, plugins, folder)
+    plugins = with_sources(config, plugins, None if project is None else project.folder)
+    aside = () if project is None else _aside(project, plugins)
     assembly = check_assembly(
         plugins,
         experiments=measured,
         serving={**config.serving, **(serving or {})},
+        aside=aside,
         **demands(config),
     )
-    return assembly, plugins
+    return Assembled(assembly, plugins, aside)
+
+
+def _aside(project: Project, plugins: "Plugins") -> "tuple[Aside, ...]":
+    from dagcast.standing import standing_aside
+    from dagcast_core.data import MetricStore
+
+    store = MetricStore(project.store)
+    if not store.metrics():
+        return ()
+    return standing_aside(plugins, held_by(project, plugins, store), project.config.levers)
 
 
 def demands(config: Config) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Which hours are history and which are to be decided, and what is known of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -9,6 +9,8 @@ import pandas as pd
 
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
+from dagcast.standing import Held
+from dagcast.workflow.common._sources import known_quantities
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
@@ -131,6 +133,34 @@ def zones_by_dim(
     return zones
 
 
+def countries_by_dim(
+    project: Project, zones: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """The country of labels whose clock is known: as the settings say, else where the zone lies."""
+    from dagcast_core.data import zone_country
+
+    found: dict[str, dict[str, str]] = {}
+    for dim, clocks in zones.items():
+        said = project.config.labels.get(dim)
+        for label, zone in clocks.items():
+            own = None if said is None else said.holidays_of.get(label, said.holidays)
+            country = own or zone_country(zone)
+            if country is not None:
+                found.setdefault(dim, {})[label] = country
+    return found
+
+
+def held_by(project: Project, plugins: "Plugins", store: "MetricStore") -> Held:
+    """What the project's store offers to models."""
+    quantities = known_quantities(plugins)
+    labels = store.labels()
+    zones = zones_by_dim(project, plugins, labels)
+    calendars = {calendar.quantity: calendar for calendar in plugins.calendars}
+    clocks = Clocks(calendars, quantities, zones, countries_by_dim(project, zones))
+    given = frozenset(name for name in calendars if clocks.gives(name, labels))
+    return Held(frozenset(store.metrics()), given)
+
+
 def zones_of(project: Project) -> dict[str, str]:
     """The clock of every label that has one, whatever its dim."""
     from dagcast.plugins import load_plugins
@@ -154,11 +184,30 @@ class Clocks:
         calendars: by quantity.
         quantities: their declarations, which say along which dim labels have clocks.
         zones: IANA name by dim and label.
+        countries: code by dim and label, for those that follow from a country besides.
     """
 
     calendars: "Mapping[str, Calendar]"
     quantities: "Mapping[str, Quantity]"
     zones: Mapping[str, Mapping[str, str]]
+    countries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def gives(self, name: str, labels: Mapping[str, Sequence[str]]) -> bool:
+        """Whether every label has what a quantity by the clock follows from."""
+        dim = self._dim(name)
+        if dim is None or not labels.get(dim):
+            return False
+        known = [self.zones.get(dim, {})]
+        if self.calendars[name].by_country:
+            known.append(self.countries.get(dim, {}))
+        return all(label in found for found in known for label in labels[dim])
+
+    def _dim(self, name: str) -> str | None:
+        """The one dim of labels that a quantity by the clock has."""
+        if name not in self.calendars or name not in self.quantities:
+            return None
+        dims = [dim.name for dim in self.quantities[name].dims if dim.kind == "label"]
+        return dims[0] if len(dims) == 1 else None
 
     def read(self, store: "MetricStore", name: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
         """A quantity by the clock for every label in the store; None where one has no clock."""
@@ -166,18 +215,18 @@ class Clocks:
 
         from dagcast_core.tensor import IndexTensor
 
-        if name not in self.calendars or name not in self.quantities:
+        held = store.labels()
+        dim = self._dim(name)
+        if dim is None or not self.gives(name, held):
             return None
-        quantity = self.quantities[name]
-        dims = [dim.name for dim in quantity.dims if dim.kind == "label"]
-        if len(dims) != 1:
-            return None
-        (dim,) = dims
-        labels, zones = store.labels().get(dim, ()), self.zones.get(dim, {})
-        if not labels or any(label not in zones for label in labels):
-            return None
+        quantity, calendar, labels = self.quantities[name], self.calendars[name], held[dim]
         hours = pd.date_range(start, end, freq="h", unit="us")
-        rows = [self.calendars[name].of(hours, zones[label]) for label in labels]
+        rows = [
+            calendar.of(hours, self.zones[dim][label], self.countries[dim][label])
+            if calendar.by_country
+            else calendar.of(hours, self.zones[dim][label])
+            for label in labels
+        ]
         values = torch.tensor(np.stack(rows), dtype=getattr(torch, quantity.dtype))
         return IndexTensor(values, {dim: pd.Index(list(labels)), "hour": hours}, name)
 

@@ -141,6 +141,7 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
             "none",
             "Add them, as in weights = { QUANTITY = 1.0 }.",
         )
+    _require_all_there(session)
     times = times or session.times
     context, assumed = read_context(
         session.store, times, session.exogenous_names, clocks=session.clocks
@@ -150,6 +151,31 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
     limits = resolve_limits(config, recent, config.horizon.hours, quantities)
     current = _current(session, times, quantities)
     return Setting(session, times, context, assumed, current, limits, quantities)
+
+
+def _require_all_there(session: Session) -> None:
+    """Refuse to plan for what nobody forecasts, or by a lever that nobody reads."""
+    if not session.aside:
+        return
+    config = session.project.config
+    read = {e.quantity.name for r in session.assembly.registrations for e in r.contract.inputs}
+    asked = {name: "lever" for name in config.levers if name not in read}
+    made = {q.name for q in session.quantities} | read
+    asked |= {name: "objective" for name in config.objective.weights if name not in made}
+    asked |= {
+        name: "guardrail"
+        for rail in config.guardrails
+        for name in (rail.quantity, rail.weight or rail.quantity)
+        if name not in made
+    }
+    if asked:
+        named = ", ".join(f"{name} ({what})" for name, what in asked.items())
+        raise ConfigError(
+            "levers, objective and guardrails in dagcast.toml of which models take part",
+            f"{named}, whose models stand aside for what the store lacks",
+            f"`dagcast check --project {session.project.folder}` says what to declare; or take "
+            f"them out of the settings.",
+        )
 
 
 def _recent(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":

@@ -22,6 +22,7 @@ class CheckResult(Result):
         folder: the project, if one was named.
         models: active models, producers first, with what they read and make.
         problems: one line per root cause.
+        aside: models that lack something in the store: package, what, and what to declare.
         evolution: problems against a released manifest, if one was named.
         conformance: outcome of the behavioural suites that ran.
         report: the assembly as JSON.
@@ -30,12 +31,17 @@ class CheckResult(Result):
     folder: Path | None
     models: tuple[tuple[str, str, str, str], ...]
     problems: tuple[str, ...]
+    aside: tuple[tuple[str, str, str, str], ...] = ()
     evolution: tuple[str, ...] = ()
     conformance: Mapping[str, str] = field(default_factory=dict)
     report: Mapping[str, Any] = hidden(default_factory=dict)
 
     def tables(self) -> tuple[ResultTable, ...]:
         tables = [ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models)]
+        if self.aside:
+            note = "what depends on them is not forecast; nothing stands in for what they lack"
+            columns = ("stands aside", "package", "lacks", "to let it take part, declare")
+            tables.append(ResultTable("Without what they need", columns, self.aside, note))
         if self.problems:
             rows = tuple((problem,) for problem in self.problems)
             count = len(rows)
@@ -51,7 +57,7 @@ class CheckResult(Result):
         return tuple(tables)
 
     def next_command(self) -> str:
-        if self.exit_code() or self.folder is None:
+        if self.exit_code() or self.folder is None or not self.models:
             return ""
         return f"dagcast fit --project {self.folder}"
 
@@ -70,7 +76,9 @@ def check(
     against: Path | None = None,
     conformance: str | None = None,
 ) -> CheckResult:
-    """Assemble the contracts of all installed packages; imports no torch.
+    """Assemble the contracts of all installed packages, as far as the store has what they need.
+
+    Imports no torch.
 
     Args:
         project: whose objective, guardrails and levers have to be served; without one, those
@@ -85,7 +93,8 @@ def check(
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
     folder = project.folder if project is not None else None
-    assembly, plugins = assembled(config, measured, disable=disable, folder=folder)
+    found = assembled(config, measured, disable=disable, project=project)
+    assembly, plugins = found.assembly, found.plugins
     models = tuple(
         (
             item.model,
@@ -99,6 +108,7 @@ def check(
         folder,
         models,
         tuple(str(problem) for problem in assembly.problems),
+        aside=tuple((item.model, item.package, item.why, item.declare) for item in found.aside),
         evolution=_evolution(against, plugins) if against else (),
         conformance=_conformance(conformance) if conformance else {},
         report=assembly.to_json(),

@@ -66,7 +66,7 @@ def graph(project: Project | None) -> GraphResult:
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
     folder = project.folder if project is not None else None
-    assembly, _ = assembled(config, measured, folder=folder)
+    assembly = assembled(config, measured, project=project).assembly
     contracts = [item.contract for item in assembly.registrations]
     drawn = Graph.of(contracts, assembly.order)
     return GraphResult(

@@ -224,12 +224,26 @@ def table_counts(reports: "Iterable[IngestReport]") -> tuple[TableCounts, ...]:
                 *before.notes,
                 *((f"read as {report.dialect}",) if report.dialect else ()),
                 *report.notes,
+                *_clock_changes(report),
                 *map(str, report.holes),
                 *_new_labels(report),
                 *(f"{count:,} rows kept: {why}" for why, count in report.remarks.items()),
             ),
         )
     return tuple(tables.values())
+
+
+def _clock_changes(report: "IngestReport") -> Iterator[str]:
+    if report.nonexistent:
+        yield (
+            f"{report.nonexistent:,} rows at local times that do not exist when clocks go forward; "
+            f"they count for the hour that begins then"
+        )
+    if report.ambiguous:
+        yield (
+            f"{report.ambiguous:,} rows at local times that occur twice when clocks go back; the "
+            f"first is taken"
+        )
 
 
 def _new_labels(report: "IngestReport") -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from ._calendar import (
     hour_of_week as hour_of_week,
+    public_holiday as public_holiday,
     us_federal_holiday as us_federal_holiday,
+    zone_country as zone_country,
 )
 from ._csv import Dialect as Dialect
 from ._cube import (
@@ -42,6 +44,7 @@ from ._mapped import (
 from ._mapping import (
     ColumnMap as ColumnMap,
     Lookup as Lookup,
+    Repeat as Repeat,
     Take as Take,
     Unpivot as Unpivot,
 )

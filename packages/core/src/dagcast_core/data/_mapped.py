@@ -90,6 +90,8 @@ def columns_read(mapping: ColumnMap, table: EventTable) -> tuple[str, ...]:
     if mapping.unpivot is not None:
         names.pop(mapping.unpivot.names, None)
         names.pop(mapping.unpivot.values, None)
+    if mapping.repeat is not None:
+        names.pop(mapping.repeat.names, None)
     return tuple(names)
 
 
@@ -181,6 +183,10 @@ def _relation(connection: duckdb.DuckDBPyConnection, mapping: ColumnMap, row: st
             f"WITH source AS (SELECT * FROM raw) SELECT CAST(NULL AS BIGINT) AS _row, * "
             f"FROM ({select})"
         )
+    if mapping.repeat is not None:
+        labels = ", ".join(f"({text(label)})" for label in mapping.repeat.labels)
+        name = quoted(mapping.repeat.names)
+        return f"SELECT {row} AS _row, * FROM raw CROSS JOIN (VALUES {labels}) AS every({name})"
     if mapping.unpivot is None:
         return f"SELECT {row} AS _row, * FROM raw"
     return _unpivoted(connection, mapping, mapping.unpivot, row)

@@ -69,6 +69,19 @@ class Unpivot:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """Every row counts for each of several labels, as a city's weather does for its districts.
+
+    Attributes:
+        names: column that holds the label from then on.
+        labels: of whom every row tells.
+    """
+
+    names: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnMap:
     """How the columns of a source become those of a table.
 
@@ -81,6 +94,7 @@ class ColumnMap:
         select: SELECT over the relation ``source``, whose columns are mapped instead; its rows are
             those that count as read.
         unpivot: where columns of the source are labels.
+        repeat: where rows tell of several labels; each counts as read once for each.
         thousands: mark between thousands in numbers that are text, e.g. ",".
         decimal: mark before decimals in them.
         known_lag_hours: fills the table's ``known_at`` where the source has none: a row was known
@@ -95,6 +109,7 @@ class ColumnMap:
     kinds: Mapping[str, Typed] = field(default_factory=dict)
     select: str | None = None
     unpivot: Unpivot | None = None
+    repeat: Repeat | None = None
     thousands: str = ""
     decimal: str = "."
     known_lag_hours: float | None = None
@@ -103,10 +118,10 @@ class ColumnMap:
     formats: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.select is not None and self.unpivot is not None:
+        if sum(entry is not None for entry in (self.select, self.unpivot, self.repeat)) > 1:
             raise DeclarationError(
-                f"cannot map the columns of {self.name!r}: expected either a select or an unpivot; "
-                f"found both. Write the UNPIVOT into the select."
+                f"cannot map the columns of {self.name!r}: expected either a select, an unpivot or "
+                f"a repeat; found several. Write all of it into the select."
             )
 
     def reading(self, table: EventTable) -> EventTable:
@@ -146,6 +161,7 @@ class ColumnMap:
             "kinds": dict(sorted(self.kinds.items())),
             "select": self.select,
             "unpivot": None if self.unpivot is None else [self.unpivot.names, self.unpivot.values],
+            "repeat": None if self.repeat is None else [self.repeat.names, *self.repeat.labels],
             "numbers": [self.thousands, self.decimal],
             "known_lag_hours": self.known_lag_hours,
             "read": [self.zone, self.null_text, dict(sorted(self.formats.items()))],

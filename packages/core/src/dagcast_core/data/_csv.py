@@ -247,15 +247,15 @@ def _likely_header(path: Path, dialect: Dialect) -> _Header:
     Titles above a table have fewer fields than its header.
     """
     marks = [dialect.delimiter] if dialect.delimiter else list(DELIMITERS)
-    best = _Header(0, (), marks[0])
-    number = 0
+    best, most, number = _Header(0, (), marks[0]), 0, 0
     for block in _blocks(path, dialect.encoding, _Scan(best)):
         for line in block.split(b"\n")[:-1]:
             number += 1
             for mark in marks:
-                columns = _names(line, mark)
-                if len(columns) > len(best.columns):
-                    best = _Header(number, columns, mark)
+                # A mark between quotes separates nothing.
+                fields = len(_names(_QUOTED.sub(b"quoted", line), mark))
+                if fields > most:
+                    best, most = _Header(number, _names(line, mark), mark), fields
             if number >= _TITLES:
                 break
         break

@@ -60,6 +60,9 @@ def peek(source: Path | DatabaseRows, dialect: Dialect | None = None, rows: int 
                 found = "no line that could be its header"
                 fix = "Give another file."
                 raise SourceError(source.name, "a CSV table", found, fix) from error
+            if not csv.parts:
+                found = "no row below what looks like its header"
+                raise SourceError(source.name, "a CSV table", found, "Give another file.")
             relation, described = _first_part(csv), csv.words
         try:
             kinds = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()

@@ -222,6 +222,20 @@ def test_events_are_counted_added_up_and_averaged(project, read):
     np.testing.assert_allclose(values["busy"]["A"][1:3], [1, 0.75], rtol=1e-6)
 
 
+def test_a_mean_may_be_weighted(project, read):
+    write(project, "trips.csv", "at,city,wait,n\n2025-03-09 00:00,A,3,1\n2025-03-09 00:00,A,6,2\n"
+                                "2025-03-09 00:00,A,,7\n")  # fmt: skip
+    toml = (
+        f'[sources.trips]\nfiles = "trips.csv"\nrows = "events"\ntime = "at"\n{HEAD}'
+        'absent = "zero"\noptional = "wait"\ndims = { site = "city" }\n'
+        'quantities = { wait = { mean = "wait", weight = "n" } }\n'
+    )
+    _, values = read(toml, "wait")
+    assert values["wait"]["A"][1] == 5.0
+    with pytest.raises(ConfigError, match="weight to be beside mean alone"):
+        resolved(project, toml.replace('mean = "wait"', 'sum = "wait"'))
+
+
 def test_events_fill_a_table_of_a_package(project, read):
     write(
         project, "raw.csv", "n,when,place,secs\n1,2025-03-09 00:10,A,60\n2,2025-03-09 01:10,A,x\n"

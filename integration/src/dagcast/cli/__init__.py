@@ -24,7 +24,7 @@ _COMMANDS = {
     "init": ("_project", "Make an empty project for your own events."),
     "simulate": ("_project", "Write a simulated marketplace's events."),
     "ingest": ("_project", "Read events into the store."),
-    "data": ("_data", "Accept new labels of the data."),
+    "data": ("_data", "List, show and judge the data; accept new labels."),
     "check": ("_models", "Assemble the installed packages and verify them."),
     "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),

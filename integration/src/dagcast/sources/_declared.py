@@ -170,6 +170,7 @@ def _mapping(
         zone=settings.zone,
         null_text=settings.null_text,
         formats=formats,
+        nonexistent=settings.nonexistent,
     )
 
 
@@ -270,7 +271,7 @@ def _cube(
     if settings.until is not None:
         findings.append(Finding(("until",), "left out: a cell is an hour", "a column"))
     for item, measure in settings.quantities.items():
-        for word in ("count", "sum", "mean", "hours", "where"):
+        for word in ("count", "sum", "mean", "hours", "where", "weight"):
             if getattr(measure, word) is not None:
                 fix = 'Say rows = "events", or give a column or { sql = ... }.'
                 expected = "a column or an expression of cells"

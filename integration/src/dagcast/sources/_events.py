@@ -83,7 +83,15 @@ def _measured(
         sums.append(Sum(f"{name}_sum", f"CASE WHEN {measure.where} THEN 1 ELSE 0 END"))
         return MetricSpec(name, f"{name}_sum", unit)
     of = "microseconds" if way == "hours" else (measure.sum or measure.mean or "")
+    if measure.weight is not None and way != "mean":
+        expected = "beside mean alone"
+        findings.append(Finding(("quantities", name, "weight"), expected, way, "Remove it."))
     value = of if measure.where is None else f"CASE WHEN {measure.where} THEN {of} END"
+    if way == "mean" and measure.weight is not None:
+        sums.append(Sum(f"{name}_sum", f"({value}) * ({measure.weight})"))
+        weight = f"CASE WHEN ({value}) IS NOT NULL THEN {measure.weight} END"
+        sums.append(Sum(f"{name}_count", weight))
+        return MetricSpec(name, f"{name}_sum", unit, per=f"{name}_count")
     sums.append(Sum(f"{name}_sum", value))
     if way == "hours":
         return MetricSpec(name, f"{name}_sum", unit, divisor=3.6e9)

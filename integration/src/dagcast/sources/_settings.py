@@ -92,8 +92,8 @@ class Measure(_Settings):
     """A quantity of a source.
 
     Of cells: what fills it, a column's name or an expression. Of events, one of ``count``,
-    ``sum``, ``mean`` (over the rows where it has a value) and ``hours`` (of intervals), ``where``
-    saying which rows. ``unit`` and ``across``, how cells roll up, are the models' own by default.
+    ``sum``, ``mean`` (over the rows where it has a value, each with its ``weight``) and ``hours``
+    (of intervals), ``where`` saying which rows. ``unit`` and ``across``, how cells roll up, are the models' own by default.
     """
 
     column: str | None = None
@@ -103,6 +103,7 @@ class Measure(_Settings):
     mean: str | None = None
     hours: Literal[True] | None = None
     where: str | None = None
+    weight: str | None = None
     unit: str | None = None
     across: Literal["sum", "mean"] | None = None
     lower: float | None = None
@@ -137,6 +138,8 @@ def _as_connect(value: Any) -> Any:
 class SourceSettings(_Settings):
     """A source: where its rows are, when they were known, and what they mean.
 
+    ``nonexistent`` says what becomes of a row in the hour that clocks skip in spring.
+
     Where: ``files`` (paths and globs, from the project's folder), ``database`` (a DuckDB file) or
     ``connect`` (PostgreSQL by its URI, anything else by a driver), the last two with ``relation``
     or ``query``. What: ``into`` a table that a package declares, filled by ``columns``; or
@@ -169,6 +172,7 @@ class SourceSettings(_Settings):
     set_aside: dict[str, str] = {}
     remark: dict[str, str] = {}
     late_after_hours: Annotated[float, Field(gt=0)] | None = None
+    nonexistent: Literal["shift", "set aside"] = "shift"
     null_text: Texts = ("",)
     thousands: str = ""
     decimal: str = "."

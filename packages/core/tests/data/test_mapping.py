@@ -312,3 +312,16 @@ def test_a_source_is_looked_at_before_anything_is_declared(tmp_path):
     assert len(peek(parquet, rows=2).rows) == 2
     with pytest.raises(SourceError, match="no such file"):
         peek(tmp_path / "none.csv")
+
+
+def test_the_hour_that_clocks_skip_may_be_set_aside(store):
+    hours = ["2025-03-09 01:00", "2025-03-09 02:00", "2025-03-09 03:00"]
+    frame = pd.DataFrame({"at": hours, "city": ["A"] * 3, "trips": [1.0, 2.0, 3.0]})
+    spring = {"start": "2025-03-09T06:00Z", "end": "2025-03-09T07:00Z", "as_of": "2025-04-01"}
+    mapping = ColumnMap("counts", PLAIN, zone="America/New_York", nonexistent="set aside")
+    report = ingest(store, frame, mapping)
+    assert report.quarantined == {"hour is a local time that does not exist": 1}
+    assert store.read(["rides"], **spring)["rides"].tensor.tolist() == [[1.0, 3.0]]
+    # Both rows of the hour after it contradict each other, where the skipped one counts for it.
+    shifted = ingest(store, frame, replace(mapping, nonexistent="shift"))
+    assert (shifted.conflicts, shifted.nonexistent) == (2, 0)

@@ -202,6 +202,7 @@ def _ingest_one(
         row=opened.row,
         why="" if mapping is None else WHY,
         lag=None if mapping is None else mapping.known_lag_hours,
+        existing=mapping is not None and mapping.nonexistent == "set aside",
     )
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     execute(connection, statement, entry.opened, table)

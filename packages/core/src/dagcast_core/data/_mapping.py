@@ -102,6 +102,8 @@ class ColumnMap:
         zone: of times without one, in place of the table's.
         null_text: texts that mean "no value", in place of the table's.
         formats: column of the table -> how its times are written; see ``Column.format``.
+        nonexistent: what becomes of a row at a local time that does not exist: "shift", it counts
+            for the hour that begins then, or "set aside".
     """
 
     name: str
@@ -116,6 +118,7 @@ class ColumnMap:
     zone: str | None = None
     null_text: tuple[str, ...] | None = None
     formats: Mapping[str, str] = field(default_factory=dict)
+    nonexistent: Literal["shift", "set aside"] = "shift"
 
     def __post_init__(self) -> None:
         if sum(entry is not None for entry in (self.select, self.unpivot, self.repeat)) > 1:
@@ -164,5 +167,6 @@ class ColumnMap:
             "repeat": None if self.repeat is None else [self.repeat.names, *self.repeat.labels],
             "numbers": [self.thousands, self.decimal],
             "known_lag_hours": self.known_lag_hours,
+            "nonexistent": self.nonexistent,
             "read": [self.zone, self.null_text, dict(sorted(self.formats.items()))],
         }

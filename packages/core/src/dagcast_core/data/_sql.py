@@ -319,6 +319,7 @@ def staged(
     row: str = "CAST(NULL AS BIGINT)",
     why: str = "",
     lag: float | None = None,
+    existing: bool = False,
 ) -> str:
     """SELECT that reads, types and judges every row of the view ``source``.
 
@@ -331,6 +332,7 @@ def staged(
         row: expression for the number of a row in the source.
         why: column of the source that says why a row cannot be used at all, if there is one.
         lag: fills ``known_at``: hours after the end of a row's hour.
+        existing: whether a local time that does not exist is a reason to refuse a row.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
@@ -361,6 +363,9 @@ def staged(
     flags += [f"{row} AS _row", *([f"source.{quoted(why)} AS _why"] if why else [])]
     inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source{joins}"
     judged, rows = reason(table), f"({inner}) AS rows_read"
+    if existing:
+        absent = text(f"{table.time} is a local time that does not exist")
+        judged = f"COALESCE({judged}, CASE WHEN _nonexistent THEN {absent} END)"
     if why:
         judged = f"COALESCE(_why, {judged})"
     if opening:

@@ -20,6 +20,7 @@ from dagcast_core.data import (
     UnreadFile,
     columns_read,
     peek,
+    read_lookup,
 )
 
 _SUFFIXES = (".parquet", ".pq", ".csv")
@@ -208,11 +209,19 @@ def _item(
 ) -> Ingestion:
     table = source.table
     known = [labels[dim] for dim in table.dims if dim in labels]
+    allowed = {item.dim: item.labels for item in known}
+    if table.empty != "missing":
+        # Where absence means zero it does so for every label that the lookup knows.
+        for dim, column in table.dims.items():
+            take = mapping.columns.get(column)
+            if take is not None and take.lookup is not None:
+                found = tuple(sorted(set(read_lookup(take.lookup).values())))
+                allowed.setdefault(dim, found)
     begun = next((item for item in known if item.since and table.revision == "add"), None)
     return Ingestion(
         table,
         rows,
-        {item.dim: item.labels for item in known} or None,
+        allowed or None,
         like=table.like,
         since={} if begun is None else begun.since,
         begins="" if begun is None else begun.dim,

@@ -93,7 +93,8 @@ class Measure(_Settings):
 
     Of cells: what fills it, a column's name or an expression. Of events, one of ``count``,
     ``sum``, ``mean`` (over the rows where it has a value, each with its ``weight``) and ``hours``
-    (of intervals), ``where`` saying which rows. ``unit`` and ``across``, how cells roll up, are the models' own by default.
+    (of intervals), ``where`` saying which rows. ``unit`` and ``across``, how cells roll up, are the
+    models' own by default.
     """
 
     column: str | None = None

@@ -1,6 +1,6 @@
 """Which hours are history and which are to be decided, and what is known of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
@@ -150,14 +150,34 @@ def countries_by_dim(
     return found
 
 
+def clocks_of(
+    project: Project,
+    plugins: "Plugins",
+    store: "MetricStore",
+    quantities: "Iterable[Quantity] | None" = None,
+) -> "Clocks":
+    """Quantities that follow from the clocks and countries of the labels in the store.
+
+    Args:
+        project: whose settings say clocks and countries.
+        plugins: which declare the calendars.
+        store: whose labels have them.
+        quantities: that are asked for; all that models know by default.
+    """
+    zones = zones_by_dim(project, plugins, store.labels())
+    asked = known_quantities(plugins).values() if quantities is None else quantities
+    return Clocks(
+        {calendar.quantity: calendar for calendar in plugins.calendars},
+        {quantity.name: quantity for quantity in asked},
+        zones,
+        countries_by_dim(project, zones),
+    )
+
+
 def held_by(project: Project, plugins: "Plugins", store: "MetricStore") -> Held:
     """What the project's store offers to models."""
-    quantities = known_quantities(plugins)
-    labels = store.labels()
-    zones = zones_by_dim(project, plugins, labels)
-    calendars = {calendar.quantity: calendar for calendar in plugins.calendars}
-    clocks = Clocks(calendars, quantities, zones, countries_by_dim(project, zones))
-    given = frozenset(name for name in calendars if clocks.gives(name, labels))
+    clocks, labels = clocks_of(project, plugins, store), store.labels()
+    given = frozenset(name for name in clocks.calendars if clocks.gives(name, labels))
     return Held(frozenset(store.metrics()), given)
 
 

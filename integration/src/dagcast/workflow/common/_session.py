@@ -14,11 +14,10 @@ from dagcast.workflow.common._assembled import Assembled, assembled, demands, ex
 from dagcast.workflow.common._horizon import (
     Clocks,
     Moments,
-    countries_by_dim,
+    clocks_of,
     moments,
     open_store,
     read_history,
-    zones_by_dim,
 )
 from dagcast_core.contract import nearest
 
@@ -102,13 +101,7 @@ class Session:
     @property
     def clocks(self) -> Clocks:
         """Quantities that follow from labels' own clocks."""
-        zones = zones_by_dim(self.project, self.plugins, self.store.labels())
-        return Clocks(
-            {calendar.quantity: calendar for calendar in self.plugins.calendars},
-            {quantity.name: quantity for quantity in self.externals},
-            zones,
-            countries_by_dim(self.project, zones),
-        )
+        return clocks_of(self.project, self.plugins, self.store, self.externals)
 
     @property
     def decided(self) -> frozenset[str]:

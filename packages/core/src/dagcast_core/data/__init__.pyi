@@ -40,6 +40,7 @@ from ._manifest import Coverage as Coverage
 from ._mapped import (
     columns_read as columns_read,
     expression_columns as expression_columns,
+    read_lookup as read_lookup,
 )
 from ._mapping import (
     ColumnMap as ColumnMap,

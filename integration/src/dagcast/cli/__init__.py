@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": ("_models", "Assemble the installed packages and verify them."),
     "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),
+    "forecast": ("_models", "Forecast the horizon, fitting first where needed."),
     "validate": ("_models", "Compare modelled with measured effects."),
     "backtest": ("_models", "Forecast the past from rolling origins."),
     "compare": ("_models", "Compare candidate models by the same backtest."),

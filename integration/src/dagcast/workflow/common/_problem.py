@@ -149,8 +149,29 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
     quantities = {quantity.name: quantity for quantity in session.quantities}
     recent = _recent(session, times, quantities)
     limits = resolve_limits(config, recent, config.horizon.hours, quantities)
-    current = _current(session, times, quantities)
+    current = _current(session, times, quantities, tuple(config.levers))
     return Setting(session, times, context, assumed, current, limits, quantities)
+
+
+def forecast_setting(session: Session) -> Setting:
+    """What a forecast needs: the setting of a plan, or one without levers and limits to plan by.
+
+    Raises:
+        ConfigError: a limit is wrong.
+        UsageError: a limit names a quantity that does not exist.
+    """
+    config = session.project.config
+    if config.levers and config.objective.weights and not session.aside:
+        return make_setting(session)
+    times = session.times
+    context, assumed = read_context(
+        session.store, times, session.exogenous_names, clocks=session.clocks
+    )
+    quantities = {quantity.name: quantity for quantity in session.quantities}
+    held = known_metrics(session.store, list(config.levers))
+    there = tuple(name for name in held if name in quantities)
+    current = _current(session, times, quantities, there)
+    return Setting(session, times, context, assumed, current, Limits((), (), (), ()), quantities)
 
 
 def _require_all_there(session: Session) -> None:
@@ -189,7 +210,12 @@ def _recent(session: Session, times: Moments, quantities: "Mapping[str, Quantity
     return session.store.read(names, start=first, end=times.last, as_of=times.as_of)
 
 
-def _current(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":
+def _current(
+    session: Session,
+    times: Moments,
+    quantities: "Mapping[str, Quantity]",
+    names: tuple[str, ...],
+) -> "Panel":
     """The levers' last observed week, laid over the horizon as often as needed.
 
     Raises:
@@ -198,7 +224,6 @@ def _current(session: Session, times: Moments, quantities: "Mapping[str, Quantit
     from dagcast_core.tensor import IndexTensor, Panel
 
     week = pd.Timedelta(weeks=1)
-    names = tuple(session.project.config.levers)
     absent = [name for name in names if name not in known_metrics(session.store, names)]
     if absent:
         raise ConfigError(

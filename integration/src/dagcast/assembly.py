@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dagcast.hyperparameters import Chosen, tuned
 from dagcast.plugins import Plugin, Plugins
 from dagcast.standing import Aside
 from dagcast.vocabulary import claims, first_setting_problems, known_ahead, observed_in
@@ -138,7 +139,10 @@ def _without_future(problem: Problem, plugins: Plugins) -> Problem:
 
 
 def build_models(
-    plugins: Plugins, assembly: Assembly, labels: Mapping[str, Sequence[Any]]
+    plugins: Plugins,
+    assembly: Assembly,
+    labels: Mapping[str, Sequence[Any]],
+    hyperparameters: Chosen | None = None,
 ) -> "list[Model]":
     """Build the models that take part in ``assembly``, in its order.
 
@@ -146,8 +150,10 @@ def build_models(
         plugins: that the assembly was made from.
         assembly: without problems.
         labels: by dim, e.g. ``{"region": (...), "vehicle": (...)}``.
+        hyperparameters: that differ from the packages' own, by model or entry point.
 
     Raises:
+        ConfigError: a hyperparameter is none, or out of its range.
         AssemblyError: the assembly has problems, a package cannot build its models, or a model
             does not carry the contract that its package declared.
     """
@@ -155,16 +161,22 @@ def build_models(
     frozen = {dim: tuple(values) for dim, values in labels.items()}
     active = set(assembly.order)
     taking_part = {item.entry_point for item in assembly.registrations}
-    built: list[Model] = []
+    found: dict[str, list[Model]] = {}
     problems: list[Problem] = []
     for plugin in plugins.plugins:
         if plugin.name not in taking_part:
             continue
-        models = _built(plugins, plugin, frozen)
-        problems += _differences(str(plugin), plugin.contracts, models)
-        built += [part for model in models for part in _active_parts(model, active)]
+        found[plugin.name] = _built(plugins, plugin, frozen)
+        problems += _differences(str(plugin), plugin.contracts, found[plugin.name])
     if problems:
         raise AssemblyError(problems, len(assembly.registrations))
+    found = tuned(found, hyperparameters or {})
+    built = [
+        part
+        for models in found.values()
+        for model in models
+        for part in _active_parts(model, active)
+    ]
     places = {name: place for place, name in enumerate(assembly.order)}
     return sorted(built, key=lambda model: min(places[name] for name in _leaves(model)))
 
@@ -208,6 +220,7 @@ def build_collection(
     serving: Mapping[str, str] | None = None,
     *,
     name: str = "project",
+    hyperparameters: Chosen | None = None,
     **project: Any,
 ) -> "ModelCollection":
     """Check the installed packages and build their models as one collection.
@@ -217,13 +230,14 @@ def build_collection(
         labels: labels to make parameters for, by dim.
         serving: which distribution or model serves a quantity, where several could.
         name: of the collection.
+        hyperparameters: that differ from the packages' own, by model or entry point.
         **project: further arguments of ``check_assembly``.
 
     Raises:
         AssemblyError: the packages do not fit; carries every problem.
     """
     assembly = check_assembly(plugins, serving=serving, **project)
-    models = build_models(plugins, assembly, labels)
+    models = build_models(plugins, assembly, labels, hyperparameters)
     from dagcast_core.model import ModelCollection
 
     return ModelCollection(models, name=name)

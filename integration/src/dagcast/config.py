@@ -259,6 +259,7 @@ class Config(_Settings):
     seeds: Seeds = Seeds()
     sources: dict[str, SourceSettings] = {}
     labels: dict[str, LabelSettings] = {}
+    models: dict[str, dict[str, bool | int | float | str]] = {}
 
     @model_validator(mode="after")
     def _named_levers(self) -> Self:
@@ -358,8 +359,8 @@ def _with_source_files(path: Path, tables: Mapping[str, Any]) -> dict[str, Any]:
 
 def config_text(config: Config) -> str:
     """The settings as a ``dagcast.toml`` with comments; reading it back gives ``config``."""
-    tables = config.model_dump(exclude_none=True, exclude={"sources", "labels"})
-    own = config.model_dump(exclude_defaults=True, include={"sources", "labels"})
+    tables = config.model_dump(exclude_none=True, exclude={"sources", "labels", "models"})
+    own = config.model_dump(exclude_defaults=True, include={"sources", "labels", "models"})
     lines = [
         "# Settings of a dagcast project. `dagcast check` reads and verifies them.",
         "# A flag (--set backtest.origins=8) or a variable (DAGCAST_BACKTEST__ORIGINS=8)",
@@ -385,7 +386,7 @@ def config_text(config: Config) -> str:
             lines += [f"[{name}]", *_assignments(value)]
             if name == "objective" and not config.objective.weights:
                 lines.append('# weights = { QUANTITY = 1.0 }, which a plan needs, in unit = "..."')
-    for kind in ("sources", "labels"):
+    for kind in ("sources", "labels", "models"):
         for name, entry in own.get(kind, {}).items():
             lines += ["", f"[{kind}.{name}]", *_assignments(entry)]
     return "\n".join(lines) + "\n"

@@ -153,6 +153,7 @@ class Session:
             self.serving,
             experiments=self.experiments,
             aside=self.aside,
+            hyperparameters=self.project.config.models,
             **demands(self.project.config),
         )
 
@@ -180,6 +181,9 @@ class Session:
                 item.model: item.contract.version for item in self.assembly.registrations
             },
             "seeds": self.project.config.seeds.model_dump(),
+            "hyperparameters": {
+                name: dict(values) for name, values in self.project.config.models.items()
+            },
         }
 
 

@@ -69,8 +69,8 @@ def declared(manifest: Manifest, table: EventTable) -> dict[str, EventTable]:
         changed = sorted(name for name in after if after[name] != before.get(name))
         raise DeclarationError(
             f"cannot ingest into {table.name!r}: expected the declaration the store was built "
-            f"with; found another {', '.join(changed)}. Ingest all of its sources in one step, "
-            f"into a new store, or give the table another name."
+            f"with; found another {', '.join(changed)}. Ingest into a new store, or give the "
+            f"table another name."
         )
     owners = {metric: name for name, metric in _metric_owners(manifest) if name != table.name}
     for metric in table.metrics:

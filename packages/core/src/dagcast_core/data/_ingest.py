@@ -134,8 +134,10 @@ def _rebuilt(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
     """The manifest without tables that are declared anew, where all their sources are here again.
 
     People correct the declaration of a source of theirs until it is right. What the sources gave
-    before, under another one, is then read again as a whole; where one of them is not there any
-    more, the store keeps its table, and the other declaration is refused.
+    before, under another one, is then read again as a whole.
+
+    Raises:
+        DeclarationError: one of them is not there any more; the store keeps its table.
     """
     tables, batches = dict(manifest.tables), dict(manifest.batches)
     for entry in work:
@@ -144,9 +146,16 @@ def _rebuilt(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
             continue
         here = {other.opened.sha256 for other in work if other.table.name == held.name}
         former = [batch for batch in batches.values() if batch.table == held.name]
-        if all(batch.report.source_sha256 in here for batch in former):
-            del tables[held.name]
-            batches = {key: batch for key, batch in batches.items() if batch.table != held.name}
+        gone = sum(batch.report.source_sha256 not in here for batch in former)
+        if gone:
+            raise DeclarationError(
+                f"cannot read {held.name!r} under another declaration: expected all "
+                f"{len(former)} sources that the store has of it, to read them again; found "
+                f"{gone} of them gone or changed. Put them back as they were, ingest into a new "
+                f"store, or give the source another name."
+            )
+        del tables[held.name]
+        batches = {key: batch for key, batch in batches.items() if batch.table != held.name}
     return replace(manifest, tables=tables, batches=batches)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dagcast_core.data._batch import execute, make_batch
+from dagcast_core.data._compact import compact
 from dagcast_core.data._csv import Dialect
 from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._database import DatabaseRows
@@ -122,6 +123,7 @@ def ingest_all(
                 # Only now is there what the tables say of each other.
                 manifest = _with_holes(folder, before, manifest)
                 write_manifest(folder, manifest)
+                compact(folder, manifest, sorted({entry.table.name for entry in work}))
     return tuple(
         replace(report, holes=manifest.batches[entry.key].report.holes)
         if entry.key in manifest.batches

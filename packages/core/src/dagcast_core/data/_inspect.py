@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from dagcast_core.data._cache import damaged
+from dagcast_core.data._compact import damaged_copies, ledger_files
 from dagcast_core.data._errors import StoreError, UnknownMetricError, shortened
 from dagcast_core.data._manifest import Manifest, strangers, trust
 from dagcast_core.data._source import connect
@@ -44,7 +45,7 @@ def spans(folder: Path, manifest: Manifest) -> dict[str, Span]:
                 folder,
                 connection,
                 f"SELECT epoch_us(min(hour)), epoch_us(max(hour)), epoch_us(max(known_at)) "
-                f"FROM {parquet(trust(folder, files))}",
+                f"FROM {parquet(ledger_files(folder, manifest, name))}",
             ).fetchall()[0]
             start, end, known = (
                 pd.Timestamp(value, unit="us", tz="UTC").as_unit("us") for value in row
@@ -107,6 +108,7 @@ def verify(folder: Path, manifest: Manifest, *, deep: bool) -> None:
             f"was put in place of a newer one. Restore the newer one, or remove those files."
         )
     wrong = damaged(folder / "cache", deep=deep)
+    wrong += damaged_copies(folder) if deep else []
     if wrong:
         raise StoreError(
             f"cannot trust the metric store {folder}: expected cached cubes as they were "

@@ -2,36 +2,37 @@
 
 Each session gets an environment of its own from the workspace through uv. A package's `tests`
 and `lowest` sessions see only what that package declares, so an undeclared import fails there
-even though it passes in the shared environment.
+even though it passes in the shared environment. Packages that declare the same requirements take
+turns in one environment: what one of them does not declare is uninstalled before its tests, and
+what they have in common is compiled once.
+
+Where all run, two sessions run at a time, and the output of each comes in one block. Whoever asks
+for one long session can spread it over the cores: `nox -s integration -- -n 2 --dist loadfile`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import nox
 from packaging.version import Version
 
-nox.needs_version = ">=2025.5"
+nox.needs_version = ">=2026.8.10"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = [
-    "gates",
-    "lint",
-    "types",
-    "tests",
-    "contracts",
-    "integration",
-    "lowest",
-    "wheels",
-]
+nox.options.allow_parallel = True
+# Where all sessions run; one that is asked for has both cores, and shows its output as it comes.
+if not {"-s", "--session", "--sessions", "-e", "-k", "--keywords", "-t", "--tags"} & set(sys.argv):
+    nox.options.parallel = 2
 
 ROOT = Path(__file__).parent
 RELEASES = ROOT / "integration" / "releases"
@@ -43,6 +44,45 @@ PACKAGES = {
         [*ROOT.glob("packages/*/pyproject.toml"), ROOT / "integration/pyproject.toml"]
     )
 }
+
+
+def _requirements(package: str) -> list[str]:
+    metadata = _pyproject(package)
+    groups: dict[str, list[str]] = metadata.get("dependency-groups", {})  # type: ignore[assignment]
+    project: dict[str, list[str]] = metadata["project"]  # type: ignore[assignment]
+    return [*project["dependencies"], *groups.get("test", [])]
+
+
+def _pyproject(package: str) -> dict[str, object]:
+    return nox.project.load_toml(ROOT / PACKAGES[package] / "pyproject.toml")
+
+
+def _alike() -> dict[str, list[str]]:
+    """Name the groups of packages that declare the same requirements, with two members or more."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in PACKAGES:
+        groups.setdefault(tuple(sorted(_requirements(name))), []).append(name)
+    return {f"{g[0]} and {len(g) - 1} more": g for g in groups.values() if len(g) > 1}
+
+
+ALIKE = _alike()
+nox.options.sessions = [
+    "gates",
+    "lint",
+    # Long ones first, so that no core waits for them at the end.
+    "integration",
+    *(
+        f"{session}({name})"
+        for name in PACKAGES
+        if not any(name in group for group in ALIKE.values())
+        for session in ("tests", "lowest")
+    ),
+    "contracts",
+    *(["tests_alike", "lowest_alike"] if ALIKE else []),
+    "types",
+    "docs",
+    "wheels",
+]
 
 # uv does not read pip's settings: without this it would ignore a local folder of wheels that
 # pip was given, and download a CUDA build of torch instead. The folder is never required.
@@ -56,15 +96,23 @@ TEST_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 def _sync(session: nox.Session, *options: str) -> None:
     """Bring the session's environment to exactly what ``options`` select from the workspace."""
-    session.run_install(
-        "uv",
-        "sync",
-        "--quiet",
-        "--exact",
-        f"--python={session.virtualenv.location}",
-        *options,
-        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
-    )
+    # Sessions side by side resolve into one lock file of the workspace: one after the other.
+    with (_environments(session) / "sync.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        session.run_install(
+            "uv",
+            "sync",
+            "--quiet",
+            "--exact",
+            f"--python={session.virtualenv.location}",
+            *options,
+            env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+        )
+
+
+def _environments(session: nox.Session) -> Path:
+    """Name the folder that has the environments of all sessions."""
+    return Path(session.virtualenv.location).parent
 
 
 def _everything(session: nox.Session) -> None:
@@ -104,8 +152,19 @@ def types(session: nox.Session) -> None:
 @nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
 def tests(session: nox.Session, package: str) -> None:
     """Test one package alone, with only its declared dependencies."""
+    _test(session, package)
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("group", list(ALIKE), ids=list(ALIKE))
+def tests_alike(session: nox.Session, group: str) -> None:
+    """The same for packages of equal requirements, one after the other in one environment."""
+    _each(session, ALIKE[group], _test)
+
+
+def _test(session: nox.Session, package: str) -> None:
     _sync(session, "--package", package, "--group", "test")
-    _pytest(session, *_processes(package), str(PACKAGES[package]))
+    _pytest(session, *_processes(session, package), str(PACKAGES[package]))
 
 
 @nox.session(python=PYTHON)
@@ -132,7 +191,18 @@ def integration(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 @nox.parametrize("package", list(PACKAGES), ids=list(PACKAGES))
 def lowest(session: nox.Session, package: str) -> None:
-    """Test one package at the lowest versions that it declares."""
+    """Test what can differ of one package at the lowest versions that it declares."""
+    _test_lowest(session, package)
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("group", list(ALIKE), ids=list(ALIKE))
+def lowest_alike(session: nox.Session, group: str) -> None:
+    """The same for packages of equal requirements, one after the other in one environment."""
+    _each(session, ALIKE[group], _test_lowest)
+
+
+def _test_lowest(session: nox.Session, package: str) -> None:
     # torch first and alone: lowest-direct resolution must not go looking for other builds of it.
     session.install("torch==2.13.0")
     floors = _declared_floors(package)
@@ -142,9 +212,16 @@ def lowest(session: nox.Session, package: str) -> None:
         for argument in _member_at_floor(session, name, floors.get(name))
     ]
     session.install(
-        "--resolution=lowest-direct", "--no-sources", *members, *_test_requirements(package)
+        "--exact",
+        "--resolution=lowest-direct",
+        "--no-sources",
+        "torch==2.13.0",
+        *members,
+        *_test_requirements(package),
     )
-    _pytest(session, *_processes(package), str(PACKAGES[package]))
+    # A library that differs shows in one run through our code; more numbers find our own errors.
+    session.env["DAGCAST_TEST_EXAMPLES"] = "40"
+    _pytest(session, "-m", "not again", *_processes(session, package), str(PACKAGES[package]))
 
 
 @nox.session(python=PYTHON)
@@ -170,7 +247,7 @@ def wheels(session: nox.Session) -> None:
     session.chdir(session.create_tmp())
     session.run("dagcast", "--version")
     _check_assembly(session)
-    session.run("pytest", "-q", "--pyargs", "dagcast_testing.conformance", env=TEST_ENVIRONMENT)
+    _pytest(session, "--pyargs", "dagcast_testing.conformance")
 
 
 @nox.session(python=PYTHON)
@@ -191,7 +268,7 @@ def matrix(session: nox.Session) -> None:
         session.install("torch==2.13.0")
         session.install("--no-sources", "--reinstall", *_wheels(session, folders))
         _check_assembly(session)
-        session.run("pytest", "-q", "--pyargs", "dagcast_testing.conformance", env=TEST_ENVIRONMENT)
+        _pytest(session, "--pyargs", "dagcast_testing.conformance")
 
 
 @nox.session(python=PYTHON)
@@ -248,6 +325,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the site of all packages into site/, strictly; neither build nor reader fetches."""
+    _sync(session, "--all-packages", "--group", "docs")
+    # Its builder would print an advertisement for another.
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(python=PYTHON)
 def worlds(session: nox.Session) -> None:
     """Hold models and plans to simulated truth over many seeds: `nox -s worlds -- regret`."""
     _everything(session)
@@ -261,7 +346,7 @@ def worlds(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def faults(session: nox.Session) -> None:
-    """Kill, race, fill and mutate every command: `nox -s faults -- commands --only plan`."""
+    """Kill, race, fill and mutate every command: `nox -s faults -- kills --only plan`."""
     _everything(session)
     session.run("python", "tests/faults/faults.py", *session.posargs, env=TEST_ENVIRONMENT)
 
@@ -328,23 +413,42 @@ def _check_assembly(session: nox.Session) -> None:
 
 
 def _pytest(session: nox.Session, *arguments: str) -> None:
-    session.run("pytest", "-q", *arguments, *session.posargs, env=TEST_ENVIRONMENT)
+    # Sessions share what numba compiles, where they have one numba: it keeps no two versions.
+    numba = session.run(
+        "python",
+        "-c",
+        "import importlib.metadata as m; print(m.version('numba'))",
+        silent=True,
+        log=False,
+    )
+    compiled = _environments(session) / f"compiled-by-numba-{str(numba).strip()}"
+    session.run(
+        "pytest",
+        "-q",
+        "--durations=10",
+        *arguments,
+        *session.posargs,
+        env={**TEST_ENVIRONMENT, "NUMBA_CACHE_DIR": str(compiled)},
+    )
 
 
-def _processes(package: str) -> tuple[str, ...]:
-    """Spread the one long suite over two processes; elsewhere starting them costs more."""
-    return ("-n", "2") if package == "dagcast-core" else ()
+def _processes(session: nox.Session, package: str) -> tuple[str, ...]:
+    """Spread the one long suite over the cores where no other session runs beside it."""
+    return ("-n", "2") if package == "dagcast-core" and not session.parallel else ()
 
 
-def _pyproject(package: str) -> dict[str, object]:
-    return nox.project.load_toml(ROOT / PACKAGES[package] / "pyproject.toml")
-
-
-def _requirements(package: str) -> list[str]:
-    metadata = _pyproject(package)
-    groups: dict[str, list[str]] = metadata.get("dependency-groups", {})  # type: ignore[assignment]
-    project: dict[str, list[str]] = metadata["project"]  # type: ignore[assignment]
-    return [*project["dependencies"], *groups.get("test", [])]
+def _each(
+    session: nox.Session, packages: list[str], test: Callable[[nox.Session, str], None]
+) -> None:
+    """Test packages one after the other, and fail at the end if any of them did."""
+    failed = []
+    for package in packages:
+        try:
+            test(session, package)
+        except nox.command.CommandFailed:
+            failed.append(package)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 def _name(requirement: str) -> str:
@@ -394,8 +498,8 @@ def _test_requirements(package: str) -> list[str]:
 
 
 TRACKED = re.compile(
-    r"(\.gitignore|\.ci/run|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
-    r"|docs/.+\.(md|png|svg|py)"
+    r"(\.gitignore|\.ci/run|mkdocs\.yml|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
+    r"|docs/.+\.(md|png|svg|py|js)"
     r"|tests/.+\.(py|md|toml)"
     r"|(packages/[a-z-]+|integration)/(README\.md|CHANGELOG\.md|pyproject\.toml|contract\.json"
     r"|changelog\.d/[^/]+\.md|tests/.+|src/[a-z_]+/.+|releases/.+\.json))"

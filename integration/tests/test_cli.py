@@ -31,6 +31,7 @@ ARGUMENTS = {
     "reject": ["--why", "x"],
     "edit": ["--scale", "0.5", "--why", "x"],
     "retro": [],
+    "promises": [],
 }
 
 # Shows the log of any project, also of one that lacks other parts.
@@ -39,7 +40,7 @@ LOG_COMMANDS = {"log"}
 GROUPS = {"data": ["accept", "region", "SFO"]}
 
 # These work on the workspace, not on a project.
-PACKAGE_COMMANDS = {"new", "snapshot", "release"}
+PACKAGE_COMMANDS = {"new", "snapshot", "release", "contracts"}
 
 
 def tree(folder):
@@ -306,3 +307,19 @@ def test_folder_that_was_removed_meanwhile_is_one_paragraph(tmp_path, monkeypatc
     said = " ".join(capsys.readouterr().err.split())
     assert "expected a current folder; found" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("loud", ["print('hello')", "import os; os.write(1, b'hello')"])
+def test_what_a_package_prints_is_no_part_of_a_result(project, tmp_path, loud):
+    """Also where it writes past Python's own streams, as libraries in C do."""
+    code = (
+        "import sys, json; from dagcast import workflow; import dagcast.cli as cli\n"
+        "real = workflow.log\n"
+        f"def noisy(*args, **kwargs):\n    {loud}\n    return real(*args, **kwargs)\n"
+        "workflow.log = noisy\n"
+        f"sys.exit(cli.run(['log', '--json', '--project', {str(project.folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "hello" in done.stderr
+    assert isinstance(json.loads(done.stdout), dict)

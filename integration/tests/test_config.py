@@ -1,5 +1,7 @@
 """Settings: what is refused, where, and with which advice."""
 
+import os
+
 import pytest
 
 from dagcast.config import (
@@ -160,3 +162,9 @@ def test_bad_environment_value_is_blamed_on_the_variable(write):
         load_config(write(""), environment={"DAGCAST_BACKTEST__ORIGINS": "none"})
     with pytest.raises(ConfigError, match=r"--set backtest.orgins"):
         load_config(write(""), flags={"backtest.orgins": "3"})
+
+
+def test_settings_that_are_a_pipe_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "dagcast.toml")
+    with pytest.raises(ConfigError, match="no plain file"):
+        load_config(tmp_path / "dagcast.toml", environment={})

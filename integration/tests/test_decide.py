@@ -1,5 +1,6 @@
 """Approval is a gate: what stands against a plan is named, and overruled only with a reason."""
 
+import json
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from dagcast import workflow
 from dagcast.config import Config
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
-from dagcast.plans import LimitRow, PlanSummary
+from dagcast.plans import EvidenceLine, LimitRow, PlanSummary, Reading, Standings
 from dagcast.project import create_project, open_project
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._seal import seal
@@ -243,3 +244,110 @@ def test_log_is_shown_verified_and_repaired(project):
 def test_log_of_no_project_says_what_is_missing(tmp_path):
     with pytest.raises(ProjectError, match="dagcast project"):
         workflow.log(tmp_path)
+
+
+def test_file_that_was_put_beside_a_plan_is_noticed(project):
+    name = propose(project)
+    (project.plans / name / "more.json").write_text("{}")
+    with pytest.raises(ProjectError, match=r"more\.json besides what was written"):
+        workflow.approve(project, name)
+
+
+def test_plan_whose_fit_did_not_converge_is_not_approved(project):
+    project.record("fitted", details={"fit": "fit-0001", "status": "unconverged"})
+    refused(project, propose(project), "fit-0001 is unconverged")
+
+
+def validated(project, *z, fit="fit-0001"):
+    """What `dagcast validate` leaves behind where it does not pass."""
+    rows = [{"experiment": f"trial-{n}", "z": value} for n, value in enumerate(z, start=1)]
+    path = project.reports / "validity.json"
+    path.write_text(json.dumps({"fit": fit, "rows": rows}))
+    project.record("validated", details={"fit": fit, "passed": False})
+
+
+def test_plan_whose_fit_an_experiment_contradicts_is_not_approved(project):
+    name = propose(project)
+    validated(project, 0.3, -4.1)
+    refused(project, name, "trial-2 contradicts fit-0001 by 4.1 standard errors")
+    project.record("validated", details={"fit": "fit-0001", "passed": True})
+    assert workflow.approve(project, name).state == "approved"
+
+
+@pytest.mark.parametrize(("count", "fine"), [(1, False), (2, True), (10, True)])
+def test_stray_experiment_among_many_is_what_chance_makes(project, count, fine):
+    name = propose(project)
+    validated(project, 2.2, *[0.5] * (count - 1))
+    if fine:
+        assert workflow.approve(project, name).state == "approved"
+    else:
+        refused(project, name, "trial-1 contradicts fit-0001 by 2.2")
+
+
+def test_validation_of_nothing_and_one_whose_report_is_gone_are_not_passed(project):
+    name = propose(project)
+    validated(project)
+    refused(project, name, "no experiment measured anything that fit-0001 says")
+    (project.reports / "validity.json").unlink()
+    refused(project, name, "fit-0001 did not pass `dagcast validate`")
+
+
+def test_validation_of_another_fit_says_nothing(project):
+    project.record("validated", details={"fit": "fit-0000", "passed": False})
+    assert workflow.approve(project, propose(project)).state == "approved"
+
+
+def test_plan_whose_models_were_refused_by_the_backtest_is_not_approved(project):
+    project.record("backtested", details={"refused": "eta up to 1,845 min"})
+    refused(project, propose(project), "did not pass `dagcast backtest`: eta up to 1,845 min")
+
+
+def test_plan_that_stands_on_too_little_is_not_approved(project):
+    line = EvidenceLine("spend", "", "prior", 10.0, 4.0, 0.0, 6.0, 0.0, 0.0, ("t",), (), 5.0, 1.0)
+    name = project.reserve(project.plans, "plan")
+    with project.making(project.plans / name) as folder:
+        made = replace(
+            summary(name),
+            readings={"spend": Reading("Spend", "USD/h", "money", "", True)},
+            evidence=Standings((line,), 0.5),
+        )
+        made.save(folder)
+        assert PlanSummary.load(folder) == made
+        details = {"horizon_start": WEEK, "parent": None, "seal": seal(folder)}
+        project.record("proposed", plan=name, details=details)
+    refused(project, name, r"60.0% of the money goes where no fresh trial .* 50.0% is the most")
+
+
+@pytest.mark.parametrize("decide", [workflow.approve, workflow.reject])
+def test_settings_may_say_who_decides(project, decide):
+    name = propose(project)
+    named = open_project(project.folder, flags={"approval.approvers": '["ana"]'}, environment={})
+    with pytest.raises(GateError, match=r"expected one of ana to .* plans; found ben"):
+        decide(named, name, who="ben", why="x")
+    assert decide(named, name, who="ana", why="x").state in ("approved", "rejected")
+
+
+def test_settings_may_say_who_overrules(project):
+    name = propose(project, worst=0.2)
+    named = open_project(project.folder, flags={"approval.overrulers": '["eve"]'}, environment={})
+    with pytest.raises(GateError, match="one of eve to approve .* despite findings; found ben"):
+        workflow.approve(named, name, who="ben", despite="urgent")
+    assert workflow.approve(named, name, who="eve", despite="urgent").state == "approved"
+    # Whoever may not overrule may still approve what nothing stands against.
+    workflow.reject(project, name, why="x")
+    assert workflow.approve(named, propose(project), who="ben").state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("present", "final"),
+    [("2026-03-08T23:00:00+00:00", False), ("2026-03-09T00:00:00+00:00", True)],
+)
+def test_approved_plan_whose_week_is_over_was_carried_out(project, world, present, final):
+    name = propose(project)
+    workflow.approve(project, name)
+    world.present = present
+    if final:
+        with pytest.raises(PlanStateError, match="is over: it was carried out, which is final"):
+            workflow.reject(project, name, why="late")
+    else:
+        assert workflow.reject(project, name, why="stop").state == "rejected"

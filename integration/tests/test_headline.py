@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from dagcast.plans import Estimate, LeverRow, LimitRow, Outlook, Path3, PlanSummary, Reading
+from dagcast.plans import (
+    Estimate,
+    EvidenceLine,
+    LeverRow,
+    LimitRow,
+    Outlook,
+    Path3,
+    PlanSummary,
+    Reading,
+    Standings,
+)
 from dagcast.review import PlanEvidence, plan_page
 
 HOURS = ("2026-03-02T00:00:00+00:00", "2026-03-02T01:00:00+00:00")
@@ -16,7 +26,7 @@ def limit(name, used, most, *, binding=False, title="Incentive spend"):
     return LimitRow(name, "", "<=", used, most, "USD", 2.0, words, binding, None, title, "money")
 
 
-def page(kind="optimised", status="optimal", gain=100.0, limits=(), **more):
+def page(kind="optimised", status="optimal", gain=100.0, limits=(), evidence=None, **more):
     summary = PlanSummary(
         plan="plan-0004",
         kind=kind,
@@ -36,10 +46,26 @@ def page(kind="optimised", status="optimal", gain=100.0, limits=(), **more):
         repeated=(),
         provenance={"data_moment": HOURS[0]},
         seconds=1.0,
+        evidence=evidence or Standings(),
     )
+    return plan_page(
+        summary,
+        outlook(gain),
+        decisions={"spend": {"Incentive spend": np.zeros((1, 2))}},
+        marginals={},
+        lever_rows=(),
+        evidence=PlanEvidence(),
+        project="north",
+        state="proposed by ana",
+        **more,
+    )
+
+
+def outlook(gain):
+    """What is expected of a plan whose profit, and its lead over the current plan, is ``gain``."""
     flat = Path3(*(np.zeros((1, 2)) for _ in range(3)))
     found = Estimate(gain, gain - 10, gain + 10)
-    outlook = Outlook(
+    return Outlook(
         "",
         (),
         "hour",
@@ -53,17 +79,6 @@ def page(kind="optimised", status="optimal", gain=100.0, limits=(), **more):
         {arm: {"profit": found, "objective": found} for arm in ("plan", "current")},
         {"current": {"profit": found, "objective": found}},
         {},
-    )
-    return plan_page(
-        summary,
-        outlook,
-        decisions={"spend": {"Incentive spend": np.zeros((1, 2))}},
-        marginals={},
-        lever_rows=(),
-        evidence=PlanEvidence(),
-        project="north",
-        state="proposed by ana",
-        **more,
     )
 
 
@@ -94,15 +109,49 @@ def test_only_a_solver_says_that_no_plan_keeps_all_limits():
 def test_a_plan_that_loses_against_going_on_as_before_is_not_green(gain, tone):
     found = page(gain=gain, limits=[limit("spend", 12090.0, 12090.0, binding=True)])
     assert found.tone == tone
-    said = [
-        block.text
-        for section in found.sections
-        if section.key == "heed"
-        for block in section.blocks
-        if hasattr(block, "text")
-    ]
     expected = (
         "Going on as before is worth $100 more of profit: the limits on incentive spend leave no "
-        "better plan."
+        "better plan. Incentive spend of $12,090: profit $100 less than the current plan."
     )
-    assert said == ([expected] if gain < 0 else [])
+    assert found.headline.startswith("Going on as before") is (gain < 0)
+    assert gain > 0 or found.headline == expected
+
+
+def test_an_edit_is_compared_with_the_plan_that_it_changes():
+    """As in: Ana's edit, $389 over the budget; $346 more profit than plan-0003."""
+    before = outlook(-246.0)
+    found = page("edited", "feasible", author="Ana", parent="plan-0003", before=before)
+    assert found.headline == (
+        "Ana's edit of plan-0003 has incentive spend of $12,090: profit $346 more than plan-0003 "
+        "and $100 more than the current plan."
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "tone"),
+    [
+        ({"measured": 60.0, "history": 40.0}, "good"),
+        ({"measured": 40.0, "history": 60.0}, "warning"),
+        ({"prior": 10.0}, "warning"),
+    ],
+)
+def test_what_a_plan_stands_on_comes_before_its_certificate_and_its_colour(parts, tone):
+    given = {"measured": 0.0, "history": 0.0, "prior": 0.0, **parts}
+    line = EvidenceLine(
+        lever="spend",
+        label="",
+        standing=max(given, key=given.get),
+        amount=sum(given.values()),
+        **given,
+        beyond=0.0,
+        elsewhere=0.0,
+        trials=(),
+        stale=(),
+        dose=None,
+        used=1.0,
+    )
+    found = page(evidence=Standings((line,)))
+    assert found.tone == tone
+    assert found.status.split(" for ")[0].lower() in parts
+    assert "; optimal" in found.status
+    assert found.sections[0].key == "standing"

@@ -6,7 +6,7 @@ import pytest
 
 from dagcast.plans import Axes, Outlook, Reading
 from dagcast.review import Heatmap
-from dagcast.review._plan_page import lever_map, whole_note
+from dagcast.review.plan_page import lever_map, whole_note
 from dagcast.workflow.common._layers import layers_of
 from dagcast_core.tensor import IndexTensor
 

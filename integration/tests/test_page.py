@@ -5,6 +5,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def html():
                         (Column("name", False), Column("n")),
                         tuple((f"r{i}", str(i)) for i in range(20)),
                     ),
-                    Forest((Interval("effect", 1.0, 0.5, 1.5, 1.2, 1.1, 1.3, True),)),
+                    Forest((Interval("effect", 1.0, 0.5, 1.5, 1.2, 1.1, 1.3, "agrees"),)),
                 ),
             ),
         ),
@@ -104,6 +105,31 @@ def test_numbers_on_the_page_are_the_numbers_given(html):
 
 def test_hours_are_shown_in_the_zone_of_the_page(html):
     assert payload(html)["hours"][0] == "2026-03-01T19:00"
+
+
+@pytest.mark.parametrize(
+    "start", [datetime(2026, 3, 2), datetime(2026, 3, 8), datetime(2026, 11, 1)]
+)
+def test_each_row_has_its_own_clock_and_utc_is_there_on_request(start):
+    """Also over the hours in which clocks change: every instant keeps a place."""
+    hours = tuple(start.replace(tzinfo=UTC) + timedelta(hours=hour) for hour in range(30))
+    zones = ("America/New_York", "Europe/Berlin", "America/New_York")
+    rows = ("NYC", "BER", "EWR")
+    text = render(Page("t", "k", "h", "s", "good", (), (), rows, "region", hours, "UTC", zones))
+    data = payload(text)
+    assert data["clock"] == [0, 1, 0]
+    for row, zone in enumerate(zones):
+        shown = data["clocks"][data["clock"][row]]
+        local = [hour.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") for hour in hours]
+        assert shown == local
+    assert data["hours"] == data["utc"] == [f"{hour:%Y-%m-%dT%H:%M}" for hour in hours]
+    assert '<option value="utc">UTC</option>' in text
+
+
+def test_page_in_utc_has_no_choice_of_clock():
+    text = render(Page("t", "k", "h", "s", "good", (), (), ("SFO",), "region", HOURS))
+    assert 'id="clock"' not in text
+    assert payload(text)["clock"] == []
 
 
 def test_rows_are_called_by_their_dim_and_one_row_needs_no_choice(html):

@@ -6,9 +6,10 @@ import stat
 
 import pytest
 
+from dagcast._whole import _release, staged, write_text
 from dagcast.config import Config
 from dagcast.errors import PlanStateError, ProjectError
-from dagcast.project import FOLDERS, _release, create_project, open_project, staged, write_text
+from dagcast.project import FOLDERS, create_project, open_project
 
 
 def test_created_project_opens_with_its_settings(tmp_path):
@@ -211,12 +212,12 @@ def killed(project, logged):
                 propose(project, "plan-0001")
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
-    assert parts(project) == [".plan-0001.part"]
+    assert parts(project) == [".plan-0001.dagcast.part"]
 
 
 def test_next_command_removes_what_was_killed_before_its_line(project):
     killed(project, logged=False)
-    (project.reports / ".review.html.0badcafe.part").write_text("half")
+    (project.reports / ".review.html.0badcafe.dagcast.part").write_text("half")
     open_project(project.folder, environment={})
     assert parts(project) == []
     assert list(project.plans.iterdir()) == []
@@ -259,3 +260,25 @@ def test_events_may_lie_elsewhere_but_are_not_written_there(project, tmp_path):
     ):
         pass
     assert list((tmp_path / "lake").iterdir()) == []
+
+
+def test_what_other_programs_have_not_finished_is_left_alone(project, tmp_path):
+    """Events may be a folder in which files arrive, under other names until they are whole."""
+    arriving = tmp_path / "arriving"
+    project.events.rename(arriving)
+    project.events.symlink_to(arriving)
+    (arriving / ".orders.csv.part").write_text("half of it")
+    (arriving / ".week.part").mkdir()
+    open_project(project.folder, environment={})
+    assert (arriving / ".orders.csv.part").read_text() == "half of it"
+    assert (arriving / ".week.part").is_dir()
+
+
+def test_a_link_among_leftovers_keeps_nobody_from_the_rest(project, tmp_path):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "a").touch()
+    (project.plans / ".a.dagcast.part").symlink_to(tmp_path / "victim")
+    (project.plans / ".plan-0009.dagcast.part").mkdir()
+    open_project(project.folder, environment={})
+    assert (tmp_path / "victim" / "a").exists()
+    assert [path.name for path in project.plans.iterdir()] == [".a.dagcast.part"]

@@ -1,7 +1,11 @@
 """A proposal is refused with what to correct, or read to the last bit."""
 
+import time
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dagcast.errors import UsageError
@@ -102,3 +106,23 @@ def test_labels_are_text_and_hours_with_several_offsets_are_instants(tmp_path):
     frame = read_proposal(path, {"spend": shape})
     assert list(frame["region"]) == ["02139", "01", "1"]
     assert list(frame["hour"]) == list(hours)
+
+
+def test_rows_beyond_the_cells_are_refused_before_they_are_read(tmp_path):
+    """A Parquet file of some kilobytes can hold a billion rows."""
+    table = pa.table({"region": pa.DictionaryArray.from_arrays([0] * 10_000, ["SFO"])})
+    for name, write in (
+        ("a.parquet", lambda path: pq.write_table(table, path)),
+        ("a.csv", lambda path: path.write_text("region\n" + "SFO\n" * 10_000)),
+    ):
+        write(tmp_path / name)
+        with pytest.raises(UsageError, match=r"at most .* rows in .*one for each cell"):
+            read_proposal(tmp_path / name, LEVERS)
+
+
+def test_a_label_of_megabytes_is_answered_at_once(written):
+    start = time.process_time()
+    with pytest.raises(UsageError) as caught:
+        read_proposal(written(rows(region="x" * 5_000_000)), LEVERS)
+    assert len(str(caught.value)) < 1000
+    assert time.process_time() - start < 5

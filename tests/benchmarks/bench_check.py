@@ -167,10 +167,11 @@ def _cases(folder: Path) -> list[tuple[str, str, str, float]]:
     cpu(COMMAND.format(arguments=["dagcast", "init", *project]), runs=1)
     command = COMMAND.format(arguments=["dagcast", "check", *project])
     return [
-        ("contracts of all packages", CHECK, "", 0.5),
-        ("dagcast check", command, "", 0.5),
-        (f"contracts, {SCAFFOLDED} packages more", CHECK, path, 3.0),
-        (f"dagcast check, {SCAFFOLDED} packages more", command, path, 3.0),
+        ("contracts of all packages", CHECK, "", 0.25),
+        ("dagcast check", command, "", 0.25),
+        (f"contracts, {SCAFFOLDED} packages more", CHECK, path, 0.5),
+        (f"dagcast check, {SCAFFOLDED} packages more", command, path, 0.5),
+        ("dagcast --help", COMMAND.format(arguments=["dagcast", "--help"]), "", 0.15),
     ]
 
 

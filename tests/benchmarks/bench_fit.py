@@ -80,8 +80,8 @@ def tiled(history: Panel, regions: int, weeks: int) -> Panel:
 
 def everywhere(experiment: Experiment, regions: Sequence[str]) -> Experiment:
     """The experiment in all copies of its regions; for the time it takes, not for its estimate."""
-    wide = tuple(name for name in regions if name.rsplit(COPY, 1)[0] in experiment.cells.regions)
-    return replace(experiment, cells=replace(experiment.cells, regions=wide))
+    wide = tuple(name for name in regions if name.rsplit(COPY, 1)[0] in experiment.cells.labels)
+    return replace(experiment, cells=replace(experiment.cells, labels=wide))
 
 
 def one(regions: int, weeks: int, cache: Path) -> dict[str, float | str]:

@@ -72,13 +72,38 @@ def market_environment(tmp_path_factory) -> Environment:
     return _environment(tmp_path_factory.mktemp("environment") / "venv", WORKSPACE)
 
 
+@pytest.fixture(scope="session")
+def wheel_environment(tmp_path_factory) -> Environment:
+    """Core, testing and integration from built wheels: nothing in it points to the sources."""
+    built = tmp_path_factory.mktemp("wheels")
+    for package in _copied(FRAMEWORK, tmp_path_factory):
+        _uv("build", "--quiet", "--wheel", "--out-dir", str(built), str(package))
+    made = _environment(tmp_path_factory.mktemp("environment") / "venv", ())
+    wheels = map(str, sorted(built.glob("*.whl")))
+    python = str(made.folder / "bin" / "python")
+    _uv("pip", "install", "--quiet", "--no-deps", "--python", python, *wheels)
+    return made
+
+
 def _environment(folder: Path, packages: Sequence[Path]) -> Environment:
     _uv("venv", "--quiet", "--python", sys.executable, str(folder))
     site = next(folder.glob("lib/python*/site-packages"))
     for item in Path(sysconfig.get_path("purelib")).iterdir():
-        if not item.name.startswith(("dagcast", "_virtualenv", "__pycache__")):
+        if item.name.startswith(("dagcast", "_virtualenv", "__pycache__")):
+            continue
+        if item.suffix == ".dist-info":
+            # Through a link uv does not see that a package is there, and would fetch it again.
+            shutil.copytree(item, site / item.name)
+        else:
             (site / item.name).symlink_to(item)
-    _install(folder, *packages)
+    # What is linked brings no scripts along, and a team types this one.
+    script = folder / "bin" / "pytest"
+    script.write_text(
+        f"#!{folder / 'bin' / 'python'}\nimport pytest\nraise SystemExit(pytest.console_main())\n"
+    )
+    script.chmod(0o755)
+    if packages:
+        _install(folder, *packages)
     return Environment(folder)
 
 

@@ -13,6 +13,8 @@ DEPOTS = Path(__file__).parent / "depots"
 PAGE = "bring-another-business.md"
 SMALL = (
     "export DAGCAST_UNCERTAINTY__DRAWS=8 DAGCAST_BACKTEST__ORIGINS=1 DAGCAST_BACKTEST__WORKERS=1"
+    # However slow the machine: the time limit ends no plan.
+    " DAGCAST_SOLVER__SECONDS=600"
 )
 # What belongs to another business, and has no place in this one.
 FOREIGN = re.compile(r"region|\bride|driver|incentive|session|marketplace|\bUSD\b|\$\d", re.I)

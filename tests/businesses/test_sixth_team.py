@@ -95,6 +95,8 @@ def settings(couriers):
     ]
     return {
         "uncertainty.draws": "8",
+        # However slow the machine: the time limit ends no plan.
+        "solver.seconds": "600",
         "horizon.hours": str(AHEAD),
         "guardrails": f"[{', '.join(rails)}]",
     }

@@ -1,114 +1,87 @@
 """Every package declares what it imports: the shared environment would hide what is missing."""
 
-import ast
 import importlib.metadata
-import re
-import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from dagcast.packaging import is_team_package, packaging_problems, undeclared_imports
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted([*ROOT.glob("packages/*/pyproject.toml"), ROOT / "integration/pyproject.toml"])
-# What core's own interface hands out comes with core, in the versions that core works with.
-WITH_CORE = {"torch", "pandas", "numpy"}
-PROVIDERS = importlib.metadata.packages_distributions()
-
-
-def normalised(name):
-    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", name, maxsplit=1)[0]).lower()
-
-
-def imported(folder):
-    """Top-level modules that the files in ``folder`` import, with one place each."""
-    found = {}
-    for file in sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                names = [node.module]
-            for name in names:
-                found.setdefault(name.partition(".")[0], f"{file.name}:{node.lineno}")
-    return found
-
-
-def undeclared(package, groups=()):
-    """Imports of a package that nothing it declares provides."""
-    data = tomllib.loads((package / "pyproject.toml").read_text())
-    project = data["project"]
-    needs = [*project["dependencies"]]
-    for extra in project.get("optional-dependencies", {}).values():
-        needs += extra
-    for group in groups:
-        needs += data.get("dependency-groups", {}).get(group, [])
-    allowed = {normalised(need) for need in needs} | {normalised(project["name"])}
-    if "dagcast-core" in allowed:
-        allowed |= WITH_CORE
-    folders = [package / "src", *([package / "tests"] if groups else [])]
-    local = {path.stem for path in (package / "tests").rglob("*") if path.suffix in {".py", ""}}
-    missing = {}
-    for folder in folders:
-        for module, place in imported(folder).items():
-            if module in sys.stdlib_module_names or (groups and module in local):
-                continue
-            owners = {normalised(owner) for owner in PROVIDERS.get(module, [module])}
-            if not owners & allowed:
-                missing[module] = place
-    return missing
-
-
-def lines(missing, package, table):
-    """What is wrong, and what to write where, one line for each undeclared import."""
-    return [
-        f"{package.name} {place}: expected {owner} among {table}, since {module!r} is imported; "
-        f"found {version} installed for others. fix: write '{owner}>={floor(version)}' there"
-        for module, place in missing.items()
-        for owner in map(normalised, PROVIDERS.get(module, [module])[:1])
-        for version in [version_of(owner)]
-    ]
-
-
-def version_of(distribution):
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
-
-
-def floor(version):
-    return ".".join(version.split(".")[:2])
+HEAD = '[project]\nname = "mine"\nversion = "0.3.0"\n'
 
 
 def none_of(problems):
     if problems:
-        pytest.fail("\n".join(problems), pytrace=False)
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)
 
 
 @pytest.mark.parametrize("file", PACKAGES, ids=lambda file: file.parent.name)
 def test_package_declares_what_it_imports(file):
-    none_of(lines(undeclared(file.parent), file.parent, "project.dependencies"))
+    none_of(packaging_problems(file.parent))
 
 
 @pytest.mark.parametrize("file", PACKAGES, ids=lambda file: file.parent.name)
 def test_package_declares_what_its_tests_import(file):
-    found = undeclared(file.parent, groups=("test",))
-    none_of(lines(found, file.parent, "dependency-groups.test"))
+    none_of(packaging_problems(file.parent, groups=("test",)))
 
 
-def test_import_of_another_team_without_declaring_it_is_found(tmp_path):
+@pytest.fixture
+def package(tmp_path):
     (tmp_path / "src").mkdir()
-    source = "import re\nimport dagcast_core.contract\nfrom dagcast_eta import PickupStretch\n"
-    (tmp_path / "src" / "model.py").write_text(source)
-    head = '[project]\nname = "mine"\n'
-    file = tmp_path / "pyproject.toml"
-    file.write_text(head + 'dependencies = ["dagcast-core>=0.1"]\n')
-    assert undeclared(tmp_path) == {"dagcast_eta": "model.py:3"}
-    (line,) = lines(undeclared(tmp_path), tmp_path, "project.dependencies")
+
+    def made(source, needs):
+        (tmp_path / "src" / "model.py").write_text(source)
+        (tmp_path / "pyproject.toml").write_text(f"{HEAD}dependencies = {needs}\n")
+        return tmp_path
+
+    return made
+
+
+SOURCE = "import re\nimport dagcast_core.contract\nfrom dagcast_eta import PickupStretch\n"
+
+
+def test_import_of_another_team_without_declaring_it_is_found(package):
+    folder = package(SOURCE, '["dagcast-core>=0.1"]')
+    assert undeclared_imports(folder) == {"dagcast_eta": "model.py:3"}
+    (problem,) = packaging_problems(folder)
     version = importlib.metadata.version("dagcast-eta")
-    assert "model.py:3: expected dagcast-eta among project.dependencies" in line
-    assert f"found {version} installed for others. fix: write 'dagcast-eta>=" in line
-    file.write_text(head + 'dependencies = ["dagcast-core>=0.1", "dagcast_eta[x]>=0.1"]\n')
-    assert undeclared(tmp_path) == {}
+    floor = ".".join(version.split(".")[:2])
+    assert str(problem) == (
+        "DC213 [- <- mine model.py:3] undeclared import of 'dagcast_eta': expected dagcast-eta "
+        f"among project.dependencies; found dagcast-core>=0.1 declared; dagcast-eta {version} "
+        f"installed for others. fix: write 'dagcast-eta>={floor}' there"
+    )
+
+
+def test_declared_import_passes_however_it_is_written(package):
+    folder = package(SOURCE, '["dagcast-core>=0.1", "dagcast_eta[x]>=0.1"]')
+    assert packaging_problems(folder) == ()
+
+
+def test_import_of_what_is_not_installed_is_found_too(package):
+    (problem,) = packaging_problems(package("import no_such_module\n", '["dagcast-core>=0.1"]'))
+    assert "no-such-module which is not installed" in problem.found
+
+
+def test_installed_version_outside_the_declared_range_is_found(package):
+    folder = package("import dagcast_core\n", '["dagcast-core>=0.1,<0.1.dev0"]')
+    (problem,) = packaging_problems(folder)
+    version = importlib.metadata.version("dagcast-core")
+    assert str(problem).startswith(
+        "DC214 [mine 0.3.0 <- -] requirement 'dagcast-core': expected dagcast-core"
+    )
+    assert f"found {version} installed. fix: install a version in that range, or" in str(problem)
+
+
+def test_requirement_for_another_system_is_left_alone(package):
+    needs = """["dagcast-core<0.0.1; python_version < '3.0'", "dagcast-core>=0.1"]"""
+    assert packaging_problems(package("import dagcast_core\n", needs)) == ()
+
+
+def test_a_team_package_is_told_from_other_folders(package):
+    folder = package("", "[]")
+    assert not is_team_package(folder)
+    assert is_team_package(ROOT / "packages" / "eta")
+    assert packaging_problems(folder / "src") == ()

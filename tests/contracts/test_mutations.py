@@ -12,8 +12,11 @@ import pytest
 import torch
 from _mutations import TEAM, Change, TeamPackage, changed_files
 
+from dagcast.config import Config
 from dagcast.conformance import check_conformance
-from dagcast_core.contract import Dim, Quantity, assemble, evolution_problem
+from dagcast.units import unit_problems
+from dagcast.workflow.common._assembled import demands
+from dagcast_core.contract import Dim, Quantity, Registration, assemble, evolution_problem
 from dagcast_core.dims import HOUR
 from dagcast_testing import examine
 
@@ -453,6 +456,26 @@ def test_dims_in_another_order_fit_and_other_dims_do_not(tmp_path):
             externals=(source, "price", "hour_of_week", "rain"),
         )
         assert [problem.code for problem in found.problems] == codes
+
+
+@pytest.mark.parametrize(
+    ("unit", "weights", "refused"),
+    [
+        ("cent/h", {"rides": 1.0, "tips": 0.5}, True),
+        ("cent/h", {"rides": 1.0}, True),
+        ("cent/h", {"rides": 0.01, "tips": 0.5}, False),
+        ("USD/h", {"rides": 1.0, "tips": 0.5}, False),
+    ],
+)
+def test_objective_in_dollars_over_cents_is_refused(tmp_path, unit, weights, refused):
+    package = TeamPackage(tmp_path, contract('"ride/h"', f'"{unit}"'))
+    item = Registration(package.module("contract").CONTRACT, "rides-team", "1.0.0")
+    config = Config.model_validate({"objective": {"weights": weights, "unit": "USD"}})
+    required = {"rides": demands(config)["required"]["rides"]}
+    joined = assemble([item], externals=None, required=required).problems
+    found = (*joined, *unit_problems(config, [item]))
+    assert [problem.code for problem in found] == ["DC105"] * refused
+    assert all("rides" in p.fix and "cent" in p.found for p in found)
 
 
 # In processes of their own, as a team runs them.

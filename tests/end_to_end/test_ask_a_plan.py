@@ -23,8 +23,11 @@ def north(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ask") / "north"
     workflow.simulate(folder, regions=2, weeks=6, seed=0)
     toml = folder / "dagcast.toml"
-    text, count = re.subn("(?m)^draws = 32$", "draws = 8", toml.read_text(encoding="utf-8"))
-    assert count == 1
+    text = toml.read_text(encoding="utf-8")
+    # However slow the machine: the time limit ends no plan.
+    for old, new in (("draws = 32", "draws = 8"), ("seconds = 60.0", "seconds = 600.0")):
+        text, count = re.subn(f"(?m)^{re.escape(old)}$", new, text)
+        assert count == 1, old
     toml.write_text(text, encoding="utf-8")
     project = open_project(folder)
     workflow.ingest(project)

@@ -21,7 +21,7 @@ BONUS_PAUSE = Experiment(
     "bonus-pause",
     ("incentive_spend",),
     "driver_hours",
-    cells=Cells(("north",), "2026-01-05T00:00Z", "2026-01-05T05:00Z"),
+    cells=Cells(("north",), "2026-01-05T00:00Z", "2026-01-05T05:00Z", dim="region"),
     treatment=Arm("none", (Change("incentive_spend", "set", 0.0),)),
     estimate=-1.0,
     standard_error=0.1,

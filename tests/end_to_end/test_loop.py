@@ -26,6 +26,8 @@ from dagcast_core.tensor import Panel
 torch.set_num_threads(1)
 
 SETTINGS = {
+    # However slow the machine: the time limit ends no plan.
+    "solver.seconds": "600",
     "backtest.origins": "1",
     "backtest.workers": "1",
     "uncertainty.draws": "8",
@@ -104,6 +106,87 @@ def test_regret_is_the_sum_of_its_parts(demo):
     assert parts == pytest.approx(found.regret, abs=1e-6 * max(1.0, abs(found.attainable)))
     assert found.attainable > 0
     assert found.share == pytest.approx(found.regret / found.attainable)
+
+
+def test_retrospective_begins_with_what_was_promised_and_got(demo):
+    """Against the store itself: sums of what was observed in the week."""
+    found, outlook = demo[0].retro.hindsight, demo[0].planned
+    assert demo[0].retro.tables()[0].title == "plan-0001: promised and got"
+    promises = {(item.quantity, item.row): item for item in found.promises}
+    session = open_session(open_project(demo[0].folder, flags=SETTINGS, environment={}))
+    last = session.times.last
+    rides = session.store.read(
+        ["rides"], start=last - pd.Timedelta(hours=167), end=last, as_of=last + pd.Timedelta("30D")
+    )["rides"]
+    whole = promises["rides", ""]
+    assert whole.happened == pytest.approx(float(rides.sum().item()))
+    assert (whole.mid, whole.low, whole.high) == pytest.approx(outlook.totals["rides"]["plan"])
+    for region in rides.index("region"):
+        own = promises["rides", region]
+        assert own.happened == pytest.approx(float(rides.sel(region=region).sum().item()))
+    assert {item.over for item in found.lifts} == {"none", "current"}
+    executed = {item.quantity: item.happened for item in found.outcomes}
+    lift = next(x for x in found.lifts if (x.quantity, x.over) == ("rides", "none"))
+    assert 0 < lift.happened < executed["rides"]
+
+
+def test_promises_of_past_weeks_are_counted(project, capsys):
+    found = workflow.promises(project)
+    weeks = [item for item in found.promises if not item.over]
+    held = sum(item.held for item in weeks)
+    assert found.words.startswith(f"{held} of {len(weeks)} kept (")
+    assert {item.by for item in found.counts} >= {"outcome, all together", "day ahead, cells"}
+    days = [item for item in found.counts if item.by == "day ahead, cells"]
+    assert [item.label for item in days] == [str(day) for day in range(1, 8)]
+    assert found.levers[0].planned == pytest.approx(found.levers[0].carried_out, rel=0.05)
+    assert len(found.frame()) == len(found.promises)
+    assert run(["promises", "--json", "--project", str(project.folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["words"] == found.words
+
+
+def test_next_week_has_the_limits_of_the_first_and_knows_past_promises(copied):
+    """What the first plan spent moves no limit of the second."""
+    first = open_plan_summary(copied, "plan-0001")
+    second = workflow.plan(copied).summary
+    one, two = (
+        {(row.name, row.label): row.limit for row in (*found.budgets, *found.guardrails)}
+        for found in (first, second)
+    )
+    assert two == pytest.approx(one, rel=1e-9)
+    assert second.provenance["reference"] == first.provenance["horizon"][0]
+    page = workflow.review(copied, second.plan).page.read_text()
+    assert "Past promises" in page
+    # The first plan is looked at again with the limits that it had.
+    assert workflow.replay(copied, "plan-0001").replay_error == pytest.approx(0.0, abs=1e-9)
+
+
+def open_plan_summary(project, name):
+    from dagcast.plans import PlanSummary
+
+    return PlanSummary.load(project.plans / name)
+
+
+def test_plan_says_first_what_its_effects_stand_on(demo):
+    result = demo[0].planned
+    (first, words), *_ = result.tables()[0].rows
+    assert first == "evidence"
+    assert words.endswith("of the money")
+    lines = result.summary.evidence.lines
+    assert {line.label for line in lines} == {"boost", "guarantee", "streak"}
+    spent = sum(line.amount for line in lines)
+    assert spent == pytest.approx(result.summary.spent["USD"][0])
+    for line in lines:
+        assert line.measured + line.history + line.prior == pytest.approx(line.amount)
+
+
+def test_share_that_may_go_unmeasured_is_kept_by_the_plan(copied):
+    flags = {**SETTINGS, "evidence.max_unmeasured_share": "0.0"}
+    careful = open_project(copied.folder, flags=flags, environment={})
+    found = workflow.plan(careful).summary
+    assert found.evidence.unmeasured(found.readings) == pytest.approx(0.0, abs=1e-9)
+    bold = workflow.edit(careful, found.plan, scale=1.5, why="more").summary
+    with pytest.raises(GateError, match="goes where no fresh trial measured the effect"):
+        workflow.approve(careful, bold.plan)
 
 
 def test_pages_hold_the_figures_and_fetch_nothing(demo):
@@ -440,6 +523,16 @@ def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):
     assert tree(as_planned.folder) == before
 
 
+def test_proposal_that_leaves_cells_out_says_what_becomes_of_them(as_planned, tmp_path, demo):
+    cells = workflow_decisions(as_planned.folder, demo[0].planned.summary.plan)
+    file = tmp_path / "mine.csv"
+    cells.head(5).to_csv(file, index=False)
+    said = []
+    result = workflow.what_if(as_planned, file, progress=lambda text, share: said.append(text))
+    assert f"the proposal names 5 of {len(cells):,} cells; the others get nothing" in said
+    assert result.summary.spent["USD"] == pytest.approx(cells.head(5)["value"].sum())
+
+
 @pytest.fixture
 def copied(demo, tmp_path):
     """A copy of the project as the demo left it, to be changed."""
@@ -461,12 +554,28 @@ def unannounced(copied):
     return copied
 
 
-def test_the_week_after_a_played_one_can_be_planned(copied):
+@pytest.fixture(scope="module")
+def planned_ahead(demo, tmp_path_factory):
+    """The project after the demo with a plan of the week ahead, to be copied; and that plan."""
+    folder = tmp_path_factory.mktemp("ahead") / "project"
+    shutil.copytree(demo[0].folder, folder)
+    project = open_project(folder, flags=SETTINGS, environment={})
+    return project, workflow.plan(project)
+
+
+@pytest.fixture
+def ahead(planned_ahead, tmp_path):
+    """A copy of the project in which the week ahead is planned, to be changed."""
+    shutil.copytree(planned_ahead[0].folder, tmp_path / "ahead")
+    return open_project(tmp_path / "ahead", flags=SETTINGS, environment={})
+
+
+def test_the_week_after_a_played_one_can_be_planned(planned_ahead):
     """Its calendar, campaigns, fares and forecast came with the played week."""
-    played = copied.journal.find("plan-0001")
-    result = workflow.plan(copied)
+    project, result = planned_ahead
+    played = project.journal.find("plan-0001")
     hours = pd.date_range(played.horizon_start, periods=336, freq="h")[168:]
-    found = workflow_decisions(copied.folder, result.summary.plan)
+    found = workflow_decisions(project.folder, result.summary.plan)
     assert sorted(found["hour"].unique()) == list(hours)
     assert result.summary.repeated == ()
 
@@ -516,20 +625,20 @@ def test_a_changed_plan_is_noticed_by_whoever_reads_it(copied, damage):
 
 
 @pytest.mark.parametrize("decide", [workflow.approve, workflow.reject])
-def test_nobody_decides_about_a_plan_that_is_gone(copied, decide):
-    name = workflow.plan(copied).summary.plan
-    shutil.rmtree(copied.plans / name)
-    before = tree(copied.folder)
+def test_nobody_decides_about_a_plan_that_is_gone(ahead, planned_ahead, decide):
+    name = planned_ahead[1].summary.plan
+    shutil.rmtree(ahead.plans / name)
+    before = tree(ahead.folder)
     with pytest.raises(ProjectError, match=f"the folder of {name}"):
-        decide(copied, name, why="whatever it said")
-    assert tree(copied.folder) == before
+        decide(ahead, name, why="whatever it said")
+    assert tree(ahead.folder) == before
 
 
-def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(copied):
-    name = workflow.plan(copied).summary.plan
-    workflow.approve(copied, name)
-    shutil.rmtree(copied.plans / name)
-    result = workflow.reject(copied, name, why="its folder is lost")
+def test_the_approval_of_a_plan_that_is_gone_can_be_withdrawn(ahead, planned_ahead):
+    name = planned_ahead[1].summary.plan
+    workflow.approve(ahead, name)
+    shutil.rmtree(ahead.plans / name)
+    result = workflow.reject(ahead, name, why="its folder is lost")
     assert result.state == "rejected"
     assert result.tables()[0].note.startswith(f"the approval is withdrawn, although {name} is")
 
@@ -540,16 +649,18 @@ def test_plan_that_was_carried_out_is_not_withdrawn(copied):
     assert workflow.retro(copied).hindsight.plan == "plan-0001"
 
 
-def test_edit_that_breaks_the_budget_is_not_approved_and_rejected_opens_its_parent(copied, capsys):
-    first = workflow.plan(copied).summary.plan
-    edit = workflow.edit(copied, first, scale=3.0, why="more").summary.plan
+def test_edit_that_breaks_the_budget_is_not_approved_and_rejected_opens_its_parent(
+    ahead, planned_ahead, capsys
+):
+    first = planned_ahead[1].summary.plan
+    edit = workflow.edit(ahead, first, scale=3.0, why="more").summary.plan
     with pytest.raises(GateError, match=f"{edit} to pass the gate of approval; .* is the most"):
-        workflow.approve(copied, edit)
-    assert run(["approve", edit, "--project", str(copied.folder)]) == 3
+        workflow.approve(ahead, edit)
+    assert run(["approve", edit, "--project", str(ahead.folder)]) == 3
     assert "--despite REASON" in " ".join(capsys.readouterr().err.split())
-    workflow.reject(copied, edit, why="too dear")
-    assert copied.journal.plans()[first].state == "proposed"
-    assert workflow.approve(copied, first).state == "approved"
+    workflow.reject(ahead, edit, why="too dear")
+    assert ahead.journal.plans()[first].state == "proposed"
+    assert workflow.approve(ahead, first).state == "approved"
 
 
 def test_name_of_a_plan_that_is_gone_is_not_given_again(copied):

@@ -36,6 +36,8 @@ _TOLD = {
     "open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link",
     "os.symlink", "shutil.rmtree", "fcntl.flock",
 }  # fmt: skip
+# Seconds that a process may take.
+_LONGEST = 300
 _WRAPPED = ("pwrite", "write", "fsync")
 
 
@@ -122,6 +124,8 @@ def _be_child(action: Action, before: Callable[[], None], streams: Sequence[int]
             os.fdopen(2, "wb"), "utf-8", errors="backslashreplace", write_through=True
         )
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # A command that hangs is found to have ended by SIGALRM.
+        signal.alarm(_LONGEST)
         before()
         code = action()
     except BaseException as error:
@@ -130,7 +134,7 @@ def _be_child(action: Action, before: Callable[[], None], streams: Sequence[int]
         traceback.print_exception(error)
     finally:
         # Names that are reserved and not filled are freed when a process ends by itself.
-        from dagcast.project import _release
+        from dagcast._whole import _release
 
         for end in (_release, sys.stdout.flush, sys.stderr.flush):
             with contextlib.suppress(BaseException):

@@ -4,25 +4,34 @@
 ``COMMANDS`` are the real ones, each on the project as the loop has left it by then.
 """
 
+import importlib
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 import pandas as pd
-from _attempts import Action, answered, command
+from _attempts import Action, answered, command, quiet
 
+from dagcast import plugins
+from dagcast._whole import write_text
 from dagcast.config import Config
 from dagcast.plans import LimitRow, PlanSummary
+from dagcast.plugins import Plugin, Plugins, load_plugins
+from dagcast.plugins._load import _manager
 from dagcast.project import Project, create_project, open_project
+from dagcast.release import REQUIRED_GATES, GateResult, promote, propose, verify
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._seal import seal
-from dagcast.workflow.stages import _decide
+from dagcast.workflow.stages import _decide, _ingest
+from dagcast_core.data import Column, EventTable, MetricSpec
 
 WEEK = "2026-03-02T00:00:00+00:00"
+LATER = "2026-03-09T00:00:00+00:00"
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,14 @@ class Case:
         words: of the command; ``{project}`` stands for the folder, which is passed anyway.
         state: which of the prepared projects it starts from; ``nothing`` is no folder.
         does: what runs instead of the command line.
+        exact: whether two runs of it write the same bytes; pages and real fits hold moments.
     """
 
     name: str
     words: Sequence[str]
     state: str
     does: Callable[[Path], int] | None = None
+    exact: bool = True
 
     def on(self, folder: Path) -> Action:
         """The command on a folder."""
@@ -47,21 +58,20 @@ class Case:
             does = self.does
             return answered(lambda: does(folder))
         words = [word.replace("{project}", str(folder)) for word in self.words]
-        return command(*words, "--project", str(folder), *_MEANWHILE.get(self.state, ()))
+        ran = command(*words, "--project", str(folder))
+        return lambda: worked(self.name, ran)
 
 
-# Decisions on a plan are taken at the moment at which it was made.
-_MEANWHILE: dict[str, tuple[str, ...]] = {}
 _SMALL = ("--set", "uncertainty.draws=2", "--set", "backtest.origins=1")
 
 
-def propose(folder: Path, parent: str | None = None) -> int:
+def proposed(folder: Path, parent: str | None = None, *, start: str = WEEK) -> int:
     """What `plan` and `edit` do once they know their figures."""
     project = open_project(folder, environment={})
     name = project.reserve(project.plans, "plan")
     with project.making(project.plans / name) as made:
         _summary(name).save(made)
-        details = {"horizon_start": WEEK, "parent": parent, "seal": seal(made)}
+        details = {"horizon_start": start, "parent": parent, "seal": seal(made)}
         project.record("edited" if parent else "proposed", plan=name, details=details)
     return 0
 
@@ -76,16 +86,63 @@ def refit(folder: Path) -> int:
     return 0
 
 
+def ingested(folder: Path) -> int:
+    """`ingest` of the one table that the stand-ins have."""
+    _ingest.ingest(open_project(folder, environment={}))
+    return 0
+
+
+def played(folder: Path) -> int:
+    """What `simulate --play` does once it knows what happened."""
+    project = open_project(folder, environment={})
+    with project.making(project.events / "played-2026-03-02") as made:
+        (made / "orders.csv").write_text(_orders(2))
+        details = {"made": "events/played-2026-03-02"}
+        project.record("played", plan="plan-0001", details=details)
+    return 0
+
+
+def looked_back(folder: Path) -> int:
+    """What `retro` does once it knows the regret."""
+    project = open_project(folder, environment={})
+    write_text(project.reports / "retro-plan-0001.html", "<p>regret</p>")
+    project.record("looked back", plan="plan-0001", details={"page": "retro-plan-0001.html"})
+    return 0
+
+
+def promoted(folder: Path) -> int:
+    """`release promote` of a candidate that was verified."""
+    promote(folder / "releases", "1")
+    return 0
+
+
 STAND_INS = (
-    Case("init", ["init"], "nothing"),
+    Case("init", ["init"], "nothing", exact=False),
     Case("fit", [], "decided", does=refit),
-    Case("plan", [], "decided", does=propose),
-    Case("edit", [], "proposed", does=lambda folder: propose(folder, "plan-0002")),
+    Case("plan", [], "decided", does=proposed),
+    Case("edit", [], "proposed", does=lambda folder: proposed(folder, "plan-0002")),
     Case("approve", ["approve", "plan-0002", "--why", "fine"], "proposed"),
     Case("reject", ["reject", "plan-0002", "--why", "dear"], "proposed"),
     Case("withdraw", ["reject", "plan-0001", "--why", "dear"], "decided"),
     Case("log", ["log"], "proposed"),
     Case("repair", ["log", "--repair"], "cut off"),
+    Case("ingest", [], "busy", does=ingested),
+    Case("play", [], "busy", does=played),
+    Case("retro", [], "busy", does=looked_back),
+    Case("promote", [], "busy", does=promoted, exact=False),
+)
+
+# What two people may start at one moment: all from one project, and each of it possible there.
+AT_ONCE = (
+    Case("ingest", [], "busy", does=ingested),
+    Case("fit", [], "busy", does=refit),
+    Case("plan", [], "busy", does=lambda folder: proposed(folder, start=LATER)),
+    Case("edit", [], "busy", does=lambda folder: proposed(folder, "plan-0002", start=LATER)),
+    Case("approve", ["approve", "plan-0002", "--why", "fine"], "busy"),
+    Case("reject", ["reject", "plan-0002", "--why", "dear"], "busy"),
+    Case("play", [], "busy", does=played),
+    Case("retro", [], "busy", does=looked_back),
+    Case("promote", [], "busy", does=promoted),
 )
 
 COMMANDS = (
@@ -102,8 +159,65 @@ COMMANDS = (
     Case("reject", ["reject", "--why", "dear"], "planned"),
     Case("play", ["simulate", "--play"], "approved"),
     Case("retro", ["retro", *_SMALL], "happened"),
+    Case("accept", ["data", "accept", "region", "SEA"], "ingested"),
     Case("log", ["log"], "happened"),
 )
+
+# Work of models and worlds, which writes nothing: it is done once for each command.
+WORK = (
+    "dagcast.workflow.stages._fit.fit_collection",
+    "dagcast.workflow.stages._fit.draw_parameters",
+    "dagcast_core.decide.solve",
+    "dagcast_core.decide.what_if",
+    "dagcast_core.decide.retrospect",
+    "dagcast_core.evaluate.causal_validity",
+    "dagcast.workflow.common._keep.outlook_of",
+)
+
+_DONE: dict[str, dict[tuple[str, int], object]] = {}
+
+
+def worked(name: str, action: Action) -> int:
+    """Run a command with the work that was done when it was rehearsed."""
+    done, calls = _DONE.get(name), defaultdict[str, int](int)
+    if done is None:
+        return action()
+    with ExitStack() as stack:
+        for place in WORK:
+            module, _, function = place.rpartition(".")
+            owner = importlib.import_module(module)
+            real = _recalled(place, getattr(owner, function), done, calls)
+            stack.enter_context(patch.object(owner, function, real))
+        return action()
+
+
+def _recalled(
+    place: str,
+    real: Callable[..., object],
+    done: dict[tuple[str, int], object],
+    calls: dict[str, int],
+) -> Callable[..., object]:
+    def recalled(*given: object, **named: object) -> object:
+        calls[place] += 1
+        key = (place, calls[place])
+        if key not in done:
+            done[key] = real(*given, **named)
+        return done[key]
+
+    return recalled
+
+
+def rehearse(case: Case, states: Path, work: Path) -> None:
+    """Do the work of a command once in this process, which those that are forked then know."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    copied(states, case.state, work / "p")
+    _DONE[case.name] = {}
+    with quiet():
+        code = case.on(work / "p")()
+    # A proposal may break limits, and an experiment disagree.
+    assert code in (0, 3, 4), f"{case.name} ends with {code}"
+
 
 # How the loop goes on from each state; what is made once is copied for every case.
 LOOP = (
@@ -123,12 +237,19 @@ def stand_in(folder: Path, state: str) -> None:
         return
     project = create_project(folder, Config())
     refit(folder)
-    propose(folder)
+    proposed(folder)
     _decide.approve(project, "plan-0001", who="ben")
     if state == "decided":
         return
+    if state == "busy":
+        proposed(folder, start=LATER)
+        for week in range(2):
+            (project.events / f"week-{week}").mkdir()
+            (project.events / f"week-{week}" / "orders.csv").write_text(_orders(week))
+        _release_candidates(folder / "releases")
+        return
     _decide.reject(project, "plan-0001", who="ben", why="a better one comes")
-    propose(folder)
+    proposed(folder)
     if state == "cut off":
         with (folder / "log.jsonl").open("ab") as file:
             file.write(b'{"at": "2026-')
@@ -142,11 +263,46 @@ def known_world() -> Iterator[None]:
         manifest_id = "data-1"
 
     now = pd.Timestamp(WEEK)
+    found = Plugins(_manager(), (Plugin("orders", "shop", "1", None, tables=(ORDERS,)),), ())
     with (
+        patch.object(plugins, "load_plugins", lambda **_: found),
         patch.object(_decide, "open_store", lambda project: Store()),
         patch.object(_decide, "moments", lambda *given: Moments(now, now, now, now, now)),
     ):
         yield
+
+
+ORDERS = EventTable(
+    name="orders",
+    columns=(Column("site", "text"), Column("at", "instant")),
+    time="at",
+    dims={"site": "site"},
+    empty="zero",
+    sums=(),
+    metrics=(MetricSpec("orders", "n", "event/h"),),
+)
+
+
+def _orders(week: int) -> str:
+    hours = pd.date_range(WEEK, periods=168, freq="h") - pd.Timedelta(weeks=4 - week)
+    return "site,at\n" + "".join(f"east,{hour.isoformat()}\n" for hour in hours)
+
+
+class _Passed:
+    """A gate that every candidate passes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, candidate: object, current: object) -> GateResult:
+        return GateResult(self.name, True, "")
+
+
+def _release_candidates(releases: Path) -> None:
+    installed = load_plugins()
+    for name in ("1", "2"):
+        propose(releases, installed, name=name, data="none")
+        verify(releases, name, installed, [_Passed(gate) for gate in REQUIRED_GATES], together=True)
 
 
 def copied(states: Path, state: str, folder: Path) -> None:

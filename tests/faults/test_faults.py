@@ -12,24 +12,33 @@ import pytest
 # What the long run shares with this file; tests are no package.
 sys.path.insert(0, str(Path(__file__).parent))
 from _attempts import in_child, mutated, view
-from _commands import STAND_INS, Case, known_world, stand_in
-from _trials import decisions, fills, kills, mutations, pairs, tampering
+from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
+from _environments import ENVIRONMENTS
+from _hostile import KINDS
+from _trials import (
+    Count,
+    Kind,
+    Tampering,
+    decisions,
+    environments,
+    fills,
+    hostile,
+    kills,
+    mutations,
+    pairs,
+    tampering,
+)
 
 from dagcast.workflow.common._seal import seal
-
-
-@pytest.fixture(scope="module", autouse=True)
-def world():
-    with known_world():
-        yield
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
     folder = tmp_path_factory.mktemp("states")
-    for state in {case.state for case in STAND_INS}:
-        stand_in(folder / state, state)
-    return folder
+    with known_world():
+        for state in {case.state for case in STAND_INS}:
+            stand_in(folder / state, state)
+        yield folder
 
 
 def held(count, at_least):
@@ -39,12 +48,12 @@ def held(count, at_least):
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_killed_command_loses_nothing(case, states, tmp_path):
-    held(kills(case, states, tmp_path / "w", exact=case.state != "nothing", points=6), 8)
+    held(kills(case, states, tmp_path / "w", exact=case.exact, points=6, moments=3), 6)
 
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_full_disk_loses_nothing(case, states, tmp_path):
-    held(fills(case, states, tmp_path / "w", exact=case.state != "nothing", points=4), 5)
+    held(fills(case, states, tmp_path / "w", exact=case.exact, points=4), 5)
 
 
 def test_exactly_one_decision_at_a_barrier(states, tmp_path):
@@ -52,15 +61,31 @@ def test_exactly_one_decision_at_a_barrier(states, tmp_path):
 
 
 def test_two_commands_at_once_overwrite_nothing(states, tmp_path):
-    cases = [case for case in STAND_INS if case.state in ("proposed", "decided")]
-    held(pairs(cases, states, tmp_path / "w", rounds=1), 12)
-
-
-READERS = (["log"], ["approve", "plan-0002"], ["reject", "--why", "x"], ["fit"])
+    cases = [case for case in AT_ONCE if case.name in ("ingest", "plan", "edit", "approve")]
+    held(pairs(cases, states, tmp_path / "w", rounds=1), 10)
 
 
 def test_mutated_files_end_in_an_answer(states, tmp_path):
-    held(mutations(states, "proposed", tmp_path / "w", times=40, readers=READERS), 40)
+    readers = (["log"], ["approve", "plan-0002"], ["reject", "--why", "x"], ["fit"])
+    kind = Kind("all", "proposed", "**/*", readers)
+    held(mutations(kind, states, tmp_path / "w", times=40), 40)
+
+
+def test_mutated_events_are_accounted_for(states, tmp_path):
+    kind = Kind("events", "busy", "events/*/orders.csv", (["ingest"],))
+    held(mutations(kind, states, tmp_path / "w", times=30), 30)
+
+
+def test_broken_machines_end_in_an_answer(states, tmp_path):
+    chosen = ("a log nobody may read", "a head that lies elsewhere", "a full standard output",
+              "no streams at all", "no current folder", "twelve open files")  # fmt: skip
+    broken = [item for item in ENVIRONMENTS if item.name in chosen]
+    held(environments(broken, states, "proposed", tmp_path / "w", ["log"]), len(chosen))
+
+
+def test_packages_that_do_harm_are_named(tmp_path):
+    kinds = {name: KINDS[name] for name in ("exits", "prints", "segfaults", "patches-json")}
+    held(hostile(tmp_path, kinds, seconds=20), 6)
 
 
 def test_changed_plan_is_noticed_by_whoever_decides(states, tmp_path):
@@ -102,9 +127,10 @@ def test_changed_plan_is_noticed_by_whoever_decides(states, tmp_path):
         (folder / "plans").rename(folder.parent / "plans")
         (folder / "plans").symlink_to(folder.parent / "plans")
 
-    changes = {name: change for name, change in locals().items() if callable(change)}
+    made = {name: change for name, change in locals().items() if callable(change)}
     words = ["approve", "plan-0002", "--why", "x"]
-    held(tampering(states, "proposed", tmp_path / "w", changes, words), 9)
+    changes = [Tampering(name, change, words) for name, change in made.items()]
+    held(tampering(states, "proposed", tmp_path / "w", changes, Count()), 9)
 
 
 def test_harness_notices_a_command_that_is_not_careful(states, tmp_path):

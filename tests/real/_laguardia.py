@@ -357,7 +357,7 @@ def price_experiment(known: Panel) -> Experiment:
         ("base_fare",),
         "rides",
         design="prior",
-        cells=Cells((REGION,), hours[first].isoformat(), hours[last].isoformat()),
+        cells=Cells((REGION,), hours[first].isoformat(), hours[last].isoformat(), dim="region"),
         treatment=Arm("dearer", (Change("base_fare", "scale", 1.1),)),
         estimate=estimate,
         standard_error=error,

@@ -199,7 +199,13 @@ def supply_experiment(
 ) -> Experiment:
     """The change of ETA between two levels of driver hours around the observed, last 4 weeks."""
     hours = market.world.history_hours[-4 * 168 :]
-    cells = Cells(regions, hours[0].isoformat(), hours[-1].isoformat(), counted_hours=local_hours)
+    cells = Cells(
+        regions,
+        hours[0].isoformat(),
+        hours[-1].isoformat(),
+        counted_hours=local_hours,
+        dim="region",
+    )
     return Experiment(
         "more-driver-hours",
         ("driver_hours",),
@@ -220,7 +226,7 @@ def modelled_effect(market: Market, model: Model, experiment: Experiment) -> flo
 
 def _mean_of(market: Market, name: str, cells: Cells) -> float:
     """Mean of an observed quantity over some cells."""
-    chosen = {"region": list(cells.regions), "hour": slice(cells.start, cells.end)}
+    chosen = {"region": list(cells.labels), "hour": slice(cells.start, cells.end)}
     values, clock = (
         market.history[q].sel(chosen).values("region", "hour") for q in (name, "hour_of_week")
     )

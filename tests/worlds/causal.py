@@ -18,6 +18,7 @@ Run it as ``nox -s worlds -- causal --seeds 20``.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import statistics
@@ -52,7 +53,9 @@ from dagcast_core.model import (
     ParameterDraws,
     draws,
     effect_draws,
-    left_out_spreads,
+)
+from dagcast_core.model import (
+    left_out as expected_without,
 )
 
 SCENARIO = {"base": "strong_confounding"}
@@ -102,18 +105,14 @@ class LeftOut:
         experiment: name.
         estimate: as measured.
         effect: expected.
-        spread: standard deviation of their difference, the estimate's error included.
+        z: difference in standard errors of expectation and measurement together; where the error
+            has few degrees of freedom, the normal deviate that is as unlikely.
     """
 
     experiment: str
     estimate: float
     effect: float
-    spread: float
-
-    @property
-    def z(self) -> float:
-        """Difference in standard errors of expectation and measurement together."""
-        return (self.effect - self.estimate) / self.spread
+    z: float
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
         truth = market.world.true_effect(experiment, replications=_REPLICATIONS)
         full, fitted = market.fit()
         converged = [fitted.converged]
-        spreads = left_out_spreads(full, market.history, market.experiments)
+        expected = expected_without(full, market.history, market.experiments)
         left_out = []
         for place, item in enumerate(market.experiments):
             # A quarter of them in each world, all of them in four: a refit takes seconds.
@@ -198,7 +197,12 @@ def measure(spec: Spec, *, thorough: bool = True) -> Findings:
             converged.append(refitted.converged)
             effect = modelled_effect(market, model, item)
             left_out.append(
-                LeftOut(item.name, item.estimate, effect, spreads[item.name].difference)
+                LeftOut(
+                    item.name,
+                    item.estimate,
+                    effect,
+                    dataclasses.replace(expected[item.name], effect=effect).z,
+                )
             )
             if item.name == HELD_OUT:
                 drawn = draws(model, market.history, known, count, seed=spec.seed)

@@ -31,6 +31,9 @@ def parse(path: Path) -> tuple[dict[str, Any], str]:
         ConfigError: the file cannot be read or is not TOML; names the line and column.
     """
     try:
+        if path.exists() and not path.is_file():
+            # Whoever opens a pipe waits for ever.
+            raise OSError("no plain file")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(

@@ -9,8 +9,9 @@ import os
 import secrets
 from pathlib import Path
 
-# How names of unfinished files and folders end; they begin with a dot.
-PART = ".part"
+# How names of unfinished files and folders end; they begin with a dot. What other programs have not
+# finished, such as a download among the events, is called otherwise.
+PART = ".dagcast.part"
 
 
 def still_there(handle: int, path: Path) -> bool:

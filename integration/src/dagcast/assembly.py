@@ -33,6 +33,8 @@ def check_assembly(
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
     aside: Iterable[Aside] = (),
+    others: Iterable[Registration] = (),
+    ahead: Iterable[str] | None = (),
 ) -> Assembly:
     """Join all installed contracts and report everything that is wrong, without torch.
 
@@ -52,6 +54,9 @@ def check_assembly(
         experiments: the project's own, beside those of the packages.
         aside: models that stand aside; what the project asks of them, and experiments that speak of
             them, stand aside with them.
+        others: contracts of packages that are not installed here, joined with those that are.
+        ahead: what those say is known ahead; ``None`` where nobody said, which is as much as
+            ``externals=None``.
 
     Returns:
         The assembly. Its problems begin with those of the plugins; a quantity that is missing
@@ -60,11 +65,13 @@ def check_assembly(
     levers = tuple(levers)
     left = tuple(aside)
     out = {item.model for item in left}
-    taking_part = [item for item in plugins.registrations if item.model not in out]
-    if externals is not None:
+    taking_part = [*(item for item in plugins.registrations if item.model not in out), *others]
+    if ahead is None:
+        externals = None
+    elif externals is not None:
         made = {name for item in taking_part for name in item.contract.output_names}
-        ahead = sorted(known_ahead(plugins) - made - set(levers))
-        externals = (*externals, *levers, *ahead)
+        known = sorted((known_ahead(plugins) | set(ahead)) - made - set(levers))
+        externals = (*externals, *levers, *known)
     lost = lost_quantities(plugins, left)
     measured = (*plugins.experiments, *experiments)
     if left:

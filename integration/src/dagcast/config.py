@@ -68,13 +68,15 @@ class Lever(_Settings):
     """Bounds of one cell of a lever, in the lever's unit.
 
     ``upper_of_recent`` multiplies the largest recent value; ``change`` allows every cell to differ
-    by so large a share from the current plan, up and down.
+    by so large a share from the current plan, up and down. ``unit``, where it is written, has to be
+    the lever's.
     """
 
     lower: NonNegative = 0.0
     upper: Positive | None = None
     upper_of_recent: Positive | None = None
     change: Annotated[float, Field(gt=0, le=1)] | None = None
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -95,7 +97,8 @@ class Budget(_Settings):
     of the project is meant.
 
     ``groups`` puts labels of a dim in ``by`` together, as {region = {SFO = "bay", OAK = "bay"}};
-    labels without a group are then left alone.
+    labels without a group are then left alone. ``unit``, where it is written, has to be what the
+    limit counts: a lever in USD/h is limited in USD.
     """
 
     lever: str = ""
@@ -105,6 +108,7 @@ class Budget(_Settings):
     by: Labels = ()
     where: dict[str, Labels] = {}
     groups: dict[str, dict[str, str]] = {}
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -119,7 +123,8 @@ class Guardrail(_Settings):
     """A limit on an outcome, for each label of ``by``.
 
     With ``chance`` it has to hold in that share of the parameter draws; ``cautious`` asks that even
-    the mean of the other draws keeps it.
+    the mean of the other draws keeps it. ``unit``, where it is written, has to be what the limit
+    counts: the outcome's own of a mean, and USD of a sum of USD/h.
     """
 
     quantity: str
@@ -132,6 +137,7 @@ class Guardrail(_Settings):
     chance: Annotated[float, Field(gt=0, lt=1)] | None = None
     cautious: bool = True
     groups: dict[str, dict[str, str]] = {}
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -193,6 +199,29 @@ class Fallback(_Settings):
     share: NonNegative = 1.0
 
 
+class Evidence(_Settings):
+    """How sure effects have to be.
+
+    A trial counts as measured for ``fresh_weeks`` after it ended. With ``max_unmeasured_share`` at
+    most that share of a plan's money may go where no fresh trial measured such a dose: cells of
+    tested labels then keep to tested doses, and untested labels share the rest.
+    """
+
+    fresh_weeks: Positive = 52.0
+    max_unmeasured_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+
+class Approval(_Settings):
+    """Who may decide about plans; everybody where nobody is named.
+
+    ``approvers`` may approve and reject; ``overrulers`` may approve despite what stands against a
+    plan.
+    """
+
+    approvers: Labels = ()
+    overrulers: Labels = ()
+
+
 class Backtest(_Settings):
     """Rolling origins of the backtest, the last one a horizon before the data moment.
 
@@ -223,9 +252,13 @@ class Solver(_Settings):
 
 
 class Display(_Settings):
-    """What pages, terminal and retro show first, in order; the rest follows the models."""
+    """What pages, terminal and retro show first, in order; the rest follows the models.
+
+    ``clock`` is whose hours they show: each label's own, or UTC.
+    """
 
     first: Labels = ()
+    clock: Literal["local", "utc"] = "local"
 
 
 class Seeds(_Settings):
@@ -245,6 +278,7 @@ class Config(_Settings):
     disable: Labels = ()
     serving: dict[str, str] = {}
     recent_weeks: Count = 4
+    recent_until: datetime | None = None
     levers: dict[str, Lever] = {}
     budgets: tuple[Budget, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
@@ -252,6 +286,8 @@ class Config(_Settings):
     objective: Objective = Objective()
     risk: Risk = Risk()
     fallbacks: tuple[Fallback, ...] = ()
+    evidence: Evidence = Evidence()
+    approval: Approval = Approval()
     backtest: Backtest = Backtest()
     uncertainty: Uncertainty = Uncertainty()
     solver: Solver = Solver()
@@ -260,6 +296,8 @@ class Config(_Settings):
     sources: dict[str, SourceSettings] = {}
     labels: dict[str, LabelSettings] = {}
     models: dict[str, dict[str, bool | int | float | str]] = {}
+
+    _hour = field_validator("recent_until")(_utc_hour)
 
     @model_validator(mode="after")
     def _named_levers(self) -> Self:
@@ -368,9 +406,12 @@ def config_text(config: Config) -> str:
         f"name = {_toml(tables['name'])}",
         "# Entry points to leave out.",
         f"disable = {_toml(tables['disable'])}",
-        "# What `of_recent` multiplies: the mean of so many weeks before the horizon.",
+        "# What `of_recent` multiplies: the mean of so many weeks before the first plan that was",
+        "# carried out, or before `recent_until`: what one plan does moves no limit of the next.",
         f"recent_weeks = {tables['recent_weeks']}",
     ]
+    if config.recent_until is not None:
+        lines.append(f"recent_until = {_toml(config.recent_until)}")
     for name, comment in _COMMENTS.items():
         lines += ["", f"# {comment}"]
         value = tables[name]
@@ -414,10 +455,12 @@ _COMMENTS = {
     "objective": "What a plan maximises: a weighted sum over the horizon.",
     "risk": "How draws of the parameters are weighed: none, mean, cvar (worst `tail`) or quantile.",
     "fallbacks": "Cells with too uncertain a response get a `share` of the current plan.",
+    "evidence": "For how many weeks a trial counts; `max_unmeasured_share` of the money at most.",
+    "approval": "Who may approve and reject, and who despite a finding; empty means everybody.",
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",
     "solver": "When the solver stops.",
-    "display": "What pages, terminal and retro show first, in order.",
+    "display": "What pages, terminal and retro show `first`, in order; `clock`: local or utc.",
     "seeds": "The same seeds give the same figures.",
 }
 

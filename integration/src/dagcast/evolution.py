@@ -2,22 +2,19 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagcast.errors import UsageError
+from dagcast.exported import read_exported, read_json
 from dagcast.plugins import Plugins
 from dagcast_core.contract import (
     Contract,
-    ContractError,
     Problem,
     evolution_problems,
-    read_snapshot,
     snapshot,
 )
 
-RELEASE_SCHEMA = "dagcast.release/1"
 _REMEDY = "run dagcast snapshot and commit the file"
 
 
@@ -31,14 +28,26 @@ def check_evolution(plugins: Plugins, against: Path) -> tuple[Problem, ...]:
     Raises:
         UsageError: there is nothing of that kind at ``against``.
     """
+    return evolution_of(plugins, released_contracts(against))
+
+
+def evolution_of(
+    plugins: Plugins, released: Mapping[str, tuple[Contract, ...]]
+) -> tuple[Problem, ...]:
+    """Compare installed contracts with released ones that were read already.
+
+    Args:
+        plugins: from ``load_plugins``; disabled or broken packages are not compared.
+        released: contracts by distribution; those of packages that are not installed are left out.
+    """
     problems: list[Problem] = []
-    for distribution, released in released_contracts(against).items():
+    for distribution, contracts_then in released.items():
         current = plugins.of(distribution)
         if not current:
             continue
         contracts = [contract for plugin in current for contract in plugin.contracts]
         label = f"{current[0].distribution} {current[0].version}"
-        problems += evolution_problems(released, contracts, producer=label)
+        problems += evolution_problems(contracts_then, contracts, producer=label)
     return tuple(problems)
 
 
@@ -51,43 +60,30 @@ def released_contracts(against: Path) -> dict[str, tuple[Contract, ...]]:
     Raises:
         UsageError: there is nothing of that kind at ``against``.
     """
-    if against.is_dir():
-        files = sorted({*against.glob("contract.json"), *against.glob("*/contract.json")})
-        if not files:
-            raise UsageError(
-                "a release manifest, a contract.json, or a folder that holds some",
-                f"the folder {against} without any",
-                "Name a file of integration/releases, or the folder packages.",
-            )
-        return {name: held for file in files for name, held in released_contracts(file).items()}
-    data = read_json(against, "a release manifest or a contract.json")
-    try:
-        if data.get("schema") == RELEASE_SCHEMA:
-            return {
-                str(package["distribution"]): tuple(map(Contract.from_json, package["contracts"]))
-                for package in data["packages"]
-            }
-        name, contracts = read_snapshot(data)
-    except (ContractError, KeyError, TypeError) as error:
-        raise UsageError(
-            "a release manifest or a contract.json",
-            f"{against}, in which {error}",
-            "Take the file from the release it belongs to.",
-        ) from error
-    return {name: contracts}
+    return read_exported(str(against)).by_distribution()
 
 
-def check_snapshots(plugins: Plugins, workspace: Path) -> tuple[Problem, ...]:
-    """Find packages of a workspace whose committed ``contract.json`` is missing or stale."""
+def check_snapshots(
+    plugins: Plugins, workspace: Path, *, only_present: bool = False
+) -> tuple[Problem, ...]:
+    """Find packages of a workspace whose committed ``contract.json`` is missing or stale.
+
+    Args:
+        plugins: from ``load_plugins``.
+        workspace: its root, or the folder of one package in a repository of its own.
+        only_present: whether a missing file is no problem.
+    """
     problems = []
     for folder, distribution, contracts in _packages(plugins, workspace):
         file = folder / "contract.json"
+        if only_present and not file.exists():
+            continue
         if not file.exists():
             found = "no file"
         else:
             # Through JSON, so that tuples compare equal to the lists they were written as.
             declared = json.loads(json.dumps(snapshot(distribution, contracts)))
-            found = "; ".join(_changes("", json.loads(file.read_text()), declared))
+            found = "; ".join(_changes("", read_json(file, "a snapshot of contracts"), declared))
         if found:
             problems.append(
                 Problem.of(
@@ -116,23 +112,6 @@ def write_snapshots(plugins: Plugins, workspace: Path) -> tuple[Path, ...]:
             file.write_text(text)
             written.append(file)
     return tuple(written)
-
-
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        UsageError: there is no such file, or it holds no JSON object.
-    """
-    try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UsageError(what, f"no file {path}", "Check the path.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(what, f"{path}, which is no JSON: {error}", "Check the path.") from error
-    if not isinstance(data, dict):
-        raise UsageError(what, f"{path}, which holds no JSON object", "Check the path.")
-    return data
 
 
 def _changes(where: str, committed: Any, declared: Any) -> Iterator[str]:

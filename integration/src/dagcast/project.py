@@ -2,13 +2,10 @@
 
 A folder of results is made beside its final name, is written into the log, and only then renamed.
 So the log decides: a command that is killed before its line leaves what the next command removes,
-one that is killed after it leaves what the next command completes. Whoever makes a folder holds a
-lock on it, which the system releases with the process; that tells leftovers from work under way.
+one that is killed after it leaves what the next command completes; see `_whole`.
 """
 
-import atexit
 import contextlib
-import fcntl
 import getpass
 import os
 import secrets
@@ -19,17 +16,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
-from dagcast._locking import PART, hidden_file, still_there
+from dagcast._locking import PART
+from dagcast._whole import (
+    RESERVED,
+    abandon,
+    claim,
+    claimed,
+    locked,
+    part_of,
+    publish,
+    require_free,
+    staged,
+)
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
-from dagcast.journal import PROPOSALS, Entry, Journal
+from dagcast.journal import Entry, Journal
 
 CONFIG = "dagcast.toml"
 LOG = "log.jsonl"
 FOLDERS = ("events", "store", "models", "plans", "reports")
-
-# Names that this process has taken and not filled yet, with the lock on each.
-_RESERVED: dict[Path, int] = {}
 
 
 @final
@@ -104,15 +109,15 @@ class Project:
         """
         while True:
             name = self._next_name(folder, prefix)
-            part = _part(folder / name)
-            handle = _claim(part)
+            part = part_of(folder / name)
+            handle = claim(part)
             if handle is None:
                 continue
-            if not (folder / name).exists() and f"{folder.name}/{name}" not in self._made():
-                _RESERVED[part] = handle
+            if not (folder / name).exists() and f"{folder.name}/{name}" not in self.journal.made():
+                RESERVED[part] = handle
                 return name
             # Another command was faster.
-            _abandon(part, handle)
+            abandon(part, handle)
 
     @contextlib.contextmanager
     def making(self, target: Path) -> Iterator[Path]:
@@ -125,13 +130,13 @@ class Project:
             ProjectError: something is there already, or another command is making it.
         """
         self._require_inside(target)
-        part = _part(target)
-        handle = _RESERVED.pop(part, None)
+        part = part_of(target)
+        handle = RESERVED.pop(part, None)
         if handle is None:
             self._complete(target.parent)
-            handle = _claimed(target)
+            handle = claimed(target)
         try:
-            _require_free(target)
+            require_free(target)
             if self._known(target):
                 raise ProjectError(
                     f"a name that the log does not know, not {target.name}",
@@ -139,18 +144,18 @@ class Project:
                     "Restore the folder from a copy, or choose another name.",
                 )
         except BaseException:
-            _abandon(part, handle)
+            abandon(part, handle)
             raise
         try:
             yield part
-            _publish(part, target)
+            publish(part, target)
         except BaseException:
             known = self._known(target)
             if known is False:
                 shutil.rmtree(part, ignore_errors=True)
             elif known:
                 with contextlib.suppress(OSError):
-                    _publish(part, target)
+                    publish(part, target)
             raise
         finally:
             os.close(handle)
@@ -158,13 +163,13 @@ class Project:
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """A hidden folder for intermediate results, removed when the block or the process ends."""
-        part = _part(self.reports / f"{name}-{secrets.token_hex(4)}")
-        handle = _claim(part)
+        part = part_of(self.reports / f"{name}-{secrets.token_hex(4)}")
+        handle = claim(part)
         assert handle is not None
         try:
             yield part
         finally:
-            _abandon(part, handle)
+            abandon(part, handle)
 
     def newest_fit(self) -> str:
         """The newest fit that the log knows; a folder without a line in the log is none.
@@ -181,6 +186,15 @@ class Project:
             )
         return fits[-1]
 
+    def logged_store(self) -> str | None:
+        """The store that the last line about data led to; None where no line says which."""
+        for entry in reversed(self.journal.entries()):
+            if entry.event in ("ingested", "accepted"):
+                found = entry.details.get("store")
+                # Lines of earlier versions do not say it.
+                return found if isinstance(found, str) else None
+        return None
+
     def tidy(self) -> None:
         """Complete and remove what commands left that were killed.
 
@@ -188,44 +202,36 @@ class Project:
         may not write.
         """
         for name in (".", *FOLDERS):
-            with contextlib.suppress(OSError):
-                self._complete(self.folder / name)
+            self._complete(self.folder / name)
 
     def _complete(self, folder: Path) -> None:
         for part in sorted(folder.glob(f".*{PART}")):
-            handle = _locked(part)
-            if handle is None:
-                continue
-            target = part.with_name(part.name[1 : -len(PART)])
-            if self._known(target) and not target.exists():
-                _publish(part, target)
-                os.close(handle)
-            else:
-                _abandon(part, handle)
+            # What cannot be opened here keeps nobody from the rest.
+            with contextlib.suppress(OSError):
+                self._settle(part)
 
-    def _made(self) -> set[str]:
-        """Folders that the log says were made, relative to the project."""
-        made = set()
-        for entry in self.journal.entries():
-            if entry.event in PROPOSALS:
-                made.add(f"plans/{entry.plan}")
-            elif entry.event == "fitted" and "fit" in entry.details:
-                made.add(f"models/{entry.details['fit']}")
-            elif "made" in entry.details:
-                made.add(str(entry.details["made"]))
-        return made
+    def _settle(self, part: Path) -> None:
+        handle = locked(part)
+        if handle is None:
+            return
+        target = part.with_name(part.name[1 : -len(PART)])
+        if self._known(target) and not target.exists():
+            publish(part, target)
+            os.close(handle)
+        else:
+            abandon(part, handle)
 
     def _known(self, target: Path) -> bool | None:
         """Whether the log knows a folder; None where the log cannot be read."""
         try:
-            return target.relative_to(self.folder).as_posix() in self._made()
+            return target.relative_to(self.folder).as_posix() in self.journal.made()
         except (ProjectError, OSError):
             return None
 
     def _next_name(self, folder: Path, prefix: str) -> str:
         # A plan whose folder is gone keeps its name: the log says what was decided about it.
         names = {path.name.removeprefix(".").removesuffix(PART) for path in folder.iterdir()}
-        names |= {Path(made).name for made in self._made()}
+        names |= {Path(made).name for made in self.journal.made()}
         numbers = (name.removeprefix(f"{prefix}-") for name in names if name.startswith(prefix))
         taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
         return f"{prefix}-{max(taken, default=0) + 1:04d}"
@@ -317,137 +323,6 @@ def open_project(
         project._require_inside(folder / name / "any")
     project.tidy()
     return project
-
-
-@contextlib.contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A hidden folder that becomes ``target`` when the block ends, and vanishes if it fails.
-
-    Raises:
-        ProjectError: something is there already, or another command is making it.
-    """
-    part = _part(target)
-    handle = _claimed(target)
-    try:
-        _require_free(target)
-        yield part
-        _publish(part, target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    finally:
-        os.close(handle)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what is no character is written as its escape."""
-    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    part, handle = hidden_file(path)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _part(target: Path) -> Path:
-    return target.with_name(f".{target.name}{PART}")
-
-
-def _claim(part: Path) -> int | None:
-    """Make a hidden folder and lock it; None where another process holds it.
-
-    What a killed process left under that name is removed first.
-    """
-    while True:
-        try:
-            part.mkdir()
-            fresh = True
-        except FileExistsError:
-            fresh = False
-        handle = _locked(part)
-        if handle is None:
-            if part.exists():
-                return None
-            continue
-        if fresh:
-            return handle
-        _abandon(part, handle)
-
-
-def _locked(part: Path) -> int | None:
-    """The lock on something hidden; None where somebody holds it, or it is gone by now."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-    try:
-        handle = os.open(part, flags)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    if not still_there(handle, part):
-        os.close(handle)
-        return None
-    return handle
-
-
-def _claimed(target: Path) -> int:
-    handle = _claim(_part(target))
-    if handle is None:
-        raise ProjectError(
-            f"nobody else to make {target}",
-            "another command that does",
-            "Wait for it and try again.",
-        )
-    return handle
-
-
-def _abandon(part: Path, handle: int) -> None:
-    if part.is_dir():
-        shutil.rmtree(part, ignore_errors=True)
-    else:
-        part.unlink(missing_ok=True)
-    os.close(handle)
-
-
-@atexit.register
-def _release() -> None:
-    """Free the names that were reserved for work that failed."""
-    while _RESERVED:
-        _abandon(*_RESERVED.popitem())
-
-
-def _require_free(target: Path) -> None:
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        free = False
-    else:
-        free = not target.exists() or not any(target.iterdir())
-    if not free:
-        raise ProjectError(
-            f"nothing at {target}",
-            "results of another command",
-            "They are never replaced: run the command again, or choose another name.",
-        )
-
-
-def _publish(part: Path, target: Path) -> None:
-    # Over an empty folder at most: a rename never replaces one that holds something.
-    os.rename(part, target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def current_user() -> str:

@@ -6,15 +6,21 @@ import json
 import keyword
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, snapshot
 from dagcast_core.hooks import ENTRY_POINT_GROUP
+
+if TYPE_CHECKING:
+    from dagcast.exported import Exported
+    from dagcast_testing.template import Kind
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")
 
@@ -25,9 +31,10 @@ class NewPackage:
 
     Attributes:
         folder: of the package.
-        distribution: its name in the registry.
+        distribution: its name in the registry; empty for a single file.
         module: its import name.
-        files: made, relative to the workspace; the workspace's own file is not among them.
+        files: made, relative to the workspace or the folder it was made in; the workspace's own
+            file is not among them.
         next_commands: to run now.
     """
 
@@ -49,8 +56,6 @@ def new_package(name: str, workspace: Path) -> NewPackage:
         UsageError: the name is not usable or taken, or ``workspace`` is none. Nothing was
             written then.
     """
-    from dagcast_testing.template import render
-
     root = workspace / "pyproject.toml"
     _check_name(name)
     before = _root_text(root)
@@ -58,32 +63,105 @@ def new_package(name: str, workspace: Path) -> NewPackage:
     distribution = f"dagcast-{name}"
     _check_free(name, folder, distribution)
     after = _with_member(before, distribution, root)
-    files = render(name)
-    folder.parent.mkdir(exist_ok=True)
+    made = _made(name, folder, "member", {})
+    _replace(root, after)
+    return NewPackage(
+        folder,
+        distribution,
+        _module(name),
+        tuple(f"packages/{name}/{path}" for path in made),
+        ("uv sync --all-packages", f"pytest packages/{name}", "dagcast check"),
+    )
+
+
+def new_repository(name: str, parent: Path, others: "Exported") -> NewPackage:
+    """Make a team package in a repository of its own, with the CI of GitHub and of GitLab.
+
+    Args:
+        name: lower-case words joined by hyphens; the distribution is ``dagcast-<name>``.
+        parent: folder in which ``dagcast-<name>`` is made.
+        others: the contracts that its CI checks it against.
+
+    Raises:
+        UsageError: the name is not usable or taken. Nothing was written then.
+    """
+    _check_name(name)
+    distribution = f"dagcast-{name}"
+    folder = parent / distribution
+    _check_free(name, folder, distribution)
+    text = json.dumps(others.to_json(), indent=1, ensure_ascii=False) + "\n"
+    made = _made(name, folder, "repository", {"others.json": text})
+    return NewPackage(
+        folder,
+        distribution,
+        _module(name),
+        tuple(f"{distribution}/{path}" for path in made),
+        (
+            f"cd {folder}",
+            'uv venv && source .venv/bin/activate && uv pip install --editable ".[test]"',
+            "pytest",
+            "dagcast check --against others.json",
+        ),
+    )
+
+
+def new_notebook(name: str, parent: Path) -> NewPackage:
+    """Make one file that holds a contract, its model and a look at both, for a notebook.
+
+    Args:
+        name: lower-case words joined by hyphens; the file is named after it.
+        parent: folder in which the file is made.
+
+    Raises:
+        UsageError: the name is not usable or taken. Nothing was written then.
+    """
+    from dagcast_testing.template import render
+
+    _check_name(name)
+    ((path, text),) = render(name, "notebook").items()
+    file = parent / path
+    if file.exists():
+        raise UsageError("a name that is free", f"the file {file}", "Choose another name.")
+    parent.mkdir(parents=True, exist_ok=True)
+    _replace(file, text)
+    return NewPackage(parent, "", file.stem, (path,), (f"python {file}",))
+
+
+def is_workspace(folder: Path) -> bool:
+    """Tell whether a folder is the root of a uv workspace."""
+    try:
+        data = tomllib.loads((folder / "pyproject.toml").read_text())
+    except (OSError, ValueError):
+        return False
+    return "workspace" in data.get("tool", {}).get("uv", {})
+
+
+def _made(name: str, folder: Path, kind: "Kind", more: Mapping[str, str]) -> list[str]:
+    """Make a package's folder, whole or not at all, and list its files."""
+    from dagcast_testing.template import render
+
+    files = {**render(name, kind), **more}
+    distribution = f"dagcast-{name}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
     # Made beside its place and moved there whole: a half-written package would break every check.
-    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    draft = folder.with_name(f".{name}-{secrets.token_hex(4)}")
+    draft.mkdir()
     try:
         for path, text in files.items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
-            (draft / path).write_text(text)
-        module = f"dagcast_{name.replace('-', '_')}"
-        contract = _declared(draft / "src" / module / "contract.py")
+            (draft / path).write_text(text, encoding="utf-8")
+        contract = _declared(draft / "src" / _module(name) / "contract.py")
         shown = json.dumps(snapshot(distribution, [contract]), indent=1) + "\n"
         (draft / "contract.json").write_text(shown)
-        draft.chmod(0o755)
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    _replace(root, after)
-    made = sorted([*files, "contract.json"])
-    return NewPackage(
-        folder,
-        distribution,
-        module,
-        tuple(f"packages/{name}/{path}" for path in made),
-        ("uv sync --all-packages", f"pytest packages/{name}", "dagcast check"),
-    )
+    return sorted([*files, "contract.json"])
+
+
+def _module(name: str) -> str:
+    return f"dagcast_{name.replace('-', '_')}"
 
 
 def _check_name(name: str) -> None:
@@ -120,7 +198,8 @@ def _root_text(root: Path) -> str:
         raise UsageError(
             "the root of a uv workspace, a pyproject.toml with [tool.uv.workspace]",
             f"{root}, which is none ({type(error).__name__}: {error})",
-            "Run the command in the workspace's root, or name it with --workspace.",
+            "Run the command in the workspace's root, or name it with --workspace; --as repository "
+            "makes a package that needs none.",
         ) from error
     if "packages/*" not in members:
         raise UsageError(

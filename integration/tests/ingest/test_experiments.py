@@ -10,7 +10,7 @@ from dagcast_core.data import DataError
 
 
 def experiment(**changes) -> dict:
-    cells = Cells(("NYC",), "2026-01-12T00:00:00+00:00", "2026-01-12T03:00:00+00:00")
+    cells = Cells(("NYC",), "2026-01-12T00:00:00+00:00", "2026-01-12T03:00:00+00:00", dim="region")
     treatment = Arm("treatment", (Change("coupon_spend", "add", 5.0),))
     made = Experiment(
         "coupons-1", ("coupon_spend",), "sessions", cells=cells, treatment=treatment,

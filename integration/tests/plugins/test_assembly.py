@@ -179,7 +179,7 @@ def test_lever_without_effect_is_one_problem_however_many_experiments_moved_it()
         "trial",
         ("spend",),
         "hours",
-        cells=Cells(("north",), "2026-01-05T00:00Z", "2026-01-05T05:00Z"),
+        cells=Cells(("north",), "2026-01-05T00:00Z", "2026-01-05T05:00Z", dim="region"),
         treatment=Arm("more", (Change("spend", "scale", 1.1),)),
         estimate=1.0,
         standard_error=0.1,

@@ -62,7 +62,9 @@ def test_package_that_is_not_installed_is_not_compared(tmp_path):
 def test_file_of_another_kind_is_refused(tmp_path, text):
     file = tmp_path / "contract.json"
     file.write_text(text)
-    with pytest.raises(UsageError, match=r"expected a release manifest or a contract\.json; found"):
+    with pytest.raises(
+        UsageError, match=r"expected exported contracts, a release manifest, a .* found"
+    ):
         check_evolution(installed(RELEASED), file)
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from dagcast.assembly import check_assembly
 from dagcast.errors import UsageError
+from dagcast.exported import Exported
 from dagcast.plugins import load_plugins
-from dagcast.scaffold import new_package
+from dagcast.scaffold import is_workspace, new_notebook, new_package, new_repository
 
 ROOT = """\
 # The workspace.
@@ -150,3 +151,40 @@ def test_package_that_cannot_be_finished_leaves_nothing(workspace, monkeypatch):
         new_package("wet-sessions", workspace)
     assert list((workspace / "packages").iterdir()) == []
     assert (workspace / "pyproject.toml").read_text() == ROOT
+
+
+def test_repository_needs_no_workspace_and_holds_its_own_ci(tmp_path):
+    package = new_repository("wet-sessions", tmp_path, Exported(()))
+    assert package.folder == tmp_path / "dagcast-wet-sessions"
+    assert {path.split("/", 1)[1] for path in package.files} >= {
+        ".github/workflows/ci.yml",
+        ".gitlab-ci.yml",
+        ".gitignore",
+        "contract.json",
+        "others.json",
+        "tests/test_model.py",
+    }
+    assert all((tmp_path / name).is_file() for name in package.files)
+    project = tomllib.loads((package.folder / "pyproject.toml").read_text())["project"]
+    assert "dagcast>=0.1" in project["optional-dependencies"]["test"]
+    ran = run_tests(package, "-W", "error")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_repository_of_a_taken_name_is_refused(tmp_path):
+    new_repository("wet-sessions", tmp_path, Exported(()))
+    with pytest.raises(UsageError, match="found the folder"):
+        new_repository("wet-sessions", tmp_path, Exported(()))
+
+
+def test_notebook_is_one_file_and_replaces_none(tmp_path):
+    made = new_notebook("wet-sessions", tmp_path)
+    assert made.files == ("wet_sessions.py",)
+    compile((tmp_path / "wet_sessions.py").read_text(), "wet_sessions.py", "exec")
+    with pytest.raises(UsageError, match="expected a name that is free"):
+        new_notebook("wet-sessions", tmp_path)
+
+
+def test_a_workspace_is_told_from_other_folders(workspace, tmp_path):
+    assert is_workspace(workspace)
+    assert not is_workspace(tmp_path / "packages")

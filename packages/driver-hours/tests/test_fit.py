@@ -58,7 +58,7 @@ def test_an_experiment_on_earnings_moves_the_elasticity(hour_of_week: IndexTenso
         "guaranteed-hour",
         ("earnings_swing",),
         "driver_hours",
-        cells=Cells(REGIONS, labels[-168].isoformat(), labels[-1].isoformat()),
+        cells=Cells(REGIONS, labels[-168].isoformat(), labels[-1].isoformat(), dim="region"),
         treatment=Arm("paid", (Change("earnings_swing", "scale", 1.2),)),
         estimate=0.5,
         standard_error=0.05,

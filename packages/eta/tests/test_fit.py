@@ -65,7 +65,7 @@ def test_an_experiment_on_driver_hours_moves_the_stretch(hour_of_week: IndexTens
         "supply-eta",
         ("driver_hours",),
         "eta",
-        cells=Cells(REGIONS, hours[0].isoformat(), hours[4 * 168].isoformat()),
+        cells=Cells(REGIONS, hours[0].isoformat(), hours[4 * 168].isoformat(), dim="region"),
         treatment=Arm("more", (Change("driver_hours", "scale", 1.2),)),
         estimate=0.0,
         standard_error=0.02,

@@ -25,7 +25,7 @@ def test_fit_meets_the_measured_effect_of_each_type(
             levers=("incentive_spend",),
             outcome="incremental_driver_hours",
             design="switchback",
-            cells=Cells(REGIONS, hours[168].isoformat(), hours[671].isoformat()),
+            cells=Cells(REGIONS, hours[168].isoformat(), hours[671].isoformat(), dim="region"),
             control=arm("control", 0.0),
             treatment=arm("treatment", 10.0),
             estimate=estimate,

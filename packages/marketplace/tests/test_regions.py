@@ -67,3 +67,30 @@ def test_wrong_regions_are_refused(events, change, found):
         read_regions(events)
     assert found in str(caught.value)
     assert "Correct the file" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace('"region": "LAX"', '"region": ""'), "'region': ''"),
+        (lambda text: text.replace('"region": "LAX"', '"region": null'), "'region': None"),
+        (lambda text: text.replace('"region": "LAX"', '"region": "L\\u0000X"'), "region"),
+        (lambda text: text.replace('"region": "LAX"', '"region": " NYC "'), "'NYC' twice"),
+        (lambda text: text.replace('["NEW"]', '["NYC"]'), "'NYC' beside itself"),
+        (lambda text: text.replace('"2025-01-01"', '"now"'), "'now'"),
+        (lambda text: text.replace('"zone"', '"region": "SEA", "zone"', 1), "'region' twice"),
+        (lambda text: "[" * 5000 + "]" * 5000, "more levels than can be read"),
+    ],
+)
+def test_names_and_keys_that_are_none_are_refused(events, change, words):
+    path = events / "regions.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DataError, match=f"regions.json.*{words}"):
+        read_regions(events)
+
+
+def test_one_name_in_two_forms_is_one_name(events):
+    """An accent may be a character of its own, which nobody sees."""
+    path = events / "regions.json"
+    path.write_text(path.read_text().replace('"LAX"', '"Montre\\u0301al"'))
+    assert read_regions(events).labels[-1] == "Montr\u00e9al"

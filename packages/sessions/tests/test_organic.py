@@ -137,11 +137,35 @@ def test_history_begins_when_a_region_opens(hours: pd.DatetimeIndex) -> None:
     rate = np.full((3, len(hours)), 20.0)
     rate[0, : 20 * 24] = 0.0
     rate[1, 30 * 24 : 31 * 24] = 0.0
-    rate[2, : 10 * 24] = np.nan
+    rate[2, 10 * 24 : 20 * 24] = np.nan
     kept = since_opening(IndexTensor(rate, {"region": REGIONS, "hour": hours}, "sessions"))
-    # One closed day is a storm, three are a closure; what was not observed says nothing.
-    assert kept.sum("hour").tolist() == [len(hours) - 20 * 24, len(hours), len(hours)]
-    assert kept.sel(region="SFO").tensor[20 * 24 - 1 : 20 * 24 + 1].tolist() == [0.0, 1.0]
+    # One closed day is a storm, three are a closure; a gap in the records says nothing.
+    for region in REGIONS[1:]:
+        assert kept.sel(region=region).tensor.tolist() == [1.0] * len(hours)
+    # The first hours after an opening count little, and in the end as much as any.
+    opened = kept.sel(region="SFO").tensor
+    assert opened[: 20 * 24].tolist() == [0.0] * 20 * 24
+    assert opened[20 * 24 :].tolist() == pytest.approx(
+        [1 - math.exp(-age / 500) for age in range(1, len(hours) - 20 * 24 + 1)]
+    )
+    # Hours before anything was observed are before the opening too.
+    rate[0, : 20 * 24] = np.nan
+    again = since_opening(IndexTensor(rate, {"region": REGIONS, "hour": hours}, "sessions"))
+    assert again.sel(region="SFO").tensor.tolist() == pytest.approx(opened.tolist())
+
+
+def test_growth_of_a_new_region_is_not_carried_on(
+    hour_of_week: IndexTensor, hours: pd.DatetimeIndex
+) -> None:
+    """A region that opened four weeks ago and fills up to 20 within them goes on at 20."""
+    rate = np.full((3, len(hours)), 20.0)
+    age = np.arange(len(hours)) - (len(hours) - 4 * 168)
+    rate[2] = np.where(age < 0, np.nan, 20 * (1 - 0.65 * np.exp(-np.maximum(age, 0) / 250)))
+    observed = IndexTensor(rate, hour_of_week.indexes, "sessions")
+    start = calendar_start(observed, hour_of_week, half_life=840.0)
+    ahead = start.level + 0.8 * start.trend
+    assert np.exp(ahead[2]) == pytest.approx(20, rel=0.06)
+    assert np.exp(ahead[:2]) == pytest.approx(20, rel=0.01)
 
 
 def test_a_late_region_starts_at_its_own_level(

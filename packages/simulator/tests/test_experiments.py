@@ -33,6 +33,7 @@ def _experiment(world, lever, outcome, arms, *, scale="absolute", weeks=(1, 2), 
             world.region_names[:2],
             hours[168 * weeks[0]].isoformat(),
             hours[168 * weeks[1] - 1].isoformat(),
+            dim="region",
         ),
         control=Arm("control", (arms[0],)),
         treatment=Arm("treatment", (arms[1],)),
@@ -298,7 +299,7 @@ def test_truth_refuses_foreign_regions_and_hours(calm, world):
     with pytest.raises(TruthError, match="this world knows 2026-01-12"):
         calm.true_effect(far)
     foreign = Experiment.from_json(
-        {**far.to_json(), "cells": {**far.cells.to_json(), "regions": ["Atlantis"]}}
+        {**far.to_json(), "cells": {**far.cells.to_json(), "labels": ["Atlantis"]}}
     )
     with pytest.raises(TruthError, match="names the region 'Atlantis'; this world has SFO, OAK"):
         calm.true_effect(foreign)

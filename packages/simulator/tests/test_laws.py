@@ -519,7 +519,9 @@ def test_truth_can_be_asked_for_under_all_laws():
     )
     assert paid["rides"].sum() > none["rides"].sum()
     hours = world.history_hours
-    cells = Cells(world.region_names[:2], hours[168].isoformat(), hours[-1].isoformat())
+    cells = Cells(
+        world.region_names[:2], hours[168].isoformat(), hours[-1].isoformat(), dim="region"
+    )
     more = Experiment(
         "more", ("driver_hours",), "eta", cells=cells,
         control=Arm("fewer", (Change("driver_hours", "scale", 0.8),)),

@@ -38,7 +38,10 @@ def _true_slope(world):
         ("incentive_spend",),
         "rides",
         cells=Cells(
-            world.region_names, hours[0].isoformat(), hours[168 * world.weeks - 1].isoformat()
+            world.region_names,
+            hours[0].isoformat(),
+            hours[168 * world.weeks - 1].isoformat(),
+            dim="region",
         ),
         control=arms[0],
         treatment=arms[1],
@@ -57,6 +60,7 @@ def test_past_spend_is_confounded_by_more_than_half():
     assert _naive_slope(world) > 1.5 * truth
 
 
+@pytest.mark.again
 def test_without_foresight_the_naive_slope_is_much_nearer_the_truth():
     blind = {"confounding": 0.0, "driver_foresight": 0.0}
     scenario = {"experiments": False, "new_region": False, "unforeseen_hours": 0, **blind}

@@ -120,7 +120,7 @@ def experiment(depot, first_week):
         "outcome": "sent_in_time",
         "cells": {
             "dim": "depot",
-            "regions": [depot],
+            "labels": [depot],
             "start": HOURS[chosen[0]].isoformat(),
             "end": HOURS[chosen[-1]].isoformat(),
         },

@@ -3,6 +3,7 @@
 Subcommands are imported when they run, so that help and completion stay fast.
 """
 
+import atexit
 import io
 import os
 import signal
@@ -11,14 +12,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dagcast.cli._failures import report_failure
+from dagcast.cli._stdout import give_up
 
 if TYPE_CHECKING:
     from types import FrameType
+
+# Seconds that a thread may still take when a command is done.
+_PATIENCE = 2.0
 
 _COMMANDS = {
     "init": ("_project", "Make an empty project for your own events."),
@@ -40,8 +45,10 @@ _COMMANDS = {
     "edit": ("_plans", "Change cells of a plan and propose the result."),
     "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
+    "promises": ("_plans", "Count which promises of past plans were kept."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
+    "contracts": ("_contracts", "List, show, copy and export what packages promise."),
     "snapshot": ("_packages", "Write each package's contract.json."),
     "release": ("_packages", "Propose, verify, promote and roll back releases."),
 }
@@ -95,7 +102,21 @@ def main() -> None:
     # CPU time with two threads. torch reads this when it is imported; who sets it is obeyed.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _fill_standard_streams()
-    sys.exit(run(sys.argv[1:]))
+    _end(run(sys.argv[1:]))
+
+
+def _end(code: int) -> NoReturn:
+    """End with a code that nobody changes: neither with a thread nor with what still prints."""
+    give_up()
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+            if thread.is_alive():
+                # The interpreter would wait for it as long as it runs.
+                atexit._run_exitfuncs()
+                sys.stderr.flush()
+                os._exit(code)
+    sys.exit(code)
 
 
 def _fill_standard_streams() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagcast.cli._stdout import as_result, reserved
 from dagcast.errors import OutputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def result_options(function: Callable[..., "Result"]) -> Callable[..., int]:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @functools.wraps(function)
     def command(*args: Any, as_json: bool, **kwargs: Any) -> int:
-        result = function(*args, **kwargs)
+        with reserved():
+            result = function(*args, **kwargs)
         show(result, as_json=as_json)
         code: int = result.exit_code()
         return code
@@ -60,6 +62,22 @@ def opened(folder: Path, settings: tuple[str, ...]) -> "Project":
     from dagcast.project import open_project
 
     return open_project(folder, flags=parsed(settings))
+
+
+def opened_if_any(folder: Path, settings: tuple[str, ...], no_project: bool) -> "Project | None":
+    """Open the project that the options name, or none where the current folder is none.
+
+    Raises:
+        UsageError: a ``--set`` without an equals sign.
+    """
+    from click.core import ParameterSource
+
+    source = click.get_current_context().get_parameter_source("folder")
+    named = source != ParameterSource.DEFAULT or "DAGCAST_PROJECT" in os.environ
+    here = any((folder / name).exists() for name in ("dagcast.toml", "log.jsonl"))
+    if no_project or not (named or here or settings):
+        return None
+    return opened(folder, settings)
 
 
 def parsed(settings: tuple[str, ...]) -> dict[str, str]:
@@ -92,15 +110,16 @@ def _shown() -> Iterator[None]:
     Raises:
         OutputError: stdout is closed or full.
     """
-    if sys.stdout is None:
-        raise OutputError("a closed one")
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError as error:
-        # The interpreter flushes once more when it ends, and must not fail there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(error.strerror or str(error)) from error
+    with as_result():
+        if sys.stdout is None:
+            raise OutputError("a closed one")
+        try:
+            yield
+            sys.stdout.flush()
+        except OSError as error:
+            # The interpreter flushes once more when it ends, and must not fail there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputError(error.strerror or str(error)) from error
 
 
 def _show(result: "Result", *, as_json: bool) -> None:

@@ -7,12 +7,14 @@ import click
 
 from dagcast.cli._common import (
     opened,
+    opened_if_any,
     progress_shown,
     project_options,
     result_options,
     show,
     show_text,
 )
+from dagcast.cli._stdout import reserved
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -20,12 +22,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @project_options
-@click.option("--no-project", is_flag=True, help="Check what is installed, without a project.")
+@click.option(
+    "--no-project",
+    is_flag=True,
+    help="Check what is installed, without a project; so does a folder that is none.",
+)
 @click.option("--disable", multiple=True, metavar="NAME", help="Leave out an entry point.")
 @click.option(
     "--against",
-    type=click.Path(path_type=Path, exists=True),
-    help="A released manifest or contract.json; report changes without their version.",
+    metavar="FILE_OR_ADDRESS",
+    help="Exported contracts, a released manifest or contract.json: what is installed is compared "
+    "with it, and what is not takes part.",
 )
 @click.option(
     "--conformance",
@@ -35,20 +42,31 @@ if TYPE_CHECKING:
     metavar="[PACKAGE]",
     help="Run the behavioural suite of one package, or of all.",
 )
+@click.option(
+    "--deep", is_flag=True, help="Verify every byte of the store, not a sample of each file."
+)
 @result_options
 def check(
     folder: Path,
     settings: tuple[str, ...],
     no_project: bool,
     disable: tuple[str, ...],
-    against: Path | None,
+    against: str | None,
     conformance: str | None,
+    deep: bool,
 ) -> "Result":
-    """Assemble the contracts of all installed packages; exit 3 if they do not fit."""
+    """Assemble the contracts of all packages, and verify the project; exit 3 if one fails."""
     from dagcast import workflow
 
-    project = None if no_project else opened(folder, settings)
-    return workflow.check(project, disable=disable, against=against, conformance=conformance)
+    project = opened_if_any(folder, settings, no_project)
+    return workflow.check(
+        project,
+        folder=Path(),
+        disable=disable,
+        against=against,
+        conformance=conformance,
+        deep=deep,
+    )
 
 
 @click.command()
@@ -69,7 +87,8 @@ def graph(
     """Draw which model makes what for whom, to stdout; exit 3 if the packages do not fit."""
     from dagcast import workflow
 
-    result = workflow.graph(None if no_project else opened(folder, settings))
+    with reserved():
+        result = workflow.graph(opened_if_any(folder, settings, no_project))
     if as_json or result.exit_code():
         show(result, as_json=as_json)
     else:

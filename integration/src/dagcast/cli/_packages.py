@@ -1,7 +1,7 @@
 """Commands for the people who write and release packages."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -15,19 +15,40 @@ _WORKSPACE = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=Path(),
     show_default="the current folder",
-    help="The workspace's root.",
+    help="The workspace's root, or the folder of a package in a repository of its own.",
 )
 
 
 @click.command()
 @click.argument("name")
 @_WORKSPACE
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["member", "repository", "notebook"]),
+    default=None,
+    show_default="a member where the folder is a workspace, else a repository",
+    help="A member of the workspace, a repository of its own with CI, or one file for a notebook.",
+)
+@click.option(
+    "--against",
+    "others",
+    metavar="FILE_OR_ADDRESS",
+    default=None,
+    show_default="the contracts of what is installed",
+    help="Contracts that the repository's CI checks it against.",
+)
 @result_options
-def new(name: str, workspace: Path) -> "Result":
-    """Make a team package NAME that passes conformance, and add it to the workspace."""
+def new(
+    name: str,
+    workspace: Path,
+    kind: Literal["member", "repository", "notebook"] | None,
+    others: str | None,
+) -> "Result":
+    """Make a team package NAME that passes conformance, in a workspace or anywhere."""
     from dagcast import workflow
 
-    return workflow.new(name, workspace=workspace)
+    return workflow.new(name, workspace=workspace, kind=kind, others=others)
 
 
 @click.command()

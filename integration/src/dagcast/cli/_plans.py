@@ -54,7 +54,7 @@ def plan(
 @click.argument("proposal", type=click.Path(path_type=Path))
 @result_options
 def what_if(folder: Path, settings: tuple[str, ...], proposal: Path) -> "Result":
-    """Forecast a PROPOSAL as plans are; cells that it leaves out get nothing.
+    """Forecast a PROPOSAL as plans are; cells that it leaves out get nothing, or keep their price.
 
     PROPOSAL is CSV or Parquet with the labels of each cell, its hour with zone, and its value.
     """
@@ -180,3 +180,14 @@ def retro(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result"
 
     with progress_shown() as progress:
         return workflow.retro(opened(folder, settings), name, progress=progress)
+
+
+@click.command()
+@project_options
+@result_options
+def promises(folder: Path, settings: tuple[str, ...]) -> "Result":
+    """Count which promises of past plans were kept: by outcome, row, day ahead, gain and lever."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.promises(opened(folder, settings), progress=progress)

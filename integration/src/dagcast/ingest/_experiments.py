@@ -1,10 +1,9 @@
 """Measured effects that came with the events."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from dagcast_core.contract import ContractError, Experiment, ExperimentSet
+from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 from dagcast_core.data import DataError
 
 
@@ -35,7 +34,7 @@ def read_experiments(events_folder: Path | str) -> ExperimentSet:
 
 def _json(path: Path, expected: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parsed_json(path.read_bytes())
     except (ValueError, OSError) as error:
         raise _unexpected(path, expected, f"content that is not JSON ({error})") from error
 

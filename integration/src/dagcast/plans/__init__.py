@@ -1,6 +1,9 @@
 """What a project keeps of a plan beside the decisions: outlook, summary, people's proposals."""
 
+from dagcast.plans._axes import Axes, arrays, overall, together, with_total
 from dagcast.plans._chance import Chance, ChanceDraw, ErrorHistory, errors_of
+from dagcast.plans._evidence import EVIDENCE_COLUMNS, EvidenceLine, Standings, evidence_rows
+from dagcast.plans._expectation import Chances, make_outlook
 from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
 from dagcast.plans._limits import (
     BudgetLimit,
@@ -10,17 +13,16 @@ from dagcast.plans._limits import (
     Ramp,
     resolve_limits,
 )
-from dagcast.plans._outlook import (
-    Axes,
-    Chances,
-    Estimate,
-    Outlook,
-    Path3,
-    arrays,
-    make_outlook,
-    overall,
-    together,
-    with_total,
+from dagcast.plans._outlook import Estimate, Outlook, Path3
+from dagcast.plans._promise import (
+    DayPromise,
+    Promise,
+    PromiseCount,
+    counts,
+    day_counts,
+    day_promises,
+    lift_promises,
+    outcome_promises,
 )
 from dagcast.plans._proposal import LEVER, UNIT, VALUE, LeverShape, read_proposal
 from dagcast.plans._reading import Reading
@@ -35,6 +37,7 @@ from dagcast.plans._summary import (
 )
 
 __all__ = [
+    "EVIDENCE_COLUMNS",
     "LEVER",
     "UNIT",
     "VALUE",
@@ -43,8 +46,10 @@ __all__ = [
     "Chance",
     "ChanceDraw",
     "Chances",
+    "DayPromise",
     "ErrorHistory",
     "Estimate",
+    "EvidenceLine",
     "Hindsight",
     "LeverBounds",
     "LeverGap",
@@ -58,14 +63,23 @@ __all__ = [
     "Path3",
     "PlanStability",
     "PlanSummary",
+    "Promise",
+    "PromiseCount",
     "Ramp",
     "Reading",
     "RegretShare",
     "Sensitivity",
     "StabilityRow",
+    "Standings",
     "arrays",
+    "counts",
+    "day_counts",
+    "day_promises",
     "errors_of",
+    "evidence_rows",
+    "lift_promises",
     "make_outlook",
+    "outcome_promises",
     "overall",
     "price_words",
     "read_proposal",

@@ -1,10 +1,11 @@
 """The figures of a plan in hindsight."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from dagcast.figures import amount
+from dagcast.plans._promise import Promise
 from dagcast.plans._reading import Reading
 
 _ROUNDING = 1e-6
@@ -83,6 +84,10 @@ class Hindsight:
         readings: how people read them, and the levers.
         solves: plans that were solved to attribute the regret.
         caution: part of the regret because the plan hedged against uncertain parameters.
+        promises: what was promised of each outcome, by row and together, and what happened.
+        lifts: what was promised over other arms, and its size re-estimated with what happened.
+        arms: what those are called.
+        unobserved: models none of whose outputs anybody observes.
     """
 
     plan: str
@@ -100,6 +105,41 @@ class Hindsight:
     readings: Mapping[str, Reading]
     solves: int
     caution: float = 0.0
+    promises: tuple[Promise, ...] = ()
+    lifts: tuple[Promise, ...] = ()
+    arms: Mapping[str, str] = field(default_factory=dict)
+    unobserved: tuple[str, ...] = ()
+
+    def shown(self, promise: Promise) -> tuple[str, str, str, str]:
+        """A promise as people read it: promised, interval, happened, and whether it held."""
+        over = bool(promise.over)
+        if promise.quantity in self.readings:
+            reading = self.readings[promise.quantity]
+            mid, value = (reading.figure(v, signed=over) for v in (promise.mid, promise.happened))
+            ends = reading.interval(promise.low, promise.high, signed=over)
+        else:
+            mid, value = (self.worth(v, signed=over) for v in (promise.mid, promise.happened))
+            low, high = (self.worth(v, signed=over) for v in (promise.low, promise.high))
+            ends = f"{low} to {high}"
+        return mid, ends, value, "held" if promise.held else self._missed(promise)
+
+    @staticmethod
+    def _missed(promise: Promise) -> str:
+        return "ABOVE it" if promise.happened > promise.high else "BELOW it"
+
+    def title(self, promise: Promise) -> str:
+        """What was promised, in words."""
+        if promise.quantity in self.readings:
+            return self.readings[promise.quantity].title
+        return f"Objective: {self.objective}"
+
+    @property
+    def kept_words(self) -> str:
+        """How many promises about whole outcomes held, in words."""
+        whole = [item for item in self.promises if not item.row]
+        held = sum(item.held for item in whole)
+        level = f"{whole[0].level:.0%}" if whole else ""
+        return f"{held} of {len(whole)} outcomes came out inside their {level} intervals"
 
     def worth(self, value: float, *, signed: bool = False) -> str:
         """A value of the objective."""

@@ -1,6 +1,7 @@
 """Decisions that people write in a file: read, checked, and laid over a plan."""
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,15 @@ from dagcast.figures import currency
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVER, VALUE, UNIT = "lever", "value", "unit"
+LEVER = "lever"
+"""Column of a proposal that says which lever a row is of, where there are several."""
+VALUE = "value"
+"""Column of a proposal with the value of a cell."""
+UNIT = "unit"
+"""Column of a proposal that may say in which unit its values are; it has to be the lever's."""
 _NOTHING_DONE = "Nothing was changed."
+# Characters of a label that messages show.
+_LONGEST = 60
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 
 
@@ -52,7 +60,8 @@ def read_proposal(path: Path, levers: Mapping[str, LeverShape]) -> "pd.DataFrame
     """
     import pandas as pd
 
-    frame = _frame(path)
+    most = sum(math.prod(len(names) for names in s.labels.values()) for s in levers.values())
+    frame = _frame(path, most)
     if LEVER not in frame.columns:
         if len(levers) > 1:
             raise UsageError(
@@ -117,8 +126,13 @@ def _value_column(frame: "pd.DataFrame", name: str, shape: LeverShape) -> str | 
     return next((item for item in names if item in frame.columns), None)
 
 
-def _frame(path: Path) -> "pd.DataFrame":
+def _frame(path: Path, most: int) -> "pd.DataFrame":
+    """The rows of a file, of which there are not more than there are cells.
+
+    A small Parquet file can expand to more rows than fit in memory.
+    """
     import pandas as pd
+    import pyarrow.parquet
 
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
@@ -128,8 +142,14 @@ def _frame(path: Path) -> "pd.DataFrame":
     try:
         if path.suffix == ".csv":
             # Labels are text: 01 is no 1, and "NA" can be a region; only an empty field is missing.
-            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-        return pd.read_parquet(path)
+            frame = pd.read_csv(
+                path, dtype=str, keep_default_na=False, na_values=[""], nrows=most + 1
+            )
+            found = f"more than {most:,}" if len(frame) > most else ""
+        else:
+            rows = pyarrow.parquet.read_metadata(path).num_rows
+            found = f"{rows:,}" if rows > most else ""
+            frame = pd.DataFrame() if found else pd.read_parquet(path)
     except Exception as error:  # each reader has errors of its own for a damaged file
         reason = (str(error).splitlines() or [""])[0]
         raise UsageError(
@@ -137,6 +157,13 @@ def _frame(path: Path) -> "pd.DataFrame":
             f"{type(error).__name__}: {reason}",
             f"Export it again. {_NOTHING_DONE}",
         ) from error
+    if found:
+        raise UsageError(
+            f"at most {most:,} rows in {path}, one for each cell that is decided",
+            found,
+            f"Give each cell once. {_NOTHING_DONE}",
+        )
+    return frame
 
 
 def _hours(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
@@ -183,6 +210,8 @@ def _amounts(column: "pd.Series[Any]", unit: str, path: Path) -> "pd.Series[Any]
 def _known(found: Iterable[str], allowed: Sequence[str], dim: str, path: Path) -> None:
     for label in found:
         if label not in allowed:
+            # A text of megabytes is like none, and nobody wants to read it.
+            label = label if len(label) <= _LONGEST else f"{label[:_LONGEST]}..."
             near = difflib.get_close_matches(label, allowed, n=1)
             advice = f"Did you mean {near[0]!r}?" if near else ""
             shown = ", ".join(allowed[:8]) + (" ..." if len(allowed) > 8 else "")

@@ -2,16 +2,29 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 from dagcast.errors import ProjectError
-from dagcast.figures import amount, currency, figure, listed, number, step_of, symbol, words
+from dagcast.figures import (
+    MINUS,
+    amount,
+    currency,
+    figure,
+    listed,
+    number,
+    step_of,
+    symbol,
+    words,
+)
+from dagcast.plans._evidence import EvidenceLine, Standings
 from dagcast.plans._reading import Reading
 
 _FILE = "summary.json"
+# Below it a limit is missed by rounding; the certificate that people read draws the same line.
+_ROUNDING = 1e-3
 
 
 @final
@@ -70,7 +83,14 @@ class LeverRow:
     current: float
 
 
-def price_words(price: float, sense: str, unit: str, objective: str, worth_in: str) -> str:
+def price_words(
+    price: float,
+    sense: str,
+    unit: str,
+    objective: str,
+    worth_in: str,
+    parts: Iterable[tuple[Reading, float]] = (),
+) -> str:
     """What moving a limit by one unit, in the direction that helps, is worth.
 
     Args:
@@ -79,6 +99,7 @@ def price_words(price: float, sense: str, unit: str, objective: str, worth_in: s
         unit: of the limit; ``1`` is a fraction, whose unit people know as a percentage point.
         objective: what is maximised.
         worth_in: unit of the objective.
+        parts: what the objective is made of, each with its change for one more unit of limit.
     """
     worth = abs(price) / 100 if unit == "1" else abs(price)
     stated = amount(worth, worth_in)
@@ -86,7 +107,16 @@ def price_words(price: float, sense: str, unit: str, objective: str, worth_in: s
         stated = f"{symbol(worth_in)}{worth:,.2f}"
     way = "less required" if sense == ">=" else "more allowed"
     verb = "adds" if (price > 0) == (sense == "<=") else "costs"
-    return f"one {step_of(unit)} {way} {verb} {stated} of {objective}"
+    said = f"one {step_of(unit)} {way} {verb} {stated} of {objective}"
+    each = [_part(reading, change * (1 if sense == "<=" else -1)) for reading, change in parts]
+    return f"{said}: {listed(each)}" if each else said
+
+
+def _part(reading: Reading, change: float) -> str:
+    sign = MINUS if change < 0 else "+"
+    code = currency(reading.unit)
+    size = f"{symbol(code)}{abs(change):,.2f}" if code else number(abs(change))
+    return f"{sign}{size} {words(reading.title)}"
 
 
 @final
@@ -193,6 +223,7 @@ class PlanSummary:
         stability: against fits at earlier moments, where it was asked for.
         conflicts: limits that cannot all be kept, with what would do, where infeasible; limits that
             are broken, where people decided.
+        evidence: on what its effects stand.
     """
 
     plan: str
@@ -217,6 +248,57 @@ class PlanSummary:
     warnings: tuple[str, ...] = ()
     stability: PlanStability | None = None
     conflicts: tuple[str, ...] = ()
+    evidence: Standings = field(default_factory=Standings)
+
+    @property
+    def by_people(self) -> bool:
+        """Whether people decided it, and no solver."""
+        return self.kind in ("edited", "proposal")
+
+    @property
+    def mixed(self) -> bool:
+        """Whether what is maximised is more than one quantity alone: worth, not money."""
+        return " + " in self.objective or "\N{MULTIPLICATION SIGN}" in self.objective
+
+    def worse_words(self, over_current: tuple[float, float, float] | None) -> str:
+        """That going on as before is worth more, and why; empty where it is not.
+
+        Args:
+            over_current: (estimate, low, high) of the objective over the current plan.
+        """
+        if over_current is None or over_current[0] >= 0:
+            return ""
+        lost = amount(-over_current[0], self.objective_unit)
+        return f"going on as before is worth {lost} more of {self.objective}: {self.cause}"
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Limits missed by more than rounding, as the certificate counts them, in words."""
+        if self.worst_violation < _ROUNDING and self.status != "infeasible":
+            return ()
+        rows = []
+        for row in (*self.budgets, *self.guardrails):
+            excess = row.used - row.limit if row.sense == "<=" else row.limit - row.used
+            if excess > _ROUNDING * max(abs(row.limit), 1e-9):
+                what = " ".join(filter(None, (row.title or row.name, row.label)))
+                rows.append(
+                    f"{what} is {row.figure(row.used)} where {row.figure(row.limit)} is the "
+                    f"{'most' if row.sense == '<=' else 'least'}"
+                )
+        return tuple(rows) or (f"it misses a limit by {self.worst_violation:.1%} of it",)
+
+    @property
+    def cause(self) -> str:
+        """What keeps the plan from being better than it is."""
+        binding = [row for row in (*self.budgets, *self.guardrails) if row.binding]
+        if self.by_people:
+            return "people decided otherwise"
+        if not binding:
+            return "the current plan breaks a limit that this one keeps, or the models changed"
+        named = dict.fromkeys(f"{words(row.title)} {row.label}".strip() for row in binding)
+        shown = list(named)[:3]
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        return f"the limits on {listed(shown)}{more} leave no better plan"
 
     @property
     def titles(self) -> dict[str, str]:
@@ -287,6 +369,16 @@ class PlanSummary:
                 rows = tuple(StabilityRow(**row) for row in found.pop("rows"))
                 values["stability"] = PlanStability(
                     tuple(found["origins"]), {k: tuple(v) for k, v in found["moved"].items()}, rows
+                )
+            if found := values.get("evidence"):
+                lines = tuple(
+                    EvidenceLine(
+                        **{**line, "trials": tuple(line["trials"]), "stale": tuple(line["stale"])}
+                    )
+                    for line in found["lines"]
+                )
+                values["evidence"] = Standings(
+                    lines, found["most_unmeasured"], tuple(found["remarks"])
                 )
             return cls(**values)
         except (

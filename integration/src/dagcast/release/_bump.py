@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagcast.errors import UsageError
-from dagcast.evolution import read_json
+from dagcast.exported import read_json
 from dagcast.release._manifest import write_whole
 from dagcast_core.contract import (
     Bump,

@@ -214,3 +214,4 @@ def default_gates(
 
 
 REQUIRED_GATES = ("assembly", "evolution", "conformance", "backtest")
+"""Gates that every candidate has to pass before it is promoted."""

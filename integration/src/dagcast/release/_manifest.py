@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from dagcast.evolution import RELEASE_SCHEMA
+from dagcast.exported import RELEASE_SCHEMA
 from dagcast_core.contract import Contract, ContractError, Problem
 
 Better = Literal["lower", "higher"]

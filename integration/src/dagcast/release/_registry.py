@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dagcast.errors import GateError, UsageError
-from dagcast.evolution import read_json
+from dagcast.exported import read_json
 from dagcast.plugins import Plugins
 from dagcast.release._environment import (
     installed_environment,

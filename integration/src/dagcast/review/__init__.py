@@ -19,8 +19,8 @@ from dagcast.review._content import (
     Text,
 )
 from dagcast.review._page import render
-from dagcast.review._plan_page import PlanEvidence, plan_page
 from dagcast.review._retro_page import retro_page
+from dagcast.review.plan_page import PlanEvidence, plan_page
 
 __all__ = [
     "Bar",

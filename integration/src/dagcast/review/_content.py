@@ -86,7 +86,7 @@ class Card:
 @final
 @dataclass(frozen=True)
 class Interval:
-    """One row of a forest: two estimates of the same effect, in standard errors' own unit."""
+    """One row of a forest: an effect as measured, and as everything else leads to expect it."""
 
     label: str
     measured: float
@@ -95,7 +95,7 @@ class Interval:
     modelled: float
     modelled_low: float
     modelled_high: float
-    passed: bool
+    verdict: str
     note: str = ""
 
 
@@ -138,6 +138,7 @@ class Text:
 
 
 Block: TypeAlias = Chart | Heatmap | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+"""What a page is made of, in the order in which it is read."""
 
 
 @final
@@ -169,7 +170,8 @@ class Page:
         rows: labels of the rows of every array; none where there is one row for all.
         dim: whose labels they are.
         hours: instants of the columns, UTC.
-        zone: zone in which hours are shown.
+        zone: zone in which hours of all rows together are shown.
+        zones: zone of each row; none where all share ``zone``.
     """
 
     title: str
@@ -183,4 +185,5 @@ class Page:
     dim: str
     hours: tuple[datetime, ...]
     zone: str = "UTC"
+    zones: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = field(default=())

@@ -3,6 +3,8 @@
 import base64
 import html
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -62,7 +64,21 @@ def render(page: Page) -> str:
 
 
 def _choice(page: Page) -> str:
-    """The control that chooses a row of every chart; none where there is one row."""
+    """The controls of every chart: which row, and by whose clock."""
+    return _rows(page) + _clock(page)
+
+
+def _clock(page: Page) -> str:
+    """Local time or UTC; none where both are the same."""
+    if page.zone == "UTC" and not page.zones:
+        return ""
+    return (
+        '<label class="row">Clock <select id="clock"><option value="local">local</option>'
+        '<option value="utc">UTC</option></select></label>'
+    )
+
+
+def _rows(page: Page) -> str:
     if not page.rows:
         return ""
     dim = page.dim.replace("_", " ")
@@ -80,7 +96,7 @@ def _script_safe(text: str) -> str:
 
 
 def _payload(page: Page) -> dict[str, Any]:
-    zone = ZoneInfo(page.zone)
+    zone, clocks = ZoneInfo(page.zone), list(dict.fromkeys(page.zones))
     charts: dict[str, Any] = {}
     for section in page.sections:
         for block in section.blocks:
@@ -92,9 +108,17 @@ def _payload(page: Page) -> dict[str, Any]:
     return {
         "rows": list(page.rows) or ["all"],
         # Wall-clock time, because people plan in it; a repeated hour in autumn shows twice.
-        "hours": [hour.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for hour in page.hours],
+        "hours": _wall(page.hours, zone),
+        "utc": _wall(page.hours, ZoneInfo("UTC")),
+        # Which clock each row has: most rows share one.
+        "clocks": [_wall(page.hours, ZoneInfo(name)) for name in clocks],
+        "clock": [clocks.index(name) for name in page.zones],
         "charts": charts,
     }
+
+
+def _wall(hours: Sequence[datetime], zone: ZoneInfo) -> list[str]:
+    return [hour.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for hour in hours]
 
 
 def _encoded(values: Array) -> dict[str, Any]:
@@ -267,7 +291,8 @@ def _forest(forest: Forest) -> str:
     note = f'<p class="note">{html.escape(forest.note)}</p>' if forest.note else ""
     return (
         '<div class="forest"><div class="legend" aria-hidden="true">'
-        '<span class="measured">measured</span><span class="modelled">modelled</span></div>'
+        '<span class="measured">measured</span>'
+        '<span class="modelled">expected without it</span></div>'
         f"<ul>{rows}</ul>{note}</div>"
     )
 
@@ -286,12 +311,13 @@ def _interval(row: Interval) -> str:
             f'<circle class="{kind}" cx="{at(middle):.2f}%" cy="{y}" r="4"/>'
         )
 
-    verdict = "agrees" if row.passed else "disagrees"
+    verdict = html.escape(row.verdict)
+    kind = verdict.replace(" ", "-")
     return (
-        f'<li class="{verdict}"><div class="name"><b>{html.escape(row.label)}</b>'
+        f'<li class="{kind}"><div class="name"><b>{html.escape(row.label)}</b>'
         f"<span>{html.escape(row.note)}</span></div>"
         f'<svg height="34" role="img" aria-label="measured {row.measured:.4g}, '
-        f'modelled {row.modelled:.4g}: {verdict}">'
+        f'expected {row.modelled:.4g}: {verdict}">'
         f'<line class="zero" x1="{at(0):.2f}%" x2="{at(0):.2f}%" y1="0" y2="34"/>'
         f"{mark('measured', 11, row.measured_low, row.measured, row.measured_high)}"
         f"{mark('modelled', 23, row.modelled_low, row.modelled, row.modelled_high)}</svg>"

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from dagcast.figures import share, words
-from dagcast.plans import Hindsight, Outlook, Reading
+from dagcast.plans import Hindsight, Outlook, Reading, RegretShare
 from dagcast.review._content import (
     Array,
+    Block,
     Card,
     Chart,
     Column,
@@ -14,8 +16,9 @@ from dagcast.review._content import (
     Page,
     Section,
     Table,
+    Text,
 )
-from dagcast.review._plan_page import bands, lever_map, whole_note
+from dagcast.review.plan_page import bands, clock_words, lever_map, shown_zones, whole_note
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2
@@ -33,6 +36,7 @@ def retro_page(
     project: str,
     state: str,
     zone: str = "UTC",
+    zones: Mapping[str, str] | None = None,
 ) -> Page:
     """Compose the page.
 
@@ -44,25 +48,31 @@ def retro_page(
         decision_difference: lever -> layer -> ex-post less carried out, by row and hour.
         project: name of the project.
         state: of the plan.
-        zone: zone in which hours are shown.
+        zone: zone in which hours of all rows together are shown.
+        zones: zone of single rows, by label.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
-    good = found.share <= 0.1
+    first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
+    good = found.share <= 0.1 and all(item.held for item in found.promises if not item.row)
     return Page(
         title=f"{found.plan} in hindsight: {project}",
         kicker=(
-            f"{project} · {found.plan} in hindsight · "
-            f"{hours[0]:%a %-d %b %Y} to {hours[-1]:%a %-d %b %Y}"
+            f"{project} · {found.plan} in hindsight · {first:%a %-d %b %Y} to {last:%a %-d %b %Y}"
         ),
         headline=(
-            f"With everything known, {found.worth(found.regret)} more of {found.objective} could "
-            f"have been had: {found.share:.0%} of what was attainable."
+            f"{_promised(found)}With everything known, {found.worth(found.regret)} more of "
+            f"{found.objective} could have been had: {found.share:.0%} of what was attainable."
         ),
         status=_status(found),
         tone="good" if good else "warning",
-        facts=(("Plan", state), ("Maximised", found.objective), ("Hours shown in", zone)),
+        facts=(
+            ("Plan", state),
+            ("Maximised", found.objective),
+            ("Hours shown by", clock_words(outlook.rows, zone, zones, outlook.dim)),
+        ),
         cards=_cards(found),
         sections=(
+            *_promises(found, outlook.dim),
             _attribution(found),
             _decisions(found, outlook, decision_difference),
             _outcomes(outlook, happened, ex_post),
@@ -72,6 +82,89 @@ def retro_page(
         dim=outlook.dim,
         hours=hours,
         zone=zone,
+        zones=shown_zones(outlook.rows, zone, zones),
+    )
+
+
+def _promised(found: Hindsight) -> str:
+    """The first sentence: what was promised of the first outcome, and what was got."""
+    first = next((item for item in found.promises if not item.row), None)
+    if first is None:
+        return ""
+    mid, ends, value, _ = found.shown(first)
+    side = "inside" if first.held else "outside"
+    return (
+        f"{found.title(first)} was promised at {mid} and came out at {value}, {side} the interval "
+        f"of {ends}; {found.kept_words}. "
+    )
+
+
+def _promises(found: Hindsight, dim: str) -> tuple[Section, ...]:
+    """What was promised and what was got: outcomes, rows outside their intervals, and gains."""
+    whole = [item for item in found.promises if not item.row]
+    rows = [item for item in found.promises if item.row]
+    if not whole:
+        return ()
+    missed = [item for item in rows if not item.held]
+    row = dim.replace("_", " ")
+    shown = (
+        Column("Promised"),
+        Column("Interval"),
+        Column("Happened"),
+        Column("Interval held", numeric=False),
+    )
+    blocks: list[Block] = [
+        Table(
+            (Column("Outcome", numeric=False), *shown),
+            tuple((found.title(item), *found.shown(item)) for item in whole),
+            marked=frozenset(n for n, item in enumerate(whole) if not item.held),
+        )
+    ]
+    if rows:
+        blocks.append(
+            Text(
+                f"By {row}, {len(rows) - len(missed)} of {len(rows)} came out inside their "
+                "intervals."
+            )
+        )
+    if missed:
+        blocks.append(
+            Table(
+                (Column(row.capitalize(), numeric=False), Column("Outcome", numeric=False), *shown),
+                tuple((item.row, found.title(item), *found.shown(item)) for item in missed),
+                caption="Outside their intervals",
+                visible=8,
+            )
+        )
+    if found.lifts:
+        blocks.append(
+            Table(
+                (
+                    Column("Gain of", numeric=False),
+                    Column("Over", numeric=False),
+                    Column("Promised"),
+                    Column("Interval"),
+                    Column("Re-estimated"),
+                    Column("Interval held", numeric=False),
+                ),
+                tuple(
+                    (found.title(item), found.arms[item.over], *found.shown(item))
+                    for item in found.lifts
+                ),
+                marked=frozenset(n for n, item in enumerate(found.lifts) if not item.held),
+                caption="Gains, re-estimated by models that know what they did not foresee",
+                visible=12,
+            )
+        )
+    return (
+        Section(
+            "promises",
+            "Promised and got",
+            "What people approved, what came of it, and whether it lies in the interval that was "
+            "shown.",
+            tuple(blocks),
+            short="Promises",
+        ),
     )
 
 
@@ -125,7 +218,7 @@ def _attribution(found: Hindsight) -> Section:
             item.member,
             found.worth(item.value, signed=True),
             share(item.value, found.regret),
-            _verdict(item.value),
+            _verdict(item, found),
         )
         for item in found.shares
     ]
@@ -170,8 +263,10 @@ def _attribution(found: Hindsight) -> Section:
     )
 
 
-def _verdict(value: float) -> str:
-    return "its errors happened to help" if round(value) < 0 else ""
+def _verdict(item: RegretShare, found: Hindsight) -> str:
+    if item.member in found.unobserved:
+        return "nobody observes its output: errors of it count with the models behind it"
+    return "its errors happened to help" if round(item.value) < 0 else ""
 
 
 def _decisions(found: Hindsight, outlook: Outlook, difference: Layers) -> Section:

@@ -43,14 +43,23 @@ function layout(extra) {
   }, extra);
 }
 
+// Hours are shown by the clock of whatever is chosen, or in UTC.
+const clockChoice = document.getElementById("clock");
+const inUtc = () => clockChoice !== null && clockChoice.value === "utc";
+function hoursOf(row) {
+  if (inUtc()) return data.utc;
+  // Row 0 is all rows together.
+  return row > 0 && data.clock.length ? data.clocks[data.clock[row - 1]] : data.hours;
+}
+
 // Days are the unit in which people read a week.
-const days = data.hours.filter((hour) => hour.endsWith("T00:00"));
+const daysOf = (hours) => [...new Set(hours.filter((hour) => hour.endsWith("T00:00")))];
 const narrow = () => window.innerWidth < 620;
-const dayAxis = () => axis({ type: "date", tickvals: days, tickangle: 0, tickformat: narrow() ? "%a" : "%a %-d", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
+const dayAxis = (hours) => axis({ type: "date", tickvals: daysOf(hours), tickangle: 0, tickformat: narrow() ? "%a" : "%a %-d", ticks: "", showgrid: true, hoverformat: "%a %-d %b %H:%M" });
 const format = (digits) => `,.${digits}f`;
 
 function lines(figure, chart, row) {
-  const traces = [];
+  const traces = [], hours = hoursOf(row);
   const values = (encoded) => rows(encoded)[row] || rows(encoded)[0];
   // The plan is drawn last, on top of what it is compared with, but named first.
   const last = (line) => (line.role === "plan" || line.role === "actual" ? 1 : 0);
@@ -58,18 +67,18 @@ function lines(figure, chart, row) {
   for (const line of ordered) {
     const stroke = color(roleColor[line.role]);
     if (line.low) {
-      const common = { x: data.hours, type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+      const common = { x: hours, type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
       traces.push({ ...common, y: values(line.low) });
       traces.push({ ...common, y: values(line.high), fill: "tonexty", fillcolor: faded(stroke, 0.17) });
     }
     traces.push({
-      x: data.hours, y: values(line.values), name: line.name, type: "scatter", mode: "lines",
+      x: hours, y: values(line.values), name: line.name, type: "scatter", mode: "lines",
       legendrank: 1000 + chart.lines.indexOf(line),
       line: { color: stroke, width: line.role === "plan" || line.role === "actual" ? 2 : 1.4, dash: roleDash[line.role] || "solid" },
       hovertemplate: `%{y:${format(chart.digits)}}`,
     });
   }
-  Plotly.react(figure, traces, layout({ hovermode: "x unified", xaxis: dayAxis(), yaxis: axis({ rangemode: "normal", zeroline: false, nticks: 5, tickformat: "~g" }) }),
+  Plotly.react(figure, traces, layout({ hovermode: "x unified", xaxis: dayAxis(hours), yaxis: axis({ rangemode: "normal", zeroline: false, nticks: 5, tickformat: "~g" }) }),
     { displayModeBar: false, responsive: true });
 }
 
@@ -82,19 +91,32 @@ function scale(dark, diverging) {
     : [[0, "#f3f6f6"], [0.25, "#bfdedd"], [0.5, "#76b8b9"], [0.75, "#2a868d"], [1, "#094a52"]];
 }
 
+// Rows with clocks of their own stand side by side at the same local hour.
+function byOwnClock(values) {
+  const hours = [...new Set(data.clocks.flat())].sort();
+  const place = new Map(hours.map((hour, position) => [hour, position]));
+  const moved = values.map((own, row) => {
+    const line = new Array(hours.length).fill(null);
+    data.clocks[data.clock[row]].forEach((hour, position) => { line[place.get(hour)] = own[position]; });
+    return line;
+  });
+  return [hours, moved];
+}
+
 function heatmap(figure, chart, layer) {
   const all = chart.layers.map((entry) => rows(entry.values));
-  const values = all[layer];
+  const own = !inUtc() && data.clock.length > 0 && !chart.rows.length && all[layer].length === data.rows.length;
+  const [hours, values] = own ? byOwnClock(all[layer]) : [hoursOf(0), all[layer]];
   const labels = chart.rows.length ? chart.rows : data.rows;
   let low = Infinity, high = -Infinity;
   for (const row of values) for (const value of row) {
-    if (Number.isFinite(value)) { low = Math.min(low, value); high = Math.max(high, value); }
+    if (value !== null && Number.isFinite(value)) { low = Math.min(low, value); high = Math.max(high, value); }
   }
   const diverging = low < 0 && high > 0;
   const bound = Math.max(Math.abs(low), Math.abs(high));
   const dark = root.dataset.theme === "dark";
   const trace = {
-    type: "heatmap", x: data.hours, y: labels, z: values, xgap: 0, ygap: 2,
+    type: "heatmap", x: hours, y: labels, z: values, xgap: 0, ygap: 2,
     zmin: diverging ? -bound : Math.min(low, 0), zmax: diverging ? bound : Math.max(high, 0),
     colorscale: scale(dark, diverging), reversescale: !diverging && high <= 0,
     hovertemplate: `%{y}, %{x|%a %-d %b %H:%M}<br><b>%{z:${format(chart.digits)}}</b> ${chart.unit}<extra></extra>`,
@@ -102,9 +124,9 @@ function heatmap(figure, chart, layer) {
   };
   const height = Math.max(150, 56 + 22 * Math.min(labels.length, 40));
   Plotly.react(figure, [trace], layout({
-    height, showlegend: false, margin: { l: 60, r: 8, t: 8, b: 30 }, xaxis: Object.assign(dayAxis(), { showgrid: false }),
+    height, showlegend: false, margin: { l: 60, r: 8, t: 8, b: 30 }, xaxis: Object.assign(dayAxis(hours), { showgrid: false }),
     yaxis: axis({ autorange: "reversed", showgrid: false, type: "category" }),
-    shapes: days.slice(1).map((day) => ({ type: "line", x0: day, x1: day, y0: 0, y1: 1, yref: "paper", line: { color: color("paper"), width: 2 } })),
+    shapes: daysOf(hours).slice(1).map((day) => ({ type: "line", x0: day, x1: day, y0: 0, y1: 1, yref: "paper", line: { color: color("paper"), width: 2 } })),
   }), { displayModeBar: false, responsive: true });
 }
 
@@ -121,6 +143,7 @@ function draw() {
 }
 
 if (choice) choice.addEventListener("change", draw);
+if (clockChoice) clockChoice.addEventListener("change", draw);
 for (const group of document.querySelectorAll(".layers")) {
   group.addEventListener("click", (event) => {
     const button = event.target.closest("button");

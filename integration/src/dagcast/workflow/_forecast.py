@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.figures import number
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.questions import open_fit
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.stages._fit import fit

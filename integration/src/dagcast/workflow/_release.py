@@ -105,11 +105,11 @@ def propose_release(
         UsageError: the name is taken.
         ReleaseError: an installed package is broken.
     """
-    from dagcast.plugins import load_plugins
     from dagcast.release import propose
+    from dagcast.trial import load_tried
 
     data = f"simulated:regions={REGIONS}:weeks={WEEKS}:seed={SEED}"
-    manifest = propose(releases, load_plugins(), name=name, data=data, sources=sources)
+    manifest = propose(releases, load_tried(), name=name, data=data, sources=sources)
     return _result(manifest, "proposed", releases)
 
 
@@ -130,12 +130,12 @@ def verify_release(
         measure: figures of the candidate; the end-to-end backtest by default.
         progress: told what is going on.
     """
-    from dagcast.plugins import load_plugins
     from dagcast.release import default_gates, verify
+    from dagcast.trial import load_tried
     from dagcast.vocabulary import first_config
     from dagcast.workflow.common._assembled import demands
 
-    plugins = load_plugins()
+    plugins = load_tried()
     gates = default_gates(
         plugins,
         measure or (lambda: backtest_figures(progress=progress)),

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from dagcast_core.model import Model
 
 PROJECT = "dagcast"
+"""Name under which pluggy knows the hooks."""
 ENTRY_POINT_GROUP = "dagcast.models"
+"""Group of entry points in which a package registers its module of hooks."""
 PLUGIN_API = "1.1"
+"""Version of the hooks: the major number has to agree, a minor one adds hooks."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -127,13 +127,28 @@ def test_mean_is_the_default_aggregation_however_it_is_written():
         (lambda: Contract("eta", outputs=(ETA,), plugin_api="one"), "expected text such as '1'"),
         (lambda: Change("spend", value=math.nan), "expected a finite number"),
         (lambda: Change("spend", where={"incentive": "streak"}), "a tuple of at least one label"),
-        (lambda: Cells((), "2026-01-05T00:00Z", "2026-01-05T00:00Z"), "at least one label"),
-        (lambda: Cells(("a",), "2026-01-05T00:00", "2026-01-06T00:00Z"), "an instant in UTC"),
-        (lambda: Cells(("a",), "2026-01-05T00:30Z", "2026-01-06T00:00Z"), "the start of an hour"),
-        (lambda: Cells(("a",), "2026-01-07T00:00Z", "2026-01-06T00:00Z"), "before they start"),
-        (lambda: Cells(("a",), "last week", "2026-01-06T00:00Z"), "expected an ISO 8601 hour"),
         (
-            lambda: Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", (24,)),
+            lambda: Cells((), "2026-01-05T00:00Z", "2026-01-05T00:00Z", dim="region"),
+            "at least one label",
+        ),
+        (
+            lambda: Cells(("a",), "2026-01-05T00:00", "2026-01-06T00:00Z", dim="region"),
+            "an instant in UTC",
+        ),
+        (
+            lambda: Cells(("a",), "2026-01-05T00:30Z", "2026-01-06T00:00Z", dim="region"),
+            "the start of an hour",
+        ),
+        (
+            lambda: Cells(("a",), "2026-01-07T00:00Z", "2026-01-06T00:00Z", dim="region"),
+            "before they start",
+        ),
+        (
+            lambda: Cells(("a",), "last week", "2026-01-06T00:00Z", dim="region"),
+            "expected an ISO 8601 hour",
+        ),
+        (
+            lambda: Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", (24,), dim="region"),
             "expected hours from 0 to 23",
         ),
         (lambda: experiment(standard_error=0.0), "expected a positive number"),

@@ -53,7 +53,7 @@ def trial(lever="driver_hours", outcome="eta"):
         "supply-2",
         (lever,),
         outcome,
-        cells=Cells(("a",), "2026-01-05T00:00Z", "2026-01-05T05:00Z"),
+        cells=Cells(("a",), "2026-01-05T00:00Z", "2026-01-05T05:00Z", dim="region"),
         treatment=Arm("more", (Change(lever, "scale", 1.1),)),
         estimate=1.0,
         standard_error=0.1,

@@ -28,15 +28,29 @@ def test_experiments_left_out_leave_the_covariance_of_the_rest():
 
 
 def test_cells_are_normalised_to_utc():
-    cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00+00:00", (9, 7, 7))
+    cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00+00:00", (9, 7, 7), dim="region")
     assert cells.start == "2026-01-05T00:00:00+00:00"
     assert cells.local_hours == (7, 9)
     assert cells.counted_hours == ()
 
 
+def test_cells_of_earlier_files_are_understood():
+    """Then labels were called regions, and a dim was named only where it was another one."""
+    window = {"start": "2026-01-05T00:00Z", "end": "2026-01-06T00:00Z"}
+    first = Cells.from_json({"regions": ["a"], **window})
+    assert (first.dim, first.labels) == ("region", ("a",))
+    other = Cells.from_json({"regions": ["b"], "dim": "warehouse", **window})
+    assert (other.dim, other.labels) == ("warehouse", ("b",))
+    assert Cells.from_json(other.to_json()) == other
+    with pytest.raises(ContractError, match="both 'regions' and 'labels'"):
+        Cells.from_json({"regions": ["a"], "labels": ["a"], "dim": "region", **window})
+
+
 def test_counted_hours_survive_json_and_are_checked():
-    cells = Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(9, 7))
+    cells = Cells(
+        ("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(9, 7), dim="region"
+    )
     assert Cells.from_json(cells.to_json()) == cells
     assert cells.counted_hours == (7, 9)
     with pytest.raises(ContractError, match="counted_hours of Cells are"):
-        Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(24,))
+        Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(24,), dim="region")

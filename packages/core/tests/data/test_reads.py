@@ -19,6 +19,7 @@ from dagcast_core.data import (
     LinearMetric,
     MetricSpec,
     MissingCellsError,
+    StoreError,
     UnknownMetricError,
 )
 
@@ -318,3 +319,45 @@ def test_an_empty_store_says_what_to_do(store):
     with pytest.raises(UnknownMetricError, match="nothing yet; ingest a source first"):
         values(store, "rides")
     assert not store.folder.exists()
+
+
+def test_a_pinned_store_reads_one_content_whatever_is_ingested(filled, rides_table, make_rides):
+    """A fit during an ingestion is a fit of what was there when it began."""
+    day = {"start": "2025-01-06T00:00Z", "end": "2025-01-06T03:00Z", "as_of": "2025-01-10"}
+    pinned = filled.pinned()
+    before, identity, spans = pinned.read(["revenue"], **day), pinned.manifest_id, pinned.spans()
+    filled.ingest(rides_table, make_rides((9, "SFO", 5, 20, 99.0, 1.0)))
+    assert filled.manifest_id != identity
+    assert pinned.manifest_id == identity
+    assert pinned.spans() == spans
+    for cache in (True, False):
+        found = pinned.read(["revenue"], cache=cache, **day)["revenue"]
+        np.testing.assert_array_equal(found.tensor, before["revenue"].tensor)
+    later = filled.read(["revenue"], **day)["revenue"]
+    assert not np.array_equal(later.tensor, before["revenue"].tensor, equal_nan=True)
+
+
+def test_a_pinned_store_says_when_an_ingestion_took_its_files(filled, rides_table, make_rides):
+    day = {"start": "2025-01-06T00:00Z", "end": "2025-01-06T03:00Z", "as_of": "2025-01-10"}
+    rows = make_rides((9, "SFO", 5, 20, 99.0, 1.0), (10, "OAK", 5, 20, 1.0, 1.0))
+    filled.ingest(rides_table, rows)
+    pinned = filled.pinned()
+    # The same source under other options is judged anew, and takes the place of the former.
+    filled.ingest(rides_table, rows, labels={"region": ["SFO"]})
+    for read in (
+        lambda: pinned.read(["revenue"], **day),
+        lambda: pinned.counts(["revenue"], **day),
+        lambda: pinned.rollup(["revenue"], **day),
+        pinned.spans,
+    ):
+        with pytest.raises(StoreError, match="Run the command again"):
+            read()
+
+
+def test_what_a_pinned_store_does_not_know_is_not_undone_by_it(filled, rides_table, make_rides):
+    pinned = filled.pinned()
+    filled.ingest(rides_table, make_rides((9, "SFO", 5, 20, 99.0, 1.0)))
+    pinned.accept("region", ["SEA"])
+    pinned.define(LinearMetric("twice", "USD/h", {"revenue": 2.0}))
+    assert len(filled.reports()) == 2
+    assert "twice" in filled.metrics()

@@ -192,3 +192,20 @@ def test_a_disk_that_is_full_leaves_the_store_as_it_was(
     }
     assert store.ingest(rides_table, good.assign(id=[31, 32])).accepted == 2
     store.verify()
+
+
+@pytest.mark.parametrize("place", ["store.json", "ledgers/rides/*", "cache/*"])
+def test_a_pipe_in_place_of_a_file_does_not_hang(filled, place):
+    """Whoever opens one waits for a writer that never comes."""
+    fresh = revenue(filled)
+    path = next(filled.folder.glob(place))
+    path.unlink()
+    os.mkfifo(path)
+    if place.startswith("cache"):
+        with pytest.raises(StoreError, match="cached cubes"):
+            filled.verify()
+        np.testing.assert_array_equal(revenue(filled), fresh)
+        return
+    for act in (lambda: revenue(filled, cache=False), filled.verify):
+        with pytest.raises(StoreError, match=r"no plain file|found (no file|0 bytes)"):
+            act()

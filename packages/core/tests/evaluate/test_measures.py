@@ -95,3 +95,46 @@ def test_coverage_counts_observed_cells():
     """Three observed cells, two of them inside."""
     low, high = series([0.0, 0, 0, 0]), series([1.0, 1, 1, 1])
     assert coverage(low, high, series([0.5, 1.0, 2.0, math.nan])) == pytest.approx(2 / 3)
+
+
+DAY = pd.date_range("2025-01-06", periods=240, freq="h", tz="UTC")
+
+
+def without(places, values, hours=DAY):
+    """A series that lacks labels."""
+    kept = [i for i in range(len(hours)) if i not in places]
+    return series(np.asarray(values, dtype=float)[kept], hours[kept])
+
+
+@pytest.mark.parametrize("places", [{50}, {0}, {50, 51, 52}, {17, 99, 230}, set(range(30, 60))])
+def test_scale_pairs_cells_by_label_where_labels_are_absent(places):
+    """A series that repeats every day has no seasonal error, whatever is missing of it."""
+    gapped = without(places, np.arange(240) % 24)
+    assert seasonal_scale(gapped, season=24).tolist() == [0.0]
+    filled = np.where(np.isin(np.arange(240), list(places)), np.nan, np.arange(240.0) ** 1.5)
+    assert seasonal_scale(without(places, np.arange(240.0) ** 1.5), season=24).tolist() == (
+        pytest.approx(seasonal_scale(series(filled, DAY), season=24).tolist())
+    )
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e9])
+def test_scale_of_rounding_is_none(size):
+    """A sine of one day repeats itself up to the last bits of its numbers."""
+    wave = size * (np.sin(np.arange(240) / 24 * 2 * np.pi) * 1e3 + 0.1)
+    assert seasonal_scale(series(wave, DAY), season=24).tolist() == [0.0]
+    real = wave + size * 1e-3 * np.random.default_rng(0).normal(size=240)
+    assert seasonal_scale(series(real, DAY), season=24).tolist()[0] > 0
+
+
+@pytest.mark.parametrize("season", [0, -1, 1.5, True])
+def test_season_is_a_number_of_steps(season):
+    with pytest.raises(ValueError, match="whole number of at least 1"):
+        seasonal_scale(series(np.arange(9.0)), season=season)
+
+
+def test_scale_refuses_labels_off_the_grid_and_out_of_order():
+    hours = DAY[:9].append(DAY[9:10] + pd.Timedelta(minutes=30))
+    with pytest.raises(ValueError, match="not a multiple of one step"):
+        seasonal_scale(series(np.arange(10.0), hours), season=2)
+    with pytest.raises(ValueError, match="sort_labels"):
+        seasonal_scale(series(np.arange(9.0), DAY[:9][::-1]), season=2)

@@ -62,7 +62,7 @@ def experiment(estimate, error, outcome="supply"):
         levers=("spend",),
         outcome=outcome,
         design="switchback",
-        cells=Cells(("SFO",), "2025-01-06T00:00Z", "2025-01-06T05:00Z"),
+        cells=Cells(("SFO",), "2025-01-06T00:00Z", "2025-01-06T05:00Z", dim="region"),
         control=Arm("off", (Change("spend", "set", 0.0),)),
         treatment=Arm("on", (Change("spend", "set", 3.0),)),
         estimate=estimate,

@@ -179,7 +179,9 @@ def spend_experiment(
         ("spend",),
         outcome,
         **{
-            "cells": Cells(regions, "2025-01-13T00:00:00+00:00", "2025-01-19T23:00:00+00:00"),
+            "cells": Cells(
+                regions, "2025-01-13T00:00:00+00:00", "2025-01-19T23:00:00+00:00", dim="region"
+            ),
             "control": Arm("control", (Change("spend", "set", 0.0, {"incentive": (incentive,)}),)),
             "treatment": Arm(
                 "treatment", (Change("spend", "set", 30.0, {"incentive": (incentive,)}),)

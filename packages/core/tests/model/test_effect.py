@@ -42,7 +42,9 @@ def supply_experiment(kit, **changes):
         ("driver_hours",),
         "eta",
         **{
-            "cells": Cells(kit.REGIONS, "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00"),
+            "cells": Cells(
+                kit.REGIONS, "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00", dim="region"
+            ),
             "control": Arm("control", (Change("driver_hours", "scale", 0.99),)),
             "treatment": Arm("treatment", (Change("driver_hours", "scale", 1.01),)),
             "estimate": -0.5,
@@ -91,7 +93,11 @@ def test_effect_crosses_models_and_keeps_the_rest_as_observed(kit, history):
 
 def test_local_hours_restrict_the_cells(kit, history):
     cells = Cells(
-        ("SFO",), "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00", local_hours=(17, 18)
+        ("SFO",),
+        "2025-01-13T00:00+00:00",
+        "2025-01-19T23:00+00:00",
+        local_hours=(17, 18),
+        dim="region",
     )
     models = kit.collection()
     found = effect_of(models, history, kit.spend_experiment(cells=cells, reduce="sum")).item()
@@ -113,7 +119,9 @@ def test_counted_hours_hold_what_earlier_hours_left_behind(kit, history):
     week = (("SFO",), "2025-01-13T00:00+00:00", "2025-01-19T23:00+00:00")
     found = {
         name: effect_of(
-            models, history, kit.spend_experiment(cells=Cells(*week, **hours), reduce="sum")
+            models,
+            history,
+            kit.spend_experiment(cells=Cells(*week, dim="region", **hours), reduce="sum"),
         ).item()
         for name, hours in {
             "all": {},
@@ -154,12 +162,20 @@ def test_memory_gives_the_hours_before_the_cells(kit, history):
         ({"outcome": "driver_hour"}, "'driver_hour'. Near: 'driver_hours'"),
         ({"outcome": "sessions"}, "no chain of models leads from 'spend' to 'sessions'"),
         (
-            {"cells": Cells(("SFO",), "2024-01-01T00:00+00:00", "2024-01-02T00:00+00:00")},
-            "2024-01-01 00:00 to 2024-01-02 00:00 UTC lie outside the history, which covers "
+            {
+                "cells": Cells(
+                    ("SFO",), "2026-01-01T00:00+00:00", "2026-01-02T00:00+00:00", dim="region"
+                )
+            },
+            "2026-01-01 00:00 to 2026-01-02 00:00 UTC lie outside the history, which covers "
             "2025-01-06 00:00 to 2025-02-02 23:00",
         ),
         (
-            {"cells": Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00")},
+            {
+                "cells": Cells(
+                    ("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00", dim="region"
+                )
+            },
             "its region 'JFK' is not in the history",
         ),
         (

@@ -7,7 +7,8 @@ import pytest
 
 from dagcast_core.contract import Cells, ExperimentSet
 from dagcast_core.model import Widening, conflicts_among
-from dagcast_core.model._evidence import Evidence, covariance_of
+from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._shared_errors import covariance_of
 
 
 def test_misfit_uses_the_covariance_and_the_weights(kit, history):
@@ -39,6 +40,6 @@ def test_other_arms_or_regions_are_no_contradiction(kit):
     elsewhere = kit.spend_experiment(
         "third",
         estimate=1.0,
-        cells=Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00"),
+        cells=Cells(("JFK",), "2025-01-13T00:00+00:00", "2025-01-14T00:00+00:00", dim="region"),
     )
     assert conflicts_among(ExperimentSet((first, other_arm, elsewhere))) == ()

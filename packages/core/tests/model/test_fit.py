@@ -63,7 +63,9 @@ def test_experiment_gives_the_gain_that_confounded_data_hide(kit, history, fitte
     assert gain == pytest.approx(6.0, rel=0.02)
     (row,) = report.experiments
     assert row.path == ("bonus", "supply")
-    assert abs(row.z) < 1
+    assert abs(row.in_sample_z) < 1
+    # Without it there is the prior alone.
+    assert row.left_out.effect == pytest.approx(3 * np.log1p(1.5), rel=0.01)
 
 
 def test_data_of_one_model_do_not_move_anothers_parameters(kit, history):

@@ -1,11 +1,11 @@
-"""Spreads with an experiment left out."""
+"""What is expected of an experiment without it, and the verdict."""
 
 import math
 
 import pytest
 
 from dagcast_core.contract import ExperimentSet
-from dagcast_core.model import draws, effect_draws, fit, left_out_spreads
+from dagcast_core.model import draws, effect_draws, fit, left_out
 
 
 def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
@@ -20,17 +20,43 @@ def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
     matrix = ((errors[0] ** 2, shared), (shared, errors[1] ** 2))
     experiments = ExperimentSet(trio, {"trial": matrix})
     models = kit.collection()
-    fit(models, history, experiments)
-    found = left_out_spreads(models, history, experiments)
+    report = fit(models, history, experiments)
+    found = left_out(models, history, experiments)
     assert list(found) == ["sum", "path", "again"]
     for item in experiments:
         rest = experiments.without(item.name)
         refitted = kit.collection()
         fit(refitted, history, rest, warm=models)
         sample = draws(refitted, history, rest, 400)
-        expected = effect_draws(refitted, history, item, sample).std().item()
-        assert found[item.name].effect == pytest.approx(expected, rel=0.15)
+        drawn = effect_draws(refitted, history, item, sample)
+        # Draws are of an effect to come, which scatters about what the models can say.
+        scatter = report.dispersion * found[item.name].effect
+        expected = math.hypot(found[item.name].spread, scatter)
+        assert drawn.std().item() == pytest.approx(expected, rel=0.25)
+        assert found[item.name].effect == pytest.approx(drawn.mean().item(), rel=0.1)
     # Alone in its errors, an estimate adds its own variance, widened; never less than that.
     again = found["again"]
-    assert again.difference > math.hypot(again.effect, errors[2])
-    assert left_out_spreads(models, history, ()) == {}
+    assert again.difference > math.hypot(again.spread, errors[2])
+    assert left_out(models, history, ()) == {}
+
+
+def test_verdicts(kit, history):
+    """Four trials expect 5.5; a fifth says so, says 14, or says anything."""
+    known = [kit.spend_experiment(f"trial-{i}", estimate=5.5, standard_error=0.3) for i in range(4)]
+    verdicts = {}
+    for name, estimate, error in (("same", 5.6, 0.3), ("other", 14.0, 0.3), ("noisy", 9.0, 20.0)):
+        item = kit.spend_experiment(name, estimate=estimate, standard_error=error)
+        models = kit.collection()
+        report = fit(models, history, [*known, item])
+        found = left_out(models, history, [*known, item])[name]
+        assert report.experiments[-1].left_out.verdict == found.verdict
+        assert report.experiments[-1].z == pytest.approx(found.z, abs=0.05)
+        verdicts[name] = found.verdict
+        if name == "other":
+            (contradiction,) = report.contradicting
+            text = str(contradiction)
+            assert text.startswith("other measured 14; everything else leads to expect ")
+            assert "It moved " in text
+            assert " sd" in text
+            assert abs(report.experiments[-1].in_sample_z) < abs(found.z)
+    assert verdicts == {"same": "agrees", "other": "contradicts", "noisy": "says little"}

@@ -68,10 +68,3 @@ def test_an_experiment_ran_on_the_labels_of_its_own_dim():
     assert effect_of(Orders(), panel, both).item() == pytest.approx(72.0)
     with pytest.raises(ExperimentError, match="its warehouse 'north' is not in the history"):
         effect_of(Orders(), panel, experiment("north"))
-
-
-def test_cells_written_before_they_had_a_dim_are_regions():
-    document = experiment("west").cells.to_json()
-    assert Cells.from_json(document).dim == "warehouse"
-    del document["dim"]
-    assert Cells.from_json(document).dim == "region"

@@ -1,6 +1,8 @@
 """Saved models come back the same, and nothing else comes back."""
 
 import json
+import os
+import stat
 
 import pytest
 import torch
@@ -126,3 +128,18 @@ def test_saving_again_replaces_the_whole(kit, saved):
     )
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert json.loads((folder / "model.json").read_text())["format"] == 1
+
+
+def test_files_can_be_read_by_whom_the_umask_lets(kit, tmp_path):
+    """A fit that only its maker can read stops a team that shares a project."""
+    draws = ParameterDraws({"_members.bonus.gain.raw": torch.rand(5, 2).double()}, "laplace", 9)
+    before = os.umask(0o027)
+    try:
+        save_model(nested(kit), tmp_path / "m", draws=draws)
+        save_model(nested(kit), tmp_path / "m", draws=draws)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "m").iterdir()}
+    assert set(modes.values()) == {0o640}
+    assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == 0o750
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]

@@ -47,3 +47,17 @@ def test_hours_not_foreseen_in_a_sum_leave_the_bonus_as_it_is(kit, history, sums
     added = some["driver_hours"] - none["driver_hours"]
     bought = some["extra_hours"] - none["extra_hours"]
     np.testing.assert_allclose(added.numpy(), factor * bought.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_cells_that_could_not_be_predicted_surprised_nobody(kit, history):
+    """An input of the past that is missing leaves no NaN in what is drawn from its residuals."""
+    models = kit.collection()
+    spend = history["spend"]
+    holes = spend.tensor.clone()
+    holes.reshape(-1)[::7] = float("nan")
+    residuals = models.residuals(history.assign(spend=spend.with_tensor(holes)))
+    for residual in residuals.values():
+        assert np.isfinite(residual.ratio.numpy()).all()
+        assert np.isfinite(residual.shift.numpy()).all()
+    again = models.predict(history, residuals=residuals)
+    assert all(np.isfinite(again[name].numpy()).all() for name in again)

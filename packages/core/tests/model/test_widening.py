@@ -11,16 +11,15 @@ from dagcast_core.model import Widening
 
 def test_widening_shows_its_factors(kit):
     widening = Widening(half_life=10.0, dose=0.5, duration=0.2, full_duration=168.0)
-    cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00")
+    cells = Cells(("SFO",), "2025-01-13T00:00+00:00", "2025-01-13T23:00+00:00", dim="region")
     now = pd.Timestamp("2025-01-13T23:00+00:00") + pd.Timedelta(weeks=20)
     factors = widening.factors(kit.spend_experiment(cells=cells), now, 20.0, 10.0)
     assert factors.recency == pytest.approx(3.0)
     assert factors.dose == pytest.approx(0.5 * math.log(2) ** 2)
     assert factors.duration == pytest.approx(0.2 * math.log(7))
-    estimate = kit.spend_experiment(cells=cells).estimate
-    error = kit.spend_experiment(cells=cells).standard_error
-    assert factors.form == pytest.approx((0.07 * estimate / error) ** 2)
-    added = (factors.recency, factors.dose, factors.duration, factors.form)
+    # The form's share is learned from the experiments together, not from one.
+    assert factors.form == 0.0
+    added = (factors.recency, factors.dose, factors.duration)
     assert factors.total == pytest.approx(1 + sum(added))
 
 

@@ -10,7 +10,7 @@ from dagcast_core.tensor import IndexTensor, LabelError, hour_of_week
 
 def test_parameters_are_gathered_by_local_hour_of_week(rides):
     zones = {"SFO": "America/Los_Angeles", "LAX": "America/Los_Angeles", "SEA": "UTC"}
-    how = hour_of_week(HOURS, zones)
+    how = hour_of_week(HOURS, zones, dims=("region", "hour"))
     base = IndexTensor(
         np.arange(3 * 168.0).reshape(3, 168), {"region": REGIONS[::-1], "hour_of_week": range(168)}
     ).requires_grad_()

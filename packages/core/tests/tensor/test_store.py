@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import stat
 
 import numpy as np
 import pandas as pd
@@ -52,3 +54,13 @@ def test_saved_folders_hold_no_code_and_a_known_format(tmp_path, rides):
         Panel.load(tmp_path)
     with pytest.raises(FileNotFoundError):
         Panel.load(tmp_path / "nowhere")
+
+
+def test_files_can_be_read_by_whom_the_umask_lets(tmp_path, rides):
+    before = os.umask(0o027)
+    try:
+        rides.save(tmp_path / "a")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").iterdir()}
+    assert set(modes.values()) == {0o640}, modes

@@ -1,10 +1,10 @@
 """Regions as ``regions.json`` beside a marketplace's events describes them."""
 
-import json
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dagcast_core.contract import LabelSet
+from dagcast_core.contract import LabelSet, parsed_json
 from dagcast_core.data import DataError
 
 FILE = "regions.json"
@@ -20,13 +20,14 @@ def read_regions(events: Path) -> LabelSet | None:
         The regions in the file's order; none where there is no such file.
 
     Raises:
-        DataError: the file is damaged, names a region twice, an unknown zone or neighbour.
+        DataError: the file is damaged, names a region twice or beside itself, an unknown zone or
+            neighbour, or what is no name.
     """
     path = next((p for p in (events / FILE, events.parent / FILE) if p.is_file()), None)
     if path is None:
         return None
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parsed_json(path.read_bytes())
     except (ValueError, OSError) as error:
         raise _unexpected(path, _FIELDS, f"content that is not JSON ({error})") from error
     if not isinstance(entries, list) or not entries:
@@ -37,8 +38,8 @@ def read_regions(events: Path) -> LabelSet | None:
     near: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         try:
-            name, zone = str(entry["region"]), str(entry["zone"])
-            near[name] = tuple(str(other) for other in entry["neighbours"])
+            name, zone = _named(entry["region"]), str(entry["zone"])
+            near[name] = tuple(_named(other) for other in entry["neighbours"])
             opened = datetime.fromisoformat(str(entry["opened_on"]))
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected(path, _FIELDS, f"{entry!r}") from error
@@ -49,11 +50,27 @@ def read_regions(events: Path) -> LabelSet | None:
     for name in names:
         if names.count(name) > 1:
             raise _unexpected(path, "every region once", f"{name!r} twice")
+        if name in near[name]:
+            raise _unexpected(path, "neighbours beside a region", f"{name!r} beside itself")
         for other in near[name]:
             if other not in names:
                 found = f"{other!r} beside {name!r}"
                 raise _unexpected(path, "neighbours among the regions", found)
     return LabelSet("region", tuple(names), zones=zones, since=since, near=near)
+
+
+def _named(name: object) -> str:
+    """A name as labels of events are kept: composed characters (NFC), no blanks around.
+
+    Raises:
+        ValueError: it is no text, blank, or holds what cannot be seen.
+    """
+    if not isinstance(name, str):
+        raise ValueError("no text")
+    kept = unicodedata.normalize("NFC", name).strip()
+    if not kept or not kept.isprintable():
+        raise ValueError("no name")
+    return kept
 
 
 def _known(path: Path, zone: str) -> str:

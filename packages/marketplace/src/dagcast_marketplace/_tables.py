@@ -176,6 +176,7 @@ PROFIT = LinearMetric(
     "USD/h",
     {"revenue": 1.0, "driver_pay": -1.0, "incentive_spend": -1.0, "coupon_spend": -1.0},
 )
+"""Profit as it is measured: revenue less driver pay, bonuses and coupons, in USD/h."""
 
 TABLES: tuple[EventTable, ...] = (SESSIONS, SHIFTS, SPEND, COUPONS, FARES, WEATHER, CALENDAR)
 """Every event table of a marketplace; sessions, whose hours the others cover, comes first."""

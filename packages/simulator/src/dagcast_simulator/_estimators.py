@@ -6,7 +6,7 @@
   doi:10.1093/qje/qjac038) with the bias-reduced adjustment CR2 of Bell & McCaffrey (2002), in the
   form of Pustejovsky & Tipton (2018), doi:10.1080/07350015.2016.1247004. Windows are randomised in
   pairs, so the pair is the unit (de Chaisemartin & Ramirez-Cuellar 2024, doi:10.1257/app.20210252).
-- Geo tests: difference in differences of region means, variance by arm (Neyman), Student quantile.
+- Geo tests: difference in differences of region means, variance by arm (Neyman).
 - User splits: ratio of the arms' conversion, linearised, clustered by region-day.
 - Elasticities of one outcome to another that a randomised lever moved: ratio of two effects
   (Wald), standard error by the delta method on the clusters' influences.
@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student_t
 
 Array = NDArray[np.float64]
 
@@ -32,11 +30,13 @@ class Effect:
 
     Args:
         estimate: treatment minus control.
-        standard_error: cluster-robust; 1.96 of it are a 95 % interval, however few the clusters.
+        standard_error: cluster-robust.
         control: mean of the control arm, adjusted as the estimate is.
         treatment: mean of the treatment arm, likewise.
         influence: one value per cluster; its squares sum to the variance.
         clusters: number of clusters.
+        degrees_of_freedom: of the standard error: with few clusters the estimate's error over it is
+            Student's t with as many.
     """
 
     estimate: float
@@ -45,6 +45,7 @@ class Effect:
     treatment: float
     influence: Array
     clusters: int
+    degrees_of_freedom: float
 
 
 def fixed_effects_difference(
@@ -97,7 +98,6 @@ def fixed_effects_difference(
         influence[g] = weights @ residual[rows]
         spread[:, g] = -design @ (design[rows].T @ weights)
         spread[rows, g] += weights
-    influence = influence * _small_sample_factor(spread)
     mean = float(y.mean())
     share = float(d.mean())
     return Effect(
@@ -107,6 +107,7 @@ def fixed_effects_difference(
         treatment=mean + (1 - share) * estimate,
         influence=influence,
         clusters=len(influence),
+        degrees_of_freedom=_satterthwaite(spread),
     )
 
 
@@ -159,8 +160,6 @@ def difference_in_differences(before: ArrayLike, after: ArrayLike, treated: Arra
     # n / (n - 1) makes the squares sum to Neyman's variance.
     influence = np.where(d == 1, 1, -1) * (change - means[d.astype(int)]) / size
     influence = influence * np.sqrt(size / (size - 1))
-    # The fewer of the two arms' degrees of freedom: a test of few regions promises little.
-    influence = influence * (student_t.ppf(0.975, count.min() - 1) / norm.ppf(0.975))
     estimate = float(means[1] - means[0])
     base = float(first[d == 1].mean() + means[0])
     return Effect(
@@ -170,6 +169,8 @@ def difference_in_differences(before: ArrayLike, after: ArrayLike, treated: Arra
         base + estimate,
         influence,
         len(change),
+        # The fewer of the two arms': a test of few regions promises little.
+        float(count.min() - 1),
     )
 
 
@@ -207,17 +208,15 @@ def split_ratio(
     return float(logs[1] - logs[0]), np.sqrt(factor) * influence
 
 
-def _small_sample_factor(spread: Array) -> float:
-    """Widens the error so that 1.96 of it are a 95 % interval with few clusters too.
+def _satterthwaite(spread: Array) -> float:
+    """Degrees of freedom of the sum of the squared influences, at least 1 (Bell & McCaffrey 2002).
 
-    ``spread`` maps independent errors of observations to the clusters' influences; Satterthwaite's
-    degrees of freedom of their sum of squares follow from it (Bell & McCaffrey 2002).
+    ``spread`` maps independent errors of observations to the clusters' influences.
     """
     gram = spread.T @ spread
     if not np.trace(gram) > 1e-12:
         raise EstimationError("as many effects as observations: nothing is left for an error")
-    freedom = float(np.trace(gram) ** 2 / (gram**2).sum())
-    return float(student_t.ppf(0.975, max(freedom, 1.0)) / norm.ppf(0.975))
+    return max(float(np.trace(gram) ** 2 / (gram**2).sum()), 1.0)
 
 
 def _dummies(labels: NDArray[np.generic]) -> Array:

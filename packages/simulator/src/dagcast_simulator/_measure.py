@@ -67,6 +67,7 @@ def measure(
         treatment=Arm("treatment", trial.treatment),
         estimate=estimate,
         standard_error=float(np.sqrt(influence @ influence)),
+        degrees_of_freedom=effect.degrees_of_freedom,
         scale=scale,  # type: ignore[arg-type]
         provenance=f"simulated trial {trial.name}: {method}, {effect.clusters} clusters",
     )
@@ -111,6 +112,8 @@ def measure_elasticity(
         treatment=Arm("treatment", arms[1]),
         estimate=estimate,
         standard_error=float(np.sqrt(influence @ influence)),
+        # A ratio is no surer than the less sure of its two effects.
+        degrees_of_freedom=min(followed.degrees_of_freedom, moved.degrees_of_freedom),
         scale="elasticity",
         provenance=(
             f"simulated trials {', '.join(t.name for t in trials)} on a replay of the history: "
@@ -149,6 +152,7 @@ def measure_split(env: Environment, trial: Trial, arms: pd.DataFrame, name: str)
         treatment=Arm("treatment", trial.treatment),
         estimate=log_ratio / step,
         standard_error=float(np.sqrt(influence @ influence)) / abs(step),
+        degrees_of_freedom=clusters - 1.0,
         scale="elasticity",
         provenance=(
             f"simulated trial {trial.name}: log ratio of the arms' conversion, linearised, "
@@ -283,9 +287,10 @@ def _span(env: Environment, trials: tuple[Trial, ...], local_hours: tuple[int, .
     first = min(trial.start for trial in trials)
     last = max(trial.start + trial.hours for trial in trials) - 1
     return Cells(
-        regions=tuple(env.regions[r].name for r in trials[0].regions),
+        labels=tuple(env.regions[r].name for r in trials[0].regions),
         start=hour_label(env.hours, first),
         end=hour_label(env.hours, last),
         # Whole windows were treated; only what is counted is restricted.
         counted_hours=local_hours,
+        dim="region",
     )

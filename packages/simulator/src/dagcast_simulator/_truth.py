@@ -97,7 +97,7 @@ def _level(levers: Levers, lever: str, now: slice, reduced: Callable[[Array], fl
 
 def _cells(experiment: Experiment, env: Environment) -> tuple[NDArray[np.bool_], int, int]:
     names = [region.name for region in env.regions]
-    unknown = [region for region in experiment.cells.regions if region not in names]
+    unknown = [region for region in experiment.cells.labels if region not in names]
     if unknown:
         raise TruthError(
             f"experiment {experiment.name!r} names the region {unknown[0]!r}; this world has "
@@ -111,7 +111,7 @@ def _cells(experiment: Experiment, env: Environment) -> tuple[NDArray[np.bool_],
             f"{env.hours[-1].isoformat()}."
         )
     mask = np.zeros(env.sessions.shape, dtype=bool)
-    rows = [names.index(region) for region in experiment.cells.regions]
+    rows = [names.index(region) for region in experiment.cells.labels]
     mask[rows, span[0] : span[1] + 1] = True
     return mask & (env.open > 0), int(span[0]), int(span[1])
 

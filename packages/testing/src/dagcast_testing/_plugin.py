@@ -5,6 +5,8 @@ the suite or torch.
 """
 
 import json
+import re
+import traceback
 from collections.abc import Generator
 from typing import Any
 
@@ -17,6 +19,10 @@ _FAILED = pytest.StashKey[dict[tuple[str, str], dict[str, str]]]()
 _LINES = pytest.StashKey[list[str]]()
 PROPERTY = "dagcast.problem"
 _BUILD = "the fixture `model`"
+# What the suite is known by, so that nobody pays for importing it.
+_MARK = "dagcast_model_contract"
+# Where a model's class is held against its contract: errors from elsewhere are no test's verdict.
+_DEFINED = re.compile(r"[/\\]dagcast_core[/\\]model[/\\]")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,7 +84,9 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Say in one line what keeps a test file from being imported, if it is a model's contract.
 
-    A model whose ``forward`` does not match its contract fails where its class is defined.
+    A model whose ``forward`` does not match its contract fails where its class is defined, and that
+    is the suite's verdict. A declaration that is none, such as a quantity without dims, is one line
+    too, but no model was tried.
     """
     report = yield
     error = getattr(getattr(getattr(report, "call", None), "excinfo", None), "value", None)
@@ -87,13 +95,15 @@ def pytest_make_collect_report(
     from dagcast_testing._problems import first_line, place_of, problem_of
 
     text = f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}"
+    if collector.config.option.tbstyle not in ("long", "native"):
+        report.longrepr = text
+    if not any(_DEFINED.search(f.filename) for f in traceback.extract_tb(error.__traceback__)):
+        return report
     lines = collector.config.stash[_LINES]
     line = str(problem_of(collector.name, text))
     # Every test file of the package fails to import it, for one reason.
     if not any(text in known for known in lines):
         lines.append(line)
-    if collector.config.option.tbstyle not in ("long", "native"):
-        report.longrepr = text
     return report
 
 
@@ -108,8 +118,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _key(item: pytest.Item) -> tuple[str, str] | None:
+    """Class and model of a test of the suite; None of everything else, which is pytest's to report.
+
+    A team's own tests are none, also those that it writes into its subclass of the suite.
+    """
     cls = getattr(item, "cls", None)
-    if cls is None or not getattr(cls, "dagcast_model_contract", False):
+    suite = next((c for c in getattr(cls, "__mro__", ()) if _MARK in vars(c)), None)
+    if cls is None or suite is None or _name(item) not in vars(suite):
         return None
     parameters = getattr(item, "callspec", None)
     model = str(parameters.params.get("model", "")) if parameters is not None else ""

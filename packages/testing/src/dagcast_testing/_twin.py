@@ -1,6 +1,6 @@
 """The same models in another process: what they start with and predict, as fingerprints.
 
-    python -m dagcast_testing._twin dagcast-eta
+    python -c "from dagcast_testing._twin import main; main(['dagcast-eta'])"
 
 Another process hashes text otherwise, so that sets come in another order; it has other clocks and
 other random states, and two threads instead of one.
@@ -22,6 +22,11 @@ from dagcast_testing._setting import Setting, labels_of
 from dagcast_testing._source import other_random_states
 
 _HOURS = 30
+# It lives for a second or two: looking for garbage would take a seventh of that.
+_START = (
+    "import gc; gc.disable(); import importlib, sys; "
+    "importlib.import_module(sys.argv[1]).main(sys.argv[2:])"
+)
 
 
 def fingerprints(model: Model) -> dict[str, str]:
@@ -37,7 +42,7 @@ def elsewhere(distributions: tuple[str, ...]) -> dict[str, dict[str, str]]:
     # Hashes of text start from another number there, whatever this process was given.
     here = os.environ.get("PYTHONHASHSEED", "random")
     ran = subprocess.run(
-        [sys.executable, "-m", __name__, *distributions],
+        [sys.executable, "-c", _START, __name__, *distributions],
         env={**os.environ, "PYTHONHASHSEED": "271" if here != "271" else "314"},
         capture_output=True,
         text=True,
@@ -84,7 +89,3 @@ def main(distributions: list[str]) -> None:
 def _hash(values: torch.Tensor) -> str:
     data = values.detach().contiguous().cpu().numpy()
     return hashlib.sha256(f"{data.dtype} {data.shape}".encode() + data.tobytes()).hexdigest()[:16]
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,8 +1,7 @@
 """The installed packages joined under the settings of a project."""
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.config import Config
@@ -12,6 +11,7 @@ from dagcast.workflow.common._horizon import held_by
 from dagcast.workflow.common._sources import with_sources
 
 if TYPE_CHECKING:
+    from dagcast.exported import Exported
     from dagcast.plugins import Plugins
     from dagcast.standing import Aside
     from dagcast_core.contract import Assembly, Experiment, ExperimentSet
@@ -42,6 +42,8 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
+    tried: bool = False,
+    exported: "Exported | None" = None,
     project: Project | None = None,
 ) -> "Assembled":
     """The assembly that a project's settings ask for, with the plugins it came from.
@@ -49,10 +51,12 @@ def assembled(
     Without settings those of a new project ask, as far as the packages agree on them.
 
     Args:
-        config: the settings.
-        measured: experiments of the project's own.
+        config: settings of the project, if there is one.
+        measured: experiments of its events.
         disable: entry points to leave out besides those of the settings.
         serving: choices that win over the settings.
+        tried: whether packages are loaded in a child process first, so that none can end this one.
+        exported: contracts of packages that are not installed here, and what is asked of them.
         project: whose store says which models have what they need; without one, or before anything
             was ingested, all take part.
 
@@ -61,29 +65,52 @@ def assembled(
     """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
+    from dagcast.units import unit_problems
     from dagcast.vocabulary import first_config, first_setting_problems
 
-    plugins = load_plugins(disable=(*(config.disable if config else ()), *disable))
+    left_out = (*(config.disable if config else ()), *disable)
+    if tried:
+        from dagcast.trial import load_tried
+
+        plugins = load_tried(left_out)
+    else:
+        plugins = load_plugins(disable=left_out)
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
     plugins = with_sources(config, plugins, None if project is None else project.folder)
     aside = () if project is None else _aside(project, plugins)
+    asked = demands(config)
+    if exported is not None:
+        asked = {
+            # Where the settings ask for the same, theirs is the unit.
+            "required": {**exported.required, **asked["required"]},
+            "weights": tuple(dict.fromkeys((*exported.weights, *asked["weights"]))),
+            "levers": tuple(dict.fromkeys((*exported.levers, *asked["levers"]))),
+            "others": exported.not_installed(),
+            "ahead": exported.known_ahead,
+        }
     assembly = check_assembly(
         plugins,
         experiments=measured,
         serving={**config.serving, **(serving or {})},
         aside=aside,
-        **demands(config),
+        **asked,
     )
+    miscounted = unit_problems(config, assembly.registrations)
+    assembly = replace(assembly, problems=(*assembly.problems, *miscounted))
     return Assembled(assembly, plugins, aside)
 
 
 def _aside(project: Project, plugins: "Plugins") -> "tuple[Aside, ...]":
     from dagcast.standing import standing_aside
-    from dagcast_core.data import MetricStore
+    from dagcast_core.data import MetricStore, StoreError
 
     store = MetricStore(project.store)
-    if not store.metrics():
+    try:
+        if not store.metrics():
+            return ()
+    except StoreError:
+        # That the store is damaged is said by whoever reads it.
         return ()
     return standing_aside(plugins, held_by(project, plugins, store), project.config.levers)
 
@@ -112,13 +139,13 @@ def experiments(project: Project) -> "ExperimentSet":
     Raises:
         UsageError: a file is not a list or a set of experiments.
     """
-    from dagcast_core.contract import ContractError, Experiment, ExperimentSet
+    from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 
     found: dict[str, Experiment] = {}
     covariances: dict[str, Any] = {}
     for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed_json(path.read_bytes())
             if isinstance(content, list):
                 members = tuple(Experiment.from_json(item) for item in content)
             else:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dagcast._whole import write_bytes
 from dagcast.errors import ProjectError
 from dagcast.plans import Axes, Chance, arrays, errors_of
-from dagcast.project import Project, write_bytes
+from dagcast.project import Project
 from dagcast.workflow.common._horizon import HOUR, known_metrics
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._shown import shown_quantities

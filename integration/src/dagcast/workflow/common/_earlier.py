@@ -54,7 +54,7 @@ def earlier_plan(project: Project, name: str) -> Earlier:
     session = open_session(project)
     _require_packages(session, summary)
     fitted = load_fit(session, summary.provenance["fit"])
-    setting = make_setting(session, times_of(summary))
+    setting = make_setting(session, times_of(summary), reference=reference_of(summary))
     plan = Plan.load(folder / SOLVED)
     problem = setting.problem(fitted.model, draws=fitted.draws)
     _require_problem(name, plan.provenance, problem)
@@ -67,6 +67,11 @@ def times_of(summary: PlanSummary) -> Moments:
     first, last = (pd.Timestamp(moment) for moment in was["history"])
     start, end = (pd.Timestamp(moment) for moment in was["horizon"])
     return Moments(pd.Timestamp(was["data_moment"]), first, last, start, end)
+
+
+def reference_of(summary: PlanSummary) -> pd.Timestamp:
+    """First hour after the weeks that a plan's limits refer to; earlier versions took the last."""
+    return pd.Timestamp(summary.provenance.get("reference") or summary.provenance["data_moment"])
 
 
 def _require_packages(session: Session, summary: PlanSummary) -> None:

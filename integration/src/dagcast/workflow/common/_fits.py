@@ -68,6 +68,7 @@ def fit_collection(
         session.known_experiments(times).without(*without),
         warm=warm,
         progress=lambda name, iteration, loss: progress(f"fitting {name}", None),
+        archive=session.archive(times),
     )
     return model, report
 
@@ -93,6 +94,7 @@ def draw_parameters(
         settings.draws,
         method=settings.method,
         seed=session.project.config.seeds.draws,
+        archive=session.archive(times),
     )
 
 

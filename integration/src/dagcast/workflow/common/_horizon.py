@@ -53,14 +53,15 @@ def at_origin(times: Moments, origin: pd.Timestamp, hours: int, weeks: int) -> M
 
 
 def open_store(project: Project) -> "MetricStore":
-    """The project's store.
+    """The project's store as it is now: one command reads one content, whatever is ingested.
 
     Raises:
-        ProjectError: nothing was ingested yet.
+        ProjectError: nothing was ingested yet, or the store is another than the log tells of.
     """
     from dagcast_core.data import MetricStore
 
-    store = MetricStore(project.store)
+    store = MetricStore(project.store).pinned()
+    require_logged(project, store)
     if not any(project.store.iterdir()) or not store.spans():
         raise ProjectError(
             f"metrics in the store {project.store}",
@@ -70,21 +71,39 @@ def open_store(project: Project) -> "MetricStore":
     return store
 
 
+def require_logged(project: Project, store: "MetricStore") -> None:
+    """Refuse a store that was changed as a whole, all its digests made right again.
+
+    Raises:
+        ProjectError: it is not what the last ingestion led to, as the log says.
+    """
+    logged = project.logged_store()
+    if logged is not None and store.manifest_id != logged:
+        raise ProjectError(
+            f"the store {project.store} as the last ingestion left it ({logged[:12]})",
+            f"another one ({store.manifest_id[:12]})",
+            "If an ingestion was killed or is under way, run `dagcast ingest`, which logs what "
+            "entered; otherwise restore store/store.json from a copy.",
+        )
+
+
+def observed_span(project: Project, store: "MetricStore") -> Any:
+    """First and last hour of the table that says how far history goes."""
+    spans, heartbeat = store.spans(), project.config.data.heartbeat
+    named = spans.get(heartbeat) if heartbeat else None
+    # A forecast or a calendar reaches into days that nobody has observed.
+    ahead = {name for name, table in store.tables().items() if table.foreseeable}
+    seen = [span for name, span in spans.items() if name not in ahead] or list(spans.values())
+    return named or max(seen, key=lambda span: span.rows)
+
+
 def moments(project: Project, store: "MetricStore") -> Moments:
     """The times that the settings ask for; by default the week after the last observed hour.
 
     Raises:
         ProjectError: the store holds less history than the settings need.
     """
-    spans = store.spans()
-    config = project.config
-    heartbeat = config.data.heartbeat
-    # A forecast or a calendar reaches into days that nobody has observed.
-    ahead = {name for name, table in store.tables().items() if table.foreseeable}
-    seen = [span for name, span in spans.items() if name not in ahead] or list(spans.values())
-    observed = (spans.get(heartbeat) if heartbeat else None) or max(
-        seen, key=lambda span: span.rows
-    )
+    config, observed = project.config, observed_span(project, store)
     start = observed.end + HOUR
     if config.data.as_of is not None:
         start = pd.Timestamp(config.data.as_of)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagcast.plans import (
+    Outlook,
     PlanStability,
 )
 from dagcast.workflow.common._fits import Fitted
@@ -81,6 +82,7 @@ def keep(
                 why=why,
                 details={
                     "horizon_start": setting.times.start.isoformat(),
+                    "hours": len(setting.times.hours),
                     "parent": parent,
                     "status": summary.status,
                     "seal": sealed,
@@ -96,12 +98,19 @@ def keep(
         outlook.readings,
         outlook.arms,
         record,
+        objective=_worth(outlook),
     )
+
+
+def _worth(outlook: Outlook) -> dict[str, tuple[float, float, float]]:
+    """The objective of the plan, and what it has over every other arm."""
+    found = {"plan": _triple(outlook.totals["plan"]["objective"])}
+    return found | {arm: _triple(items["objective"]) for arm, items in outlook.differences.items()}
 
 
 def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quantity]") -> None:
     """Effects of one more unit of each lever's cells, by ``outcome/lever``, dims of the lever."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     kept = {}
     levers = list(solved.decisions)
@@ -111,7 +120,8 @@ def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quan
         lever = lever or levers[0]
         values = tensor.values(*quantities[lever].dim_names)
         kept[f"{outcome}/{lever}"] = values.detach().contiguous()
-    save_file(kept, folder / MARGINALS)
+    # Not `save_file`, whose files only their owner can read, whatever the umask says.
+    (folder / MARGINALS).write_bytes(save(kept))
 
 
 def _triple(found: Any) -> tuple[float, float, float]:

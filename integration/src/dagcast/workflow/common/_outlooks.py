@@ -13,33 +13,40 @@ from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._shown import adds_up, least, shown_quantities
 
 if TYPE_CHECKING:
-    from dagcast_core.tensor import Panel
+    from dagcast_core.tensor import IndexTensor, Panel
+
+
+def alternatives(setting: Setting) -> "dict[str, tuple[str, dict[str, IndexTensor]]]":
+    """What a plan is compared with: by arm, what it is called and the levers under it.
+
+    Doing nothing leaves out what adds up, such as spend; prices stay as they are.
+    """
+    current = {name: setting.current[name] for name in setting.session.project.config.levers}
+    declared = {name: setting.quantities[name] for name in current}
+    arms = {}
+    if nothing := least(declared):
+        none = {
+            name: tensor.zeros_like().named(name) if adds_up(declared[name]) else tensor
+            for name, tensor in current.items()
+        }
+        arms["none"] = (nothing, none)
+    arms["current"] = ("the current plan", current)
+    return arms
 
 
 def outlook_of(
     setting: Setting, fitted: Fitted, decisions: "Panel", *, progress: Progress = silent
 ) -> Outlook:
-    """Forecast the horizon under a plan, under doing nothing and under the current plan.
-
-    Doing nothing leaves out what adds up, such as spend; prices stay as they are.
-    """
+    """Forecast the horizon under a plan, under doing nothing and under the current plan."""
     import torch
 
     config = setting.session.project.config
     levers = {name: decisions[name] for name in config.levers}
-    current = {name: setting.current[name] for name in levers}
-    declared = {name: setting.quantities[name] for name in levers}
-    nothing = least(declared)
-    words = {**({"none": nothing} if nothing else {}), "current": "the current plan"}
     arms = {"plan": setting.context.assign(levers)}
-    if nothing:
-        arms["none"] = setting.context.assign(
-            {
-                name: tensor.zeros_like().named(name) if adds_up(declared[name]) else tensor
-                for name, tensor in current.items()
-            }
-        )
-    arms["current"] = setting.context.assign(current)
+    words = {}
+    for name, (said, given) in alternatives(setting).items():
+        arms[name] = setting.context.assign(given)
+        words[name] = said
 
     def predict(inputs: "Panel", draw: int) -> "Panel":
         with torch.no_grad(), fitted.draws.applied_to(fitted.model, draw):

@@ -1,12 +1,12 @@
 """A plan as a stage returns it: the tables that people read in a terminal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from dagcast.figures import amount
-from dagcast.plans import PlanSummary, Reading
+from dagcast.figures import amount, counted
+from dagcast.plans import EVIDENCE_COLUMNS, PlanSummary, Reading, evidence_rows
 from dagcast.workflow.common._result import Result, ResultTable
 
 # Largest difference of a cell, relative to the largest cell, of the same plan made again.
@@ -29,6 +29,8 @@ class PlanResult(Result):
         readings: outcome -> how people read it.
         arms: what it is compared with, in words.
         kept: whether it was proposed in the log.
+        objective: (estimate, low, high) of what is maximised: of the ``plan``, and of the plan less
+            each other arm.
         replay_error: largest difference of a replayed cell, relative to the largest cell; None
             where nothing was replayed.
     """
@@ -41,6 +43,7 @@ class PlanResult(Result):
     arms: Mapping[str, str]
     kept: bool = True
     replay_error: float | None = None
+    objective: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def tables(self) -> tuple[ResultTable, ...]:
         summary = self.summary
@@ -48,7 +51,11 @@ class PlanResult(Result):
             summary.plan,
             ("what", "is"),
             (
-                ("status", summary.certificate),
+                *self._evidence(),
+                *self._worse(),
+                ("decided", f"by people; {counted(len(summary.broken), 'limit')} broken")
+                if summary.by_people
+                else ("optimisation", summary.certificate),
                 ("maximises", f"{summary.objective}, {summary.objective_unit}"),
                 *((("remark", self._remark()),) if summary.message else ()),
                 *((("draws", summary.risk),) if summary.risk else ()),
@@ -64,11 +71,30 @@ class PlanResult(Result):
         return (
             status,
             *self._conflicts(),
+            *self._standings(),
             self._decided(),
             self._outcomes(),
             *self._prices(),
             *self._flagged(),
         )
+
+    def _evidence(self) -> tuple[tuple[str, str], ...]:
+        """On what the figures stand, which comes before any figure."""
+        found, readings = self.summary.evidence, self.summary.readings
+        if not found.lines:
+            return ()
+        warned = (("heed", text) for text in found.warnings(readings))
+        return (("evidence", found.words(readings)), *warned)
+
+    def _worse(self) -> tuple[tuple[str, str], ...]:
+        text = self.summary.worse_words(self.objective.get("current"))
+        return (("heed", text),) if text else ()
+
+    def _standings(self) -> tuple[ResultTable, ...]:
+        rows = evidence_rows(self.summary.evidence.lines, self.summary.readings)
+        if not rows:
+            return ()
+        return (ResultTable("What the effects stand on", EVIDENCE_COLUMNS, rows),)
 
     def _decided(self) -> ResultTable:
         rows = lever_rows(self.summary)
@@ -84,6 +110,9 @@ class PlanResult(Result):
         )
 
     def _conflicts(self) -> tuple[ResultTable, ...]:
+        if self.summary.by_people and self.summary.broken:
+            broken = tuple((text,) for text in self.summary.broken)
+            return (ResultTable("Limits that it breaks", ("limit",), broken),)
         if not self.summary.conflicts:
             return ()
         rows = tuple((text,) for text in self.summary.conflicts)
@@ -105,6 +134,18 @@ class PlanResult(Result):
 
     def _outcomes(self) -> ResultTable:
         rows = []
+        if "plan" in self.objective and self.summary.mixed:
+            # What is maximised is worth, not money: it stands apart from what is earned.
+            unit = self.summary.objective_unit
+            own, low, high = self.objective["plan"]
+            rows.append(
+                (
+                    f"Objective: {self.summary.objective}",
+                    amount(own, unit),
+                    f"{amount(low, unit)} to {amount(high, unit)}",
+                    *(amount(self.objective[arm][0], unit, signed=True) for arm in self.arms),
+                )
+            )
         for name, arms in self.totals.items():
             reading = self.readings[name]
             found, low, high = arms["plan"]

@@ -10,8 +10,10 @@ import pandas as pd
 from dagcast.errors import ConfigError
 from dagcast.plans import Axes, LeverBounds, Limits, OutcomeBound, resolve_limits
 from dagcast.workflow.common._horizon import Moments, filled, known_metrics, read_context
+from dagcast.workflow.common._reference import reference_weeks
 from dagcast.workflow.common._session import Session
 from dagcast.workflow.common._shown import shown_quantities
+from dagcast.workflow.common._tested import Doses, doses_of
 
 if TYPE_CHECKING:
     from dagcast_core.contract import Quantity
@@ -32,6 +34,9 @@ class Setting:
         assumed: those of them for which the usual hour of day stands in.
         current: levers as they would be if nobody changed anything: the last observed week again.
         limits: what a plan has to keep, as amounts.
+        quantities: declarations by name.
+        reference: first hour after the weeks that multiples of recent weeks refer to.
+        doses: what trials and the past tested of the levers.
     """
 
     session: Session
@@ -41,6 +46,8 @@ class Setting:
     current: "Panel"
     limits: Limits
     quantities: "Mapping[str, Quantity]" = field(repr=False)
+    reference: pd.Timestamp
+    doses: Doses = field(repr=False)
 
     def problem(
         self,
@@ -86,9 +93,14 @@ class Setting:
     def bounds(self, item: LeverBounds) -> "tuple[float | IndexTensor, float | IndexTensor]":
         """Least and greatest value of a lever's cells."""
         if item.change is None:
-            return item.lower, item.upper
-        now = self.current[item.lever]
-        return now * (1.0 - item.change), now * (1.0 + item.change)
+            lower: float | IndexTensor = item.lower
+            upper: float | IndexTensor = item.upper
+        else:
+            now = self.current[item.lever]
+            lower, upper = now * (1.0 - item.change), now * (1.0 + item.change)
+        if self.session.project.config.evidence.max_unmeasured_share is not None:
+            upper = self.doses.within(self.current[item.lever], upper)
+        return lower, upper
 
     def constraints(self, weighed: bool = False) -> tuple[Any, ...]:
         """Budgets, ramps and guardrails as the solver takes them, and those of the packages.
@@ -118,11 +130,25 @@ class Setting:
         )
         hooked = self.session.plugins.manager.hook.dagcast_constraints()
         shipped = tuple(item for items in hooked for item in items)
-        return (*budgets, *ramps, *outcomes, *rules, *shipped)
+        untested = tuple(
+            Budget(levers, limit, where=where)
+            for levers, where, limit in self.doses.budgets_of_untested(
+                self.limits.budgets, self.session.project.config.evidence.max_unmeasured_share
+            )
+        )
+        return (*budgets, *untested, *ramps, *outcomes, *rules, *shipped)
 
 
-def make_setting(session: Session, times: Moments | None = None) -> Setting:
+def make_setting(
+    session: Session, times: Moments | None = None, *, reference: pd.Timestamp | None = None
+) -> Setting:
     """Read what the decision needs, and work out its limits.
+
+    Args:
+        session: the project's models and data.
+        times: of the round; the present one by default.
+        reference: first hour after the weeks that multiples of recent weeks refer to; as the
+            settings and the log say by default.
 
     Raises:
         ConfigError: no lever is declared, or a limit is wrong.
@@ -147,10 +173,15 @@ def make_setting(session: Session, times: Moments | None = None) -> Setting:
         session.store, times, session.exogenous_names, clocks=session.clocks
     )
     quantities = {quantity.name: quantity for quantity in session.quantities}
-    recent = _recent(session, times, quantities)
+    wanted = [*config.levers]
+    for rail in config.guardrails:
+        wanted += [rail.quantity, rail.weight or rail.quantity]
+    names = known_metrics(session.store, [name for name in wanted if name in quantities])
+    recent, reference = reference_weeks(session, times, names, reference)
     limits = resolve_limits(config, recent, config.horizon.hours, quantities)
     current = _current(session, times, quantities, tuple(config.levers))
-    return Setting(session, times, context, assumed, current, limits, quantities)
+    doses = doses_of(session, times, quantities)
+    return Setting(session, times, context, assumed, current, limits, quantities, reference, doses)
 
 
 def forecast_setting(session: Session) -> Setting:
@@ -171,7 +202,10 @@ def forecast_setting(session: Session) -> Setting:
     held = known_metrics(session.store, list(config.levers))
     there = tuple(name for name in held if name in quantities)
     current = _current(session, times, quantities, there)
-    return Setting(session, times, context, assumed, current, Limits((), (), (), ()), quantities)
+    none = Limits((), (), (), ())
+    until = times.last + pd.Timedelta(hours=1)
+    doses = Doses({}, "")
+    return Setting(session, times, context, assumed, current, none, quantities, until, doses)
 
 
 def _require_all_there(session: Session) -> None:
@@ -197,17 +231,6 @@ def _require_all_there(session: Session) -> None:
             f"`dagcast check --project {session.project.folder}` says what to declare; or take "
             f"them out of the settings.",
         )
-
-
-def _recent(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":
-    weeks = pd.Timedelta(weeks=session.project.config.recent_weeks)
-    first = max(times.first, times.last + pd.Timedelta(hours=1) - weeks)
-    config = session.project.config
-    wanted = [*config.levers]
-    for rail in config.guardrails:
-        wanted += [rail.quantity, rail.weight or rail.quantity]
-    names = known_metrics(session.store, [name for name in wanted if name in quantities])
-    return session.store.read(names, start=first, end=times.last, as_of=times.as_of)
 
 
 def _current(

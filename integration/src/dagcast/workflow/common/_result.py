@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, final
 
 Progress: TypeAlias = Callable[[str, float | None], None]
+"""Told what a stage is doing, and the share that is done where that is known."""
 
 
 def silent(message: str, share: float | None = None) -> None:

@@ -64,6 +64,8 @@ def verify(folder: Path, sealed: str | None, what: str) -> None:
             raise damaged(f"no {name}")
         if found[name] != digest:
             raise damaged(f"another {name} than was written")
+    if more := sorted(found.keys() - expected.keys()):
+        raise damaged(f"{more[0]} besides what was written")
 
 
 def _files(folder: Path) -> list[str]:

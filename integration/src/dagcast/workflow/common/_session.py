@@ -1,7 +1,7 @@
 """A project's models: assembled, built, fitted, read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, final
 
@@ -97,6 +97,20 @@ class Session:
         return read_history(
             self.store, times or self.times, self.names, self.externals, self.clocks
         )
+
+    def archive(self, times: Moments | None = None) -> "Panel | None":
+        """The history from the first experiment on, where that began before it; None otherwise.
+
+        What an experiment measured, it measured where it ran: its effect is taken there.
+        """
+        times = times or self.times
+        begun = [pd.Timestamp(item.cells.start) for item in self.known_experiments(times)]
+        first = min(begun, default=times.first) - pd.Timedelta(weeks=1)
+        held = min((span.start for span in self.store.spans().values()), default=times.first)
+        first = max(first, held)
+        if not begun or min(begun) >= times.first or first >= times.first:
+            return None
+        return self.history(replace(times, first=first))
 
     @property
     def clocks(self) -> Clocks:

@@ -4,15 +4,17 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagcast.config import Config
+from dagcast.config import Config, Objective
 from dagcast.figures import amount, labelled, words
 from dagcast.plans import (
     Axes,
+    EvidenceLine,
     LeverRow,
     LimitRow,
     PlanSummary,
     Reading,
     Sensitivity,
+    Standings,
     price_words,
 )
 from dagcast.workflow.common._fits import Fitted
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from dagcast_core.contract import Quantity
     from dagcast_core.decide import Plan
     from dagcast_core.tensor import IndexTensor, Panel
+
+# How far from the price of a limit the worth of a cell may be that stands at no bound of its own.
+_INDIFFERENT = 0.02
 
 
 def summary_of(
@@ -41,7 +46,7 @@ def summary_of(
     }
     rows = {
         kind: tuple(
-            _limit(item, maximised, objective.unit, setting.quantities)
+            _limit(item, maximised, objective, setting.quantities, solved)
             for item in solved.shadow_prices
             if item.kind == kind
         )
@@ -85,6 +90,7 @@ def summary_of(
             solved.reasons,
             {name: reading.title for name, reading in readings.items()},
             setting.axes.time,
+            _zones(setting),
         ),
         repeated=setting.assumed,
         provenance={
@@ -92,6 +98,7 @@ def summary_of(
             "data_moment": setting.times.as_of.isoformat(),
             "history": [setting.times.first.isoformat(), setting.times.last.isoformat()],
             "horizon": [setting.times.start.isoformat(), setting.times.end.isoformat()],
+            "reference": setting.reference.isoformat(),
             "fit": fitted.name,
             "contents": session.contents(),
             "problem": solved.provenance["problem"]["digest"],
@@ -100,7 +107,65 @@ def summary_of(
         risk=_risk(session.project.config, len(fitted.draws)),
         warnings=solved.warnings,
         conflicts=solved.conflicts,
+        evidence=_evidence(setting, fitted, solved),
     )
+
+
+def _evidence(setting: Setting, fitted: Fitted, solved: "Plan") -> Standings:
+    """On what the plan's effects stand, and which trials disagree about them."""
+    lines = tuple(
+        EvidenceLine(
+            row.tested.lever,
+            row.tested.label,
+            row.standing,
+            row.amount,
+            row.measured,
+            row.history,
+            row.prior,
+            row.beyond,
+            row.elsewhere,
+            row.tested.trials,
+            row.tested.stale,
+            row.tested.high if row.tested.trials else None,
+            row.tested.used_high,
+        )
+        for row in setting.doses.evidence(dict(solved.decisions))
+    )
+    conflicts = (text.rstrip(".") for text in fitted.report.get("conflicts", ()))
+    remarks = (*_disagreeing(setting, fitted), *conflicts)
+    most = setting.session.project.config.evidence.max_unmeasured_share
+    return Standings(lines, most, remarks)
+
+
+def _disagreeing(setting: Setting, fitted: Fitted) -> list[str]:
+    """Trials of different weeks that cannot all be right, in words."""
+    from dagcast_core.evaluate import TrialRatio, disagreements
+
+    known = {item.name: item for item in setting.session.known_experiments(setting.times)}
+    ratios = []
+    for row in fitted.report.get("experiments", ()):
+        item, modelled = known.get(row["name"]), row["joint"]
+        if item is None or not modelled or item.design == "prior":
+            continue
+        ratios.append(
+            TrialRatio(
+                item.name,
+                (" + ".join(item.levers), item.outcome),
+                item.cells.start,
+                row["estimate"] / modelled,
+                abs(row["widened_error"] / modelled),
+            )
+        )
+    found = []
+    for contested in disagreements(ratios):
+        low, high = contested.extremes
+        lever, outcome = (_title(name, setting.quantities) for name in contested.path)
+        found.append(
+            f"trials of different weeks disagree about the effect of {words(lever)} on "
+            f"{words(outcome)}: {low.experiment} measured {low.ratio:.2f} and {high.experiment} "
+            f"{high.ratio:.2f} times what the models say"
+        )
+    return found
 
 
 def _risk(config: Config, draws: int) -> str:
@@ -118,7 +183,11 @@ def _risk(config: Config, draws: int) -> str:
 
 
 def _limit(
-    item: Any, objective: str, worth_in: str, quantities: "Mapping[str, Quantity]"
+    item: Any,
+    objective: str,
+    settings: Objective,
+    quantities: "Mapping[str, Quantity]",
+    solved: "Plan",
 ) -> LimitRow:
     # A purse over several levers is named by all of them.
     named = [quantities[part] for part in item.name.split(" + ") if part in quantities]
@@ -131,12 +200,69 @@ def _limit(
         float(item.limit),
         item.unit,
         price,
-        price_words(price, item.sense, item.unit, objective, worth_in) if item.binding else "",
+        price_words(
+            price,
+            item.sense,
+            item.unit,
+            objective,
+            settings.unit,
+            _parts(item, price, settings, quantities, solved) if item.kind == "budget" else (),
+        )
+        if item.binding
+        else "",
         bool(item.binding),
         item.kept,
         " + ".join(quantity.heading for quantity in named) or item.name,
         named[0].figures if named else "",
     )
+
+
+def _parts(
+    item: Any,
+    price: float,
+    settings: Objective,
+    quantities: "Mapping[str, Quantity]",
+    solved: "Plan",
+) -> list[tuple[Reading, float]]:
+    """What one more unit of a budget does to each part of the objective.
+
+    The unit goes where the plan's money goes, to the cells that are worth the price of the limit:
+    the plan is indifferent between them, so each part's share of the worth there is its share of
+    the price.
+    """
+    weights = {name: weight for name, weight in settings.weights.items() if weight}
+    if len(weights) < 2 or not price:
+        return []
+    totals = dict.fromkeys(weights, 0.0)
+    worth = 0.0
+    for lever in item.name.split(" + "):
+        if lever not in solved.decisions:
+            return []
+        spent = solved.decisions[lever]
+        if item.label:
+            dims = [d for d in spent.dims if item.label in map(str, spent.index(d))]
+            if not dims:
+                return []
+            place = [str(one) for one in spent.index(dims[0])].index(item.label)
+            spent = spent.isel({dims[0]: [place]})
+        effects = {}
+        for name in ("objective", *weights):
+            key = f"{name}/{lever}" if f"{name}/{lever}" in solved.marginal_effects else name
+            if key not in solved.marginal_effects:
+                return []
+            moved = solved.marginal_effects[key]
+            effects[name] = moved.reindex({d: spent.index(d) for d in spent.dims}).values(
+                *spent.dims
+            )
+        # Cells at a bound of their own are worth more or less than the price.
+        near = (effects["objective"] - price).abs() <= _INDIFFERENT * abs(price)
+        money = spent.values(*spent.dims).abs() * near
+        worth += float((money * effects["objective"]).sum())
+        for name in weights:
+            totals[name] += float((money * effects[name]).sum())
+    if not worth:
+        return []
+    return [(Reading.of(quantities[name]), price * total / worth) for name, total in totals.items()]
 
 
 def _title(name: str, quantities: "Mapping[str, Quantity]") -> str:
@@ -157,8 +283,20 @@ def _sensitivity_words(title: str, effect: float, objective: str, unit: str) -> 
     return f"1 % more {words(title)} would {verb} {objective} by {amount(abs(effect), unit)}"
 
 
+def _zones(setting: Setting) -> dict[str, str]:
+    """The clock of every label that has one, as far as hours are shown by it."""
+    if setting.session.project.config.display.clock == "utc":
+        return {}
+    zones = setting.session.clocks.zones.values()
+    return {label: zone for labels in zones for label, zone in labels.items()}
+
+
 def _flagged(
-    flags: "Panel", reasons: tuple[str, ...], titles: Mapping[str, str], time: str
+    flags: "Panel",
+    reasons: tuple[str, ...],
+    titles: Mapping[str, str],
+    time: str,
+    zones: Mapping[str, str],
 ) -> tuple[tuple[str, str], ...]:
     """Cells that a rule or a person decided, the hours of all other labels together."""
     rows: list[tuple[str, str]] = []
@@ -171,11 +309,16 @@ def _flagged(
         lever = (titles[name],) if len(titles) > 1 else ()
         for labels, numbers in zip(places, values, strict=True):
             for number in sorted({int(n) for n in numbers.tolist()} - {0}):
-                found = [hours[k] for k, n in enumerate(numbers.tolist()) if int(n) == number]
-                which = f"{found[0]:%a %-d %b %H:%M} UTC"
+                zone = next((zones[str(x)] for x in labels if str(x) in zones), "UTC")
+                found = [
+                    hours[k].tz_convert(zone)
+                    for k, n in enumerate(numbers.tolist())
+                    if int(n) == number
+                ]
+                which = f"{found[0]:%a %-d %b %H:%M %Z}"
                 if len(found) == len(hours):
                     which = "every hour"
                 elif len(found) > 1:
-                    which = f"{len(found)} hours from {which} to {found[-1]:%a %-d %b %H:%M} UTC"
+                    which = f"{len(found)} hours from {which} to {found[-1]:%a %-d %b %H:%M %Z}"
                 rows.append((labelled((*lever, *labels, which)), reasons[number - 1]))
     return tuple(rows)

@@ -40,13 +40,15 @@ def accept_labels(project: Project, dim: str, labels: tuple[str, ...]) -> Accept
         ProjectError: nothing was ingested yet.
         UsageError: no label is named, or no table of the store has the dim.
     """
-    from dagcast_core.data import UnknownMetricError
+    from dagcast_core.data import MetricStore, UnknownMetricError
 
     if not labels:
         raise UsageError("a label to accept", "none", "Name those that `dagcast ingest` listed.")
+    store = open_store(project)
     try:
-        open_store(project).accept(dim, labels)
+        store.accept(dim, labels)
     except UnknownMetricError as error:
         raise UsageError(f"a dim of the store for {dim!r}", str(error), "Correct it.") from error
-    project.record("accepted", details={"dim": dim, "labels": list(labels)})
+    details = {"dim": dim, "labels": list(labels), "store": MetricStore(project.store).manifest_id}
+    project.record("accepted", details=details)
     return AcceptResult(project.folder, dim, labels)

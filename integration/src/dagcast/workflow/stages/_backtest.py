@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
+from dagcast._whole import write_text
 from dagcast.figures import counted, number
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._chances import keep_forecasts
+from dagcast.workflow.common._ranges import forecast_ranges, refused
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._rolling import run_backtest
 from dagcast.workflow.common._session import open_session
@@ -31,6 +33,8 @@ class BacktestResult(Result):
         rows: by quantity, with both benchmarks on the same cells.
         by_series: quantity -> label, of the dims beside time -> MASE.
         by_day: quantity -> MASE of the first day ahead, the second, ...
+        units: of the quantities, and so of their errors.
+        refused: forecasts that no good model makes, in words; empty where there are none.
     """
 
     folder: Path
@@ -39,9 +43,21 @@ class BacktestResult(Result):
     rows: "tuple[BacktestRow, ...]"
     by_series: Mapping[str, Mapping[str, float]]
     by_day: Mapping[str, tuple[float, ...]]
+    units: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
-        columns = ("quantity", "MASE", "seasonal naive", "4-week mean", "vs naive", "series")
+        columns = (
+            "quantity",
+            "MASE",
+            "seasonal naive",
+            "4-week mean",
+            "vs naive",
+            "series",
+            "mean error",
+            "naive error",
+            "unit",
+        )
         rows = tuple(
             (
                 row.quantity,
@@ -50,6 +66,9 @@ class BacktestResult(Result):
                 number(row.hour_of_week_mean),
                 f"{row.relative:.2f}",
                 str(row.series),
+                number(row.error),
+                number(row.naive_error),
+                self.units.get(row.quantity, ""),
             )
             for row in self.rows
         )
@@ -58,7 +77,12 @@ class BacktestResult(Result):
             f"{self.origins[-1][:10]}, {self.horizon} hours ahead; each fitted only on what was "
             "known by then"
         )
-        return (ResultTable("Backtest", columns, rows, note),)
+        texts = tuple((f"{text}.",) for text in self.refused)
+        head = (ResultTable("Forecasts that no good model makes", (), texts),) if texts else ()
+        return (*head, ResultTable("Backtest", columns, rows, note))
+
+    def exit_code(self) -> int:
+        return 3 if self.refused else 0
 
     def next_command(self) -> str:
         return f"dagcast plan --project {self.folder}"
@@ -84,6 +108,11 @@ def backtest(
     session = open_session(project)
     report = run_backtest(session, quantities=quantities, progress=progress)
     names = [row.quantity for row in report.rows]
+    quantities_by_name = {item.name: item for item in session.quantities}
+    times = session.times
+    actual = session.store.read(names, start=times.first, end=times.last, as_of=times.as_of)
+    ranges = forecast_ranges(report.forecasts.values(), actual, quantities_by_name)
+    titles = {name: item.heading for name, item in quantities_by_name.items()}
     result = BacktestResult(
         project.folder,
         tuple(origin.isoformat() for origin in report.origins),
@@ -91,8 +120,13 @@ def backtest(
         report.rows,
         {q: {str(k): row.mase for k, row in report.by_series(q).items()} for q in names},
         {q: tuple(row.mase for row in report.by_day(q)) for q in names},
+        {q: quantities_by_name[q].unit for q in names},
+        refused(ranges, titles),
     )
     keep_forecasts(project, report.forecasts)
     write_text(project.reports / REPORT, json.dumps(plain(result), indent=1))
-    project.record("backtested", details={row.quantity: round(row.mase, 4) for row in report.rows})
+    details: dict[str, Any] = {row.quantity: round(row.mase, 4) for row in report.rows}
+    if result.refused:
+        details["refused"] = "; ".join(result.refused)
+    project.record("backtested", details=details)
     return result

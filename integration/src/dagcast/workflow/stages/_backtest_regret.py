@@ -2,7 +2,8 @@
 
 import json
 
-from dagcast.project import Project, write_text
+from dagcast._whole import write_text
+from dagcast.project import Project
 from dagcast.workflow.common._regret_result import RegretResult
 from dagcast.workflow.common._regrets import measure_regret
 from dagcast.workflow.common._result import Progress, plain, silent

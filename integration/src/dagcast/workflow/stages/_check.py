@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from dagcast.project import Project
 from dagcast.workflow.common._assembled import assembled, experiments
+from dagcast.workflow.common._damage import found_damage
 from dagcast.workflow.common._result import Result, ResultTable, hidden
 
 if TYPE_CHECKING:
+    from dagcast.exported import Exported
     from dagcast.plugins import Plugins
+    from dagcast_core.contract import Problem
 
 
 @final
@@ -23,8 +26,10 @@ class CheckResult(Result):
         models: active models, producers first, with what they read and make.
         problems: one line per root cause.
         aside: models that lack something in the store: package, what, and what to declare.
+        note: what was checked, where no project says so.
         evolution: problems against a released manifest, if one was named.
         conformance: outcome of the behavioural suites that ran.
+        damage: what of the project's store, fits and plans is not as it was written.
         report: the assembly as JSON.
     """
 
@@ -34,10 +39,14 @@ class CheckResult(Result):
     aside: tuple[tuple[str, str, str, str], ...] = ()
     evolution: tuple[str, ...] = ()
     conformance: Mapping[str, str] = field(default_factory=dict)
+    damage: tuple[str, ...] = ()
     report: Mapping[str, Any] = hidden(default_factory=dict)
+    note: str = ""
 
     def tables(self) -> tuple[ResultTable, ...]:
-        tables = [ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models)]
+        tables = [
+            ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models, self.note)
+        ]
         if self.aside:
             note = "what depends on them is not forecast; nothing stands in for what they lack"
             columns = ("stands aside", "package", "lacks", "to let it take part, declare")
@@ -47,6 +56,9 @@ class CheckResult(Result):
             count = len(rows)
             noun = "problem" if count == 1 else "problems"
             tables.append(ResultTable(f"{count} {noun}", (), rows))
+        if self.damage:
+            rows = tuple((text,) for text in self.damage)
+            tables.append(ResultTable("Not as it was written", (), rows))
         if self.evolution:
             rows = tuple((change,) for change in self.evolution)
             tables.append(ResultTable("Changes that need another version", (), rows))
@@ -63,7 +75,7 @@ class CheckResult(Result):
 
     def exit_code(self) -> int:
         failed = any(not outcome.startswith("passed") for outcome in self.conformance.values())
-        return 3 if self.problems or self.evolution or failed else 0
+        return 3 if self.problems or self.evolution or self.damage or failed else 0
 
     def to_json(self) -> dict[str, Any]:
         return {**Result.to_json(self), "assembly": dict(self.report)}
@@ -72,28 +84,40 @@ class CheckResult(Result):
 def check(
     project: Project | None,
     *,
+    folder: Path | None = None,
     disable: tuple[str, ...] = (),
-    against: Path | None = None,
+    against: Path | str | None = None,
     conformance: str | None = None,
+    deep: bool = False,
 ) -> CheckResult:
-    """Assemble the contracts of all installed packages, as far as the store has what they need.
+    """Assemble the contracts of all installed packages, and verify what the project holds.
+
+    Models that lack something in its store stand aside.
 
     Imports no torch.
 
     Args:
         project: whose objective, guardrails and levers have to be served; without one, those
             of a new project.
+        folder: without a project, sources to look at as well: a package's own repository or a
+            workspace. Each ``contract.json`` there is read: of an installed package it has to be
+            as declared, of another it takes part in the assembly.
         disable: entry points to leave out besides those of the settings.
-        against: a released manifest; what changed since is listed.
+        against: exported contracts, a released manifest or a ``contract.json``, as a file, folder
+            or address. Of packages that are installed, what changed since is listed; those that
+            are not take part in the assembly.
         conformance: a distribution whose behavioural suite is run, or ``all``.
+        deep: read every byte of the store, rather than the size and a sample of each file.
 
     Returns:
         Problems are listed in the result, never raised.
     """
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
-    folder = project.folder if project is not None else None
-    found = assembled(config, measured, disable=disable, project=project)
+    exported = _exported(against, None if project is not None else folder)
+    found = assembled(
+        config, measured, disable=disable, tried=True, exported=exported, project=project
+    )
     assembly, plugins = found.assembly, found.plugins
     models = tuple(
         (
@@ -104,21 +128,68 @@ def check(
         )
         for item in assembly.registrations
     )
+    sources = _sources(folder, plugins) if project is None and folder is not None else ()
     return CheckResult(
-        folder,
+        project.folder if project is not None else None,
         models,
-        tuple(str(problem) for problem in assembly.problems),
+        tuple(str(problem) for problem in (*assembly.problems, *sources)),
         aside=tuple((item.model, item.package, item.why, item.declare) for item in found.aside),
         evolution=_evolution(against, plugins) if against else (),
         conformance=_conformance(conformance) if conformance else {},
+        damage=found_damage(project, deep=deep) if project is not None else (),
         report=assembly.to_json(),
+        note=_note(exported, folder) if project is None else "",
     )
 
 
-def _evolution(manifest: Path, plugins: "Plugins") -> tuple[str, ...]:
-    from dagcast.evolution import check_evolution
+def _note(exported: "Exported | None", folder: Path | None) -> str:
+    what = "what is installed"
+    absent = exported.not_installed() if exported is not None else ()
+    if absent:
+        names = ", ".join(dict.fromkeys(item.distribution for item in absent))
+        what += f", with the contracts of {names}, which is not here"
+    return f"Without a project: {what}." if folder is not None else ""
 
-    return tuple(str(problem) for problem in check_evolution(plugins, manifest))
+
+def _exported(against: Path | str | None, folder: Path | None) -> "Exported | None":
+    """Contracts from elsewhere: those to check against, and those in the folder's sources."""
+    if against is None and not (folder is not None and _snapshots(folder)):
+        return None
+    from dataclasses import replace
+
+    from dagcast.exported import Exported, read_exported
+
+    found = read_exported(str(against)) if against is not None else Exported((), frozenset())
+    own = [r for file in _snapshots(folder) for r in read_exported(str(file)).registrations]
+    named = {item.distribution for item in own}
+    # What is being written here counts, not what was released of it.
+    released = (item for item in found.registrations if item.distribution not in named)
+    return replace(found, registrations=(*released, *own))
+
+
+def _snapshots(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    return sorted([*folder.glob("contract.json"), *folder.glob("packages/*/contract.json")])
+
+
+def _sources(folder: Path, plugins: "Plugins") -> tuple["Problem", ...]:
+    """What is wrong with the sources in a folder: stale snapshots, undeclared imports."""
+    if not (folder / "pyproject.toml").is_file():
+        return ()
+    from dagcast.evolution import check_snapshots
+    from dagcast.packaging import is_team_package, packaging_problems
+
+    stale = check_snapshots(plugins, folder, only_present=True)
+    return (*stale, *(packaging_problems(folder) if is_team_package(folder) else ()))
+
+
+def _evolution(against: Path | str, plugins: "Plugins") -> tuple[str, ...]:
+    from dagcast.evolution import evolution_of
+    from dagcast.exported import read_exported
+
+    released = read_exported(str(against)).by_distribution()
+    return tuple(str(problem) for problem in evolution_of(plugins, released))
 
 
 def _conformance(package: str) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """Stage 9: people decide about a plan."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
-from dagcast.errors import GateError, ProjectError, UsageError
-from dagcast.journal import PlanRecord
+from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
+from dagcast.journal import Entry, PlanRecord
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
 from dagcast.workflow.common._horizon import moments, open_store
@@ -17,8 +19,10 @@ from dagcast.workflow.common._result import Result, ResultTable
 if TYPE_CHECKING:
     from dagcast_core.data import MetricStore
 
-# Below it a limit is missed by rounding; the certificate that people read draws the same line.
-_ROUNDING = 1e-3
+# What `dagcast validate` found, in the reports.
+VALIDITY = "validity.json"
+# That experiments which agree are refused all the same.
+_CHANCE = 0.05
 
 
 @final
@@ -65,8 +69,9 @@ def approve(
 ) -> DecisionResult:
     """Approve a plan, the newest where none is named.
 
-    Approval is a gate: the plan keeps its limits, decides about hours that are still ahead, and
-    rests on the data and the fit that are there now. Whoever approves it despite a finding gives a
+    Approval is a gate: the plan keeps its limits, decides about hours that are still ahead, rests
+    on the data and the fit that are there now, and its fit converged and was not refuted by the
+    experiments. Whoever approves it despite a finding gives a
     reason, which is logged with the findings.
 
     Args:
@@ -77,7 +82,8 @@ def approve(
         despite: the reason to approve it although the gate found something.
 
     Raises:
-        GateError: the gate found something, and no reason is given.
+        GateError: the gate found something and no reason is given, or the settings do not name
+            who decides.
         PlanStateError: it is superseded or decided, or another is approved for the same hours.
         ProjectError: the plan's folder is gone or was changed.
         UsageError: no plan has that name, or the reason is empty.
@@ -88,6 +94,8 @@ def approve(
             "an empty one",
             "Give it in words: it is kept in the log.",
         )
+    who = who or current_user()
+    _require_named(who, project.config.approval.approvers, "approve plans", "approvers")
     journal = project.journal
     checked = len(journal.entries())
     record = journal.find(plan)
@@ -106,11 +114,13 @@ def approve(
                 "which is logged.",
             )
         if findings:
+            named = project.config.approval.overrulers
+            _require_named(who, named, f"approve {record.plan} despite findings", "overrulers")
             details |= {"despite": despite, "against": findings}
     approved = journal.decide(
         record.plan,
         "approved",
-        who=who or current_user(),
+        who=who,
         why=why,
         details=details,
         checked=checked,
@@ -129,11 +139,16 @@ def reject(
     carried out is final.
 
     Raises:
-        PlanStateError: it is superseded or rejected already, or it was carried out.
+        GateError: the settings do not name who decides.
+        PlanStateError: it is superseded or rejected already, or it was carried out: played, looked
+            back at, or approved with a week that is over.
         ProjectError: it is not approved, and its folder is gone or was changed.
         UsageError: no plan has that name.
     """
+    who = who or current_user()
+    _require_named(who, project.config.approval.approvers, "reject plans", "approvers")
     before = project.journal.find(plan)
+    _require_ahead(project, before)
     remark = ""
     try:
         if before.state in ("proposed", "approved"):
@@ -143,9 +158,7 @@ def reject(
         if before.state != "approved":
             raise
         remark = f"the approval is withdrawn, although {before.plan} is damaged: {error.found}"
-    record = project.journal.decide(
-        before.plan, "rejected", who=who or current_user(), why=why, seen=before.state
-    )
+    record = project.journal.decide(before.plan, "rejected", who=who, why=why, seen=before.state)
     parent = project.journal.plans().get(record.parent or "")
     if parent is not None and parent.state == "proposed":
         remark = "; ".join(filter(None, (remark, f"{parent.plan} is open again")))
@@ -154,7 +167,9 @@ def reject(
 
 def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> list[str]:
     """What stands against approving a plan, in words."""
-    found = _broken(summary)
+    found = list(summary.broken)
+    if unmeasured := summary.evidence.exceeded(summary.readings):
+        found.append(unmeasured)
     store = open_store(project)
     start, present = pd.Timestamp(record.horizon_start), _present(project, store)
     if start < present:
@@ -167,7 +182,85 @@ def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> lis
     newest = project.newest_fit()
     if summary.provenance.get("fit", newest) != newest:
         found.append(f"it rests on {summary.provenance['fit']}, and there is {newest} by now")
+    return found + _failed(project, summary.provenance.get("fit"))
+
+
+def _failed(project: Project, fit: str | None) -> list[str]:
+    """Gates that the fit behind a plan was put through and did not pass."""
+    found = []
+    made = project.journal.fits().get(fit or "")
+    status = "converged" if made is None else made.details.get("status", "converged")
+    if status != "converged":
+        assert made is not None
+        why = made.details.get("refused")
+        found.append(f"{fit} is {status}: {why or 'see `dagcast fit`'}")
+    last = {entry.event: entry for entry in project.journal.entries()}
+    found += _contradicted(project, fit, last.get("validated"))
+    tested = last.get("backtested")
+    if tested is not None and tested.details.get("refused"):
+        found.append(f"the models did not pass `dagcast backtest`: {tested.details['refused']}")
     return found
+
+
+def _contradicted(project: Project, fit: str | None, validated: Entry | None) -> list[str]:
+    """Experiments that contradict a fit, counted together: of many, chance alone makes one stray.
+
+    `dagcast validate` names each experiment beyond 95 %. Of ten that agree, two in five times one
+    is; a plan is refused where so far a stray is not to be expected among all of them (Holm).
+    """
+    if validated is None or validated.details.get("fit") != fit:
+        return []
+    if validated.details.get("passed", True):
+        return []
+    try:
+        report = json.loads((project.reports / VALIDITY).read_text(encoding="utf-8"))
+        rows = [(row["experiment"], abs(row["z"])) for row in report["rows"]]
+        known = report["fit"] == fit
+    except (OSError, ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        return [f"{fit} did not pass `dagcast validate`"]
+    if not rows:
+        return [f"no experiment measured anything that {fit} says: see `dagcast validate`"]
+    limit = NormalDist().inv_cdf(1 - _CHANCE / 2 / len(rows))
+    return [
+        f"{name} contradicts {fit} by {z:.1f} standard errors: see `dagcast validate`"
+        for name, z in rows
+        if z > limit
+    ]
+
+
+def _require_named(who: str, named: tuple[str, ...], doing: str, setting: str) -> None:
+    """Refuse somebody whom the settings do not name, where they name anybody."""
+    if named and who not in named:
+        raise GateError(
+            f"one of {', '.join(named)} to {doing}",
+            who,
+            f"Ask one of them, or change {setting} of [approval] in dagcast.toml.",
+        )
+
+
+def _require_ahead(project: Project, record: PlanRecord) -> None:
+    """Refuse to withdraw an approved plan whose hours are all over: it was carried out."""
+    if record.state != "approved":
+        return
+    hours = project.config.horizon.hours
+    proposal = project.journal.proposal(record.plan)
+    if proposal is not None:
+        hours = int(proposal.details.get("hours", hours))
+    end = pd.Timestamp(record.horizon_start) + pd.Timedelta(hours=hours)
+    try:
+        present = _present(project, open_store(project))
+    except ProjectError:
+        # Without a store nobody knows of hours that are over.
+        return
+    if present >= end:
+        raise PlanStateError(
+            f"plan {record.plan} to be still ahead",
+            f"its last hour before {end:%Y-%m-%d %H:%M} UTC, which is over: it was carried out, "
+            "which is final",
+            "Look back at it with `dagcast retro`.",
+        )
 
 
 def _present(project: Project, store: "MetricStore") -> pd.Timestamp:
@@ -180,22 +273,6 @@ def _present(project: Project, store: "MetricStore") -> pd.Timestamp:
     ahead = project.config.horizon.model_copy(update={"start": None})
     config = project.config.model_copy(update={"horizon": ahead})
     return moments(replace(project, config=config), store).as_of
-
-
-def _broken(summary: PlanSummary) -> list[str]:
-    """Limits that the plan misses by more than rounding, as its certificate counts them."""
-    if summary.worst_violation < _ROUNDING and summary.status != "infeasible":
-        return []
-    rows = []
-    for row in (*summary.budgets, *summary.guardrails):
-        excess = row.used - row.limit if row.sense == "<=" else row.limit - row.used
-        if excess > _ROUNDING * max(abs(row.limit), 1e-9):
-            what = " ".join(filter(None, (row.title or row.name, row.label)))
-            rows.append(
-                f"{what} is {row.figure(row.used)} where {row.figure(row.limit)} is the "
-                f"{'most' if row.sense == '<=' else 'least'}"
-            )
-    return rows or [f"it misses a limit by {summary.worst_violation:.1%} of it"]
 
 
 def _result(project: Project, record: PlanRecord, remark: str) -> DecisionResult:

@@ -1,5 +1,6 @@
 """Stage 4: each model on its own data, then all together with the experiments."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.figures import number
 from dagcast.project import Project
 from dagcast.workflow.common._fits import PREFIX, _save, draw_parameters, fit_collection
+from dagcast.workflow.common._ranges import error_table, refused
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._session import open_session
 
 if TYPE_CHECKING:
+    from dagcast_core.evaluate import RangeCheck
     from dagcast_core.model import FitReport
 
 
@@ -24,12 +27,21 @@ class FitResult(Result):
         fit: name of the fit.
         report: losses by member, agreement with experiments, conflicts, convergence.
         draws: number of parameter draws.
+        errors: in-sample errors by quantity, in its unit, beside the range of what was observed.
+        titles: what the quantities are called.
     """
 
     folder: Path
     fit: str
     report: "FitReport" = field(metadata={"json": False}, repr=False)
     draws: int
+    errors: "tuple[RangeCheck, ...]" = ()
+    titles: Mapping[str, str] = field(default_factory=dict, metadata={"json": False}, repr=False)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Predictions that no good fit makes, in words."""
+        return refused(self.errors, self.titles)
 
     def tables(self) -> tuple[ResultTable, ...]:
         members = tuple(
@@ -45,7 +57,11 @@ class FitResult(Result):
         )
         columns = ("model", "loss at start", "own fit", "joint fit", "moved (sd)", "converged")
         note = f"{self.fit} in {self.report.seconds:.1f} s, {self.draws} draws of the parameters"
-        tables = [ResultTable("Losses, nats", columns, members, note)]
+        tables = []
+        if self.report.contradicting:
+            texts = tuple((str(item),) for item in self.report.contradicting)
+            tables.append(ResultTable("Experiments that contradict the models", (), texts))
+        tables += [ResultTable("Losses, nats", columns, members, note)]
         if self.report.experiments:
             rows = tuple(
                 (
@@ -54,16 +70,34 @@ class FitResult(Result):
                     number(item.widened_error),
                     number(item.own),
                     number(item.joint),
+                    number(item.left_out.effect),
                     f"{item.z:+.2f}",
+                    item.left_out.verdict,
                 )
                 for item in self.report.experiments
             )
-            columns = ("experiment", "measured", "se used", "own fit", "joint fit", "z")
-            tables.append(ResultTable("Experiments in the joint fit", columns, rows))
+            measured = (
+                "experiment",
+                "measured",
+                "se used",
+                "own fit",
+                "joint fit",
+                "without it",
+                "z",
+                "",
+            )
+            tables.append(ResultTable("Experiments in the joint fit", measured, rows))
+        if self.errors:
+            tables.append(error_table("In-sample errors", self.errors, self.titles))
         remarks = (*(str(item) for item in self.report.conflicts), *self.report.notes)
         if remarks:
             tables.append(ResultTable("Remarks", (), tuple((text,) for text in remarks)))
+        if texts := tuple((f"{text}.",) for text in self.refused):
+            tables.insert(0, ResultTable("Not a good fit, whatever converged", (), texts))
         return tuple(tables)
+
+    def exit_code(self) -> int:
+        return 3 if self.refused else 0
 
     def next_command(self) -> str:
         return f"dagcast validate --project {self.folder}"
@@ -79,13 +113,22 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
         ProjectError: nothing was ingested.
         AssemblyError: the installed packages do not fit together.
     """
+    from dagcast_core.evaluate import in_sample_checks
+
     session = open_session(project)
     name = project.reserve(project.models, PREFIX)
     model, report = fit_collection(session, progress=progress)
     progress("drawing parameters", None)
     drawn = draw_parameters(session, model)
+    errors = in_sample_checks(model, session.history())
+    titles = {item.name: item.heading for item in session.quantities}
+    result = FitResult(project.folder, name, report, len(drawn), errors, titles)
+    # What predicts values out of the world is not called good, whatever converged.
+    status = report.status if not result.refused else "out of the world"
     with project.making(project.models / name) as folder:
         sealed = _save(folder, model, drawn, report, session)
-        details = {"fit": name, "status": report.status, "seal": sealed}
+        details: dict[str, Any] = {"fit": name, "status": status, "seal": sealed}
+        if result.refused:
+            details["refused"] = "; ".join(result.refused)
         project.record("fitted", details=details)
-    return FitResult(project.folder, name, report, len(drawn))
+    return result

@@ -150,31 +150,32 @@ def ingest(
     reports: list[IngestReport] = []
     unread: list[str] = []
     reached: set[Path] = set()
-    if declared:
-        progress("reading declared sources", None)
-        added, unread_there, reached = _read_declared(project, plugins, declared)
-        reports += added
-        unread += unread_there
-    for folder in folders:
-        progress(f"reading {folder.name}", None)
-        found, left = ingest_events(
-            project.store,
-            folder,
-            tables,
-            metrics=plugins.metrics,
-            labels=plugins.labels(folder),
-            known={path.name for path in reached if path.parent == folder.resolve()},
-        )
-        reports += found
-        unread += (f"{folder.name}/{item}" for item in left)
-    counts = table_counts([report for report in reports if not report.unchanged])
+    try:
+        if declared:
+            progress("reading declared sources", None)
+            added, unread_there, reached = _read_declared(project, plugins, declared)
+            reports += added
+            unread += unread_there
+        for folder in folders:
+            progress(f"reading {folder.name}", None)
+            found, left = ingest_events(
+                project.store,
+                folder,
+                tables,
+                metrics=plugins.metrics,
+                labels=plugins.labels(folder),
+                known={path.name for path in reached if path.parent == folder.resolve()},
+            )
+            reports += found
+            unread += (f"{folder.name}/{item}" for item in left)
+    finally:
+        # What entered the store is in the log, also where a later folder is wrong.
+        counts = table_counts([report for report in reports if not report.unchanged])
+        _record(project, counts)
     unchanged = sum(report.unchanged for report in reports)
     from dagcast.workflow.common._assembled import experiments
 
     measured = len(experiments(project))
-    if counts:
-        details = {item.table: [item.read, item.accepted] for item in counts}
-        project.record("ingested", details={"rows": details})
     failures = tuple(report.failure for report in reports if report.failure is not None)
     return IngestResult(project.folder, counts, unchanged, measured, tuple(unread), failures)
 
@@ -195,6 +196,22 @@ def _read_declared(
     read = {item.source.resolve() for item in found.items if isinstance(item.source, Path)}
     unread = tuple(f"{item.path.parent.name}/{item}" for item in found.unread)
     return reports, unread, read | {item.path.resolve() for item in found.unread}
+
+
+def _record(project: Project, counts: tuple[TableCounts, ...]) -> None:
+    """Say in the log what entered the store, or that it holds what the log does not know of.
+
+    The latter is what an ingestion leaves that was killed between the two.
+    """
+    from dagcast_core.data import MetricStore
+
+    held = MetricStore(project.store).manifest_id
+    logged = project.logged_store()
+    first = not any(item.event == "ingested" for item in project.journal.entries())
+    unknown = any(project.store.glob("ledgers/*/*")) if first else logged not in (None, held)
+    if counts or unknown:
+        rows = {item.table: [item.read, item.accepted] for item in counts}
+        project.record("ingested", details={"rows": rows, "store": held})
 
 
 def _event_folders(events: Path) -> list[Path]:

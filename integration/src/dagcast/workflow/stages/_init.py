@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from dagcast.project import create_project, write_text
+from dagcast._whole import write_text
+from dagcast.project import create_project
 from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Result, ResultTable
 from dagcast.workflow.common._sources import known_quantities

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from dagcast.workflow.common._result import Result, ResultTable
+
+if TYPE_CHECKING:
+    from dagcast.exported import Exported
+    from dagcast_testing.template import Kind
 
 
 @final
@@ -48,19 +52,48 @@ class SnapshotResult(Result):
         return "git diff --stat"
 
 
-def new(name: str, *, workspace: Path = Path()) -> NewResult:
+def new(
+    name: str,
+    *,
+    workspace: Path = Path(),
+    kind: "Kind | None" = None,
+    others: str | None = None,
+) -> NewResult:
     """Scaffold a team package that passes conformance unedited.
 
     Args:
         name: of the package, such as ``weather-sessions``.
-        workspace: its root.
+        workspace: its root, or the folder to make a repository or a file in.
+        kind: ``member`` of a workspace, ``repository`` of its own, or one file for a ``notebook``;
+            by default a member where ``workspace`` is one, else a repository.
+        others: contracts that a repository's CI checks it against: a file or an address; those of
+            what is installed by default.
     """
-    from dagcast.scaffold import new_package
+    from dagcast import scaffold
 
-    made = new_package(name, workspace)
+    kind = kind or ("member" if scaffold.is_workspace(workspace) else "repository")
+    if kind == "member":
+        made = scaffold.new_package(name, workspace)
+    elif kind == "notebook":
+        made = scaffold.new_notebook(name, workspace)
+    else:
+        made = scaffold.new_repository(name, workspace, _others(others))
     return NewResult(
         Path(made.folder), tuple(str(path) for path in made.files), tuple(made.next_commands)
     )
+
+
+def _others(source: str | None) -> "Exported":
+    from dagcast.exported import export_contracts, read_exported
+
+    if source is not None:
+        return read_exported(source)
+    from dagcast.plugins import load_plugins
+    from dagcast.vocabulary import first_config
+    from dagcast.workflow.common._assembled import demands
+
+    plugins = load_plugins()
+    return export_contracts(plugins, demands(first_config(plugins)))
 
 
 def snapshot(*, workspace: Path = Path()) -> SnapshotResult:

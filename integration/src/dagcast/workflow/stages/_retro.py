@@ -1,14 +1,15 @@
 """Stage 10: what happened, what would have been best, and which model made the difference."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
-from dagcast.figures import share
+from dagcast.figures import listed, share
 from dagcast.journal import PlanRecord
 from dagcast.plans import (
     Axes,
@@ -23,14 +24,21 @@ from dagcast.plans import (
     overall,
     with_total,
 )
-from dagcast.project import Project, write_text
-from dagcast.workflow.common._earlier import times_of
+from dagcast.project import Project
+from dagcast.workflow.common._earlier import reference_of, times_of
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._layers import named_layers
+from dagcast.workflow.common._outlooks import alternatives
 from dagcast.workflow.common._plan_files import SOLVED, newest_approved, plan_folder
 from dagcast.workflow.common._problem import Setting, make_setting
+from dagcast.workflow.common._promised import (
+    keep_promises,
+    past_promises,
+    promised_lifts,
+    promised_outcomes,
+)
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._session import Session, open_session
 from dagcast.workflow.common._shown import adds_up, shown_quantities
@@ -38,6 +46,8 @@ from dagcast.workflow.common._shown import adds_up, shown_quantities
 if TYPE_CHECKING:
     from dagcast_core.decide import Retrospective
     from dagcast_core.tensor import Panel
+
+_SHOWN_MISSES = 12
 
 
 @final
@@ -63,7 +73,7 @@ class RetroResult(Result):
     def tables(self) -> tuple[ResultTable, ...]:
         found = self.hindsight
         facts = ResultTable(
-            f"{found.plan} in hindsight",
+            "Regret",
             ("what", "is"),
             (
                 ("regret", f"{found.worth(found.regret)} of {found.objective}"),
@@ -91,8 +101,13 @@ class RetroResult(Result):
                 )
                 for item in found.shares
             ),
-            "negative: its errors happened to help; a model whose output nobody observes shows in "
-            "the next",
+            "negative: its errors happened to help"
+            + (
+                f"; nobody observes what comes out of {listed(found.unobserved)}: errors of it "
+                "count with the models behind it"
+                if found.unobserved
+                else ""
+            ),
         )
         outcomes = ResultTable(
             "Planned and happened",
@@ -120,7 +135,53 @@ class RetroResult(Result):
                 ),
             ),
         )
-        return (facts, shares, outcomes)
+        return (*self._promises(), facts, shares, outcomes)
+
+    def _promises(self) -> tuple[ResultTable, ...]:
+        """What was promised and what was got, which comes before what could have been."""
+        found = self.hindsight
+        whole = [item for item in found.promises if not item.row]
+        missed = [item for item in found.promises if item.row and not item.held]
+        rows = sum(1 for item in found.promises if item.row)
+        promised = ResultTable(
+            f"{found.plan}: promised and got",
+            ("outcome", "promised", "interval", "happened", "interval held"),
+            tuple((found.title(item), *found.shown(item)) for item in whole),
+            found.kept_words + (f"; row by row {rows - len(missed)} of {rows}" if rows else ""),
+        )
+        tables = [promised] if whole else []
+        if missed:
+            tables.append(
+                ResultTable(
+                    "Outside their intervals",
+                    ("row", "outcome", "promised", "interval", "happened", ""),
+                    tuple(
+                        (item.row, found.title(item), *found.shown(item))
+                        for item in missed[:_SHOWN_MISSES]
+                    ),
+                    f"and {len(missed) - _SHOWN_MISSES} more in the JSON"
+                    if len(missed) > _SHOWN_MISSES
+                    else "",
+                )
+            )
+        if found.lifts:
+            tables.append(
+                ResultTable(
+                    "Gains, re-estimated with what happened",
+                    ("of", "over", "promised", "interval", "re-estimated", "interval held"),
+                    tuple(
+                        (
+                            found.title(item),
+                            found.arms.get(item.over, item.over),
+                            *found.shown(item),
+                        )
+                        for item in found.lifts
+                    ),
+                    "by the models with everything that they did not foresee; nobody observes what "
+                    "would have happened otherwise",
+                )
+            )
+        return tuple(tables)
 
     def next_command(self) -> str:
         return f"dagcast fit --project {self.folder}    (with the hours that have passed)"
@@ -139,6 +200,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         UsageError: no plan has that name.
     """
     from dagcast_core.decide import Options, Plan, retrospect
+    from dagcast_core.tensor import Panel
 
     record = project.journal.find(plan) if plan else newest_approved(project)
     folder = plan_folder(project, record.plan)
@@ -147,7 +209,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     times = times_of(summary)
     _require_actuals(session, times, record)
     fitted = load_fit(session, str(summary.provenance["fit"]))
-    setting = make_setting(session, times)
+    setting = make_setting(session, times, reference=reference_of(summary))
     executed, actuals = happened_in(session, times)
     solver = project.config.solver
     progress("solving with the future known, and attributing the regret", None)
@@ -157,14 +219,29 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         actuals,
         planned=Plan.load(folder / SOLVED),
         options=Options(gap=solver.tolerance * 10, violation=solver.tolerance),
+        others={name: Panel(dict(given)) for name, (_, given) in alternatives(setting).items()},
         seed=project.config.seeds.plan,
     )
-    hindsight = _hindsight(project, summary, setting, executed, actuals, found)
+    hindsight = _hindsight(project, summary, outlook, setting, executed, actuals, found)
+    outcomes, _ = promised_outcomes(session, record.plan, outlook, actuals)
+    hindsight = replace(
+        hindsight,
+        promises=outcomes,
+        lifts=promised_lifts(session, record.plan, outlook, found.ex_post_forecasts),
+        arms=outlook.arms,
+        readings={**outlook.readings, **hindsight.readings},
+        unobserved=tuple(
+            name
+            for name in fitted.model.members
+            if not set(fitted.model.outputs_of(name)) & set(actuals)
+        ),
+    )
     page = project.reports / f"retro-{record.plan}.html"
     result = RetroResult(project.folder, hindsight, page)
     progress("composing the page", None)
     _write(project, record, result, outlook, setting, actuals, found)
     write_text(project.reports / f"retro-{record.plan}.json", json.dumps(plain(result), indent=1))
+    keep_promises(project, *past_promises(session)[:2])
     project.record(
         "looked back",
         plan=record.plan,
@@ -186,6 +263,7 @@ def _require_actuals(session: Session, times: Moments, record: PlanRecord) -> No
 def _hindsight(
     project: Project,
     summary: PlanSummary,
+    outlook: Outlook,
     setting: Setting,
     executed: "Panel",
     actuals: "Panel",
@@ -197,10 +275,12 @@ def _hindsight(
     ex_post = arrays(found.ex_post.forecast, shown, axes)
     # A mean over nothing, such as the ETA of an hour without sessions, weighs nothing.
     happened = {n: np.nan_to_num(v) for n, v in arrays(actuals, shown, axes).items()}
+    # What was planned is what was shown: the mean of draws, not what fitted parameters forecast.
+    promised = outlook.totals["plan"]
     outcomes = tuple(
         OutcomeGap(
             name,
-            overall(planned, quantities[name], axes),
+            promised[name].mid if name in promised else overall(planned, quantities[name], axes),
             overall(happened, quantities[name], axes),
             overall(ex_post, quantities[name], axes),
         )
@@ -256,9 +336,10 @@ def _write(
     found: "Retrospective",
 ) -> None:
     from dagcast.review import render, retro_page
-    from dagcast.workflow.common._wording import state_in_words, zone_of
+    from dagcast.workflow.common._wording import clocks_of, state_in_words
 
     axes = outlook.axes
+    zone, zones = clocks_of(project)
     page = retro_page(
         result.hindsight,
         outlook,
@@ -268,8 +349,9 @@ def _write(
             dict(found.decision_difference), result.hindsight.readings, axes
         ),
         project=project.config.name,
-        state=state_in_words(record),
-        zone=zone_of(project),
+        state=state_in_words(record, zone),
+        zone=zone,
+        zones=zones,
     )
     write_text(result.page, render(page))
 

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
+from dagcast.workflow.common._promised import kept_promises
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
-from dagcast.workflow.common._wording import state_in_words, zone_of
+from dagcast.workflow.common._wording import clocks_of, state_in_words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from dagcast.journal import Entry
     from dagcast.review import PlanEvidence
     from dagcast_core.tensor import IndexTensor
 
@@ -76,6 +79,7 @@ def review(
     decided = Plan.load(folder / SOLVED).decisions
     axes = outlook.axes
     proposal = project.journal.proposal(record.plan)
+    zone, zones = clocks_of(project)
     page = plan_page(
         summary,
         outlook,
@@ -84,10 +88,13 @@ def review(
         lever_rows=lever_rows(summary),
         evidence=_evidence(project, summary, outlook),
         project=project.config.name,
-        state=state_in_words(record),
+        state=state_in_words(record, zone),
         author="" if proposal is None else proposal.who,
         parent=None if proposal is None else proposal.details.get("parent"),
-        zone=zone_of(project),
+        before=_parent(project, proposal),
+        kept=kept_promises(project, record.horizon_start),
+        zone=zone,
+        zones=zones,
     )
     path = project.reports / f"review-{record.plan}.html"
     write_text(path, render(page))
@@ -95,6 +102,17 @@ def review(
     return ReviewResult(
         project.folder, record.plan, path, path.stat().st_size // 1024, record.state
     )
+
+
+def _parent(project: Project, proposal: "Entry | None") -> Outlook | None:
+    """What was forecast under the plan that this one was edited from, as far as it is there."""
+    parent = None if proposal is None else proposal.details.get("parent")
+    if parent is None:
+        return None
+    try:
+        return Outlook.load(plan_folder(project, parent))
+    except ProjectError:
+        return None
 
 
 def _marginals(
@@ -157,16 +175,16 @@ def _interval(row: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, An
         words(titles[name]) if name in titles else name.replace("_", " ")
         for name in (row["lever"], row["outcome"])
     )
-    half, own = _Z95 * row["standard_error"], _Z95 * (row["modelled_error"] or 0.0)
+    half, own = row["half_width"], _Z95 * row["expected_error"]
     return {
         "label": row["experiment"],
         "measured": row["measured"],
         "measured_low": row["measured"] - half,
         "measured_high": row["measured"] + half,
-        "modelled": row["modelled"],
-        "modelled_low": row["modelled"] - own,
-        "modelled_high": row["modelled"] + own,
-        "passed": row["passed"],
+        "modelled": row["expected"],
+        "modelled_low": row["expected"] - own,
+        "modelled_high": row["expected"] + own,
+        "verdict": row["verdict"],
         "note": f"{lever} on {outcome}, {row['scale']}",
     }
 

@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._whole import write_text
 from dagcast.figures import DASH, number
-from dagcast.project import Project, write_text
+from dagcast.project import Project
 from dagcast.workflow.common._fits import fit_collection, load_fit
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._session import open_session
@@ -41,15 +43,17 @@ class ValidateResult(Result):
             "scale",
             "measured",
             "se",
-            "modelled",
+            "without it",
             "z",
             "",
+            "in-sample",
         )
-        left_out = any(not math.isnan(row.left_out) for row in self.rows)
-        if left_out:
-            columns = (*columns, "without it", "z without")
+        refitted = any(not math.isnan(row.refitted) for row in self.rows)
+        if refitted:
+            columns = (*columns, "refitted", "z refitted")
         rows = []
-        for row in self.rows:
+        # Who contradicts comes first.
+        for row in sorted(self.rows, key=lambda row: row.passed):
             cells = [
                 row.experiment,
                 row.lever,
@@ -57,23 +61,39 @@ class ValidateResult(Result):
                 row.scale,
                 number(row.measured),
                 number(row.standard_error),
-                number(row.modelled),
+                number(row.expected),
                 f"{row.z:+.2f}",
-                "agrees" if row.passed else "DISAGREES",
+                row.verdict if row.passed else "CONTRADICTS",
+                number(row.modelled),
             ]
-            if left_out:
-                z = DASH if math.isnan(row.left_out_z) else f"{row.left_out_z:+.2f}"
-                cells += [number(row.left_out), z]
+            if refitted:
+                z = DASH if math.isnan(row.refitted_z) else f"{row.refitted_z:+.2f}"
+                cells += [number(row.refitted), z]
             rows.append(tuple(cells))
-        agreeing = sum(row.passed for row in self.rows)
-        note = f"{agreeing} of {len(rows)} modelled effects lie in the measured 95 % interval"
-        return (ResultTable("Causal validity", columns, tuple(rows), note),)
+        return (ResultTable("Causal validity", columns, tuple(rows), self._note()),)
+
+    def _note(self) -> str:
+        counts = Counter(row.verdict for row in self.rows)
+        if not self.rows:
+            return "no experiment: nobody has measured an effect, so nothing was validated"
+        if not counts["agrees"] and not counts["contradicts"]:
+            return (
+                f"none of {len(self.rows)} experiments is precise enough to contradict what the "
+                "models expect, so nothing was validated"
+            )
+        return (
+            f"of {len(self.rows)} experiments {counts['agrees']} agree with what everything else "
+            f"leads to expect, {counts['contradicts']} contradict it, {counts['says little']} say "
+            "little"
+        )
 
     def next_command(self) -> str:
         return f"dagcast backtest --project {self.folder}"
 
     def exit_code(self) -> int:
-        return 0 if all(row.passed for row in self.rows) else 3
+        from dagcast_core.evaluate import CausalValidity
+
+        return 0 if CausalValidity(self.rows).passed else 3
 
 
 def validate(
@@ -108,6 +128,7 @@ def validate(
             for draw in range(len(fitted.draws))
         ],
         leave_out=without if leave_one_out else None,
+        archive=session.archive(),
     )
     document = {"fit": fitted.name, "rows": [plain(row) for row in found.rows]}
     write_text(project.reports / REPORT, json.dumps(document, indent=1))

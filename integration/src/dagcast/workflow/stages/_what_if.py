@@ -38,6 +38,7 @@ def what_if(project: Project, proposal: Path, *, progress: Progress = silent) ->
     fitted = load_fit(session)
     setting = make_setting(session)
     frame = read_proposal(proposal, shapes_of(setting))
+    _say_what_is_left(setting, len(frame), progress)
     start = time.perf_counter()
     solved = evaluate(
         setting.problem(fitted.model, draws=fitted.draws),
@@ -64,3 +65,14 @@ def _least(setting: Setting) -> "Panel":
             if adds_up(setting.quantities[name])
         }
     )
+
+
+def _say_what_is_left(setting: Setting, named: int, progress: Progress) -> None:
+    """Tell how many cells the proposal leaves out, and what becomes of them."""
+    cells = sum(tensor.tensor.numel() for tensor in setting.current.values())
+    if named == cells:
+        return
+    adding = {adds_up(setting.quantities[name]) for name in setting.current}
+    ways = {True: "get nothing", False: "keep their price"}
+    rest = ", or ".join(ways[one] for one in sorted(adding, reverse=True))
+    progress(f"the proposal names {named:,} of {cells:,} cells; the others {rest}", None)

@@ -5,6 +5,7 @@ from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
 from dagcast_core.contract._drawing import Graph, Link
+from dagcast_core.contract._edges import total_unit
 from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._evolution import (
     Bump,
@@ -26,6 +27,7 @@ from dagcast_core.contract._experiment import (
     ExperimentSet,
     Scale,
 )
+from dagcast_core.contract._json import parsed_json
 from dagcast_core.contract._labels import Calendar, LabelSet
 from dagcast_core.contract._mapping import FrozenMapping
 from dagcast_core.contract._nearest import nearest
@@ -79,7 +81,9 @@ __all__ = [
     "least_bump",
     "least_version",
     "nearest",
+    "parsed_json",
     "read_snapshot",
     "snapshot",
+    "total_unit",
     "union",
 ]

@@ -75,8 +75,12 @@ def check_labels(value: object, what: str) -> tuple[Any, ...]:
     """Return ``value`` as a tuple of at least one label.
 
     Raises:
-        ContractError: it is empty, or one string, which Python would take apart into letters.
+        ContractError: it is empty, or one string, which Python would take apart into letters, or a
+            label stands in it twice.
     """
     if isinstance(value, str) or not isinstance(value, Iterable) or not (labels := tuple(value)):
         raise ContractError(f"{what} is {value!r}; expected a tuple of at least one label")
+    twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
+    if twice:
+        raise ContractError(f"{what} names {twice[0]!r} twice; expected each label once")
     return labels

@@ -39,6 +39,9 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC210": "two declarations of",
         "DC211": "metric",
         "DC212": "first setting",
+        "DC213": "undeclared import of",
+        "DC214": "requirement",
+        "DC215": "loading of",
         # Evolution: a contract against its last release.
         "DC301": "contract version of",
         "DC302": "removed model",
@@ -53,3 +56,4 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC504": "installed package",
     }
 )
+"""The kind of each problem by its code, the word shown in the line."""

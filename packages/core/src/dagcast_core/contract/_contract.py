@@ -17,6 +17,7 @@ from dagcast_core.contract._quantity import Quantity
 from dagcast_core.contract._screen import Screen
 
 Sign = Literal["+", "-", "?"]
+"""Which way an effect goes; ``?`` claims that there is one, and no direction."""
 
 
 @dataclass(frozen=True, slots=True)

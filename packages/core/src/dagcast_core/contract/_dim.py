@@ -8,6 +8,7 @@ from dagcast_core.contract._checks import check_choice, check_identifier, check_
 from dagcast_core.contract._errors import ContractError
 
 DimKind = Literal["label", "time", "int"]
+"""What the labels of a dim are: text, instants or integers."""
 
 
 @dataclass(frozen=True, slots=True)

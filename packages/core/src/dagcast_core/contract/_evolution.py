@@ -18,6 +18,7 @@ from dagcast_core.contract._problem import Problem
 from dagcast_core.contract._quantity import Quantity
 
 Bump = Literal["none", "patch", "minor", "major"]
+"""The part of a version that a change moves at least."""
 _RANKS: tuple[Bump, ...] = ("none", "patch", "minor", "major")
 SNAPSHOT_SCHEMA = "dagcast.contracts/1"
 _GONE = "no longer"

@@ -17,7 +17,9 @@ from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._mapping import FrozenMapping
 
 Design = Literal["switchback", "geo", "user_split", "natural", "prior"]
+"""How an effect was measured; ``prior`` is a belief and no measurement."""
 Scale = Literal["absolute", "ratio", "elasticity"]
+"""What an effect is: a difference, a share of the base, or per cent per per cent."""
 Label = str | int
 
 
@@ -68,8 +70,7 @@ class Change:
             ContractError: an unknown key or a bad value.
         """
         check_keys(data, cls.__slots__, "a Change")
-        where = {dim: tuple(labels) for dim, labels in data.get("where", {}).items()}
-        return cls(**{**data, "where": where})
+        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Cells:
     """Where and when an experiment ran.
 
     Args:
-        regions: labels of ``dim`` that took part; not empty.
+        labels: of ``dim``, that took part; not empty.
         start: first hour, an ISO 8601 instant in UTC, start of the hour.
         end: last hour, inclusive, in the same form.
         local_hours: hours of day in which the arms differed, 0 to 23 in each label's own zone;
@@ -116,22 +117,22 @@ class Cells:
         counted_hours: hours of day over which the outcome was measured, where arms differed in
             others too; empty means ``local_hours``. What an earlier hour's arm left behind then
             belongs to the effect.
-        dim: the dim along which arms were assigned, such as the region, the warehouse.
+        dim: the dim along which arms were assigned, such as ``region`` or ``warehouse``.
 
     Raises:
         ContractError: an instant is naive, not in UTC, not a whole hour, or the window is empty.
     """
 
-    regions: tuple[str, ...]
+    labels: tuple[str, ...]
     start: str
     end: str
     local_hours: tuple[int, ...] = ()
     counted_hours: tuple[int, ...] = ()
-    dim: str = "region"
+    dim: str = field(kw_only=True)
 
     def __post_init__(self) -> None:
         check_identifier(self.dim, "dim of Cells")
-        object.__setattr__(self, "regions", check_labels(self.regions, "regions of Cells"))
+        object.__setattr__(self, "labels", check_labels(self.labels, "labels of Cells"))
         first, last = _hour(self.start, "start"), _hour(self.end, "end")
         if last < first:
             raise ContractError(f"Cells end at {self.end} before they start at {self.start}")
@@ -146,29 +147,38 @@ class Cells:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         return {
-            "regions": list(self.regions),
+            "dim": self.dim,
+            # In the words of whoever reads and corrects the file: regions, depots.
+            f"{self.dim}s": list(self.labels),
             "start": self.start,
             "end": self.end,
             "local_hours": list(self.local_hours),
             "counted_hours": list(self.counted_hours),
-            "dim": self.dim,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Cells":
-        """Read what ``to_json`` wrote.
+        """Read what ``to_json`` wrote, in this version or an earlier one.
 
         Raises:
             ContractError: an unknown key or a bad value.
         """
+        # Files of dagcast-core 0.1.0 called labels of any dim regions, and named no dim for these.
+        dim = data.get("dim", "region")
+        named = f"{dim}s" if f"{dim}s" in data or "regions" not in data else "regions"
+        if named in data and "labels" in data:
+            raise ContractError(f"Cells have both {named!r} and 'labels'; leave out one of them")
+        data = {("labels" if key == named else key): value for key, value in data.items()}
         check_keys(data, cls.__slots__, "Cells")
+        if "labels" not in data:
+            raise ContractError(f"Cells have no {named!r}: labels of {dim!r} that took part")
         return cls(
-            regions=tuple(data["regions"]),
+            dim=dim,
+            labels=data["labels"],
             start=data["start"],
             end=data["end"],
             local_hours=tuple(data.get("local_hours", ())),
             counted_hours=tuple(data.get("counted_hours", ())),
-            dim=data.get("dim", "region"),
         )
 
 
@@ -186,6 +196,10 @@ class Experiment:
         treatment: and what in the other.
         estimate: the effect, in the form that ``scale`` says.
         standard_error: of the estimate, same form; positive.
+        degrees_of_freedom: of the standard error, where few clusters stand behind it (Satterthwaite
+            with CR2: Pustejovsky & Tipton 2018, doi:10.1080/07350015.2016.1247004): the error over
+            its standard error is then Student's t and not normal. None where clusters are many, or
+            nobody says.
         scale: ``absolute``: outcome under treatment minus control, in the outcome's unit;
             ``ratio``: treatment over control minus 1; ``elasticity``: change of the log outcome
             per change of the log lever.
@@ -209,6 +223,7 @@ class Experiment:
     treatment: Arm
     estimate: float
     standard_error: float
+    degrees_of_freedom: float | None = None
     scale: Scale = "absolute"
     reduce: Literal["mean", "sum"] = "mean"
     provenance: str = ""
@@ -235,6 +250,14 @@ class Experiment:
                 "(an exact effect would outweigh every datum)"
             )
         object.__setattr__(self, "standard_error", error)
+        if self.degrees_of_freedom is not None:
+            freedom = _finite(self.degrees_of_freedom, f"degrees_of_freedom of {what}")
+            if freedom <= 0:
+                raise ContractError(
+                    f"degrees_of_freedom of {what} are {freedom:g}; expected a positive number, "
+                    "e.g. the clusters less one, or none where clusters are many"
+                )
+            object.__setattr__(self, "degrees_of_freedom", freedom)
         self._check_arms(what)
 
     def _check_arms(self, what: str) -> None:
@@ -268,6 +291,7 @@ class Experiment:
             "treatment": self.treatment.to_json(),
             "estimate": self.estimate,
             "standard_error": self.standard_error,
+            "degrees_of_freedom": self.degrees_of_freedom,
             "scale": self.scale,
             "reduce": self.reduce,
             "provenance": self.provenance,
@@ -282,15 +306,17 @@ class Experiment:
             ContractError: an unknown key or a bad value.
         """
         check_keys(data, cls.__slots__, f"Experiment {data.get('name')!r}")
-        return cls(
-            **{
-                **data,
-                "levers": tuple(data["levers"]),
-                "cells": Cells.from_json(data["cells"]),
-                "control": Arm.from_json(data.get("control", {"name": "control"})),
-                "treatment": Arm.from_json(data["treatment"]),
-            }
-        )
+        parts: dict[str, Any] = {"cells": Cells.from_json, "treatment": Arm.from_json}
+        given = {"control": {"name": "control"}, **data}
+        for field_name, read in {**parts, "control": Arm.from_json}.items():
+            if field_name not in given:
+                raise ContractError(f"Experiment {data.get('name')!r} has no {field_name}")
+            try:
+                given[field_name] = read(given[field_name])
+            except ContractError as error:
+                what = f"{field_name} of Experiment {data.get('name')!r}"
+                raise ContractError(f"{what}: {error}") from error
+        return cls(**given)
 
 
 @dataclass(frozen=True, slots=True)

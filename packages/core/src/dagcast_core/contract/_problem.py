@@ -7,8 +7,8 @@ from typing import Any
 from dagcast_core.contract._checks import check_keys
 from dagcast_core.contract._codes import PROBLEM_CODES
 
-# Consumer of what the project itself asks for, producer of what it provides.
 PROJECT_LABEL = "project"
+"""Consumer of what the project itself asks for, producer of what it provides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,11 @@ class Weighted:
         return f"mean weighted by {self.by}"
 
 
-# "sum", "mean" or a Weighted mean; plain text, so that one dict can serve many declarations.
+# The first two as plain text, so that one dict can serve many declarations.
 Aggregation = str | Weighted
+"""How values roll up along a dim: ``sum``, ``mean`` or a ``Weighted`` mean."""
 Bounds = tuple[float | None, float | None]
+"""Least and greatest possible value, both inclusive; None where there is none."""
 
 Better = Literal["higher", "lower", ""]
 Display = Literal["", "count", "money", "share", "minutes", "number"]

@@ -46,7 +46,8 @@ class World(Protocol):
         """Return what would happen under ``decisions``, without writing events.
 
         Returns:
-            One row per region and hour of the planning week, one column per quantity.
+            One row per label, such as a region, and hour of the planning week, one column per
+            quantity.
         """
         ...
 
@@ -80,8 +81,15 @@ class WorldFactory(Protocol):
 
     name: str
 
-    def create(self, regions: int, weeks: int, seed: int, scenario: Mapping[str, Any]) -> World:
-        """Return a new marketplace; equal arguments give equal worlds."""
+    def create(self, size: int, weeks: int, seed: int, scenario: Mapping[str, Any], /) -> World:
+        """Return a new marketplace; equal arguments give equal worlds.
+
+        Args:
+            size: labels of the dim that the world is made of, such as regions.
+            weeks: of history.
+            seed: of everything random.
+            scenario: settings of the world's own.
+        """
         ...
 
     def load(self, folder: Path) -> World:

@@ -16,6 +16,7 @@ that is absent or older than its ledgers is damage, and what it does not name ma
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,7 +25,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,8 @@ class Batch:
         def stored(item: StoredFile | None) -> dict[str, Any] | None:
             if item is None:
                 return None
-            return asdict(item)
+            # Not `asdict`, which copies every text of every file of the store.
+            return {name: getattr(item, name) for name in StoredFile.__slots__}
 
         return {
             "id": self.id,
@@ -237,6 +239,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("no plain file")
         with path.open("rb") as stream:
             about = os.fstat(stream.fileno())
             # A manifest is only ever replaced, so that the same file holds the same bytes.
@@ -399,7 +403,10 @@ def sampled(path: Path) -> str:
     A file of up to a quarter of a megabyte is read whole. The last bytes of a Parquet file hold the
     limits of every column, so that another ledger with other values does not pass for this one.
     """
-    size = path.stat().st_size
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    size = status.st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as stream:
         if size <= 2 * _ENDS + _PIECES * _PIECE:

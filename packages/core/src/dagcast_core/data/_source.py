@@ -23,6 +23,7 @@ from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
 from dagcast_core.data._mapped import columns_read, map_columns, mapping_digest, needs_all
 from dagcast_core.data._mapping import ColumnMap
+from dagcast_core.data._scratch import scratch_folder
 from dagcast_core.data._sql import (
     CLEANED,
     OFFSETS,
@@ -117,8 +118,11 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
     atexit.register(_database.cache_clear)
     connection.execute("SET enable_progress_bar = false")
     # What does not fit in memory would spill into the working directory.
-    spill = Path(tempfile.gettempdir()) / f"dagcast-{process}"
-    connection.execute(f"SET temp_directory = {text(str(spill))}")
+    connection.execute(f"SET temp_directory = {text(str(scratch_folder()))}")
+    # Nothing is fetched from elsewhere because a statement names a function or an address.
+    for setting in ("autoinstall_known_extensions", "autoload_known_extensions",
+                    "allow_community_extensions"):  # fmt: skip
+        connection.execute(f"SET {setting} = false")
     return connection
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -16,6 +17,7 @@ from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._definitions import define
 from dagcast_core.data._errors import (
     DataError,
+    StoreError,
     UnknownMetricError,
 )
 from dagcast_core.data._ingest import Ingestion, ingest_all
@@ -66,6 +68,19 @@ class MetricStore:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
+        self._pinned: Manifest | None = None
+
+    def pinned(self) -> MetricStore:
+        """The store as it is now: whatever is ingested later, all its reads are of one content.
+
+        It reads alone. Where an ingestion lets go of files that it needs, its reads say so.
+
+        Raises:
+            StoreError: the store is damaged.
+        """
+        store = MetricStore(self._folder)
+        store._pinned = self._manifest()
+        return store
 
     @property
     def folder(self) -> Path:
@@ -138,7 +153,7 @@ class MetricStore:
         if "" in wanted:
             raise DataError(f"cannot accept a label of {dim!r}: expected a text; found blanks.")
         with locked(self._folder):
-            manifest = self._manifest()
+            manifest = read_manifest(self._folder)
             dims = {name for table in manifest.tables.values() for name in table.dims}
             if dim not in dims:
                 raise UnknownMetricError(dim, dims, what="dim")
@@ -155,7 +170,7 @@ class MetricStore:
             DeclarationError: a term is unknown, or the name is taken by an event table.
         """
         with locked(self._folder):
-            write_manifest(self._folder, define(self._manifest(), metrics))
+            write_manifest(self._folder, define(read_manifest(self._folder), metrics))
 
     def read(
         self,
@@ -202,8 +217,9 @@ class MetricStore:
         folder = self._folder / "cache"
         cubes = recall(folder, key) if cache else None
         if cubes is None:
-            reader = Reader(self._folder, manifest, window, identity(window))
-            cubes = {name: cube(*reader.metric(name)) for name in wanted}
+            with self._steady():
+                reader = Reader(self._folder, manifest, window, identity(window))
+                cubes = {name: cube(*reader.metric(name)) for name in wanted}
             if cache:
                 remember(folder, key, cubes)
         return _panel({name: cubes[name] for name in wanted}, window.labels, window.hours)
@@ -227,8 +243,9 @@ class MetricStore:
         """
         manifest = self._manifest()
         window = self._window(manifest, start, end, as_of, labels)
-        reader = Reader(self._folder, manifest, window, identity(window))
-        cubes = {name: cube(*reader.count(name)) for name in _distinct(names)}
+        with self._steady():
+            reader = Reader(self._folder, manifest, window, identity(window))
+            cubes = {name: cube(*reader.count(name)) for name in _distinct(names)}
         return _panel(cubes, window.labels, window.hours)
 
     def rollup(
@@ -271,8 +288,9 @@ class MetricStore:
             if dim not in window.labels:
                 raise UnknownMetricError(dim, window.labels, what="dim")
         window, groups = grouped(window, by or {}, frequency, zone)
-        reader = Reader(self._folder, manifest, window, groups)
-        cubes = {name: cube(*reader.metric(name)) for name in _distinct(names)}
+        with self._steady():
+            reader = Reader(self._folder, manifest, window, groups)
+            cubes = {name: cube(*reader.metric(name)) for name in _distinct(names)}
         return _panel(cubes, groups.labels, groups.buckets)
 
     def tables(self) -> dict[str, EventTable]:
@@ -298,7 +316,8 @@ class MetricStore:
 
     def spans(self) -> dict[str, Span]:
         """First and last hour of every event table's rows, and when the last was known."""
-        return spans(self._folder, self._manifest())
+        with self._steady():
+            return spans(self._folder, self._manifest())
 
     def reports(self) -> tuple[IngestReport, ...]:
         """The counts of every source held, by table."""
@@ -371,7 +390,26 @@ class MetricStore:
         return append(self._folder, spec, rows, coverage)
 
     def _manifest(self) -> Manifest:
-        return read_manifest(self._folder)
+        return read_manifest(self._folder) if self._pinned is None else self._pinned
+
+    @contextmanager
+    def _steady(self) -> Iterator[None]:
+        """One read; a file that an ingestion let go of meanwhile is no damage.
+
+        Raises:
+            StoreError: a file is absent or differs.
+        """
+        manifest = self._manifest()
+        try:
+            yield
+        except StoreError as error:
+            if read_manifest(self._folder) == manifest:
+                raise
+            raise StoreError(
+                f"cannot read the metric store {self._folder}: expected what it held when it was "
+                f"opened; found that an ingestion has replaced files of it since. Run the command "
+                f"again: it then reads what is there now."
+            ) from error
 
     def _window(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from dagcast_core.contract import nearest
 from dagcast_core.evaluate._baselines import hour_of_week_mean, seasonal_naive
+from dagcast_core.evaluate._grid import check_season
 from dagcast_core.evaluate._measures import (
     TIME,
     ScaledError,
@@ -38,6 +40,8 @@ class BacktestRow:
         mean_over_series: mean over series of the model's own ratios.
         series: number of series that count.
         excluded: series with a zero scale or without observations.
+        error: mean absolute error of the model over all cells, in the quantity's own unit.
+        naive_error: the same of repeating the last season.
     """
 
     quantity: str
@@ -47,6 +51,8 @@ class BacktestRow:
     mean_over_series: float
     series: int
     excluded: int
+    error: float = math.nan
+    naive_error: float = math.nan
 
     @property
     def relative(self) -> float:
@@ -81,6 +87,10 @@ class _Errors:
             model.mean,
             model.series,
             model.excluded,
+            *(
+                float(torch.nanmean(errors[:, series, steps]))
+                for errors in (self.model, self.naive)
+            ),
         )
 
 
@@ -183,10 +193,13 @@ def backtest(
     Raises:
         KeyError: a quantity is missing in ``actual`` or in a forecast.
         AlignmentError: a forecast has other labels than what happened.
-        ValueError: a window is not covered by ``actual``, or no origin is given.
+        ValueError: a window is not covered by ``actual`` hour by hour, no origin is given, or a
+            season or horizon is shorter than a step.
     """
     if not origins:
         raise ValueError("a backtest needs at least one origin; see rolling_origins.")
+    check_season(season)
+    check_season(horizon, what="a horizon")
     ordered = sorted(pd.Timestamp(origin) for origin in origins)
     for quantity in quantities:
         _window(actual, quantity, ordered[-1], horizon)
@@ -271,5 +284,13 @@ def _window(actual: Panel, quantity: str, origin: pd.Timestamp, horizon: int) ->
         raise ValueError(
             f"the window from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} UTC is not "
             f"covered by what happened, {known[0]:%Y-%m-%d %H:%M} to {known[-1]:%Y-%m-%d %H:%M}."
+        )
+    absent = hours[~hours.isin(known)]
+    if len(absent):
+        raise ValueError(
+            f"the window from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1]:%Y-%m-%d %H:%M} UTC has a "
+            f"gap in what happened of {quantity!r}: {len(absent)} of {horizon} hours are "
+            f"absent, the first {absent[0]:%Y-%m-%d %H:%M}. Give every hour a label, NaN where "
+            "nothing was observed, or choose other origins."
         )
     return actual[quantity].sel({TIME: slice(hours[0], hours[-1])})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
+from dagcast_core.evaluate._grid import check_season, on_grid
 from dagcast_core.evaluate._measures import TIME
 from dagcast_core.tensor import IndexTensor
 
@@ -15,7 +16,7 @@ def seasonal_naive(
     """Repeat the last observed season.
 
     Args:
-        history: dims (..., time), hourly and without gaps in its labels.
+        history: dims (..., time), a label that is absent counts as missing.
         hours: the horizon; its first hour follows the last of ``history``.
         season: steps per cycle.
         time: name of the time dim.
@@ -25,7 +26,8 @@ def seasonal_naive(
         season before it, as far back as needed; NaN where that series was never observed.
 
     Raises:
-        ValueError: the history is shorter than a season, or the horizon does not follow it.
+        ValueError: the history is shorter than a season, a season is shorter than a step, or the
+            horizon does not follow the history.
     """
     return hour_of_week_mean(history, hours, seasons=1, season=season, time=time)
 
@@ -41,7 +43,7 @@ def hour_of_week_mean(
     """Average the last ``seasons`` observed seasons, step by step of the cycle.
 
     Args:
-        history: dims (..., time), hourly and without gaps in its labels.
+        history: dims (..., time), a label that is absent counts as missing.
         hours: the horizon; its first hour follows the last of ``history``.
         seasons: how many to average.
         season: steps per cycle.
@@ -52,19 +54,20 @@ def hour_of_week_mean(
         of them are missing, earlier seasons serve.
 
     Raises:
-        ValueError: the history is shorter than the seasons asked for, or the horizon does not
-            follow it.
+        ValueError: the history is shorter than the seasons asked for, one of the two numbers is
+            below 1, or the horizon does not follow the history.
     """
+    check_season(season)
+    check_season(seasons, what="a number of seasons")
     others = [dim for dim in history.dims if dim != time]
-    values = history.values(*others, time).detach().to(torch.float64)
-    known = history.index(time)
+    whole_values, known, step = on_grid(history, time)
+    values = whole_values.detach().to(torch.float64)
     length = values.shape[-1]
     if length < seasons * season:
         raise ValueError(
             f"cannot average {seasons} seasons of {season} steps: the history of "
             f"{history.name!r} has {length} steps."
         )
-    step = known[-1] - known[-2]
     if hours[0] != known[-1] + step:
         raise ValueError(
             f"the horizon starts at {hours[0]}; the history of {history.name!r} ends at "

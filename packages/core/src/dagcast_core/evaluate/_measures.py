@@ -9,9 +9,12 @@ from typing import final
 import pandas as pd
 import torch
 
+from dagcast_core.evaluate._grid import check_season, on_grid
 from dagcast_core.tensor import AlignmentError, IndexTensor
 
 TIME = "hour"
+# A scale below this share of the series' own level is rounding, by precision of the numbers.
+_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-5}
 
 
 @final
@@ -37,19 +40,21 @@ def seasonal_scale(train: IndexTensor, *, season: int, time: str = TIME) -> Inde
     """Mean absolute error of the seasonal naive forecast inside the training part.
 
     Args:
-        train: dims (..., time); NaN marks a missing cell.
+        train: dims (..., time); NaN marks a missing cell, and so does a label that is absent.
         season: steps per cycle, e.g. 168 for hours in a week.
         time: name of the time dim.
 
     Returns:
         dims of ``train`` without the time dim, in the unit of ``train``; NaN where no pair of
-        cells a season apart is observed.
+        cells a season apart is observed, 0 where they differ by no more than rounding.
 
     Raises:
-        ValueError: the training part is not longer than a season.
+        ValueError: the training part is not longer than a season, a season is shorter than a step,
+            or labels are not a multiple of one step apart.
     """
+    check_season(season)
     others = [dim for dim in train.dims if dim != time]
-    values = train.values(*others, time)
+    values, _, _ = on_grid(train, time)
     if values.shape[-1] <= season:
         raise ValueError(
             f"cannot scale errors by the seasonal naive forecast: the training part of "
@@ -57,8 +62,10 @@ def seasonal_scale(train: IndexTensor, *, season: int, time: str = TIME) -> Inde
             "Give a longer history or a shorter season."
         )
     change = (values[..., season:] - values[..., :-season]).abs()
-    indexes = {dim: train.index(dim) for dim in others}
-    return IndexTensor(torch.nanmean(change, dim=-1), indexes, train.name)
+    scale = torch.nanmean(change, dim=-1)
+    level = torch.nanmean(values.abs(), dim=-1)
+    scale = torch.where(scale <= _ROUNDING.get(values.dtype, 0.0) * level, 0.0 * scale, scale)
+    return IndexTensor(scale, {dim: train.index(dim) for dim in others}, train.name)
 
 
 def mase(

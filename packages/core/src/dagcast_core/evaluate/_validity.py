@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import torch
 
 from dagcast_core.contract import Experiment, ExperimentSet
-from dagcast_core.model import Model, effect_of
+from dagcast_core.model import (
+    Deviation,
+    LeftOut,
+    Model,
+    Verdict,
+    Widening,
+    effect_of,
+    left_out,
+)
 from dagcast_core.tensor import Panel
-
-# Two-sided 95 % of a normal distribution.
-_Z95 = 1.959963984540054
 
 
 @final
@@ -28,14 +33,18 @@ class ValidityRow:
         outcome: what was measured.
         scale: of both effects: absolute, ratio or elasticity.
         measured: estimate of the experiment.
-        standard_error: of the estimate.
-        modelled: effect according to the model, on the experiment's own cells.
+        standard_error: of the estimate, as measured.
+        half_width: of its 95 % interval by Student's t, as far as degrees of freedom are few.
+        modelled: effect according to the model, on the experiment's own cells; the model knows the
+            experiment, so that this is in-sample.
         modelled_error: standard deviation over parameter draws; NaN without draws.
-        z: modelled minus measured, in standard errors of the measurement.
-        passed: whether the modelled effect lies in the measured 95 % interval.
-        left_out: effect according to a model fitted without this experiment; NaN if not asked.
-        left_out_z: its difference from the measurement, in the standard error of measurement and
-            model together.
+        expected: effect that everything but this experiment leads to expect.
+        expected_error: its standard deviation.
+        z: expected minus measured in standard errors of that difference; the normal deviate that is
+            as unlikely, where the error has few degrees of freedom.
+        verdict: ``agrees``, ``contradicts``, or ``says little``: too noisy to contradict anything.
+        refitted: effect according to a model fitted without this experiment; NaN if not asked.
+        refitted_z: its z.
     """
 
     experiment: str
@@ -44,24 +53,20 @@ class ValidityRow:
     scale: str
     measured: float
     standard_error: float
+    half_width: float
     modelled: float
     modelled_error: float
+    expected: float
+    expected_error: float
     z: float
-    passed: bool
-    left_out: float = math.nan
-    left_out_z: float = math.nan
+    verdict: Verdict
+    refitted: float = math.nan
+    refitted_z: float = math.nan
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Measured 95 % interval."""
-        half = _Z95 * self.standard_error
-        return self.measured - half, self.measured + half
-
-    @property
-    def modelled_interval(self) -> tuple[float, float]:
-        """Modelled 95 % interval; NaN without draws."""
-        half = _Z95 * self.modelled_error
-        return self.modelled - half, self.modelled + half
+    def passed(self) -> bool:
+        """Whether the measurement does not contradict the expectation."""
+        return self.verdict != "contradicts"
 
 
 @final
@@ -77,8 +82,12 @@ class CausalValidity:
 
     @property
     def passed(self) -> bool:
-        """Whether every modelled effect lies in its measured interval."""
-        return all(row.passed for row in self.rows)
+        """Whether nothing contradicts, and something agrees.
+
+        Without an experiment, or with such alone as say little, nothing was put to a test.
+        """
+        verdicts = {row.verdict for row in self.rows}
+        return "contradicts" not in verdicts and "agrees" in verdicts
 
     def to_json(self) -> dict[str, Any]:
         """Figures as plain values."""
@@ -92,6 +101,8 @@ def causal_validity(
     *,
     draws: Iterable[Mapping[str, torch.Tensor]] = (),
     leave_out: Callable[[str], Model] | None = None,
+    widening: Widening | None = None,
+    archive: Panel | None = None,
 ) -> CausalValidity:
     """Set every measured effect beside the modelled one.
 
@@ -102,6 +113,11 @@ def causal_validity(
         draws: states of the model's parameters, as ``fit(..., draws=n)`` gives them; the model's
             own state is restored afterwards.
         leave_out: gives a model fitted without the experiment of that name.
+        widening: that of the fit,
+        archive: and its longer history for experiments that began before.
+
+    The verdict is the one of the fit's report: it sets the measurement beside what own data,
+    priors and all other experiments lead to expect.
 
     Returns:
         One row for each experiment.
@@ -109,18 +125,19 @@ def causal_validity(
     Raises:
         ExperimentError: an experiment does not fit the model or the history.
     """
-    members = list(experiments)
+    known = left_out(model, history, experiments, widening=widening, archive=archive)
+    members, covered = list(experiments), history if archive is None else archive
     with torch.no_grad():
-        modelled = [float(effect_of(model, history, item)) for item in members]
-        spread = _spread(model, history, members, list(draws))
+        modelled = [float(effect_of(model, covered, item)) for item in members]
+        spread = _spread(model, covered, members, list(draws))
         rows = []
         for item, effect, error in zip(members, modelled, spread, strict=True):
-            z = (effect - item.estimate) / item.standard_error
+            # An experiment that a model gives no weight is compared and not used.
+            found = known.get(item.name) or _unused(item, effect, error)
             other = other_z = math.nan
             if leave_out is not None:
-                other = float(effect_of(leave_out(item.name), history, item))
-                together = math.hypot(item.standard_error, 0.0 if math.isnan(error) else error)
-                other_z = (other - item.estimate) / together
+                other = float(effect_of(leave_out(item.name), covered, item))
+                other_z = replace(found, effect=other).z
             rows.append(
                 ValidityRow(
                     item.name,
@@ -129,15 +146,33 @@ def causal_validity(
                     item.scale,
                     item.estimate,
                     item.standard_error,
+                    _half_width(item),
                     effect,
                     error,
-                    z,
-                    abs(z) <= _Z95,
+                    found.effect,
+                    found.spread,
+                    found.z,
+                    found.verdict,
                     other,
                     other_z,
                 )
             )
     return CausalValidity(tuple(rows))
+
+
+def _half_width(item: Experiment) -> float:
+    return Deviation(item.standard_error**2, 0.0, _freedom(item)).reach
+
+
+def _freedom(item: Experiment) -> float:
+    return math.inf if item.degrees_of_freedom is None else item.degrees_of_freedom
+
+
+def _unused(item: Experiment, effect: float, error: float) -> LeftOut:
+    """An experiment that the fit did not use: the modelled effect is what is expected."""
+    spread = 0.0 if math.isnan(error) else error
+    deviation = Deviation(item.standard_error**2, spread**2, _freedom(item))
+    return LeftOut(item.name, item.estimate, effect, spread, deviation)
 
 
 def _spread(

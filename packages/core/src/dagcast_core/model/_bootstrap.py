@@ -10,6 +10,7 @@ import torch
 
 from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._expected import expectation, linearised
 from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._model import Model
 from dagcast_core.model._optimizer import OptimizerSpec, minimise
@@ -30,6 +31,8 @@ def bootstrap(
     homes = [unit.flat.read() for unit in units]
     precisions = [precision_of(unit) for unit in units]
     estimates = evidence.estimates
+    if len(evidence):
+        evidence.settle(expectation(units, linearised(units, precisions, evidence)))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found: dict[str, list[torch.Tensor]] = {}
     try:

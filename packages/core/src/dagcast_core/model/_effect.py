@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias, final
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dagcast_core.contract import Arm, Experiment, nearest
+from dagcast_core.contract import Arm, Change, Experiment, nearest
 from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._errors import ExperimentError
@@ -17,6 +18,8 @@ from dagcast_core.model._model import Model
 from dagcast_core.model._residual import filled
 from dagcast_core.tensor import IndexTensor, Panel
 
+# What models make under control and under treatment, by quantity.
+Arms: TypeAlias = tuple[Mapping[str, IndexTensor], Mapping[str, IndexTensor]]
 Cuts: TypeAlias = dict[tuple[object, ...], dict[str, IndexTensor]]
 
 _HOUR_OF_WEEK = "hour_of_week"
@@ -56,6 +59,8 @@ class ExperimentalEffect:
 
     Attributes:
         path: names of the innermost models that join the levers to the outcome, in order.
+        weeks_later: how many weeks later in the panel the effect is taken, where the experiment's
+            own weeks lie before it: the same hours of the week, the first that the panel has.
 
     Raises:
         ExperimentError: see `effect_of`.
@@ -71,13 +76,19 @@ class ExperimentalEffect:
         self.collection = collection
         self.experiment = experiment
         self.path = path_of(collection, experiment)
+        self.weeks_later = self._weeks_later(panel)
+        shift = pd.Timedelta(weeks=self.weeks_later)
+        self._start = pd.Timestamp(experiment.cells.start) + shift
+        self._end = pd.Timestamp(experiment.cells.end) + shift
         hours = self._hours(panel)
-        regions = list(experiment.cells.regions)
+        regions = list(experiment.cells.labels)
         key = (experiment.cells.dim, *regions, hours[0], hours[-1])
         cuts = {} if cuts is None else cuts
         if key not in cuts:
             cuts[key] = _cut(panel, regions, hours, experiment)
         given = cuts[key]
+        self._require_life(panel, given, hours)
+        self._hours_run = hours
         base = self._base(given)
         cells = experiment.cells
         self._treated = self._cells(given, regions, hours, cells.local_hours)
@@ -88,8 +99,37 @@ class ExperimentalEffect:
 
     def __call__(self) -> torch.Tensor:
         """The effect at the present parameters; 0-d."""
+        return self.within(self.run())
+
+    def run(self) -> Arms:
+        """What the models on the path make of both arms, at the present parameters."""
+        control, treatment = (
+            self.collection.propagate(known, only=self.path) for known in self._known
+        )
+        return control, treatment
+
+    def covers(self, other: ExperimentalEffect) -> bool:
+        """Whether a run of this effect's arms is one of another's too, further quantities beside.
+
+        So it is for several outcomes of one trial: same cells, same arms, and a path that goes on
+        where the other ends.
+        """
+        mine, its = self.experiment, other.experiment
+        return (
+            (mine.control.changes, mine.treatment.changes)
+            == (its.control.changes, its.treatment.changes)
+            and mine.cells.local_hours == its.cells.local_hours
+            and self._hours_run.equals(other._hours_run)
+            and (mine.cells.dim, mine.cells.labels, mine.cells.start, mine.cells.end)
+            == (its.cells.dim, its.cells.labels, its.cells.start, its.cells.end)
+            and set(other.path) <= set(self.path)
+            and set(other._known[0]) <= set(self._known[0])
+        )
+
+    def within(self, arms: Arms) -> torch.Tensor:
+        """The effect in a run of its own arms, or of an effect that covers it; 0-d."""
         experiment = self.experiment
-        control, treatment = (self._outcome(known) for known in self._known)
+        control, treatment = (self._reduced(made[experiment.outcome]) for made in arms)
         if experiment.scale == "absolute":
             return treatment - control
         if experiment.scale == "ratio":
@@ -120,19 +160,29 @@ class ExperimentalEffect:
 
     # What is fixed
 
-    def _hours(self, panel: Panel) -> pd.DatetimeIndex:
-        cells = self.experiment.cells
-        known = next((panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims), None)
-        if known is None:
-            raise ExperimentError(self.experiment.name, "the panel has no quantity by hour.")
+    def _weeks_later(self, panel: Panel) -> int:
+        """Weeks from the experiment to those that stand in for it; 0 where the panel covers it."""
+        cells, known = self.experiment.cells, self._known_hours(panel)
         start, end = pd.Timestamp(cells.start), pd.Timestamp(cells.end)
-        if start < known[0] or end > known[-1]:
+        weeks = max(math.ceil((known[0] - start) / pd.Timedelta(weeks=1)), 0)
+        if end + pd.Timedelta(weeks=weeks) > known[-1]:
             raise ExperimentError(
                 self.experiment.name,
                 f"its cells {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC lie outside the "
                 f"history, which covers {known[0]:%Y-%m-%d %H:%M} to {known[-1]:%Y-%m-%d %H:%M} "
-                "UTC. Read a longer history, or leave the experiment out.",
+                "UTC, and no weeks of it can stand in for them. Read a longer history, or leave "
+                "the experiment out.",
             )
+        return weeks
+
+    def _known_hours(self, panel: Panel) -> pd.DatetimeIndex:
+        known = next((panel[q].index(HOUR) for q in panel if HOUR.name in panel[q].dims), None)
+        if known is None:
+            raise ExperimentError(self.experiment.name, "the panel has no quantity by hour.")
+        return pd.DatetimeIndex(known)
+
+    def _hours(self, panel: Panel) -> pd.DatetimeIndex:
+        known = self._known_hours(panel)
         leaves = [self.collection.leaves[name] for name in self.path]
         back = sum(
             leaf.memory + max((item.lag for item in leaf.contract.inputs), default=0)
@@ -140,7 +190,7 @@ class ExperimentalEffect:
         )
         ahead = sum(leaf.contract.look_ahead for leaf in leaves)
         step = pd.Timedelta(hours=1)
-        inside = (known >= start - back * step) & (known <= end + ahead * step)
+        inside = (known >= self._start - back * step) & (known <= self._end + ahead * step)
         return pd.DatetimeIndex(known[inside])
 
     def _base(self, given: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:
@@ -183,7 +233,7 @@ class ExperimentalEffect:
     ) -> IndexTensor:
         """1 on the cells of the experiment, 0 on the hours of context around them."""
         cells = self.experiment.cells
-        inside = (hours >= pd.Timestamp(cells.start)) & (hours <= pd.Timestamp(cells.end))
+        inside = (hours >= self._start) & (hours <= self._end)
         mask = torch.as_tensor(np.asarray(inside)).expand(len(regions), len(hours)).clone()
         if of_day:
             if _HOUR_OF_WEEK not in given:
@@ -226,14 +276,65 @@ class ExperimentalEffect:
                 value = now.tensor + change.value
             elif change.how == "scale":
                 value = now.tensor * change.value
+            self._require_bounds(arm, change, value[mask > 0])
             changed[change.quantity] = now.with_tensor(torch.where(mask > 0, value, now.tensor))
         return changed
 
-    # What depends on the parameters
+    def _require_bounds(self, arm: Arm, change: Change, values: torch.Tensor) -> None:
+        """Refuse an arm that sets a quantity to what it cannot be."""
+        low, high = next(
+            item.bounds
+            for contract in self.collection.wiring.contracts.values()
+            for item in (*(i.quantity for i in contract.inputs), *contract.outputs)
+            if item.name == change.quantity
+        )
+        if not values.numel():
+            return
+        least, most = float(values.min()), float(values.max())
+        for bad, word, bound in (
+            (low is not None and least < low, "lower", low),
+            (high is not None and most > high, "upper", high),
+        ):
+            if bad:
+                raise ExperimentError(
+                    self.experiment.name,
+                    f"arm {arm.name!r} ({change.how} {change.value:g}) takes {change.quantity!r} "
+                    f"to {least if word == 'lower' else most:g}; its {word} bound is {bound:g}, so "
+                    "nobody can have done that. Correct the arm.",
+                )
 
-    def _outcome(self, known: Mapping[str, IndexTensor]) -> torch.Tensor:
-        outcome = self.collection.propagate(known, only=self.path)[self.experiment.outcome]
-        return self._reduced(outcome)
+    def _require_life(
+        self, panel: Panel, given: Mapping[str, IndexTensor], hours: pd.DatetimeIndex
+    ) -> None:
+        """Refuse labels in which nothing that a model explains was observed during the cells."""
+        cells, made = self.experiment.cells, self.collection.wiring.producer
+        seen = [
+            quantity
+            for quantity, tensor in given.items()
+            if quantity in made and {cells.dim, HOUR.name} <= set(tensor.dims)
+        ]
+        inside = torch.as_tensor(np.asarray((hours >= self._start) & (hours <= self._end)))
+        if not seen:
+            return
+        for label in cells.labels:
+            if any(bool(_observed(given[q], cells.dim, label)[inside].any()) for q in seen):
+                continue
+            alive = torch.stack([_observed(panel[q], cells.dim, label) for q in seen]).any(dim=0)
+            known = panel[seen[0]].index(HOUR)
+            first = (
+                f"the first is of {known[int(alive.nonzero()[0])]:%Y-%m-%d %H:%M} UTC"
+                if bool(alive.any())
+                else "there is none in the history at all"
+            )
+            raise ExperimentError(
+                self.experiment.name,
+                f"nothing was observed in {cells.dim} {label!r} from "
+                f"{self._start:%Y-%m-%d %H:%M} to {self._end:%Y-%m-%d %H:%M} UTC "
+                f"({', '.join(seen[:3])}{', ...' if len(seen) > 3 else ''}); {first}. It cannot "
+                "have been run there: correct its cells.",
+            )
+
+    # What depends on the parameters
 
     def _reduced(self, quantity: IndexTensor) -> torch.Tensor:
         mask = _laid(self._counted, quantity)
@@ -304,6 +405,13 @@ def _cut(
             given = given.sel(hour=slice(hours[0], hours[-1]))
         cut[quantity] = given
     return cut
+
+
+def _observed(tensor: IndexTensor, dim: str, label: str) -> torch.Tensor:
+    """Whether anything of a quantity is known of a label, by hour."""
+    one = tensor.sel({dim: label})
+    others = [name for name in one.dims if name != HOUR.name]
+    return torch.isfinite(one.values(*others, HOUR)).reshape(-1, len(one.index(HOUR))).any(dim=0)
 
 
 def _complete(given: IndexTensor | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import pandas as pd
@@ -13,21 +13,45 @@ import torch
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection
+from dagcast_core.model._dispersion import Dispersion
 from dagcast_core.model._effect import Cuts, ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._loss import ExperimentAgreement
+from dagcast_core.model._shared_errors import errors_of, freedoms_of
+from dagcast_core.model._space import Expectation, uncoupled, with_factors
+from dagcast_core.model._student import Deviation, Scale
 from dagcast_core.model._widening import Widening, WideningFactors
 from dagcast_core.tensor import Panel
 
 # Hours of the history that count as "today" when doses are compared.
 _RECENT = 4 * 168
-_CONFLICT_Z = 3.0
+# Dispersion, scales and usable correlations depend on one another.
+_TURNS = 2
+_SWEEPS = 2
+
+
+@final
+@dataclass(frozen=True)
+class _Block:
+    """Experiments whose errors were measured together, and so err on one scale.
+
+    Attributes:
+        places: of the experiments.
+        freedom: degrees of freedom of their errors' covariance; infinite where many.
+    """
+
+    places: list[int]
+    freedom: float
 
 
 @final
 class Evidence:
     """Several experiments with the covariance of their errors, widened and weighted.
+
+    Errors whose covariance has few degrees of freedom are Student's t: normal, on a scale that
+    the residuals tell. Beside their errors true effects scatter about the modelled ones by a
+    relative `dispersion`, which no parameters can follow. Both are learned by `settle`.
 
     Args:
         collection: the models.
@@ -39,8 +63,10 @@ class Evidence:
 
     Attributes:
         effects: the modelled effect of each experiment, to be called.
-        covariance: of the estimates, after widening and weighting; (experiment, experiment).
-        factors: the widening of each experiment.
+        covariance: of modelled effects about the estimates, errors and dispersion together, after
+            widening and weighting; (experiment, experiment).
+        dispersion: relative, of true effects about modelled ones.
+        sizes: of the effects, which the dispersion is relative to; (experiment,).
 
     Raises:
         ExperimentError: an experiment does not fit the models or the history.
@@ -60,23 +86,72 @@ class Evidence:
             ExperimentalEffect(collection, history, experiment, cuts)
             for experiment in self.experiments
         )
-        self.factors = tuple(_factors(effect, history, widening) for effect in self.effects)
-        self.estimates = torch.tensor(
-            [experiment.estimate for experiment in self.experiments], dtype=torch.float64
-        )
-        scale = torch.tensor(
-            [
-                math.sqrt(factor.total / weights.get(experiment.name, 1.0))
-                for experiment, factor in zip(self.experiments, self.factors, strict=True)
-            ],
-            dtype=torch.float64,
-        )
-        measured = covariance_of(experiments)
-        self.covariance = measured * scale.unsqueeze(0) * scale.unsqueeze(1)
-        self._factor = torch.linalg.cholesky(self.covariance) if len(self.effects) else measured
+        # By experiment, the place of the one whose run of both arms serves it.
+        self._leaders = [
+            max(
+                (at for at, other in enumerate(self.effects) if other.covers(effect)),
+                key=lambda at: (len(self.effects[at].path), -at),
+            )
+            for effect in self.effects
+        ]
+        self._widened = tuple(_factors(effect, history, widening) for effect in self.effects)
+        self.estimates = _vector(e.estimate for e in self.experiments)
+        self._deviations = _vector(e.standard_error for e in self.experiments)
+        self._weights = _vector(weights.get(e.name, 1.0) for e in self.experiments)
+        scale = (_vector(factor.total for factor in self._widened) / self._weights).sqrt()
+        self._errors = errors_of(experiments) * scale.unsqueeze(0) * scale.unsqueeze(1)
+        # A belief from the literature is no effect of this market: it says how wide it is itself.
+        self._measured = _vector(float(e.design != "prior") for e in self.experiments)
+        self._blocks = _blocks(experiments, freedoms_of(experiments))
+        self._scales = [Scale.of(block.freedom) for block in self._blocks]
+        self._kept = torch.ones(len(self.experiments), dtype=torch.float64)
+        self.sizes = self._sizes(torch.zeros_like(self.estimates))
+        self._usual = self.dispersion = Dispersion.usual(widening.form)
+        self._take_stock()
 
     def __len__(self) -> int:
         return len(self.effects)
+
+    @property
+    def factors(self) -> tuple[WideningFactors, ...]:
+        """The widening of each experiment, dispersion of its effect included."""
+        level = self.dispersion.level
+        return tuple(
+            replace(factor, form=float((level * size / error) ** 2))
+            for factor, size, error in zip(self._widened, self.sizes, self._deviations, strict=True)
+        )
+
+    def deviation(self, place: int, further: float) -> Deviation:
+        """How one estimate may differ from an expectation, by chance.
+
+        Args:
+            place: of the experiment.
+            further: variance of the expectation itself, less twice what both share.
+        """
+        freedom = next(block.freedom for block in self._blocks if place in block.places)
+        error = float(self._errors[place, place])
+        scatter = float(self._scatter(self.dispersion.level)[place])
+        return Deviation(error, max(scatter + further, 0.0), freedom)
+
+    def settle(self, expected: Expectation) -> None:
+        """Learn the dispersion, the scales of errors, and which correlations can be used.
+
+        Each depends on the others; they are taken in turn. A scale is judged by what all other
+        experiments foresee: the fit itself is drawn to an estimate that claims to be sure.
+
+        Args:
+            expected: of these experiments by own data and priors alone.
+        """
+        if not len(self):
+            return
+        for _ in range(_TURNS):
+            self.sizes = self._sizes(expected.after(self.covariance))
+            logs = [self._rescaled(expected, float(level)) for level in self._usual.values]
+            self.dispersion = self._usual.learned(torch.tensor(logs, dtype=torch.float64))
+            self._rescaled(expected, self.dispersion.level)
+            self._kept = torch.ones_like(self._kept)
+            self._kept = uncoupled(expected, self._with(self.dispersion.level))
+            self._take_stock()
 
     def residuals(self) -> torch.Tensor:
         """Modelled effect minus estimate, by experiment.
@@ -84,7 +159,7 @@ class Evidence:
         Raises:
             ExperimentError: a modelled effect is not finite.
         """
-        modelled = [effect() for effect in self.effects]
+        modelled = self._modelled()
         for experiment, value in zip(self.experiments, modelled, strict=True):
             if not torch.isfinite(value):
                 raise ExperimentError(
@@ -94,19 +169,35 @@ class Evidence:
                 )
         return torch.stack(modelled) - self.estimates
 
-    def errors(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Draws of the experiments' errors; (experiment, count)."""
-        noise = torch.randn((len(self), count), generator=generator, dtype=torch.float64)
-        return self._factor @ noise
-
     def misfit(self) -> torch.Tensor:
         """``r' S^-1 r / 2`` with the residuals ``r``; 0-d, nats."""
         if not self.effects:
             return torch.zeros((), dtype=torch.float64)
         half: torch.Tensor = torch.linalg.solve_triangular(
-            self._factor, self.residuals().unsqueeze(-1), upper=False
+            self._root, self.residuals().unsqueeze(-1), upper=False
         )
         return 0.5 * (half * half).sum()
+
+    def drawn(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Covariances with scales of errors and a dispersion drawn from what is believed of them.
+
+        Returns:
+            Covariances (draw, experiment, experiment) and dispersions (draw,).
+        """
+        levels = self.dispersion.draws(count, generator)
+        scales = torch.ones((count, len(self)), dtype=torch.float64)
+        for block, scale in zip(self._blocks, self._scales, strict=True):
+            scales[:, block.places] = scale.draws(count, generator).unsqueeze(-1)
+        roots = scales.rsqrt()
+        errors = with_factors(self._errors, self._kept)
+        scatter = torch.stack([self._scatter(float(level)) for level in levels])
+        return errors * roots.unsqueeze(1) * roots.unsqueeze(2) + torch.diag_embed(scatter), levels
+
+    def errors(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draws of the experiments' errors; (experiment, count)."""
+        noise = torch.randn((len(self), count), generator=generator, dtype=torch.float64)
+        drawn: torch.Tensor = self._root @ noise
+        return drawn
 
     def linearised(
         self, flats: Sequence[FlatParameters]
@@ -124,26 +215,82 @@ class Evidence:
         matrix = torch.stack(rows) if rows else torch.zeros((0, joined.size), dtype=torch.float64)
         return residuals.detach(), tuple(pieces(matrix, [flat.size for flat in flats], dim=1))
 
+    def _modelled(self) -> list[torch.Tensor]:
+        """Every effect; outcomes of one trial come from one run of its arms."""
+        arms = {place: self.effects[place].run() for place in dict.fromkeys(self._leaders)}
+        return [
+            effect.within(arms[leader])
+            for effect, leader in zip(self.effects, self._leaders, strict=True)
+        ]
+
+    def _sizes(self, residuals: torch.Tensor) -> torch.Tensor:
+        """Sizes of the true effects: as measured without the share of noise, and as modelled."""
+        measured = (self.estimates.square() - self._deviations.square()).clamp(min=0.0)
+        modelled = (self.estimates + residuals).square()
+        return (0.5 * (measured + modelled)).sqrt()
+
+    def _scatter(self, level: float) -> torch.Tensor:
+        """Variances of the effects about the models at a dispersion; (experiment,)."""
+        return (level * self.sizes * self._measured).square() / self._weights
+
+    def _with(self, level: float) -> torch.Tensor:
+        """Errors on their scales and a dispersion together."""
+        roots = torch.ones_like(self.estimates)
+        for block, scale in zip(self._blocks, self._scales, strict=True):
+            roots[block.places] = scale.mean**-0.5
+        errors = with_factors(self._errors, self._kept)
+        return errors * roots.unsqueeze(0) * roots.unsqueeze(1) + torch.diag(self._scatter(level))
+
+    def _rescaled(self, expected: Expectation, level: float) -> float:
+        """Learn the scales of errors at a dispersion; the log likelihood of what others foresee.
+
+        That is the sum over blocks of how well all others foresee them (a pseudo-likelihood, Besag
+        1975, doi:10.2307/2987782), each scale integrated out.
+        """
+        self._scales = [Scale.of(block.freedom) for block in self._blocks]
+        scatter, errors = self._scatter(level), with_factors(self._errors, self._kept)
+        total = 0.0
+        for _ in range(_SWEEPS):
+            total = 0.0
+            for number, block in enumerate(self._blocks):
+                residuals, spread = expected.foreseen(self._with(level), block.places)
+                usual = Scale.of(block.freedom)
+                known = spread + torch.diag(scatter[block.places])
+                own = errors[block.places][:, block.places]
+                roots = torch.linalg.cholesky(known + own / usual.values.reshape(-1, 1, 1))
+                target = residuals.expand(len(roots), -1).unsqueeze(-1)
+                half = torch.linalg.solve_triangular(roots, target, upper=False)
+                logs = -0.5 * half.square().sum(dim=(1, 2))
+                logs = logs - roots.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+                self._scales[number] = usual.seen(logs)
+                total += float(torch.logsumexp(logs + usual.chances.log(), dim=0))
+        return total
+
+    def _take_stock(self) -> None:
+        self.covariance = self._with(self.dispersion.level)
+        self._root = torch.linalg.cholesky(self.covariance)
+
+
+def _vector(values: Iterable[float]) -> torch.Tensor:
+    return torch.tensor(list(values), dtype=torch.float64)
+
+
+def _blocks(experiments: ExperimentSet, freedoms: Sequence[float]) -> tuple[_Block, ...]:
+    """Experiments of one trial together, all others each alone."""
+    found: dict[str, list[int]] = {}
+    for place, item in enumerate(experiments):
+        group = item.group if item.group in experiments.covariances else None
+        found.setdefault(f"group {group}" if group else f"alone {place}", []).append(place)
+    return tuple(
+        _Block(places, min(freedoms[place] for place in places)) for places in found.values()
+    )
+
 
 def as_experiment_set(experiments: ExperimentSet | Iterable[Experiment]) -> ExperimentSet:
     """Experiments as a set; a bare iterable has no covariances between them."""
     if isinstance(experiments, ExperimentSet):
         return experiments
     return ExperimentSet(tuple(experiments))
-
-
-def covariance_of(experiments: ExperimentSet) -> torch.Tensor:
-    """Covariance of the estimates as measured; (experiment, experiment)."""
-    names = [experiment.name for experiment in experiments]
-    matrix = torch.diag(
-        torch.tensor([e.standard_error**2 for e in experiments], dtype=torch.float64)
-    )
-    for group, block in experiments.covariances.items():
-        places = [names.index(member.name) for member in experiments.members(group)]
-        for row, values in zip(places, block, strict=True):
-            for column, value in zip(places, values, strict=True):
-                matrix[row, column] = value
-    return matrix
 
 
 def weights_of(collection: ModelCollection) -> dict[str, float]:
@@ -154,72 +301,6 @@ def weights_of(collection: ModelCollection) -> dict[str, float]:
             if isinstance(term, ExperimentAgreement):
                 weights[term.experiment] = term.weight
     return weights
-
-
-@final
-@dataclass(frozen=True)
-class Conflict:
-    """Two experiments that measured the same thing and cannot both be right.
-
-    Attributes:
-        first: name of one,
-        second: name of the other.
-        estimates: what they measured.
-        z: difference over its standard error.
-    """
-
-    first: str
-    second: str
-    estimates: tuple[float, float]
-    z: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.first} measured {self.estimates[0]:.4g} and {self.second} "
-            f"{self.estimates[1]:.4g} for the same change: {self.z:.1f} standard errors apart. "
-            "No model can agree with both; find out which one to trust."
-        )
-
-
-def conflicts_among(experiments: ExperimentSet, limit: float = _CONFLICT_Z) -> tuple[Conflict, ...]:
-    """Pairs of experiments on the same arms and overlapping regions that contradict each other.
-
-    Args:
-        experiments: compared pairwise.
-        limit: how many standard errors apart is a contradiction.
-    """
-    covariance = covariance_of(experiments)
-    found: list[Conflict] = []
-    items = tuple(experiments)
-    for i, first in enumerate(items):
-        for j in range(i + 1, len(items)):
-            second = items[j]
-            if not _comparable(first, second):
-                continue
-            variance = covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]
-            z = abs(first.estimate - second.estimate) / math.sqrt(float(variance))
-            if z > limit:
-                pair = (first.estimate, second.estimate)
-                found.append(Conflict(first.name, second.name, pair, z))
-    return tuple(found)
-
-
-def _comparable(first: Experiment, second: Experiment) -> bool:
-    same = (
-        first.levers == second.levers
-        and first.outcome == second.outcome
-        and first.scale == second.scale
-        and first.reduce == second.reduce
-        and first.cells.local_hours == second.cells.local_hours
-        and first.cells.counted_hours == second.cells.counted_hours
-        and bool(set(first.cells.regions) & set(second.cells.regions))
-    )
-    if not same or first.scale == "elasticity":
-        return same
-    return (first.control.changes, first.treatment.changes) == (
-        second.control.changes,
-        second.treatment.changes,
-    )
 
 
 def _factors(effect: ExperimentalEffect, history: Panel, widening: Widening) -> WideningFactors:
@@ -236,6 +317,6 @@ def _factors(effect: ExperimentalEffect, history: Panel, widening: Widening) -> 
         if recent is not None:
             given = given.sel(hour=recent)
         if experiment.cells.dim in given.dims:
-            given = given.sel({experiment.cells.dim: list(experiment.cells.regions)})
+            given = given.sel({experiment.cells.dim: list(experiment.cells.labels)})
         today = float(given.tensor.nanmean())
     return widening.factors(experiment, now, effect.dose()[1], today)

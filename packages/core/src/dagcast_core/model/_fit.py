@@ -30,6 +30,7 @@ def fit(
     widening: Widening | None = None,
     only: Iterable[str] | None = None,
     seed: int = 0,
+    archive: Panel | None = None,
 ) -> FitReport:
     """Fit a model in place.
 
@@ -50,6 +51,8 @@ def fit(
         widening: how experiments lose information with age, dose and brevity.
         only: names of members to fit; others keep their parameters but predict.
         seed: of the draws.
+        archive: a longer history for the cells of experiments that began before ``history``; by
+            default the history itself, whose first weeks then stand in for them, with a note.
 
     Returns:
         What was reached; look at ``status``, or call ``raise_unconverged()``.
@@ -63,7 +66,13 @@ def fit(
     collection = as_collection(model)
     measured = as_experiment_set(experiments)
     fitting = Fitting(
-        collection, history, measured, widening or Widening(), progress, _chosen(collection, only)
+        collection,
+        history,
+        measured,
+        widening or Widening(),
+        progress,
+        _chosen(collection, only),
+        archive,
     )
     if warm is not None:
         copy_values(collection, warm)

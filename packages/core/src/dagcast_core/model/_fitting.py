@@ -11,15 +11,12 @@ import torch
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._complete import complete_inputs
+from dagcast_core.model._conflicts import conflicts_among
 from dagcast_core.model._effect import Cuts
-from dagcast_core.model._evidence import (
-    Evidence,
-    as_experiment_set,
-    conflicts_among,
-    weights_of,
-)
+from dagcast_core.model._evidence import Evidence, as_experiment_set, weights_of
 from dagcast_core.model._grouping import group_into_units
 from dagcast_core.model._joint import fit_jointly
+from dagcast_core.model._left_out import left_out_of
 from dagcast_core.model._model import Model
 from dagcast_core.model._movement import movements
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec
@@ -74,19 +71,25 @@ class Fitting:
         widening: Widening,
         progress: Progress | None,
         chosen: frozenset[str],
+        archive: Panel | None = None,
     ) -> None:
         self.collection, self.history, self.widening = collection, history, widening
         self.progress, self.chosen = progress, chosen
+        self.archive = history if archive is None else archive
         self._cuts: Cuts = {}
         self.weights = weights_of(collection)
         unused = [e.name for e in measured if self.weights.get(e.name, 1.0) == 0]
         self.measured = measured.without(*unused)
         # Everything that is wrong with an experiment is said before anything is fitted.
-        self.paths = {
-            e.name: effect.path
-            for e, effect in zip(self.measured, self._evidence(self.measured).effects, strict=True)
-        }
-        self.notes = [f"experiment {name} has weight 0 and was left out" for name in unused]
+        effects = self._evidence(self.measured).effects
+        self.paths = {effect.experiment.name: effect.path for effect in effects}
+        self.notes = [
+            f"experiment {effect.experiment.name} ran before the history: the same hours "
+            f"{effect.weeks_later} week{'s' * (effect.weeks_later > 1)} later stand in for its own"
+            for effect in effects
+            if effect.weeks_later
+        ]
+        self.notes += [f"experiment {name} has weight 0 and was left out" for name in unused]
         known = {e.name for e in measured}
         self.notes += [
             f"a model asks for the experiment {name}, which was not given"
@@ -99,7 +102,7 @@ class Fitting:
 
     def _evidence(self, measured: ExperimentSet) -> Evidence:
         return Evidence(
-            self.collection, self.history, measured, self.widening, self.weights, self._cuts
+            self.collection, self.archive, measured, self.widening, self.weights, self._cuts
         )
 
     # Own fits
@@ -314,7 +317,9 @@ class Fitting:
                     movement=moved.movement.get(part.name, {}) if moved else {},
                     frozen=frozen,
                 )
-        evidence = self._evidence(self.measured)
+        units, evidence = self.certain()
+        precisions = [precision_of(unit) for unit in units] if len(evidence) else []
+        expected = left_out_of(units, precisions, evidence)
         effects = self._effects()
         experiments = tuple(
             ExperimentFit(
@@ -326,6 +331,7 @@ class Fitting:
                 factors=factors,
                 own=(moved.own_effects if moved else effects)[e.name],
                 joint=effects[e.name],
+                left_out=expected[e.name],
             )
             for e, effect, factors in zip(
                 evidence.experiments, evidence.effects, evidence.factors, strict=True
@@ -335,6 +341,7 @@ class Fitting:
             members,
             experiments,
             conflicts_among(self.measured),
+            evidence.dispersion.level if experiments else 0.0,
             moved.converged if moved else True,
             seconds,
             tuple(self.notes),
@@ -342,7 +349,11 @@ class Fitting:
 
 
 def prepared(
-    model: Model, history: Panel, experiments: ExperimentSet | Iterable[Experiment]
+    model: Model,
+    history: Panel,
+    experiments: ExperimentSet | Iterable[Experiment],
+    widening: Widening | None = None,
+    archive: Panel | None = None,
 ) -> tuple[tuple[Unit, ...], Evidence]:
     """Units of a fitted model with their inputs and targets, and the experiments on them.
 
@@ -351,6 +362,8 @@ def prepared(
     collection = as_collection(model)
     measured = as_experiment_set(experiments)
     everything = frozenset(collection.order)
-    fitting = Fitting(collection, history, measured, Widening(), None, everything)
+    fitting = Fitting(
+        collection, history, measured, widening or Widening(), None, everything, archive
+    )
     fitting.lay_out()
     return fitting.certain()

@@ -17,6 +17,7 @@ import torch
 
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._expected import expectation, linearised
 from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec, minimise
 from dagcast_core.model._precision import Precision
@@ -31,6 +32,8 @@ def fit_jointly(
     units: Sequence[Unit], precisions: Sequence[Precision], evidence: Evidence
 ) -> Minimum:
     """Minimise own losses plus the experiments' misfit; parameters are left at the minimum.
+
+    How far the experiments scatter about the models is learned first, see `Evidence.settle`.
 
     Args:
         units: all units on a path, at their own fits.
@@ -47,6 +50,7 @@ def fit_jointly(
             return torch.tensor(float("inf"), dtype=torch.float64)
         return misfit + sum((unit.loss() for unit in units), torch.zeros(()))
 
+    evidence.settle(expectation(units, linearised(units, precisions, evidence)))
     result: Minimum | None = None
     for _ in range(_ATTEMPTS):
         covariance = posterior_covariance(units, precisions, evidence)
@@ -74,12 +78,9 @@ def posterior_covariance(
     The Woodbury identity keeps the inverse in the space of the experiments.
     """
     sizes = [unit.flat.size for unit in units]
-    _, slopes = evidence.linearised([unit.flat for unit in units])
-    gains = [p.solve(slope.mT) for p, slope in zip(precisions, slopes, strict=True)]
-    innovation = evidence.covariance.clone()
-    for slope, gain in zip(slopes, gains, strict=True):
-        innovation += slope @ gain
-    gain = torch.cat(gains)  # (value, experiment)
+    found = linearised(units, precisions, evidence)
+    innovation = evidence.covariance + found.spread
+    gain = torch.cat(found.gains)  # (value, experiment)
 
     def times(vector: torch.Tensor) -> torch.Tensor:
         own = torch.cat(

@@ -10,9 +10,10 @@ import torch
 from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._expected import Linearised, expectation, linearised
 from dagcast_core.model._flat import pieces
 from dagcast_core.model._model import Model
-from dagcast_core.model._precision import precision_of
+from dagcast_core.model._precision import Precision, precision_of
 from dagcast_core.model._unit import Unit
 
 # Most corrections of one draw, and the squared gap (in variances) that needs no further one.
@@ -34,16 +35,7 @@ def laplace(
     precisions = [precision_of(unit) for unit in units]
     moves = [precision.sample(n, generator) for precision in precisions]
     if len(evidence):
-        _, slopes = evidence.linearised([unit.flat for unit in units])
-        gains = [p.solve(slope.mT) for p, slope in zip(precisions, slopes, strict=True)]
-        innovation, errors = evidence.covariance.clone(), evidence.errors(n, generator)
-        seen = -errors
-        for slope, gain, move in zip(slopes, gains, moves, strict=True):
-            innovation += slope @ gain
-            seen += slope @ move
-        weights = torch.linalg.solve(innovation, seen)
-        weights = _refined(units, evidence, moves, gains, innovation, errors, weights)
-        moves = [move - gain @ weights for move, gain in zip(moves, gains, strict=True)]
+        moves = _corrected(units, precisions, evidence, moves, generator)
     states: dict[str, torch.Tensor] = {}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for unit, move in zip(units, moves, strict=True):
@@ -55,52 +47,105 @@ def laplace(
     return ParameterDraws(states, "laplace", seed)
 
 
+def _corrected(
+    units: Sequence[Unit],
+    precisions: Sequence[Precision],
+    evidence: Evidence,
+    moves: Sequence[torch.Tensor],
+    generator: torch.Generator,
+) -> list[torch.Tensor]:
+    """Moves from own data and priors, corrected by the experiments; (value, draw) by unit.
+
+    Each draw has scales of the experiments' errors and a dispersion of its own (`Evidence.drawn`).
+    What it is then asked for is the effect in weeks and places to come, which scatter about the
+    mean as those of the experiments do: its dispersion moves the parameters once more, as far as
+    they can follow.
+    """
+    found = linearised(units, precisions, evidence)
+    evidence.settle(expectation(units, found))
+    count = moves[0].shape[1] if moves else 0
+    covariances, levels = evidence.drawn(count, generator)
+    noise = torch.randn((count, len(evidence), 1), generator=generator, dtype=torch.float64)
+    errors = (torch.linalg.cholesky(covariances) @ noise).squeeze(-1)  # (draw, experiment)
+    # Where own losses alone would be: there each draw begins, as if nothing had been measured.
+    home = torch.linalg.solve(evidence.covariance, found.residuals)
+    expected = found.residuals + found.spread @ home
+    for slope, move in zip(found.slopes, moves, strict=True):
+        expected = expected + (slope @ move).mT
+    weights = torch.linalg.solve(found.spread + covariances, expected - errors)
+    weights = _refined(units, evidence, moves, found, covariances, errors, weights, home)
+    further = _scattered(evidence, found, levels, generator)
+    pulls = home - weights + further  # (draw, experiment)
+    return [move + gain @ pulls.mT for move, gain in zip(moves, found.gains, strict=True)]
+
+
+def _scattered(
+    evidence: Evidence, found: Linearised, levels: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Weights that move effects as they differ between settings; (draw, experiment).
+
+    Half of the dispersion's variance is common to all effects of the same levers, half each
+    experiment's own. Where parameters cannot follow, the smoothest compromise is taken.
+    """
+    count, size = len(levels), len(evidence)
+    levers = list(dict.fromkeys(e.levers for e in evidence.experiments))
+    common = torch.randn((count, len(levers)), generator=generator, dtype=torch.float64)
+    own = torch.randn((count, size), generator=generator, dtype=torch.float64)
+    places = torch.tensor([levers.index(e.levers) for e in evidence.experiments])
+    deviates = (common[:, places] + own) / 2.0**0.5
+    scatter = levels.unsqueeze(-1) * evidence.sizes
+    tiny = 1e-9 * found.spread.diagonal().mean().clamp(min=1e-12)
+    total = found.spread + torch.diag_embed(scatter.square() + tiny)
+    weights: torch.Tensor = torch.linalg.solve(total, scatter * deviates)
+    return weights
+
+
 def _refined(
     units: Sequence[Unit],
     evidence: Evidence,
     moves: Sequence[torch.Tensor],
-    gains: Sequence[torch.Tensor],
-    innovation: torch.Tensor,
+    found: Linearised,
+    covariances: torch.Tensor,
     errors: torch.Tensor,
     weights: torch.Tensor,
+    home: torch.Tensor,
 ) -> torch.Tensor:
-    """Corrections by the experiments with each draw's own effects; (experiment, draw).
+    """Corrections by the experiments with each draw's own effects; (draw, experiment).
 
-    Solved for ``v`` is ``r(home + move - gain v) - r(home) - error = S v``, by steps with the
-    matrix of the linear case, halved where they lead away.
+    Solved for ``v`` is ``r(fit + move + gain (home - v)) - error = S v``, by steps with the matrix
+    of the linear case, halved where they lead away.
     """
     homes = [unit.flat.read() for unit in units]
-    with torch.no_grad():
-        base = evidence.residuals()
     refined = weights.clone()
 
     def gap(draw: int, weight: torch.Tensor) -> tuple[torch.Tensor, float]:
-        for unit, home, move, gain in zip(units, homes, moves, gains, strict=True):
-            unit.flat.write(home + move[:, draw] - gain @ weight)
+        for unit, start, move, gain in zip(units, homes, moves, found.gains, strict=True):
+            unit.flat.write(start + move[:, draw] + gain @ (home - weight))
         try:
             with torch.no_grad():
-                found = evidence.residuals()
+                residuals = evidence.residuals()
         except ExperimentError:
-            return base, float("inf")
-        left = found - base - errors[:, draw] - evidence.covariance @ weight
-        return left, float(left @ torch.linalg.solve(innovation, left))
+            return found.residuals, float("inf")
+        left = residuals - errors[draw] - covariances[draw] @ weight
+        return left, float(left @ torch.linalg.solve(innovations[draw], left))
 
+    innovations = found.spread + covariances
     try:
-        for draw in range(weights.shape[1]):
-            weight = weights[:, draw]
+        for draw in range(len(weights)):
+            weight = weights[draw]
             left, size = gap(draw, weight)
             length = 1.0
             for _ in range(_REFINEMENTS):
                 if size < _CLOSE or not np.isfinite(size):
                     break
-                trial = weight + length * torch.linalg.solve(innovation, left)
+                trial = weight + length * torch.linalg.solve(innovations[draw], left)
                 trial_left, trial_size = gap(draw, trial)
                 if trial_size < size:
                     weight, left, size, length = trial, trial_left, trial_size, 1.0
                 else:
                     length /= 3
-            refined[:, draw] = weight
+            refined[draw] = weight
     finally:
-        for unit, home in zip(units, homes, strict=True):
-            unit.flat.write(home)
+        for unit, start in zip(units, homes, strict=True):
+            unit.flat.write(start)
     return refined

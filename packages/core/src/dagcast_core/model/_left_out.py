@@ -1,69 +1,145 @@
-"""How sure models would be of an experiment's effect if they did not know that experiment."""
+"""What models would expect of an experiment if they did not know it, and the verdict on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import final
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, final
 
 import torch
 
-from dagcast_core.contract import Experiment, ExperimentSet
-from dagcast_core.model._fitting import prepared
-from dagcast_core.model._model import Model
-from dagcast_core.model._precision import precision_of
-from dagcast_core.tensor import Panel
+from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._expected import Linearised, expectation, linearised
+from dagcast_core.model._precision import Precision
+from dagcast_core.model._student import UNLIKELY, Deviation
+from dagcast_core.model._unit import Unit
+
+# Moves below this many standard deviations are not worth a word.
+_SEEN = 0.1
+
+Verdict: TypeAlias = Literal["agrees", "contradicts", "says little"]
+"""What an experiment says of what everything else leads to expect of it."""
 
 
 @final
 @dataclass(frozen=True)
-class LeftOutSpread:
-    """Standard deviations where one experiment is left out.
+class LeftOut:
+    """One experiment, and models that know own data, priors and all other experiments.
 
     Attributes:
-        effect: of the modelled effect, given own data, priors and all other experiments.
-        difference: of the modelled effect minus the estimate; the estimate's error, widened, is in
-            it, and so is what it shares with the errors of the others.
+        experiment: name.
+        estimate: as measured.
+        effect: expected without it, in the form of the experiment's scale.
+        spread: standard deviation of that expectation.
+        deviation: how expectation and estimate may differ by chance; the estimate's error, widened,
+            is in it, and so is what it shares with the errors of the others.
+        moved: by name of the models that are fitted together, how far the experiment moved their
+            parameters, at most, in standard deviations of their own fits; filled in where it
+            contradicts.
     """
 
+    experiment: str
+    estimate: float
     effect: float
-    difference: float
+    spread: float
+    deviation: Deviation
+    moved: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def difference(self) -> float:
+        """Standard deviation of expectation minus estimate, error taken at its word."""
+        return math.sqrt(self.deviation.error + self.deviation.known)
+
+    @property
+    def z(self) -> float:
+        """Expected minus measured in standard errors; the normal deviate that is as unlikely."""
+        return self.deviation.z(self.effect - self.estimate)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether expectation and measurement go together.
+
+        ``contradicts``: more than 1.96 standard errors apart. ``says little``: not so, but an
+        estimate of no effect, or of twice the expected one, would not have contradicted either.
+        """
+        if abs(self.z) > UNLIKELY:
+            return "contradicts"
+        return "says little" if self.deviation.reach > abs(self.effect) else "agrees"
+
+    def __str__(self) -> str:
+        found = (
+            f"{self.experiment} measured {self.estimate:.4g}; everything else leads to expect "
+            f"{self.effect:.4g} (sd {self.spread:.2g}): "
+        )
+        if self.verdict != "contradicts":
+            return f"{found}{abs(self.z):.1f} standard errors apart, it {self.verdict}."
+        other = ", with the other sign" if self.estimate * self.effect < 0 else ""
+        moved = ", ".join(f"{name} by {sd:.1f} sd" for name, sd in self.moved.items())
+        return (
+            f"{found}{abs(self.z):.1f} standard errors apart{other}. "
+            f"It moved {moved or 'nothing'}. Find out whether the trial or the models are wrong."
+        )
 
 
-def left_out_spreads(
-    model: Model, history: Panel, experiments: ExperimentSet | Iterable[Experiment]
-) -> dict[str, LeftOutSpread]:
-    """Spreads of every experiment's effect with that experiment left out; by name.
+def left_out_of(
+    units: Sequence[Unit], precisions: Sequence[Precision], evidence: Evidence
+) -> dict[str, LeftOut]:
+    """What is expected of every experiment with that experiment left out; by name.
 
-    In closed form at the present parameters: one curvature serves all experiments, where draws
+    In closed form at the present parameters: one curvature serves all experiments, where refits
     would take a fit and a curvature for each. The normal approximation is that of Laplace draws.
+    The evidence is settled by it.
 
     Args:
-        model: fitted; it is left as it is.
-        history: what it was fitted to.
-        experiments: what it was fitted to.
-
-    Raises:
-        ExperimentError: an experiment does not fit the models or the history.
+        units: with their inputs and targets, fitted.
+        precisions: of their own losses.
+        evidence: the experiments that they were fitted to.
     """
-    units, evidence = prepared(model, history, experiments)
     if not len(evidence):
         return {}
-    _, slopes = evidence.linearised([unit.flat for unit in units])
-    prior = torch.zeros_like(evidence.covariance)
-    for unit, slope in zip(units, slopes, strict=True):
-        prior += slope @ precision_of(unit).solve(slope.mT)
-    prior = (prior + prior.mT) / 2
-    total = prior + evidence.covariance
-    spreads = {}
+    found = linearised(units, precisions, evidence)
+    prior = found.spread
+    evidence.settle(expectation(units, found))
+    pulls = torch.linalg.solve(evidence.covariance, found.residuals)
+    # Where own losses alone would be, in the quadratic world in which the fit is the minimum.
+    expected = found.residuals + prior @ pulls
+    together = torch.linalg.solve(prior + evidence.covariance, expected)
+    results = {}
     for place, experiment in enumerate(evidence.experiments):
         others = [i for i in range(len(evidence)) if i != place]
+        total = (prior + evidence.covariance)[others][:, others]
         # What the fit without it makes of the others' estimates; their errors count, not its own.
-        weights = torch.linalg.solve(total[others][:, others], prior[others, place])
-        effect = prior[place, place] - weights @ prior[others, place]
-        shared = weights @ evidence.covariance[others, place]
-        difference = effect + evidence.covariance[place, place] - 2 * shared
-        spreads[experiment.name] = LeftOutSpread(
-            float(effect.clamp(min=0.0).sqrt()), float(difference.clamp(min=0.0).sqrt())
+        weights = torch.linalg.solve(total, prior[others, place])
+        apart = float(expected[place] - weights @ expected[others])
+        effect = float(prior[place, place] - weights @ prior[others, place])
+        shared = float(weights @ evidence.covariance[others, place])
+        result = LeftOut(
+            experiment.name,
+            experiment.estimate,
+            experiment.estimate + apart,
+            math.sqrt(max(effect, 0.0)),
+            evidence.deviation(place, effect - 2.0 * shared),
         )
-    return spreads
+        if result.verdict == "contradicts":
+            without = torch.zeros_like(together)
+            without[others] = torch.linalg.solve(total, expected[others])
+            result = replace(result, moved=_moved(units, precisions, found, without - together))
+        results[experiment.name] = result
+    return results
+
+
+def _moved(
+    units: Sequence[Unit],
+    precisions: Sequence[Precision],
+    found: Linearised,
+    weights: torch.Tensor,
+) -> dict[str, float]:
+    """Moves of the units' parameters by a change of the experiments' weights, those seen at all."""
+    moves = {}
+    for unit, precision, gain in zip(units, precisions, found.gains, strict=True):
+        deviations = precision.variances().clamp(min=1e-300).sqrt()
+        size = float((gain @ weights / deviations).abs().max()) if len(gain) else 0.0
+        if size >= _SEEN:
+            moves[unit.name] = size
+    return dict(sorted(moves.items(), key=lambda item: -item[1]))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from dagcast_core.model._evidence import Evidence
+from dagcast_core.model._expected import linearised
 from dagcast_core.model._flat import pieces
 from dagcast_core.model._precision import Precision
 from dagcast_core.model._report import Movement
@@ -24,9 +25,9 @@ def movements(
     for unit, precision, evidence, move in zip(units, precisions, evidences, moves, strict=True):
         variance = precision.variances()
         if len(evidence):
-            _, (slope,) = evidence.linearised([unit.flat])
-            gain = precision.solve(slope.mT)
-            known = torch.linalg.solve(evidence.covariance + slope @ gain, gain.mT)
+            found = linearised([unit], [precision], evidence)
+            (gain,) = found.gains
+            known = torch.linalg.solve(evidence.covariance + found.spread, gain.mT)
             variance = variance - (gain * known.mT).sum(dim=1)
         scaled = move / variance.clamp(min=1e-300).sqrt()
         by_parameter = dict(

@@ -6,15 +6,15 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from dagcast_core.contract import Contract
 from dagcast_core.model._collection import ModelCollection, leaves_of
@@ -51,21 +51,23 @@ def save_model(model: Model, folder: str | Path, *, draws: ParameterDraws | None
             f"({next(target.iterdir()).name}). Name a new folder."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    # With the mode that the umask says, which temporary folders and `save_file` do not ask for.
+    work = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    work.mkdir()
     try:
         state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-        save_file(_unshared(state), work / _STATE)
+        (work / _STATE).write_bytes(save(_unshared(state)))
         if draws is not None:
             meta = {"method": draws.method, "seed": str(draws.seed)}
-            save_file(_unshared(dict(draws.states)), work / _DRAWS, metadata=meta)
+            content = save(_unshared(dict(draws.states)), metadata=meta)
+            (work / _DRAWS).write_bytes(content)
         (work / _MANIFEST).write_text(json.dumps(_manifest(model, draws), indent=2) + "\n")
         files = sorted(path.name for path in work.iterdir())
         sums = "".join(f"{_digest(work / name)}  {name}\n" for name in files)
         (work / _SUMS).write_text(sums)
-        work.chmod(0o755)
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-            target.replace(old / "model")
+            old = target.with_name(f".{target.name}-old-{secrets.token_hex(4)}")
+            target.replace(old)
             work.replace(target)
             shutil.rmtree(old)
         else:

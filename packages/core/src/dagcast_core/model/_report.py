@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from dagcast_core.model._conflicts import Conflict
 from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._errors import ModelError
-from dagcast_core.model._evidence import Conflict
+from dagcast_core.model._left_out import LeftOut
 from dagcast_core.model._widening import WideningFactors
 
 
@@ -73,6 +74,7 @@ class ExperimentFit:
         factors: what widened it.
         own: modelled effect after each model's own fit.
         joint: modelled effect after the joint fit.
+        left_out: what everything else leads to expect, and the verdict.
     """
 
     name: str
@@ -83,10 +85,19 @@ class ExperimentFit:
     factors: WideningFactors
     own: float
     joint: float
+    left_out: LeftOut
 
     @property
     def z(self) -> float:
-        """Modelled minus measured after the joint fit, in widened standard errors."""
+        """Expected by everything else minus measured, see `LeftOut.z`."""
+        return self.left_out.z
+
+    @property
+    def in_sample_z(self) -> float:
+        """Modelled minus measured after the joint fit, in widened standard errors.
+
+        Small by construction, since the fit was drawn to the estimate: no verdict follows from it.
+        """
         return (self.joint - self.estimate) / self.widened_error
 
 
@@ -99,6 +110,8 @@ class FitReport:
         members: by name of the innermost model, in the order of the fit.
         experiments: agreement with each experiment used.
         conflicts: experiments that contradict each other.
+        dispersion: of true effects about what the models can say, relative; learned from how far
+            experiments lie from what all others lead to expect.
         joint_converged: whether the joint fit converged; True where there was none.
         seconds: wall time.
         notes: what a reader should know, one line each.
@@ -108,6 +121,7 @@ class FitReport:
     members: Mapping[str, MemberFit]
     experiments: tuple[ExperimentFit, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    dispersion: float = 0.0
     joint_converged: bool = True
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
@@ -127,6 +141,12 @@ class FitReport:
     def status(self) -> str:
         """``converged`` or ``unconverged``; an unconverged fit is never called good."""
         return "converged" if self.converged else "unconverged"
+
+    @property
+    def contradicting(self) -> tuple[LeftOut, ...]:
+        """Experiments that contradict everything else, the least likely first."""
+        found = [e.left_out for e in self.experiments if e.left_out.verdict == "contradicts"]
+        return tuple(sorted(found, key=lambda item: -abs(item.z)))
 
     def raise_unconverged(self) -> None:
         """Do nothing if the fit converged.
@@ -183,13 +203,20 @@ class FitReport:
                         "recency": e.factors.recency,
                         "dose": e.factors.dose,
                         "duration": e.factors.duration,
+                        "form": e.factors.form,
                     },
                     "own": e.own,
                     "joint": e.joint,
+                    "in_sample_z": e.in_sample_z,
+                    "left_out": e.left_out.effect,
+                    "left_out_error": e.left_out.spread,
                     "z": e.z,
+                    "verdict": e.left_out.verdict,
+                    "moved": dict(e.left_out.moved),
                 }
                 for e in self.experiments
             ],
+            "dispersion": self.dispersion,
             "conflicts": [str(conflict) for conflict in self.conflicts],
             "notes": list(self.notes),
         }
@@ -206,9 +233,11 @@ class FitReport:
             )
         lines += [
             f"{e.name}: measured {e.estimate:.4g} (se {e.standard_error:.2g}, widened "
-            f"{e.widened_error:.2g}), own {e.own:.4g}, joint {e.joint:.4g}, z {e.z:+.2f}"
+            f"{e.widened_error:.2g}), own {e.own:.4g}, joint {e.joint:.4g}, without it "
+            f"{e.left_out.effect:.4g}, z {e.z:+.2f}: {e.left_out.verdict}"
             for e in self.experiments
         ]
+        lines += [f"contradiction: {item}" for item in self.contradicting]
         lines += [f"conflict: {conflict}" for conflict in self.conflicts]
         return "\n".join([*lines, *self.notes])
 

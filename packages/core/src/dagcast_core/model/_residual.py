@@ -69,7 +69,10 @@ class Residuals(Mapping[str, Residual]):
 def residual_of(
     quantity: Quantity, predicted: IndexTensor, actual: IndexTensor, *, added: bool = False
 ) -> Residual:
-    """Compare a prediction with what happened; unobserved cells get ratio 1 and shift 0.
+    """Compare a prediction with what happened.
+
+    Cells that were not observed, or that the model could not predict because an input of the past
+    is missing there, get ratio 1 and shift 0: nothing is known of what surprised it.
 
     Args:
         quantity: its lower bound decides between a multiplicative and an additive residual.
@@ -79,7 +82,10 @@ def residual_of(
     """
     happened = aligned_values(actual, predicted)
     foreseen = predicted.tensor.detach()
-    observed = torch.isfinite(happened)
+    # A prediction that is no number is not fed on: 1 stands in, and its surprise is none.
+    known = torch.isfinite(foreseen)
+    observed = torch.isfinite(happened) & known
+    foreseen = torch.where(known, foreseen, torch.ones_like(foreseen))
     happened = torch.where(observed, happened, foreseen)
     ratio = torch.ones_like(foreseen)
     if quantity.bounds[0] == 0.0 and not added:

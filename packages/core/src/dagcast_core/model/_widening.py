@@ -21,7 +21,8 @@ class WideningFactors:
         recency: for its age at the end of the history.
         dose: for arms far from what is done today.
         duration: for a run too short to show weekly rhythm and habits.
-        form: for what no parameters of the models could say exactly.
+        form: for what no parameters of the models could say exactly; learned from all experiments
+            together, see `Widening.form`.
     """
 
     recency: float = 0.0
@@ -46,9 +47,11 @@ class Widening:
         dose: adds ``dose * ln(treated / today)^2``.
         duration: adds ``duration * ln(full_duration / hours)`` where that is positive.
         full_duration: hours that an experiment needs to show a whole weekly rhythm.
-        form: adds ``(form * estimate / standard_error)^2``: a share of the effect that the models'
-            form may miss even where they know everything. Without it, one precise experiment is
-            extrapolated as if the models were the truth.
+        form: what is believed, before any experiment, of the share of an effect that the models'
+            form misses even where they know everything: the median of a log-normal belief. How far
+            experiments lie from what all others lead to expect corrects it (random effects; 0 takes
+            it to be exactly none). Without it, one precise experiment is extrapolated as if the
+            models were the truth.
 
     Source: the additive form ``1 + spend + recency + duration`` from Google Meridian, "Set custom
     ROI priors using past experiments"; the terms are ours, see docs/design/calibration.md.
@@ -96,5 +99,4 @@ class Widening:
             recency=2.0 ** (age / self.half_life) - 1.0,
             dose=dose,
             duration=self.duration * max(math.log(self.full_duration / hours), 0.0),
-            form=(self.form * experiment.estimate / experiment.standard_error) ** 2,
         )

@@ -208,8 +208,9 @@ def _reduce(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for dim in dims:
         if isinstance(dim, int):
             known = -value.ndim <= dim < value.ndim
+            named = value.dims[dim] if known else next(iter(value.dims), "hour")
             raise TypeError(
                 f"cannot reduce dim {dim} by position: name it, as in "
-                f"a.{_METHODS.get(name, name)}({value.dims[dim] if known else 'region'!r})."
+                f"a.{_METHODS.get(name, name)}({named!r})."
             )
     return getattr(value, _METHODS.get(name, name))(*dims)

@@ -80,8 +80,9 @@ class Group(Labelled):
 
         Args:
             by: frequency by dim or `Dim`.
-            zone: zone whose clock decides where days begin and end; the labels' own by default.
-                A local day has 23 or 25 hours when clocks change.
+            zone: zone whose clock decides where days, and parts of a day such as ``12h``, begin
+                and end; the labels' own by default. A local day has 23 or 25 hours when clocks
+                change.
             rule: pandas frequency by name of dim, such as ``hour="D"``.
 
         Raises:
@@ -401,11 +402,17 @@ def _period_starts(axis: Axis, frequency: str, zone: str | None, who: str) -> pd
         local = index
     offset = pd.tseries.frequencies.to_offset(frequency)
     if isinstance(offset, (pd.offsets.Tick, pd.offsets.Day)):
-        # Hours are absolute, days follow the clock: the wall time is floored and read back.
-        if isinstance(offset, pd.offsets.Day) or pd.Timedelta(offset) % pd.Timedelta(
-            "1D"
-        ) == pd.Timedelta(0):
-            wall = local.tz_localize(None)
+        day, hour, none = pd.Timedelta("1D"), pd.Timedelta("1h"), pd.Timedelta(0)
+        length = day * offset.n if isinstance(offset, pd.offsets.Day) else pd.Timedelta(offset)
+        wall = local.tz_localize(None)
+        if length % day != none and day % length != none:
+            # Periods that fill no day cannot begin with one: they are absolute.
+            starts = index.floor(frequency)
+        elif length <= hour:
+            # An hour that the clock shows twice is two hours.
+            starts = index - (wall - wall.floor(frequency))
+        else:
+            # Days and their parts follow the clock: the wall time is floored and read back.
             starts = wall.floor(frequency)
             if local.tz is not None:
                 starts = starts.tz_localize(
@@ -413,8 +420,6 @@ def _period_starts(axis: Axis, frequency: str, zone: str | None, who: str) -> pd
                     ambiguous=np.ones(len(starts), dtype=bool),
                     nonexistent="shift_forward",
                 )
-        else:
-            starts = index.floor(frequency)
     else:
         wall = local.tz_localize(None)
         starts = wall.to_period(frequency).start_time

@@ -15,6 +15,9 @@ from dagcast_core.tensor._errors import AlignmentError, LabelError, show_label, 
 from dagcast_core.tensor._index import Axis, Positions
 from dagcast_core.tensor._match import check_unique, match
 
+# Kinds of labels that people think of as a line, on which a slice is what lies between its ends.
+_LINES = ("aware time", "naive time", "timedelta", "period")
+
 
 def as_label(axis: Axis, label: Any, attempt: str) -> Any:
     """A label in the axis's own terms: times parsed, numpy and torch scalars unwrapped.
@@ -80,7 +83,13 @@ def locate(axis: Axis, label: Any, attempt: str) -> int:
 
 
 def label_slice(axis: Axis, label: slice, attempt: str) -> tuple[int, int]:
-    """Start and length of a slice by label, both ends included."""
+    """Start and length of a slice by label, both ends included.
+
+    Raises:
+        LabelError: an end is no label, where labels are text or in no order.
+        AlignmentError: the slice has a step, or names what lies between labels that have an order
+            and do not stand in it.
+    """
     if label.step is not None:
         raise AlignmentError(
             f"{attempt}: a slice of labels has no step. Use isel() for every n-th position.",
@@ -103,9 +112,27 @@ def label_slice(axis: Axis, label: slice, attempt: str) -> tuple[int, int]:
                 dim=axis.dim,
                 left=index,
             ) from error
+    elif (
+        axis.kind.startswith(_LINES)
+        and not index.is_monotonic_decreasing
+        and any(end is not None for end in ends)
+    ):
+        raise AlignmentError(
+            f"{attempt}: labels along {axis.dim!r} do not stand in their order, so nothing lies "
+            f"between two of them. Call sort_labels({axis.dim!r}) first, or select by a condition.",
+            dim=axis.dim,
+            left=index,
+        )
     else:
         start = 0 if ends[0] is None else locate(axis, ends[0], attempt)
         stop = axis.size if ends[1] is None else locate(axis, ends[1], attempt) + 1
+        if stop <= start and None not in ends:
+            raise AlignmentError(
+                f"{attempt}: {shown(label.start)} stands behind {shown(label.stop)} along "
+                f"{axis.dim!r}. Name the first of the two first.",
+                dim=axis.dim,
+                left=index,
+            )
     return start, max(stop - start, 0)
 
 

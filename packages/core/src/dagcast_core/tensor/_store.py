@@ -84,7 +84,7 @@ def save_tensors(tensors: Mapping[str, Any], folder: str | Path) -> None:
     """
     import pyarrow as pa
     import pyarrow.feather as feather
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,8 @@ def save_tensors(tensors: Mapping[str, Any], folder: str | Path) -> None:
         table, description = _labels_to_arrow(axis, pa)
         feather.write_feather(table, str(path / f"labels-{number}.arrow"), compression="zstd")
         axes.append({"dim": axis.dim, "size": axis.size, **description})
-    save_file(values, str(path / _VALUES))
+    # Not `save_file`, whose files only their owner can read, whatever the umask says.
+    (path / _VALUES).write_bytes(save(values))
     manifest = {"format": FORMAT, "axes": axes, "tensors": entries}
     (path / _MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 

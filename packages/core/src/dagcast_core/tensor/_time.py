@@ -1,4 +1,4 @@
-"""Calendar features from instants, by each region's own clock."""
+"""Calendar features from instants, by each label's own clock, such as a region's."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def local_time(
     zones: Mapping[Any, str],
     feature: Callable[[pd.DatetimeIndex], Any],
     *,
+    dims: tuple[DimLike, DimLike],
     name: str | None = None,
-    dims: tuple[DimLike, DimLike] = ("region", "hour"),
 ) -> IndexTensor:
-    """A feature of the local time at every region and instant.
+    """A feature of the local time at every label and instant.
 
     A day on which clocks change has 23 or 25 local hours; no instant is lost or doubled.
 
     Args:
         hours: instants with a zone.
-        zones: IANA zone by region.
-        feature: takes the local times of one region, returns one number per time.
+        zones: IANA zone by label of the first dim.
+        feature: takes the local times of one label, returns one number per time.
+        dims: what the zones are labels of, and time.
         name: name of the result.
-        dims: names of the two dims.
 
     Returns:
-        dims (region, hour).
+        both dims.
 
     Raises:
         AlignmentError: the times are naive.
@@ -43,10 +43,11 @@ def local_time(
     Example:
         >>> hours = pd.date_range("2024-03-10T09:00Z", periods=3, freq="h")
         >>> zones = {"LAX": "America/Los_Angeles", "NYC": "America/New_York"}
-        >>> local_time(hours, zones, lambda local: local.hour).tolist()
+        >>> dims = ("region", "hour")
+        >>> local_time(hours, zones, lambda local: local.hour, dims=dims).tolist()
         [[1, 3, 4], [5, 6, 7]]
     """
-    region, hour = (dim_name(dim) for dim in dims)
+    place, hour = (dim_name(dim) for dim in dims)
     axis = intern_axis(hour, hours)
     if axis.kind != "aware time" or not isinstance(axis.index, pd.DatetimeIndex):
         raise AlignmentError(
@@ -59,7 +60,7 @@ def local_time(
     for zone in dict.fromkeys(zones.values()):
         rows[zone] = np.asarray(feature(axis.index.tz_convert(zone)))
     values = np.stack([rows[zone] for zone in zones.values()])
-    layout = intern_layout((intern_axis(region, list(zones)), axis))
+    layout = intern_layout((intern_axis(place, list(zones)), axis))
     return IndexTensor(torch.from_numpy(_plain(values)), as_index_mapping(layout), name)
 
 
@@ -67,24 +68,25 @@ def hour_of_week(
     hours: Any,
     zones: Mapping[Any, str],
     *,
-    dims: tuple[DimLike, DimLike] = ("region", "hour"),
+    dims: tuple[DimLike, DimLike],
 ) -> IndexTensor:
-    """Local hour of the week, 0 (Monday 00:00) to 167, at every region and instant.
+    """Local hour of the week, 0 (Monday 00:00) to 167, at every label and instant.
 
     Args:
         hours: instants with a zone.
-        zones: IANA zone by region.
-        dims: names of the two dims.
+        zones: IANA zone by label of the first dim.
+        dims: what the zones are labels of, and time.
 
     Returns:
-        dims (region, hour), int64.
+        both dims, int64.
 
     Raises:
         AlignmentError: the times are naive.
 
     Example:
         >>> hours = pd.date_range("2024-03-10T09:00Z", periods=3, freq="h")
-        >>> hour_of_week(hours, {"LAX": "America/Los_Angeles"}).tolist()
+        >>> zones = {"LAX": "America/Los_Angeles"}
+        >>> hour_of_week(hours, zones, dims=("region", "hour")).tolist()
         [[145, 147, 148]]
     """
     return local_time(

@@ -47,7 +47,10 @@ def names(line, row):
     return f" {quantity} {region} " in line
 
 
-@pytest.mark.parametrize("seed", range(21))
+SEEDS = [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.again) for seed in range(3, 21))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_every_planted_conflict_is_named_and_little_else(plant, seed):
     """One to three conflicts in different regions, some of two limits that exclude each other."""
     planted = plant(seed)
@@ -68,7 +71,7 @@ def test_every_planted_conflict_is_named_and_little_else(plant, seed):
     assert all(item.price == 0.0 and "no price" in item.words for item in plan.shadow_prices)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.again)])
 def test_the_advised_relaxation_is_enough_and_hardly_more_than_needed(plant, seed):
     planted = plant(seed)
     plan = solve(planted.problem)

@@ -39,6 +39,7 @@ def test_interrupt_in_the_model_returns_the_best_point(make, problem, at):
     assert bool((spent <= 900.0 * (1 + 1e-9)).all())
 
 
+@pytest.mark.again
 @pytest.mark.parametrize("method", ["separable", "slsqp"])
 def test_interrupt_at_any_call_of_the_model_returns_a_plan_or_says_why_not(make, problem, method):
     """Every call counts: laying out, the first point, certificates, what is said at the end."""
@@ -69,6 +70,7 @@ def test_interrupt_at_any_call_of_the_model_returns_a_plan_or_says_why_not(make,
     assert said == {"nothing", "interrupted", whole.status}
 
 
+@pytest.mark.again
 def test_interrupt_while_a_conflict_is_looked_into_keeps_what_is_known(make, plant):
     planted = plant(1)
     calls = {}

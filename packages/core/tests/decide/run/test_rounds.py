@@ -77,6 +77,7 @@ def test_cvar_plan_is_that_of_the_epigraph_programme(uncertain):
     assert plan.objective == pytest.approx(-found.fun * scale, rel=2e-6)
 
 
+@pytest.mark.again
 def test_certificate_bounds_every_other_plan_under_cvar_and_chances(make, uncertain):
     sure = OutcomeLimit("eta", "<=", {"B": 4.45, "A": 4.6}, by=("region",), chance=0.9)
     problem = uncertain(Risk("cvar", 0.2), [*make.limits()[:2], sure])
@@ -126,6 +127,7 @@ def test_cautious_chance_is_kept_and_the_bare_chance_asks_for_less(make, uncerta
     assert kept_bare.kept == pytest.approx(float(share))
 
 
+@pytest.mark.again
 def test_shadow_price_of_a_chance_agrees_with_solving_again(make, uncertain):
     def at(limit, start=None):
         sure = OutcomeLimit("eta", "<=", {"B": limit}, by=("region",), chance=0.9)
@@ -167,6 +169,7 @@ def test_best_plan_of_all_rounds_is_returned_with_the_lowest_bound_of_any(uncert
     assert "the last round of less smoothing added" in plan.message
 
 
+@pytest.mark.again
 def test_interrupt_between_rounds_of_smoothing_is_said(uncertain):
     """Rougher rounds before have a point, whose gap is not the one that was asked for."""
     problem, options = uncertain(Risk("cvar", 0.25)), Options(gap=1e-6)

@@ -48,7 +48,8 @@ class Budgets:
         """Rows of a problem's budgets.
 
         Raises:
-            DecisionError: levers of one purse have other labels, or a limit concerns no cell.
+            DecisionError: levers of one purse have other labels, a limit concerns no cell, or one
+                is stated twice.
         """
         layers: list[RowLayer] = []
         names: list[RowName] = []
@@ -58,11 +59,8 @@ class Budgets:
                 if own:
                     layers.append(layer)
                     names += own
+        check_stated_once(names, [(layer.group, layer.limit) for layer in layers])
         return cls(tuple(layers), tuple(names))
-
-    def check_stated_once(self) -> None:
-        """Refuse the same budget twice."""
-        check_stated_once(self.names, [(layer.group, layer.limit) for layer in self.layers])
 
     def spent(self, x: Tensor) -> Tensor:
         """Left-hand sides of all rows, (rows,)."""

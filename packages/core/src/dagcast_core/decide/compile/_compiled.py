@@ -19,7 +19,7 @@ from dagcast_core.decide.compile._outcomes import Outcomes
 from dagcast_core.decide.compile._price import ShadowPrice
 from dagcast_core.decide.compile._scenarios import Scenarios
 from dagcast_core.decide.compile._tails import Tails
-from dagcast_core.decide.declare import DecisionProblem, Space, group_numbers
+from dagcast_core.decide.declare import DecisionProblem, OutcomeLimit, Space, group_numbers
 from dagcast_core.solver import DecisionError, LinearSet, RowFamily, SmoothProblem, families_of
 from dagcast_core.tensor import IndexTensor
 
@@ -103,8 +103,6 @@ def compile_problem(
     linear = Linear.of(problem, space)
     forecaster = Forecaster.of(problem, space)
     outcomes = Outcomes.of(problem, space, lambda: _forecast_at_zero(forecaster))
-    linear.budgets.check_stated_once()
-    outcomes.check_stated_once()
     baseline = linear.baseline()
     scenarios = None if problem.draws is None else Scenarios(problem.model, problem.draws)
     goal, tails = Goal.of(problem), Tails(outcomes)
@@ -151,14 +149,36 @@ def _check_reached(evaluation: Evaluation, x: Tensor) -> None:
 
 
 def _probes(problem: DecisionProblem, space: Space) -> Tensor:
-    """Masks of cells of one lever that differ in region or hour only."""
+    """Masks of cells of one lever that differ only along time and along what outcomes keep.
+
+    Where outcomes are by region, say, and the lever has types of spend beside it, types act on one
+    another, so each is probed on its own; regions hardly do. A wrong guess costs iterations and
+    nothing else.
+    """
+    kept = _kept_dims(problem)
     masks = []
     for name, template in space.templates.items():
         quantity = problem.quantity(name)
-        apart = [dim.name for dim in quantity.dims if dim.kind == "label" and dim.name != "region"]
+        apart = [dim.name for dim in quantity.dims if dim.kind == "label" and dim.name not in kept]
         numbers, labels = group_numbers(template, tuple(apart), name)
         for k in range(len(labels)):
             mask = torch.zeros(space.size, dtype=torch.bool)
             mask[space.slices[name]] = (numbers == k).reshape(-1)
             masks.append(mask)
     return torch.stack(masks)
+
+
+def _kept_dims(problem: DecisionProblem) -> frozenset[str]:
+    """Label dims that objective and limits have in common; those of any, where none is common."""
+    outputs = {item.name: item for item in problem.contract.outputs}
+    # A function may use any output.
+    named = {*(problem.objective.weights or outputs)}
+    named |= {item.quantity for item in problem.constraints if isinstance(item, OutcomeLimit)}
+    dims = [
+        {dim.name for dim in outputs[name].dims if dim.kind == "label"}
+        for name in named
+        if name in outputs
+    ]
+    # What is one number for all says nothing of who acts on whom.
+    dims = [item for item in dims if item]
+    return frozenset(set.intersection(*dims) or set.union(*dims)) if dims else frozenset()

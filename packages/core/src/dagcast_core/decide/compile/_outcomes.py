@@ -62,17 +62,17 @@ class Outcomes:
             problem: with limits on outcomes, or none.
             space: the cells.
             forecast: any forecast, for dims and labels; called if there is a limit.
+
+        Raises:
+            DecisionError: a limit concerns no cell, or one is stated twice.
         """
         limits = [item for item in problem.constraints if isinstance(item, OutcomeLimit)]
         shapes = forecast() if limits else {}
         blocks = tuple(_block(problem, limit, shapes[limit.quantity]) for limit in limits)
-        return cls(space, blocks, tuple(name for block in blocks for name in block.names))
-
-    def check_stated_once(self) -> None:
-        """Refuse the same limit twice."""
-        check_stated_once(
-            self.names, [(block.group, torch.zeros(len(block.names))) for block in self.blocks]
-        )
+        names = tuple(name for block in blocks for name in block.names)
+        rows = [(block.group, torch.zeros(len(block.names))) for block in blocks]
+        check_stated_once(names, rows)
+        return cls(space, blocks, names)
 
     def parts(self) -> Iterator[tuple[RowBlock, slice]]:
         """Every block, and where its rows are."""

@@ -92,6 +92,8 @@ class Retrospective:
             parameters; negative where that paid, 0 for problems without draws.
         regrets: of further decisions that were given, by their names; what breaks a limit ex post
             is priced as for the executed ones.
+        ex_post_forecasts: what would have happened, by the ex-post model: under the ``executed``
+            decisions, and under the further ones by their names.
     """
 
     regret: float
@@ -113,6 +115,7 @@ class Retrospective:
     coalitions: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     caution: float = 0.0
     regrets: Mapping[str, float] = field(default_factory=dict)
+    ex_post_forecasts: Mapping[str, Panel] = field(default_factory=dict)
 
 
 def retrospect(
@@ -254,6 +257,10 @@ def retrospect(
         before = judge.forecaster.forecast(x_executed)
         after = judge.forecaster.forecast(judge.space.flat(ex_post.decisions))
         foreseen = compiled.forecaster.forecast(x_executed)
+        otherwise = {
+            name: judge.forecaster.forecast(judge.space.flat(given, f"the decisions {name!r}"))
+            for name, given in (others or {}).items()
+        }
     return Retrospective(
         regret=regret,
         share=regret / attainable if attainable > 0 else 0.0,
@@ -279,6 +286,9 @@ def retrospect(
         solves=len(known),
         relaxed=relaxed,
         regrets=regrets,
+        ex_post_forecasts={
+            name: Panel(dict(found)) for name, found in {"executed": before, **otherwise}.items()
+        },
         coalitions={tuple(sorted(names_in)): worth for names_in, worth in known.items()},
     )
 

@@ -13,6 +13,7 @@ from dagcast_core.solver.problem import Counter
 __all__ = ["Progress", "Solution", "Status", "WarmStart"]
 
 Status = Literal["optimal", "feasible", "stalled", "infeasible", "interrupted"]
+"""How a run ended; ``optimal`` alone comes with a certificate."""
 
 
 @dataclass(frozen=True, slots=True)

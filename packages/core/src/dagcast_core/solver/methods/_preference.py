@@ -10,6 +10,7 @@ from dagcast_core.solver.problem import DecisionError, SmoothProblem
 __all__ = ["METHODS", "method_named", "preferred"]
 
 METHODS: tuple[Method, ...] = (SeparableSqp(), Slsqp())
+"""Every method, in the order in which they are preferred where several accept a problem."""
 
 
 def preferred(problem: SmoothProblem) -> Method:

@@ -1,0 +1,373 @@
+"""What the site's builder does beyond rendering pages: it writes the reference, and checks it.
+
+mkdocs calls these functions (`hooks` in mkdocs.yml). Reference pages are made from the packages
+themselves: public names with their docstrings, commands with their options, settings with their
+defaults. A public name without a docstring, or that no page shows, fails the build.
+"""
+
+import functools
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = "reference/python"
+# A link that a reader may follow fetches nothing; a script, a picture or a style does.
+_FETCHED = re.compile(
+    r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]+\""
+)
+# One page each. What a package exports at its top is shown where it is made.
+PAGES = {
+    "dagcast_core": "Core: all names",
+    "dagcast_core.contract": "Core: contracts",
+    "dagcast_core.tensor": "Core: tensors",
+    "dagcast_core.model": "Core: models",
+    "dagcast_core.data": "Core: data",
+    "dagcast_core.evaluate": "Core: evaluation",
+    "dagcast_core.decide": "Core: decisions",
+    "dagcast_core.solver": "Core: solver",
+    "dagcast_core.hooks": "Core: hooks",
+    "dagcast_core.dims": "Core: dims",
+    "dagcast": "Integration",
+    "dagcast.workflow": "Integration: workflow",
+    "dagcast.plans": "Integration: plans",
+    "dagcast.review": "Integration: review",
+    "dagcast.release": "Integration: releases",
+    "dagcast.ingest": "Integration: ingestion",
+    "dagcast_testing": "Testing",
+    "dagcast_testing.template": "Testing: template",
+    "dagcast_marketplace": "Marketplace",
+    "dagcast_sessions": "Sessions",
+    "dagcast_incentives": "Incentives",
+    "dagcast_driver_hours": "Driver hours",
+    "dagcast_eta": "ETA",
+    "dagcast_pricing": "Pricing",
+    "dagcast_simulator": "Simulator",
+}
+
+
+def on_config(config: Any) -> Any:
+    """Put the pages of each name and each problem into the navigation."""
+    python = [{title: f"{REFERENCE}/{name}.md"} for name, title in PAGES.items()]
+    folder = Path(config.docs_dir) / "reference" / "problems"
+    problems = [f"reference/problems/{file.name}" for file in sorted(folder.glob("*.md"))]
+    problems.sort(key=lambda path: "README" not in path)
+    for entry in config.nav:
+        for title, pages in entry.items():
+            if title == "Reference":
+                pages += [{"Problem codes": problems}, {"Python": python}]
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages."""
+    from mkdocs.exceptions import PluginError
+    from mkdocs.structure.files import File
+
+    wrong = [line for name in PAGES for line in undocumented(name)]
+    if wrong:
+        raise PluginError("public names without a docstring:\n" + "\n".join(wrong))
+    made = {f"{REFERENCE}/{name}.md": page_of(name) for name in PAGES}
+    made["reference/commands.md"] = commands_page()
+    made["reference/settings.md"] = settings_page()
+    for path, text in made.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links that leave the pages, to sources, into the names of what they lead to."""
+    folder = (ROOT / "docs" / page.file.src_uri).parent
+
+    def shown(match: re.Match[str]) -> str:
+        target = (folder / match["path"]).resolve()
+        inside = target.is_relative_to(ROOT / "docs")
+        if inside or not target.exists():
+            # Of what is nowhere the builder says so itself.
+            return match[0]
+        return f"{match['text']} (`{target.relative_to(ROOT)}`)"
+
+    return re.sub(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<path>\.\.?/[^)#\s]+)\)", shown, markdown)
+
+
+def on_post_build(config: Any) -> None:
+    """Fail if a public name has no place on its page, or a page would fetch something.
+
+    Raises:
+        PluginError: names each.
+    """
+    from mkdocs.exceptions import PluginError
+
+    site = Path(config.site_dir)
+    missing = []
+    for name in PAGES:
+        html = (site / REFERENCE / f"{name}.html").read_text(encoding="utf-8")
+        anchors = set(re.findall(r'id="([^"]+)"', html))
+        missing += [
+            f"{name}.{public}"
+            for public, path in shown_here(name).items()
+            if path not in anchors and f"{name}.{public}" not in anchors
+        ]
+    if missing:
+        raise PluginError("public names that no page shows: " + ", ".join(missing))
+    fetched = {
+        f"{page.relative_to(site)}: {found}"
+        for page in site.rglob("*.html")
+        for found in _FETCHED.findall(page.read_text(encoding="utf-8"))
+    }
+    if fetched:
+        raise PluginError("pages that would fetch something: " + "; ".join(sorted(fetched)))
+
+
+def public_names(module: ModuleType) -> tuple[str, ...]:
+    """What a module offers: ``__all__``, or else its own names without an underscore."""
+    listed = getattr(module, "__all__", None)
+    if listed is not None:
+        return tuple(listed)
+    return tuple(
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and name not in ("TYPE_CHECKING", "Any")
+        and getattr(value, "__module__", module.__name__) == module.__name__
+    )
+
+
+@functools.cache
+def shown_here(name: str) -> dict[str, str]:
+    """Names that a module's page shows in full, with the path at which each is defined.
+
+    What several modules offer is shown by the one that it lies in, and listed by the others.
+    """
+    module = importlib.import_module(name)
+    own = {
+        public: path_of(module, public)
+        for public in public_names(module)
+        if not inspect.ismodule(getattr(module, public))
+    }
+    return {public: path for public, path in own.items() if home(public, path) == name}
+
+
+def home(public: str, path: str) -> str:
+    """The module on whose page a name is shown: of those that offer it, the nearest."""
+    offering = [page for page in PAGES if public in public_names(importlib.import_module(page))]
+    around = [page for page in offering if path.startswith(f"{page}.")]
+    here = [
+        page
+        for page in around or offering
+        if path == path_of(importlib.import_module(page), public)
+    ]
+    return max(here, key=len)
+
+
+@functools.cache
+def path_of(module: ModuleType, name: str) -> str:
+    """Path of a public name where it is defined, as the renderer looks it up."""
+    value = getattr(module, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    found = attribute(module, name)
+    return found.path if found is not None else f"{module.__name__}.{name}"
+
+
+def undocumented(name: str) -> Iterator[str]:
+    """Public names of a module that have no docstring of their own."""
+    module = importlib.import_module(name)
+    for public in public_names(module):
+        value = getattr(module, public)
+        if not first_line(module, public):
+            yield f"{name}.{public} ({type(value).__name__}): write what it is below or in it"
+
+
+def first_line(module: ModuleType, name: str) -> str:
+    """The first sentence of a public name's docstring; empty where it has none."""
+    value = getattr(module, name)
+    if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
+        text = inspect.cleandoc(vars(value).get("__doc__") or getattr(value, "__doc__", "") or "")
+        # Dataclasses without a docstring are given their signature.
+        generated = inspect.isclass(value) and text.startswith(f"{name}(")
+        return "" if generated else text.partition("\n\n")[0].replace("\n", " ")
+    found = attribute(module, name)
+    return found.docstring.value.partition("\n\n")[0].replace("\n", " ") if found else ""
+
+
+def attribute(module: ModuleType, name: str) -> Any:
+    """A constant or an alias where it is defined and described; Python itself keeps no such text.
+
+    It is looked for among the modules that hold this very value: names are imported on first use,
+    and no reader of the source follows that.
+    """
+    value = getattr(module, name)
+    top = module.__name__.partition(".")[0]
+    for path, other in list(sys.modules.items()):
+        if path.partition(".")[0] == top and vars(other).get(name) is value:
+            found = sources(top)
+            for part in path.split(".")[1:]:
+                found = found.members.get(part) if found is not None else None
+            found = found.members.get(name) if found is not None else None
+            if found is not None and found.is_attribute and not found.is_alias and found.docstring:
+                return found
+    return None
+
+
+@functools.cache
+def sources(package: str) -> Any:
+    """A package as its sources say, without running it; None where they are not in this project."""
+    import griffe
+
+    folders = [*ROOT.glob("packages/*/src"), ROOT / "integration" / "src"]
+    if not any((folder / package).is_dir() for folder in folders):
+        return None
+    return griffe.load(package, search_paths=list(map(str, folders)), allow_inspection=False)
+
+
+def page_of(name: str) -> str:
+    """Markdown of a module's page: what it is for, an example, its names, each with its text."""
+    module = importlib.import_module(name)
+    own = shown_here(name)
+    lines = [f"# `{name}`", "", inspect.cleandoc(module.__doc__ or ""), ""]
+    example = example_of(name)
+    if example:
+        lines += ["```python", example.rstrip(), "```", ""]
+    lines += ["| name | |", "|---|---|"]
+    for public in sorted(public_names(module)):
+        target = target_of(name, public, own)
+        text = first_line(module, public).replace("``", "`").replace("|", r"\|")
+        lines.append(f"| [`{public}`]({target}) | {text} |")
+    for public in sorted(own):
+        lines += ["", f"::: {own[public]}"]
+    return "\n".join(lines) + "\n"
+
+
+def target_of(module: str, name: str, own: dict[str, str]) -> str:
+    """Where a name's full text is, as a link from its module's page."""
+    if name in own:
+        return f"#{own[name]}"
+    if f"{module}.{name}" in PAGES:
+        return f"{module}.{name}.md"
+    path = path_of(importlib.import_module(module), name)
+    return f"{home(name, path)}.md#{path}"
+
+
+def example_of(name: str) -> str:
+    """The first Python of the README of the package that a module lies in, or of its own page."""
+    own = ROOT / "docs" / "_site" / "examples" / f"{name}.example.py"
+    if own.is_file():
+        return own.read_text(encoding="utf-8")
+    for readme in (*ROOT.glob("packages/*/README.md"), ROOT / "integration" / "README.md"):
+        if (readme.parent / "src" / name).is_dir():
+            found = re.search(r"```python\n(.*?)```", readme.read_text("utf-8"), re.DOTALL)
+            return found[1] if found else ""
+    return ""
+
+
+def commands_page() -> str:
+    """Markdown of every command with its options, as ``--help`` says them."""
+    import click
+
+    from dagcast.cli import app
+
+    lines = [
+        "# Commands",
+        "",
+        "Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible, 130",
+        "interrupted. A setting is taken from a flag, then a variable `DAGCAST_...`, then",
+        "`dagcast.toml`, then its default.",
+    ]
+    with click.Context(app, info_name="dagcast") as context:
+        for name in app.list_commands(context):
+            lines += _command(app.get_command(context, name), f"dagcast {name}", context, 2)
+    return "\n".join(lines) + "\n"
+
+
+def _command(command: Any, path: str, parent: Any, level: int) -> list[str]:
+    import click
+
+    with click.Context(command, info_name=path.rpartition(" ")[2], parent=parent) as context:
+        usage = " ".join(command.collect_usage_pieces(context))
+        lines = ["", f"{'#' * level} `{path}`", "", inspect.cleandoc(command.help or ""), ""]
+        lines += ["```text", f"{path} {usage}", "```", ""]
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                lines += _command(inner, f"{path} {name}", context, level + 1)
+            return lines
+        rows = [p.get_help_record(context) for p in command.get_params(context)]
+        shown = [row for row in rows if row is not None]
+        if shown:
+            lines += ["| option | |", "|---|---|"]
+            lines += [f"| `{_cell(row[0])}` | {_cell(row[1])} |" for row in shown]
+        return lines
+
+
+def settings_page() -> str:
+    """Markdown of every table of ``dagcast.toml`` with its keys and defaults."""
+    from pydantic import BaseModel
+
+    from dagcast.config import Config
+
+    lines = [
+        "# Settings",
+        "",
+        "What `dagcast.toml` may hold; `dagcast init` writes one with comments.",
+    ]
+
+    def table(title: str, model: type[BaseModel]) -> None:
+        nonlocal lines
+        text = inspect.cleandoc(model.__doc__ or "").replace("``", "`")
+        lines += ["", f"## {title}", "", text, "", "| key | takes | default |", "|---|---|---|"]
+        for key, field in model.model_fields.items():
+            kind = re.sub(r"\b(typing|datetime|annotated_types)\.", "", _type(field.annotation))
+            default = "" if field.is_required() else _default(field.default)
+            lines.append(f"| `{key}` | {_cell(kind)} | {_cell(default)} |")
+
+    table("Top level", Config)
+    for key, field in Config.model_fields.items():
+        model = _table_of(field.annotation)
+        if model is not None:
+            name = _type(field.annotation)
+            many = name.startswith("tuple")
+            title = (
+                f"`[[{key}]]`" if many else f"`[{key}.NAME]`" if "dict" in name else f"`[{key}]`"
+            )
+            table(title, model)
+    return "\n".join(lines) + "\n"
+
+
+def _table_of(annotation: Any) -> Any:
+    from typing import get_args
+
+    from pydantic import BaseModel
+
+    for part in (annotation, *get_args(annotation)):
+        if inspect.isclass(part) and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def _type(annotation: Any) -> str:
+    text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
+    text = re.sub(r"Annotated\[([\w.]+), .*?\](?=$|[ ,\]|])", r"\1", str(text))
+    return text.replace("dagcast.config.", "").replace("NoneType", "None")
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return ""
+    if hasattr(type(value), "model_fields"):
+        return "see below"
+    try:
+        return f"`{json.dumps(value)}`" if value not in ((), {}, "") else "empty"
+    except TypeError:
+        return f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).split()).replace("|", r"\|").replace("<", "&lt;")

@@ -1,0 +1,196 @@
+"""Contracts in force, without the packages that bring them: one JSON file.
+
+A team checks its package against all others from it, and installs none of them.
+"""
+
+import importlib.metadata
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagcast.errors import UsageError
+from dagcast_core.contract import Contract, ContractError, Registration, read_snapshot
+
+if TYPE_CHECKING:
+    from dagcast.plugins import Plugins
+
+EXPORT_SCHEMA = "dagcast.exported/1"
+RELEASE_SCHEMA = "dagcast.release/1"
+_WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What packages promise and ask, as somebody who has them wrote it down.
+
+    Attributes:
+        registrations: their contracts.
+        known_ahead: quantities that can be known of hours to come; None where nobody said, and
+            then whatever no model makes is taken to be there.
+        required: quantities that plans rest on, with the unit in which they are counted.
+        weights: quantities that a limit's mean is weighted by.
+        levers: quantities that are decided.
+    """
+
+    registrations: tuple[Registration, ...]
+    known_ahead: frozenset[str] | None = None
+    required: Mapping[str, str] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    levers: tuple[str, ...] = ()
+
+    def by_distribution(self) -> dict[str, tuple[Contract, ...]]:
+        """Contracts by who brings them."""
+        found: dict[str, tuple[Contract, ...]] = {}
+        for item in self.registrations:
+            found[item.distribution] = (*found.get(item.distribution, ()), item.contract)
+        return found
+
+    def not_installed(self) -> tuple[Registration, ...]:
+        """The contracts whose distributions are not here, installed or switched off."""
+        return tuple(item for item in self.registrations if not _installed(item.distribution))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON types."""
+        versions = {item.distribution: item.version for item in self.registrations}
+        return {
+            "schema": EXPORT_SCHEMA,
+            "packages": [
+                {
+                    "distribution": name,
+                    "version": versions[name],
+                    "contracts": [contract.to_json() for contract in contracts],
+                }
+                for name, contracts in self.by_distribution().items()
+            ],
+            "known_ahead": None if self.known_ahead is None else sorted(self.known_ahead),
+            "required": dict(self.required),
+            "weights": list(self.weights),
+            "levers": list(self.levers),
+        }
+
+
+def export_contracts(plugins: "Plugins", asked: Mapping[str, Any]) -> Exported:
+    """Write down what installed packages promise and ask.
+
+    Args:
+        plugins: from ``load_plugins``.
+        asked: what a project asks of them: ``required``, ``weights`` and ``levers``, as
+            ``check_assembly`` takes them.
+    """
+    from dagcast.vocabulary import known_ahead
+
+    ahead = known_ahead(plugins)
+    return Exported(
+        plugins.registrations,
+        ahead if plugins.plugins else None,
+        dict(asked["required"]),
+        tuple(asked["weights"]),
+        tuple(asked["levers"]),
+    )
+
+
+def read_exported(source: str) -> Exported:
+    """Read contracts from a file, a folder or an address.
+
+    Args:
+        source: a file that ``dagcast contracts export`` wrote, a release manifest, a
+            ``contract.json``, a folder that holds some of these, or an ``https://`` address of a
+            file.
+
+    Raises:
+        UsageError: there is nothing of that kind.
+    """
+    if "://" in source:
+        return _exported(_fetched(source), source)
+    path = Path(source)
+    if path.is_dir():
+        files = sorted({*path.glob("contract.json"), *path.glob("*/contract.json")})
+        if not files:
+            raise UsageError(
+                _WHAT,
+                f"the folder {path} without any",
+                "Name a file of integration/releases, or the folder packages.",
+            )
+        found = [read_exported(str(file)) for file in files]
+        return Exported(tuple(r for item in found for r in item.registrations))
+    return _exported(read_json(path, _WHAT), source)
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        UsageError: there is no such file, or it holds no JSON object.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(what, f"no file {path}", "Check the path.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(what, f"{path}, which is no JSON: {error}", "Check the path.") from error
+    if not isinstance(data, dict):
+        raise UsageError(what, f"{path}, which holds no JSON object", "Check the path.")
+    return data
+
+
+def _exported(data: Mapping[str, Any], source: str) -> Exported:
+    try:
+        if data.get("schema") in (EXPORT_SCHEMA, RELEASE_SCHEMA):
+            registrations = tuple(
+                Registration(
+                    Contract.from_json(contract),
+                    package["distribution"],
+                    package.get("version", ""),
+                )
+                for package in data["packages"]
+                for contract in package["contracts"]
+            )
+            ahead = data.get("known_ahead")
+            return Exported(
+                registrations,
+                None if ahead is None else frozenset(ahead),
+                dict(data.get("required", {})),
+                tuple(data.get("weights", ())),
+                tuple(data.get("levers", ())),
+            )
+        name, contracts = read_snapshot(data)
+    except (ContractError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            _WHAT,
+            f"{source}, in which {type(error).__name__}: {error}",
+            "Take the file from the release it belongs to.",
+        ) from error
+    return Exported(tuple(Registration(contract, name, "as committed") for contract in contracts))
+
+
+def _fetched(address: str) -> dict[str, Any]:
+    scheme = address.partition("://")[0]
+    if scheme not in ("https", "http", "file"):
+        raise UsageError(
+            "a file, a folder, or an https:// address", f"{address!r}", "Check the address."
+        )
+    try:
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
+            data = json.loads(answer.read())
+    except (urllib.error.URLError, OSError) as error:
+        raise UsageError(
+            _WHAT, f"no answer from {address}: {error}", "Check the address and the network."
+        ) from error
+    except ValueError as error:
+        raise UsageError(_WHAT, f"{address}, which is no JSON: {error}", "Check it.") from error
+    if not isinstance(data, dict):
+        raise UsageError(_WHAT, f"{address}, which holds no JSON object", "Check the address.")
+    return data
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return False
+    return True

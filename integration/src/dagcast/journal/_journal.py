@@ -1,0 +1,211 @@
+"""Reading, appending and deciding, each in one step under the lock of the log."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+from dagcast.errors import PlanStateError, ProjectError
+from dagcast.journal._chain import Contents, Damage, digest_of, next_line, parse
+from dagcast.journal._entry import PROPOSALS, RENEWALS, Entry
+from dagcast.journal._files import locked, write_at
+from dagcast.journal._head import missed, read_head, write_head
+from dagcast.journal._plans import (
+    Decision,
+    PlanRecord,
+    PlanState,
+    approved_for,
+    describe,
+    named,
+    require_open,
+)
+from dagcast.journal._repair import Repair, set_aside
+
+
+@final
+class Journal:
+    """Reads and appends to ``log.jsonl``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._head = path.with_suffix(".head")
+
+    def append(self, entry: Entry) -> None:
+        """Write one line, whole or not at all, also when two processes write at once.
+
+        Raises:
+            PlanStateError: the line does not follow from those before it, such as a second
+                proposal of a name.
+            ProjectError: the log is damaged.
+            OSError: the line could not be written; the log is as it was.
+        """
+        with self._opened(write=True) as handle:
+            self._append(handle, self._whole(handle), entry)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All lines, oldest first.
+
+        Raises:
+            ProjectError: a line is not a complete entry, as after a full disk, is not what was
+                written, or does not follow from those before it.
+        """
+        return self._read().entries
+
+    def examine(self) -> Contents:
+        """The log with what is wrong with it, for people; everybody else wants ``entries``."""
+        with self._opened() as handle:
+            return self._contents(handle)
+
+    def plans(self) -> dict[str, PlanRecord]:
+        """Every plan with its state, oldest first."""
+        return dict(self._read().plans)
+
+    def made(self) -> frozenset[str]:
+        """Folders of results that the log says were made, relative to the project."""
+        return self._read().made
+
+    def fits(self) -> dict[str, Entry]:
+        """The line by which each fit came to be, oldest first."""
+        return {
+            str(entry.details["fit"]): entry
+            for entry in self.entries()
+            if entry.event == "fitted" and "fit" in entry.details
+        }
+
+    def proposal(self, plan: str) -> Entry | None:
+        """The line by which a plan was proposed or edited; None where the log does not know it."""
+        for entry in reversed(self.entries()):
+            if entry.plan == plan and entry.event in PROPOSALS:
+                return entry
+        return None
+
+    def find(self, plan: str | None) -> PlanRecord:
+        """The named plan, or the newest where no name is given.
+
+        Raises:
+            ProjectError: no plan was made yet.
+            UsageError: no plan has that name; lists the newest ones.
+        """
+        return named(self.plans(), plan)
+
+    def approved(self, horizon_start: str) -> PlanRecord | None:
+        """The plan approved for the horizon that starts there, if any."""
+        return approved_for(self.plans(), horizon_start)
+
+    def decide(
+        self,
+        plan: str | None,
+        decision: Decision,
+        *,
+        who: str,
+        why: str,
+        details: Mapping[str, Any] | None = None,
+        seen: PlanState | None = None,
+        checked: int | None = None,
+    ) -> PlanRecord:
+        """Approve or reject a plan; the check and the line are one step.
+
+        Args:
+            plan: which one; the newest by default.
+            decision: about it.
+            who: decides.
+            why: the reason.
+            details: further values for the line.
+            seen: the state in which the caller saw the plan; another one refuses the decision, so
+                that nobody withdraws an approval that they do not know of.
+            checked: how many lines the log had when the caller looked at data and fits; a later
+                ingestion or fit refuses the decision.
+
+        Raises:
+            PlanStateError: the plan is superseded, already decided or carried out, another one is
+                approved for the same hours, or the project moved on since it was checked.
+        """
+        with self._opened(write=True) as handle:
+            contents = self._whole(handle)
+            record = named(contents.plans, plan)
+            require_open(contents.plans, record, decision)
+            if seen is not None and record.state != seen:
+                raise PlanStateError(
+                    f"plan {record.plan} to be {seen} still",
+                    describe(record),
+                    "Decide again if you still want to.",
+                )
+            if checked is not None:
+                for entry in contents.entries[checked:]:
+                    if entry.event in RENEWALS:
+                        raise PlanStateError(
+                            f"data and fits as they were when {record.plan} was checked",
+                            f"{entry.event} meanwhile by {entry.who}",
+                            "Decide again: it is then checked against what is there now.",
+                        )
+            entry = Entry(datetime.now(UTC), who, decision, record.plan, why, dict(details or {}))
+            return self._append(handle, contents, entry)[record.plan]
+
+    def repair(self, *, who: str) -> Repair | None:
+        """Set a damaged tail aside and say so in the log; None where nothing is damaged.
+
+        Raises:
+            ProjectError: whole lines stand behind the damaged one: setting them aside would undo
+                decisions.
+        """
+        with self._opened(write=True) as handle:
+            contents = self._contents(handle)
+            if contents.damage is None:
+                return None
+            if not contents.damage.mendable:
+                raise self._error(contents.damage)
+            return set_aside(self._path, self._head, handle, contents, who=who)
+
+    def _read(self) -> Contents:
+        with self._opened() as handle:
+            return self._whole(handle)
+
+    def _whole(self, handle: int) -> Contents:
+        contents = self._contents(handle)
+        if contents.damage is not None:
+            raise self._error(contents.damage)
+        return contents
+
+    def _error(self, damage: Damage) -> ProjectError:
+        fix = (
+            "Set it aside with `dagcast log --repair`, which keeps it and says so in the log."
+            if damage.mendable
+            else "Restore the log from a copy; lines are never edited."
+        )
+        return ProjectError(damage.expected.format(log=self._path), damage.found, fix)
+
+    def _opened(self, *, write: bool = False) -> contextlib.AbstractContextManager[int]:
+        return locked(self._path, write=write)
+
+    def _contents(self, handle: int) -> Contents:
+        data = os.pread(handle, os.fstat(handle).st_size, 0)
+        contents, digests = parse(data)
+        if contents.damage is not None:
+            return contents
+        found = missed(read_head(self._head), contents, digests, self._head.name)
+        if found is None:
+            return contents
+        damage, whole = found
+        if whole < len(contents.entries):
+            contents = parse(data, until=whole)[0]
+        return replace(contents, damage=damage)
+
+    def _append(self, handle: int, contents: Contents, entry: Entry) -> Mapping[str, PlanRecord]:
+        line, plans = next_line(contents, entry)
+        count = len(contents.entries)
+        if read_head(self._head) is None:
+            write_head(self._head, count, contents.digest)
+        size = os.fstat(handle).st_size
+        try:
+            write_at(handle, (b"" if contents.ended else b"\n") + line + b"\n", size)
+            os.fsync(handle)
+            write_head(self._head, count + 1, digest_of(contents.digest, line))
+        except BaseException:
+            os.ftruncate(handle, size)
+            with contextlib.suppress(OSError):
+                write_head(self._head, count, contents.digest)
+            raise
+        return plans

@@ -1,0 +1,220 @@
+"""From draws of the parameters, with chance on top, to what is expected of several decisions.
+
+A predictive draw is a draw of the parameters with chance on top (see `_chance`), so that an
+interval holds what will be observed. Chance has mean 0: every figure is the mean over the draws of
+the parameters. All arms share each draw and its chance, so a difference is that of paired forecasts
+and far surer than the two intervals suggest.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+import numpy.typing as npt
+
+from dagcast.plans._axes import Array, Axes, Values, arrays, overall, together, with_total
+from dagcast.plans._chance import Chance
+from dagcast.plans._outlook import Estimate, Outlook, Path3
+from dagcast.plans._reading import Reading
+from dagcast_core.contract import Quantity
+
+if TYPE_CHECKING:
+    from dagcast_core.tensor import Panel
+
+_LEAST_DRAWS = 2
+_PREDICTIVE_DRAWS = 256
+
+
+def make_outlook(
+    arms: Mapping[str, "Panel"],
+    predict: Callable[["Panel", int], "Panel"],
+    *,
+    draws: int,
+    level: float,
+    quantities: Sequence[Quantity],
+    words: Mapping[str, str],
+    combined: Mapping[str, Mapping[str, float]] | None = None,
+    chance: Chance | None = None,
+    seed: int = 0,
+    progress: Callable[[str, float | None], None] = lambda message, share: None,
+) -> Outlook:
+    """Forecast every arm with each draw of the parameters.
+
+    Args:
+        arms: name -> inputs of the model; must hold ``plan``, the arm others are compared with.
+        predict: forecast of inputs under draw number ``i``.
+        draws: number of draws.
+        level: of the intervals, e.g. 0.9.
+        quantities: to forecast, in the order in which they are shown; each runs along time.
+        words: what the other arms are called.
+        combined: further totals as weighted sums of quantities, e.g. the objective.
+        chance: what the models do not explain; none is added by default.
+        seed: of the chance.
+        progress: told how far it is.
+
+    Ctrl-C ends it with the draws that are done, at least two; the outlook's ``draws`` counts them.
+
+    Raises:
+        KeyboardInterrupt: interrupted a second time.
+    """
+    axes = Axes.among(quantities, next(iter(arms.values())))
+    by_name = {quantity.name: quantity for quantity in quantities}
+    runs: dict[str, list[Values]] = {arm: [] for arm in arms}
+
+    def forecast(draw: int) -> dict[str, Values]:
+        progress("forecasting with draws of the parameters", (draw + 1) / draws)
+        return {
+            arm: arrays({**inputs, **predict(inputs, draw)}, by_name, axes)
+            for arm, inputs in arms.items()
+        }
+
+    stopped = False
+    for draw in range(draws):
+        if stopped and len(runs["plan"]) >= _LEAST_DRAWS:
+            break
+        try:
+            found = forecast(draw)
+        except KeyboardInterrupt:
+            if stopped:
+                raise
+            stopped = True
+            if len(runs["plan"]) >= _LEAST_DRAWS:
+                break
+            # An interval needs draws, and what was decided is not lost for want of one.
+            found = forecast(draw)
+        for arm, values in found.items():
+            runs[arm].append(values)
+    chances = Chances(chance, len(runs["plan"]), seed)
+    plain = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
+    weeks, spread = _weeks(chances.of(runs["plan"]), runs["plan"], by_name, axes)
+    return Outlook(
+        axes.dim,
+        tuple(str(label) for label in axes.rows),
+        axes.time,
+        tuple(hour.isoformat() for hour in axes.hours),
+        level,
+        len(runs["plan"]),
+        None if chance is None else chance.origins,
+        {quantity.name: Reading.of(quantity) for quantity in quantities},
+        dict(words),
+        {
+            arm: _paths(chances.of(values), values, by_name, level, axes)
+            for arm, values in runs.items()
+        },
+        {
+            arm: {
+                name: _estimate(plain[arm][name], own, level)
+                for name, own in _totals(chances.of(values), by_name, combined or {}, axes).items()
+            }
+            for arm, values in runs.items()
+        },
+        {
+            arm: {
+                name: _estimate(own := plain["plan"][name] - values, own, level)
+                for name, values in found.items()
+            }
+            for arm, found in plain.items()
+            if arm != "plan"
+        },
+        {
+            name: tuple(
+                _estimate(weeks[name][:, row], spread[name][:, row], level)
+                for row in range(weeks[name].shape[1])
+            )
+            for name in weeks
+        },
+    )
+
+
+@final
+class Chances:
+    """Adds chance to the runs of every arm, the same to each.
+
+    Args:
+        chance: none leaves runs as they are.
+        draws: of the parameters.
+        seed: of the chance.
+    """
+
+    def __init__(self, chance: Chance | None, draws: int, seed: int) -> None:
+        self._chance = chance
+        # Tails are told by as many draws as there are; those of chance cost next to nothing.
+        self._each = 1 if chance is None else -(-_PREDICTIVE_DRAWS // draws)
+        self._drawn = () if chance is None else chance.draws(self._each * draws, seed)
+
+    def of(self, runs: Sequence[Values]) -> Iterator[Values]:
+        """Predictive draws, several for each run."""
+        for number, values in enumerate(runs):
+            if self._chance is None:
+                yield values
+                continue
+            for drawn in self._drawn[self._each * number : self._each * (number + 1)]:
+                yield {
+                    name: own + self._chance.added(name, own, drawn) for name, own in values.items()
+                }
+
+
+def _paths(
+    predictive: Iterable[Values],
+    runs: Sequence[Values],
+    quantities: Mapping[str, Quantity],
+    level: float,
+    axes: Axes,
+) -> dict[str, Path3]:
+    # float32 halves what many draws of many rows take; nobody reads more digits off a band.
+    drawn: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in quantities}
+    for values in predictive:
+        for name, quantity in quantities.items():
+            drawn[name].append(with_total(values, quantity, axes).astype(np.float32))
+    tail = (1 - level) / 2
+    paths = {}
+    for name, quantity in quantities.items():
+        middle = np.mean([with_total(values, quantity, axes) for values in runs], axis=0)
+        low, high = np.quantile(np.stack(drawn.pop(name)), [tail, 1 - tail], axis=0)
+        least, most = quantity.bounds
+        # What cannot be below 0 has no band below 0.
+        ends = (np.clip(end.astype(np.float64), least, most) for end in (low, high))
+        paths[name] = Path3(middle, *ends)
+    return paths
+
+
+def _weeks(
+    predictive: Iterable[Values],
+    runs: Sequence[Values],
+    quantities: Mapping[str, Quantity],
+    axes: Axes,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Totals of each row over the hours, (draws, rows): without and with chance."""
+    having = {name: q for name, q in quantities.items() if axes.dim in q.dim_names}
+
+    def rows(found: Iterable[Values]) -> dict[str, Array]:
+        kept: dict[str, list[Array]] = {name: [] for name in having}
+        for values in found:
+            for name, quantity in having.items():
+                kept[name].append(together(values, quantity, axes.time, -1))
+        return {name: np.stack(items) for name, items in kept.items()}
+
+    return rows(runs), rows(predictive)
+
+
+def _totals(
+    runs: Iterable[Values],
+    quantities: Mapping[str, Quantity],
+    combined: Mapping[str, Mapping[str, float]],
+    axes: Axes,
+) -> dict[str, Array]:
+    found: dict[str, list[float]] = {name: [] for name in quantities}
+    for values in runs:
+        for name, quantity in quantities.items():
+            found[name].append(overall(values, quantity, axes))
+    totals = {name: np.array(items) for name, items in found.items()}
+    for name, weights in combined.items():
+        totals[name] = np.sum([weight * totals[q] for q, weight in weights.items()], axis=0)
+    return totals
+
+
+def _estimate(plain: Array, predictive: Array, level: float) -> Estimate:
+    """The mean over the draws of the parameters, and the interval of predictive draws."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(predictive, [tail, 1 - tail])
+    return Estimate(float(plain.mean()), float(low), float(high))

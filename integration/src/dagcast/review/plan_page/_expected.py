@@ -1,0 +1,91 @@
+"""What is expected under a plan, and what one more unit of a lever does."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dagcast.plans import Outlook, PlanSummary
+from dagcast.review._content import Array, Chart, Line, Role, Section
+from dagcast.review.plan_page._words import Layers, bands, choose, plural, whole_note
+
+_ROLES: tuple[Role, ...] = ("1", "2", "3", "4", "5")
+_ARM_ROLES: dict[str, Role] = {"none": "none", "current": "current"}
+
+
+def expected(summary: PlanSummary, outlook: Outlook) -> Section:
+    charts = []
+    for name, reading in outlook.readings.items():
+        plan = outlook.paths["plan"][name]
+        lines = [Line("this plan", "plan", plan.mid, plan.low, plan.high)]
+        for arm, said in outlook.arms.items():
+            lines.append(Line(said, _ARM_ROLES[arm], outlook.paths[arm][name].mid))
+        charts.append(
+            Chart(
+                f"f-{name}",
+                reading.title,
+                reading.cell_unit,
+                tuple(lines),
+                whole_note(plan.mid, outlook),
+                digits=reading.digits,
+            )
+        )
+    note = ""
+    if summary.repeated:
+        names = ", ".join(summary.repeated)
+        note = f" Nothing was known yet of {names}: the usual hour of day stands in."
+    return Section(
+        "forecast",
+        "What we expect",
+        f"{choose(outlook)}{bands(outlook)} Lines are means.{note}",
+        (tuple(charts),),
+        short="Forecast",
+    )
+
+
+def marginal(
+    summary: PlanSummary, outlook: Outlook, marginals: Mapping[str, Layers]
+) -> Section | None:
+    charts = []
+    for outcome, by_lever in marginals.items():
+        if outcome not in outlook.readings:
+            # The objective is no outcome of its own.
+            continue
+        reading = outlook.readings[outcome]
+        share = reading.written == "share"
+        shown = "percentage points" if share else reading.unit
+        for lever, named in by_lever.items():
+            own = summary.readings[lever]
+            lines = [
+                Line(name, role, (100.0 if share else 1.0) * _with_mean(values, outlook))
+                for role, (name, values) in zip(_ROLES, named.items(), strict=False)
+            ]
+            charts.append(
+                Chart(
+                    f"m-{outcome}-{lever}",
+                    f"d {reading.title} / d {own.title}",
+                    f"{shown} per {own.unit}",
+                    tuple(lines),
+                    digits=5,
+                )
+            )
+    if not charts:
+        return None
+    return Section(
+        "marginal",
+        "What one more unit does",
+        "Effect of one more unit of a lever in a cell, at this plan, summed over the hours and "
+        f"places it reaches. {_all_rows(outlook.dim)} show the mean.",
+        (tuple(charts),),
+        short="One more unit",
+    )
+
+
+def _with_mean(values: Array, outlook: Outlook) -> Array:
+    if len(values) < len(outlook.rows):
+        # A lever without the dim of the rows: none of them has a value of its own.
+        return np.vstack([values[:1], np.full((len(outlook.rows), values.shape[1]), np.nan)])
+    return np.vstack([values.mean(axis=0), values[: len(outlook.rows)]])
+
+
+def _all_rows(dim: str) -> str:
+    return f"All {plural(dim)} together" if dim else "All cells"

@@ -1,0 +1,132 @@
+"""Contracts written down by one team are what another checks against, without the packages."""
+
+import json
+
+import pytest
+
+from dagcast.assembly import check_assembly
+from dagcast.declaration import declaration
+from dagcast.errors import UsageError
+from dagcast.exported import Exported, export_contracts, read_exported
+from dagcast.plugins import Plugin, Plugins, load_plugins
+from dagcast_core.contract import Contract, Dim, Effect, Quantity, Registration, Weighted, snapshot
+from dagcast_core.dims import HOUR
+
+REGION = Dim("region")
+SPEND = Quantity("spend", (REGION, HOUR), "EUR/h")
+ORDERS = Quantity("orders", (REGION, HOUR), "order/h")
+DEMAND = Contract("demand", inputs=(SPEND,), outputs=(ORDERS,), effects=(Effect(SPEND, ORDERS),))
+WAIT = Quantity("wait", (REGION, HOUR), "min")
+QUEUE = Contract("queue", inputs=(ORDERS,), outputs=(WAIT,), effects=(Effect(ORDERS, WAIT),))
+ASKED = {"required": {"wait": ""}, "weights": ("orders",), "levers": ("spend",)}
+
+
+def installed(*contracts):
+    plugin = Plugin("own", "acme-own", "0.1.0", object(), contracts)
+    return Plugins(load_plugins(path=[]).manager, (plugin,), ())
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The demand team's contracts, as another team has written them down."""
+    made = Exported((Registration(DEMAND, "acme-demand", "1.2.0"),), frozenset(), **ASKED)
+    path = tmp_path / "contracts.json"
+    path.write_text(json.dumps(made.to_json()))
+    return path
+
+
+def joined(plugins, exported):
+    return check_assembly(
+        plugins,
+        required=exported.required,
+        weights=exported.weights,
+        levers=exported.levers,
+        others=exported.not_installed(),
+        ahead=exported.known_ahead,
+    )
+
+
+def test_package_is_checked_against_what_is_not_installed(file):
+    assembly = joined(installed(QUEUE), read_exported(str(file)))
+    assert assembly.problems == ()
+    assert assembly.order == ("demand", "queue")
+
+
+def test_misfit_names_the_package_that_is_not_here(file):
+    per_day = Quantity("orders", (REGION, HOUR), "order/day")
+    other = Contract("queue", inputs=(per_day,), outputs=(WAIT,), effects=(Effect(per_day, WAIT),))
+    (problem,) = joined(installed(other), read_exported(str(file))).problems
+    assert str(problem).startswith(
+        "DC105 [queue (acme-own 0.1.0) <- demand (acme-demand 1.2.0)] unit 'orders': "
+        "expected order/day; found order/h."
+    )
+
+
+def test_an_address_serves_as_well(file):
+    assert read_exported(file.as_uri()) == read_exported(str(file))
+
+
+def test_what_was_exported_is_read_back():
+    made = export_contracts(installed(QUEUE), ASKED)
+    assert made.known_ahead == frozenset()
+    assert made.levers == ("spend",)
+    assert [item.model for item in made.registrations] == ["queue"]
+
+
+def test_snapshot_of_one_package_says_nothing_of_what_is_known_ahead(tmp_path):
+    path = tmp_path / "contract.json"
+    path.write_text(json.dumps(snapshot("acme-demand", [DEMAND])))
+    read = read_exported(str(path))
+    assert read.known_ahead is None
+    assert read.by_distribution() == {"acme-demand": (DEMAND,)}
+    assert joined(installed(QUEUE), read).problems == ()
+
+
+def test_installed_package_is_not_joined_twice(file):
+    made = Exported((Registration(DEMAND, "pytest", "1.0"),))
+    assert made.not_installed() == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("none.json", "no file none.json"),
+        ("ftp://example.org/c.json", "'ftp://example.org/c.json'"),
+        ("file:///no/such/file.json", "no answer from file:///no/such/file.json"),
+    ],
+)
+def test_nothing_there_is_one_paragraph(source, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as raised:
+        read_exported(source)
+    assert found in str(raised.value)
+
+
+DAY = Dim("day", kind="time", frequency="D", zone="UTC")
+SLOT = Dim("slot", kind="int")
+VEHICLE = Dim("vehicle", vocabulary="fleet/v2")
+QUANTITIES = [
+    WAIT,
+    Quantity("total", (), "EUR"),
+    Quantity("stock", (VEHICLE, DAY, SLOT), "1", dtype="int64", nullable=True, bounds=(None, 1e6)),
+    Quantity(
+        "share",
+        (REGION, HOUR),
+        "1",
+        aggregation={"region": Weighted("orders"), "hour": "sum"},
+        bounds=(0, 1),
+        typical=(0.1, 1 / 3),
+        description='how much of "all", it\'s said',
+    ),
+]
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.name)
+def test_pasted_declaration_is_equal_to_the_owners(quantity):
+    names = {}
+    exec(declaration(quantity), names)
+    pasted = names[quantity.name.upper()]
+    assert pasted == quantity
+    assert pasted.typical == quantity.typical
+    assert pasted.description == quantity.description
+    assert all(len(line) <= 100 for line in declaration(quantity).splitlines())

@@ -122,6 +122,7 @@ def test_a_duckdb_file_gives_what_its_rows_give(store, tmp_path, rides_table, ex
 
 
 def test_postgresql_gives_what_duckdb_gives(store, rides_table, expected, postgres):
+    pytest.importorskip("adbc_driver_postgresql", reason="no ADBC driver of PostgreSQL here")
     import adbc_driver_postgresql.dbapi
 
     with adbc_driver_postgresql.dbapi.connect(postgres) as connection:

@@ -329,7 +329,7 @@ def docs(session: nox.Session) -> None:
     """Build the site of all packages into site/, strictly; neither build nor reader fetches."""
     _sync(session, "--all-packages", "--group", "docs")
     # Its builder would print an advertisement for another.
-    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session(python=PYTHON)

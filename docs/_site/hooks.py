@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "reference/python"
+PROBLEMS = "reference/problems"
 # A link that a reader may follow fetches nothing; a script, a picture or a style does.
 _FETCHED = re.compile(
     r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]+\""
@@ -53,15 +54,20 @@ PAGES = {
 
 
 def on_config(config: Any) -> Any:
-    """Put the pages of each name and each problem into the navigation."""
+    """Put the pages of each module, of each problem, and those that nobody placed into the menu."""
+    folder = Path(config.docs_dir)
     python = [{title: f"{REFERENCE}/{name}.md"} for name, title in PAGES.items()]
-    folder = Path(config.docs_dir) / "reference" / "problems"
-    problems = [f"reference/problems/{file.name}" for file in sorted(folder.glob("*.md"))]
-    problems.sort(key=lambda path: "README" not in path)
+    problems = [f"reference/problems/{file.name}" for file in (folder / PROBLEMS).glob("*.md")]
+    problems.sort(key=lambda path: ("README" not in path, path))
     for entry in config.nav:
         for title, pages in entry.items():
             if title == "Reference":
                 pages += [{"Problem codes": problems}, {"Python": python}]
+            elif isinstance(pages, list):
+                # Those that are placed come first, in their order.
+                around = Path(pages[0]).parent
+                found = sorted(file.name for file in (folder / around).glob("*.md"))
+                pages += [f"{around}/{name}" for name in found if f"{around}/{name}" not in pages]
     return config
 
 

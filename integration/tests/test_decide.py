@@ -254,8 +254,8 @@ def test_file_that_was_put_beside_a_plan_is_noticed(project):
 
 
 def test_plan_whose_fit_did_not_converge_is_not_approved(project):
-    project.record("fitted", details={"fit": "fit-0001", "status": "unconverged"})
-    refused(project, propose(project), "fit-0001 is unconverged")
+    project.record("fitted", details={"fit": "fit-0002", "status": "unconverged"})
+    refused(project, propose(project, fit="fit-0002"), "fit-0002 is unconverged")
 
 
 def validated(project, *z, fit="fit-0001"):

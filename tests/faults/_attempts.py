@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -304,10 +304,3 @@ def leftovers(folder: Path) -> list[str]:
     with contextlib.suppress(Exception):
         open_project(folder, environment={})
     return [str(path.relative_to(folder)) for path in folder.rglob(".*.part")]
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No output of this process: the reports are about others."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield

@@ -6,16 +6,17 @@
 
 import importlib
 import json
+import pickle
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 import pandas as pd
-from _attempts import Action, answered, command, quiet
+from _attempts import Action, answered, command, in_child
 
 from dagcast import plugins
 from dagcast._whole import write_text
@@ -208,15 +209,31 @@ def _recalled(
 
 
 def rehearse(case: Case, states: Path, work: Path) -> None:
-    """Do the work of a command once in this process, which those that are forked then know."""
+    """Do the work of a command once, which the processes that are forked later then know.
+
+    It is done in a process of its own, since what DuckDB and Arrow start here would hang in those;
+    what cannot be handed over is done again each time.
+    """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     copied(states, case.state, work / "p")
-    _DONE[case.name] = {}
-    with quiet():
+    handed = work / "done"
+
+    def work_once() -> int:
+        _DONE[case.name] = {}
         code = case.on(work / "p")()
+        kept = {}
+        for key, value in _DONE[case.name].items():
+            with suppress(Exception):
+                kept[key] = pickle.dumps(value)
+        handed.write_bytes(pickle.dumps(kept))
+        return code
+
+    outcome = in_child(work_once)
     # A proposal may break limits, and an experiment disagree.
-    assert code in (0, 3, 4), f"{case.name} ends with {code}"
+    assert outcome.code in (0, 3, 4), f"{case.name} ends with {outcome}"
+    kept = pickle.loads(handed.read_bytes())
+    _DONE[case.name] = {key: pickle.loads(value) for key, value in kept.items()}
 
 
 # How the loop goes on from each state; what is made once is copied for every case.

@@ -199,8 +199,7 @@ class Trials:
         return fills(case, looped, work, exact=False, points=chosen.points or 20)
 
     def _mutated(self, kind: Kind, times: int) -> Count:
-        # Arrow's threads do not outlive a fork: what reads Parquet is not rehearsed here.
-        if kind.files.endswith("proposal.csv"):
+        if kind.readers[0][0] == "what-if":
             words = ["what-if", "{project}/proposal.csv"]
             rehearse(Case("what-if", words, kind.state), self.looped, self._work)
         return mutations(kind, self.looped, self._work, times=times)

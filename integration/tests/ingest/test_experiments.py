@@ -36,7 +36,7 @@ def test_experiments_are_read_and_checked(tmp_path):
         ("3", "found int"),
         (json.dumps([experiment(), experiment()]), "two experiments are called 'coupons-1'"),
         (json.dumps([experiment(standard_error=0)]), "expected a positive number"),
-        (json.dumps([{"name": "x"}]), "found no 'levers'"),
+        (json.dumps([{"name": "x"}]), "has no 'levers'"),
         (json.dumps([experiment(surprise=1)]), "surprise"),
     ],
 )

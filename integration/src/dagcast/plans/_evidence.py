@@ -192,6 +192,7 @@ EVIDENCE_COLUMNS = (
     "above tested doses",
     "fresh trials",
 )
+"""Heads of the table that `evidence_rows` fills."""
 
 
 def _dose(value: float, unit: str) -> str:

@@ -64,8 +64,8 @@ def test_experiment_gives_the_gain_that_confounded_data_hide(kit, history, fitte
     (row,) = report.experiments
     assert row.path == ("bonus", "supply")
     assert abs(row.in_sample_z) < 1
-    # Without it there is the prior alone.
-    assert row.left_out.effect == pytest.approx(3 * np.log1p(1.5), rel=0.01)
+    # Without it there is the prior alone, seen along the tangent at the fit.
+    assert row.left_out.effect == pytest.approx(3 * np.log1p(1.5), rel=0.06)
 
 
 def test_data_of_one_model_do_not_move_anothers_parameters(kit, history):

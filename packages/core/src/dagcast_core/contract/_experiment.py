@@ -308,9 +308,11 @@ class Experiment:
         check_keys(data, cls.__slots__, f"Experiment {data.get('name')!r}")
         parts: dict[str, Any] = {"cells": Cells.from_json, "treatment": Arm.from_json}
         given = {"control": {"name": "control"}, **data}
-        for field_name, read in {**parts, "control": Arm.from_json}.items():
+        needed = ("name", "levers", "outcome", "cells", "treatment", "estimate", "standard_error")
+        for field_name in needed:
             if field_name not in given:
-                raise ContractError(f"Experiment {data.get('name')!r} has no {field_name}")
+                raise ContractError(f"Experiment {data.get('name')!r} has no {field_name!r}")
+        for field_name, read in {**parts, "control": Arm.from_json}.items():
             try:
                 given[field_name] = read(given[field_name])
             except ContractError as error:

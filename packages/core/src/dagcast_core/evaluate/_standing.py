@@ -20,6 +20,8 @@ from dagcast_core.contract import Arm, Change, Experiment
 from dagcast_core.tensor import IndexTensor
 
 Standing: TypeAlias = Literal["measured", "history", "prior"]
+"""A fresh trial gave such a dose; only the past shows it; nobody ever saw it."""
+
 _Array: TypeAlias = npt.NDArray[np.float64]
 
 # A dose up to a tenth above the greatest one of a trial is still such a dose.

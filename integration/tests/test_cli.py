@@ -20,6 +20,7 @@ ARGUMENTS = {
     "check": [],
     "graph": [],
     "fit": [],
+    "forecast": [],
     "validate": [],
     "backtest": [],
     "compare": ["eta=dagcast-eta", "eta=other-eta"],
@@ -165,7 +166,8 @@ def test_stage_before_its_input_names_the_command_to_run(refused, project):
 
 def test_init_makes_a_project_and_says_so_as_json(tmp_path, capsys):
     assert run(["init", "--project", str(tmp_path / "p"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"folder": str(tmp_path / "p")}
+    made = {"folder": str(tmp_path / "p"), "proposed": "", "unsure": []}
+    assert json.loads(capsys.readouterr().out) == made
     assert run(["init", "--project", str(tmp_path / "q"), "--set", "backtest.origins=3"]) == 0
     assert "origins = 3" in (tmp_path / "q" / "dagcast.toml").read_text()
     assert "dagcast ingest --project" in capsys.readouterr().out

@@ -63,3 +63,20 @@ def test_where_a_label_has_no_clock_nothing_is_made_up(store):
     )
     context, _ = read_context(store, TIMES, ["local_hour"], clocks=partly)
     assert "local_hour" not in context
+
+
+def test_what_follows_from_a_country_needs_one_of_every_label(store):
+    def local(hours, zone, country):
+        return (hours.tz_convert(zone).hour + len(country)).to_numpy()
+
+    calendars = {"local_hour": Calendar("local_hour", local, by_country=True)}
+
+    def asked(countries):
+        return Clocks(calendars, {"local_hour": LOCAL}, {"site": ZONES}, {"site": countries})
+
+    partly, whole = asked({"east": "US"}), asked({"east": "US", "west": "US-CO"})
+    assert not partly.gives("local_hour", store.labels())
+    assert partly.read(store, "local_hour", START, START) is None
+    assert whole.gives("local_hour", store.labels())
+    read = whole.read(store, "local_hour", START, START)
+    assert read.values("site", "hour").tolist() == [[21], [22]]

@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _declared import declared_clocks, ingest_declared
 from numpy.typing import NDArray
-from readers import ingest_laguardia
 
-from dagcast.workflow.common._horizon import Moments, read_context
+from dagcast.workflow.common._horizon import Clocks, Moments, read_context
 from dagcast_core import IndexTensor, Model, ModelCollection, Panel, fit
 from dagcast_core.contract import (
     Arm,
@@ -61,9 +61,10 @@ CONVERSION = 0.6
 ENGAGED = 0.58
 WEEK = 168
 _HOUR = pd.Timedelta(hours=1)
+_CLOCK = ("hour_of_week", "holiday")
 _READ = (
     "rides", "eta", "price_index", "revenue", "driver_pay", "driver_hours",
-    "hour_of_week", "holiday", "temperature", "precipitation",
+    "temperature", "precipitation",
 )  # fmt: skip
 # Chosen on the eight weeks before those that are reported: here, neighbouring hours differ more
 # than on a street (flights come in banks) and the profile of the week is steep.
@@ -136,20 +137,23 @@ class LaGuardia:
     """The store, and hourly figures with NaN where nothing was observed."""
 
     store: MetricStore
+    clocks: Clocks
     first: pd.Timestamp
     last: pd.Timestamp
 
     @classmethod
-    def read(cls, store_folder: Path | str, data: Path) -> LaGuardia:
-        """Ingest the records into a store."""
-        ingest_laguardia(store_folder, data)
-        store = MetricStore(store_folder)
+    def read(cls, folder: Path | str, data: Path) -> LaGuardia:
+        """Ingest the records as declared, into a project in a new folder."""
+        project = Path(folder) / "project"
+        store, _ = ingest_declared("laguardia", project, data)
         span = store.spans()["laguardia"]
-        return cls(store, span.start, span.end)
+        return cls(store, declared_clocks(project), span.start, span.end)
 
     def panel(self, start: pd.Timestamp, end: pd.Timestamp, as_of: pd.Timestamp) -> Panel:
         """The figures as they were known at ``as_of``."""
-        return self.store.read(list(_READ), start=start, end=end, as_of=as_of)
+        known = self.store.read(list(_READ), start=start, end=end, as_of=as_of)
+        clock = {name: self.clocks.read(self.store, name, start, end) for name in _CLOCK}
+        return known.assign(clock)
 
     def happened(self) -> Panel:
         """Everything, as known after the end."""
@@ -442,7 +446,7 @@ def _context(source: LaGuardia, origin: pd.Timestamp, units: Units) -> Panel:
     end = origin + (WEEK - 1) * _HOUR
     times = Moments(origin, source.first, origin - _HOUR, origin, end)
     names = ("hour_of_week", "holiday", "temperature", "precipitation")
-    context, _ = read_context(source.store, times, names)
+    context, _ = read_context(source.store, times, names, clocks=source.clocks)
     like = context["temperature"]
     return context.assign(
         driver_hours=like.with_tensor(torch.full_like(like.tensor, units.pool)).named(

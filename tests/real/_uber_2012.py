@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _declared import ingest_declared
 from numpy.typing import NDArray
-from readers import ingest_uber_2012
 
 from dagcast_core import IndexTensor, ModelCollection, Panel, fit
-from dagcast_core.data import MetricStore
 from dagcast_pricing import Conversion, Rides
 from dagcast_pricing.model import RidesHyperparameters
 
@@ -53,10 +52,9 @@ class RidesOfDrivers:
     least: float
 
 
-def rides_of_drivers(store_folder: Path | str, data: Path) -> RidesOfDrivers:
+def rides_of_drivers(folder: Path | str, data: Path) -> RidesOfDrivers:
     """Fit rides to requests and drivers and ask what another driver does."""
-    ingest_uber_2012(store_folder, data)
-    store = MetricStore(store_folder)
+    store, _ = ingest_declared("uber_2012", Path(folder) / "project", data)
     span = store.spans()["uber_2012"]
     recorded = store.read(
         ["sessions", "requests", "rides", "driver_hours"],

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from dagcast_core.data import MetricStore
-
 torch.set_num_threads(1)
 
 # Tests import the modules beside them, as the script of figures does.
@@ -22,8 +20,3 @@ def real_data() -> Path:
     if not (RECORDS / "uber_nyc_2015_borough_hour.parquet").is_file():
         pytest.skip(f"no real data in {RECORDS}; set DAGCAST_REAL_DATA to the folder that holds it")
     return RECORDS
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> MetricStore:
-    return MetricStore(tmp_path / "store")

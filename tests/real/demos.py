@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from _declared import declared_clocks, ingest_declared
 from _records import RECORDS
-from readers import ingest_hvfhv, ingest_uber_2015
 
 from dagcast.figures import number
 from dagcast.workflow import ResultTable
 from dagcast.workflow.common._horizon import Moments, at_origin, read_context
 from dagcast_core import IndexTensor, Panel, fit
-from dagcast_core.data import IngestReport, MetricStore
+from dagcast_core.data import IngestReport
 from dagcast_core.evaluate import BacktestReport, backtest, rolling_origins
 from dagcast_sessions import sessions_collection
 
@@ -30,8 +30,6 @@ BOROUGHS = ("Manhattan", "Brooklyn", "Queens", "Bronx")
 ORIGINS = 8
 HORIZON = 168
 HISTORY_WEEKS = 16
-HVFHV = "hvfhv_2020-04-30_10k.csv"
-ZONES = "taxi_zone_lookup.csv"
 
 _DEMAND = "sessions"
 _HOUR = pd.Timedelta(hours=1)
@@ -74,8 +72,9 @@ def rides_by_borough(
         What became of the rows, and the errors of a week ahead.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        reports = ingest_uber_2015(temporary, folder)
-        store = MetricStore(temporary)
+        project = Path(temporary) / "project"
+        store, found_rows = ingest_declared("uber_2015", project, folder)
+        reports, clocks = tuple(found_rows.values()), declared_clocks(project)
         span = store.spans()["uber_rides"]
         # Boroughs keep their own midnight; weeks begin and end with it.
         times = Moments(
@@ -92,15 +91,23 @@ def rides_by_borough(
             inputs = [q for q in model.contract.input_names if q in store.metrics()]
             history = store.read(
                 [*inputs, _DEMAND],
-                start=past.first, end=past.last, as_of=past.as_of, regions=boroughs,
+                start=past.first, end=past.last, as_of=past.as_of, labels={"region": boroughs},
             )  # fmt: skip
-            fit(model, _without_coupons(history), warm=before)
-            context, _ = read_context(store, past, inputs)
+            clock = {
+                name: clocks.read(store, name, past.first, past.last).sel(region=list(boroughs))
+                for name in ("hour_of_week", "holiday")
+            }
+            fit(model, _without_coupons(history.assign(clock)), warm=before)
+            context, _ = read_context(store, past, [*inputs, *clock], clocks=clocks)
             context = _without_coupons(context).sel(region=list(boroughs))
             return model.predict(context).select(_DEMAND)
 
         actual = store.read(
-            [_DEMAND], start=times.first, end=times.last, as_of=times.as_of, regions=boroughs
+            [_DEMAND],
+            start=times.first,
+            end=times.last,
+            as_of=times.as_of,
+            labels={"region": boroughs},
         )
         found = backtest(forecast, actual, origins=starts, quantities=(_DEMAND,), horizon=HORIZON)
     return reports, found
@@ -113,8 +120,8 @@ def trip_cubes(folder: Path) -> tuple[IngestReport, tuple[tuple[IndexTensor, str
         What became of the rows, and every metric with its unit.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        report = ingest_hvfhv(temporary, folder / HVFHV, folder / ZONES)
-        store = MetricStore(temporary)
+        store, reports = ingest_declared("hvfhv", Path(temporary) / "project", folder)
+        report = reports["hvfhv_trips"]
         (span,) = store.spans().values()
         units = {name: metric.unit for name, metric in store.metrics().items()}
         panel = store.read(

@@ -7,7 +7,7 @@ def test_rides_of_boroughs_are_forecast_better_than_by_the_mean_of_four_weeks(re
     """Over the last eight weekly origins, by the demand model alone."""
     boroughs = ("Manhattan", "Brooklyn")
     reports, found = demos.rides_by_borough(real_data, boroughs=boroughs)
-    assert [report.table for report in reports] == ["uber_rides", "weather", "calendar"]
+    assert [report.table for report in reports] == ["uber_rides", "weather"]
     errors = found.by_series("sessions")
     assert tuple(errors) == boroughs
     assert all(row.mase < row.hour_of_week_mean < row.seasonal_naive for row in errors.values())

@@ -1,27 +1,29 @@
-"""Real sources through the adaptors, held against recounts and against what is known of them."""
+"""Real sources as declared, held against recounts and against what is known of them."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from _declared import declared_clocks, ingest_declared, open_declared
 from _published import congestion_effect, ebay_effect
-from readers import (
-    ingest_hvfhv,
-    ingest_laguardia,
-    ingest_manhattan_taxi,
-    ingest_tlc_vintages,
-    ingest_uber_2012,
-    ingest_uber_2015,
-    read_ebay_paid_search,
-    read_m4_hourly,
-    zone_boroughs,
-)
+from readers import read_ebay_paid_search, read_m4_hourly
+
+from dagcast.project import open_project
+from dagcast.workflow import data_diff, data_quality, ingest
+from dagcast_core.data import Lookup, MetricStore, read_lookup
 
 LATER = "2026-01-01"
 
 
-def test_uber_2015_loses_no_ride(store, real_data):
+@pytest.fixture
+def folder(tmp_path):
+    """Where a declared project is made."""
+    return tmp_path / "project"
+
+
+def test_uber_2015_loses_no_ride(folder, real_data):
     """Totals by borough are those of the file, the hour that does not exist included."""
-    rides, weather, _ = ingest_uber_2015(store.folder, real_data)
+    store, reports = ingest_declared("uber_2015", folder, real_data)
+    rides, weather = reports["uber_rides"], reports["weather"]
     raw = pd.read_parquet(real_data / "uber_nyc_2015_borough_hour.parquet")
     span = store.spans()["uber_rides"]
     panel = store.read(["sessions"], start=span.start, end=span.end, as_of=LATER)
@@ -31,44 +33,55 @@ def test_uber_2015_loses_no_ride(store, real_data):
     assert not np.isnan(found).any()
     assert (rides.read, rides.accepted, rides.nonexistent) == (26064, 26058, 6)
     assert rides.quarantined == {"rides is missing": 6}
-    assert weather.quarantined == {"local hour does not exist": 6}
-    assert any("its 1,999 rides join the instant 07:00 UTC" in note for note in rides.notes)
-    assert any("8 hours without a ride" in note for note in rides.notes)
-    assert any("'EWR' has no rides in 98%" in note for note in rides.notes)
+    assert weather.quarantined == {"hour is a local time that does not exist": 6}
 
 
-def test_uber_2015_hours_are_where_the_clock_put_them(store, real_data):
+def test_uber_2015_s_traps_are_all_reported(folder, real_data):
+    project = open_declared("uber_2015", folder, real_data)
+    (rides, _) = ingest(project).counts
+    assert any("6 rows at local times that do not exist" in note for note in rides.notes)
+    found = data_quality(project)
+    assert ("uber_rides", 6, "rides is missing") in found.rows
+    said = {(name, label, what) for name, label, what in found.found if name == "sessions"}
+    assert ("sessions", "EWR", "0 in 98% of its hours") in said
+    assert any("from 2015-01-27 05:00 to 2015-01-27 12:00 UTC, 8 hours" in s for *_, s in said)
+
+
+def test_uber_2015_hours_are_where_the_clock_put_them(folder, real_data):
     """A recount by pandas: plain hours one for one, 07:00 UTC of 8 March from two rows."""
-    ingest_uber_2015(store.folder, real_data, rides_as="rides")
+    store, _ = ingest_declared("uber_2015", folder, real_data)
     raw = pd.read_parquet(real_data / "uber_nyc_2015_borough_hour.parquet").dropna()
     raw = raw.pivot(index="hour", columns="borough", values="rides")
     clock = raw.index.tz_localize("America/New_York", nonexistent=pd.Timedelta(hours=1))
     expected = raw.set_axis(clock.tz_convert("UTC")).groupby(level=0).sum()
-    panel = store.read(["rides"], start=expected.index[0], end=expected.index[-1], as_of=LATER)
-    np.testing.assert_array_equal(panel["rides"].tensor.numpy(), expected.to_numpy().T)
+    panel = store.read(["sessions"], start=expected.index[0], end=expected.index[-1], as_of=LATER)
+    np.testing.assert_array_equal(panel["sessions"].tensor.numpy(), expected.to_numpy().T)
     changed = pd.Timestamp("2015-03-08T07:00Z")
     assert expected.loc[changed].sum() == 1999 + 1820
     # A travel ban in a blizzard: true zeros, not gaps.
     ban = store.read(
-        ["rides"], start="2015-01-27T05:00Z", end="2015-01-27T12:00Z", as_of=LATER
-    )["rides"].tensor  # fmt: skip
+        ["sessions"], start="2015-01-27T05:00Z", end="2015-01-27T12:00Z", as_of=LATER
+    )["sessions"].tensor  # fmt: skip
     assert ban.tolist() == [[0.0] * 8] * 6
     # The first hour of the year has no figures.
     first = store.read(
-        ["rides"], start="2015-01-01T05:00Z", end="2015-01-01T05:00Z", as_of=LATER
-    )["rides"].tensor  # fmt: skip
+        ["sessions"], start="2015-01-01T05:00Z", end="2015-01-01T05:00Z", as_of=LATER
+    )["sessions"].tensor  # fmt: skip
     assert first.isnan().all()
 
 
-def test_uber_2015_calendar_and_weather(store, real_data):
-    ingest_uber_2015(store.folder, real_data)
+def test_uber_2015_calendar_and_weather(folder, real_data):
+    store, _ = ingest_declared("uber_2015", folder, real_data)
     window = {"start": "2015-01-01T06:00Z", "end": "2015-07-01T03:00Z", "as_of": LATER}
-    panel = store.read(
-        ["hour_of_week", "holiday", "temperature", "precipitation", "local_event"], **window
-    )
+    panel = store.read(["temperature", "precipitation"], **window)
     local = pd.date_range(window["start"], window["end"], freq="h").tz_convert("America/New_York")
-    assert panel["hour_of_week"].tensor[0].tolist() == list(local.day_of_week * 24 + local.hour)
-    holidays = set(local[panel["holiday"].tensor[0].numpy() > 0].strftime("%m-%d"))
+    clocks = declared_clocks(folder)
+    clock, holiday = (
+        clocks.read(store, name, pd.Timestamp(window["start"]), pd.Timestamp(window["end"]))
+        for name in ("hour_of_week", "holiday")
+    )
+    assert clock.tensor[0].tolist() == list(local.day_of_week * 24 + local.hour)
+    holidays = set(local[holiday.tensor[0].numpy() > 0].strftime("%m-%d"))
     # New Year's Day, Martin Luther King Jr., Washington's Birthday, Memorial Day.
     assert holidays == {"01-01", "01-19", "02-16", "05-25"}
     raw = pd.read_parquet(real_data / "uber_nyc_2015_weather_hour.parquet")
@@ -78,12 +91,9 @@ def test_uber_2015_calendar_and_weather(store, real_data):
     assert not panel["temperature"].tensor.isnan().any()
 
 
-def test_trip_records_become_cubes(store, real_data):
-    report = ingest_hvfhv(
-        store.folder,
-        real_data / "hvfhv_2020-04-30_10k.csv",
-        real_data / "taxi_zone_lookup.csv",
-    )
+def test_trip_records_become_cubes(folder, real_data):
+    store, reports = ingest_declared("hvfhv", folder, real_data)
+    report = reports["hvfhv_trips"]
     assert (report.read, report.accepted, report.quarantined) == (10_000, 10_000, {})
     assert report.remarks == {
         "driver_pay not above 0: a ride without pay": 156,
@@ -113,7 +123,8 @@ def test_trip_records_become_cubes(store, real_data):
         found = panel[name].tensor.numpy()
         dense = expected.reindex(cells, fill_value=empty).to_numpy(float).reshape(shape)
         np.testing.assert_allclose(found, dense, rtol=0, atol=2e-9, err_msg=name)
-    boroughs = zone_boroughs(real_data / "taxi_zone_lookup.csv")
+    lookup = Lookup(real_data / "taxi_zone_lookup.csv", "LocationID", "Borough")
+    boroughs = read_lookup(lookup)
     rolled = store.rollup(
         ["rides", "wait"], start=span.start, end=span.end, as_of=LATER, by={"region": boroughs}
     )
@@ -121,10 +132,10 @@ def test_trip_records_become_cubes(store, real_data):
     assert {"N/A", "Unknown", "EWR"} <= set(rolled["rides"].indexes["region"])
 
 
-def test_trip_cubes_agree_with_a_published_one(store, real_data):
+def test_trip_cubes_agree_with_a_published_one(folder, real_data):
     """Another author's cube of the same trips left out 42 odd rows; the rest must agree."""
     trips = real_data / "hvfhv_2020-04-30_10k.csv"
-    ingest_hvfhv(store.folder, trips, real_data / "taxi_zone_lookup.csv")
+    store, _ = ingest_declared("hvfhv", folder, real_data)
     cube = pd.read_parquet(real_data / "hvfhv_2020-04-30_zone_x_hour.parquet")
     odd = pd.read_csv(trips, parse_dates=["request_datetime", "pickup_datetime"])
     wait = (odd["pickup_datetime"] - odd["request_datetime"]).dt.total_seconds()
@@ -143,16 +154,19 @@ def test_trip_cubes_agree_with_a_published_one(store, real_data):
     assert len(odd) == 10_000 - cube["rides"].sum() == 42
 
 
-def test_newer_trip_records_are_read_too(store, real_data):
-    report = ingest_hvfhv(
-        store.folder, real_data / "hvfhv_2025-01_100.csv", real_data / "taxi_zone_lookup.csv"
-    )
+def test_newer_trip_records_are_read_too(folder, real_data):
+    project = open_declared("hvfhv", folder, real_data)
+    settings = folder / "dagcast.toml"
+    settings.write_text(settings.read_text().replace("2020-04-30_10k", "2025-01_100"))
+    ingest(open_project(project.folder, environment={}))
+    (report,) = MetricStore(project.store).reports()
     assert (report.read, report.accepted) == (100, 100)
     assert report.remarks["no on_scene_datetime"] == 30
 
 
-def test_laguardia_nights_are_noise_and_unobserved_hours_are_missing(store, real_data):
-    trips, weather, _ = ingest_laguardia(store.folder, real_data)
+def test_laguardia_nights_are_noise_and_unobserved_hours_are_missing(folder, real_data):
+    store, reports = ingest_declared("laguardia", folder, real_data)
+    trips, weather = reports["laguardia"], reports["weather"]
     assert trips.quarantined == weather.quarantined == {"not observed": 8}
     span = store.spans()["laguardia"]
     panel = store.read(
@@ -175,8 +189,9 @@ def test_laguardia_nights_are_noise_and_unobserved_hours_are_missing(store, real
     assert thin == pytest.approx(0.17, abs=0.01)
 
 
-def test_uber_2012_never_rides_more_than_it_requests(store, real_data):
-    report = ingest_uber_2012(store.folder, real_data)
+def test_uber_2012_never_rides_more_than_it_requests(folder, real_data):
+    store, reports = ingest_declared("uber_2012", folder, real_data)
+    report = reports["uber_2012"]
     assert (report.read, report.accepted, report.gaps) == (336, 336, 0)
     span = store.spans()["uber_2012"]
     panel = store.read(
@@ -189,12 +204,13 @@ def test_uber_2012_never_rides_more_than_it_requests(store, real_data):
     assert tensors["rides"].mean().item() == pytest.approx(4.0625)
 
 
-def test_manhattan_s_double_hours_are_halved_and_nothing_is_lost(store, real_data):
-    report, _ = ingest_manhattan_taxi(store.folder, real_data)
+def test_manhattan_s_double_hours_are_halved_and_nothing_is_lost(folder, real_data):
+    store, reports = ingest_declared("manhattan_taxi", folder, real_data)
+    report = reports["manhattan_taxi"]
     raw = pd.read_parquet(real_data / "manhattan69_taxi_pickups.parquet")
-    assert report.quarantined == {"local hour does not exist": 2 * 69}
-    assert report.remarks == {"local hour occurs twice: half each": 2 * 2 * 69}
-    span = store.spans()["taxi_pickups"]
+    assert report.quarantined == {"hour is a local time that does not exist": 2 * 69}
+    assert report.ambiguous == 2 * 69
+    span = store.spans()["manhattan_taxi"]
     rides = store.read(["rides"], start=span.start, end=span.end, as_of=LATER)["rides"]
     assert not rides.tensor.isnan().any()
     assert rides.sizes == {"region": 69, "hour": 17_544}
@@ -207,9 +223,15 @@ def test_manhattan_s_double_hours_are_halved_and_nothing_is_lost(store, real_dat
     assert autumn.tolist() == [10981.0, 18309.0 / 2, 18309.0 / 2, 5609.0]
 
 
-def test_two_vintages_disagree_and_each_is_read_as_of_its_time(store, real_data):
-    first, second = ingest_tlc_vintages(store.folder, real_data)
-    assert (first.accepted, second.accepted) == (620, 812)
+def test_two_vintages_disagree_and_each_is_read_as_of_its_time(folder, real_data):
+    project = open_declared("tlc_vintages", folder, real_data)
+    ingest(project)
+    store = MetricStore(project.store)
+    assert sorted(report.accepted for report in store.reports()) == [620, 812]
+    found = data_diff(project, "2022-08-01", "2025-04-01", ["trips_per_day"])
+    # Known at both moments, of these changed, new, gone.
+    assert found.counts == (("trips_per_day", 620, 109, 192, 0),)
+    assert len(found.changes) == 109
     span = store.spans()["tlc_monthly"]
 
     def trips(as_of):

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dagcast.hyperparameters import Chosen, tuned
 from dagcast.plugins import Plugin, Plugins
+from dagcast.standing import Aside
 from dagcast.vocabulary import claims, first_setting_problems, known_ahead, observed_in
 from dagcast_core.contract import (
     Assembly,
@@ -30,6 +32,7 @@ def check_assembly(
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
+    aside: Iterable[Aside] = (),
     others: Iterable[Registration] = (),
     ahead: Iterable[str] | None = (),
 ) -> Assembly:
@@ -49,6 +52,8 @@ def check_assembly(
         levers: quantities that it decides.
         serving: which distribution or model serves a quantity, where several could.
         experiments: the project's own, beside those of the packages.
+        aside: models that stand aside; what the project asks of them, and experiments that speak of
+            them, stand aside with them.
         others: contracts of packages that are not installed here, joined with those that are.
         ahead: what those say is known ahead; ``None`` where nobody said, which is as much as
             ``externals=None``.
@@ -58,31 +63,41 @@ def check_assembly(
         because a plugin failed is no second problem.
     """
     levers = tuple(levers)
-    joined = (*plugins.registrations, *others)
+    left = tuple(aside)
+    out = {item.model for item in left}
+    taking_part = [*(item for item in plugins.registrations if item.model not in out), *others]
     if ahead is None:
         externals = None
     elif externals is not None:
-        made = {name for item in joined for name in item.contract.output_names}
+        made = {name for item in taking_part for name in item.contract.output_names}
         known = sorted((known_ahead(plugins) | set(ahead)) - made - set(levers))
         externals = (*externals, *levers, *known)
+    lost = lost_quantities(plugins, left)
+    measured = (*plugins.experiments, *experiments)
+    if left:
+        read = {entry.quantity.name for item in taking_part for entry in item.contract.inputs}
+        levers = tuple(name for name in levers if name in read)
+        required = {name: unit for name, unit in _units(required).items() if name not in lost}
+        weights = tuple(name for name in weights if name not in lost)
+        measured = tuple(item for item in measured if speaks_of(item, taking_part))
     assembly = assemble(
-        joined,
+        taking_part,
         externals=externals,
         required=required,
         weights=weights,
         levers=levers,
         serving=serving,
-        experiments=(*plugins.experiments, *experiments),
+        experiments=measured,
     )
     broken = [p for p in plugins.problems if p.code != "DC207"]
     # Any of these may only mean that the failed package is not there.
     consequences = {"DC102", "DC114", "DC115", "DC117", "DC118"} if broken else set()
     # A lever that lost its effect has lost the paths of its experiments too.
-    lost = {p.name for p in assembly.problems if p.code == "DC118"}
+    pathless = {p.name for p in assembly.problems if p.code == "DC118"}
     rest = [
         _without_future(p, plugins)
         for p in assembly.problems
-        if p.code not in consequences and not (p.code == "DC115" and p.name in lost)
+        if p.code not in consequences and not (p.code == "DC115" and p.name in pathless)
     ]
     return Assembly(
         registrations=assembly.registrations,
@@ -91,6 +106,30 @@ def check_assembly(
         externals=assembly.externals,
         problems=(*plugins.problems, *claims(plugins), *first_setting_problems(plugins), *rest),
     )
+
+
+def lost_quantities(plugins: Plugins, aside: Iterable[Aside]) -> frozenset[str]:
+    """Quantities that no model makes any more where some stand aside."""
+    out = {item.model for item in aside}
+    made = {
+        name
+        for item in plugins.registrations
+        if item.model not in out
+        for name in item.contract.output_names
+    }
+    return frozenset(name for item in aside for name in item.makes if name not in made)
+
+
+def speaks_of(experiment: Experiment, taking_part: Iterable[Registration]) -> bool:
+    """Whether a model that takes part reads an experiment's levers, and one makes its outcome."""
+    contracts = [item.contract for item in taking_part]
+    read = {entry.quantity.name for contract in contracts for entry in contract.inputs}
+    made = {name for contract in contracts for name in contract.output_names}
+    return experiment.outcome in made and set(experiment.levers) <= read | made
+
+
+def _units(required: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
+    return dict(required) if isinstance(required, Mapping) else dict.fromkeys(required, "")
 
 
 def _without_future(problem: Problem, plugins: Plugins) -> Problem:
@@ -107,7 +146,10 @@ def _without_future(problem: Problem, plugins: Plugins) -> Problem:
 
 
 def build_models(
-    plugins: Plugins, assembly: Assembly, labels: Mapping[str, Sequence[Any]]
+    plugins: Plugins,
+    assembly: Assembly,
+    labels: Mapping[str, Sequence[Any]],
+    hyperparameters: Chosen | None = None,
 ) -> "list[Model]":
     """Build the models that take part in ``assembly``, in its order.
 
@@ -115,8 +157,10 @@ def build_models(
         plugins: that the assembly was made from.
         assembly: without problems.
         labels: by dim, e.g. ``{"region": (...), "vehicle": (...)}``.
+        hyperparameters: that differ from the packages' own, by model or entry point.
 
     Raises:
+        ConfigError: a hyperparameter is none, or out of its range.
         AssemblyError: the assembly has problems, a package cannot build its models, or a model
             does not carry the contract that its package declared.
     """
@@ -124,16 +168,22 @@ def build_models(
     frozen = {dim: tuple(values) for dim, values in labels.items()}
     active = set(assembly.order)
     taking_part = {item.entry_point for item in assembly.registrations}
-    built: list[Model] = []
+    found: dict[str, list[Model]] = {}
     problems: list[Problem] = []
     for plugin in plugins.plugins:
         if plugin.name not in taking_part:
             continue
-        models = _built(plugins, plugin, frozen)
-        problems += _differences(str(plugin), plugin.contracts, models)
-        built += [part for model in models for part in _active_parts(model, active)]
+        found[plugin.name] = _built(plugins, plugin, frozen)
+        problems += _differences(str(plugin), plugin.contracts, found[plugin.name])
     if problems:
         raise AssemblyError(problems, len(assembly.registrations))
+    found = tuned(found, hyperparameters or {})
+    built = [
+        part
+        for models in found.values()
+        for model in models
+        for part in _active_parts(model, active)
+    ]
     places = {name: place for place, name in enumerate(assembly.order)}
     return sorted(built, key=lambda model: min(places[name] for name in _leaves(model)))
 
@@ -177,6 +227,7 @@ def build_collection(
     serving: Mapping[str, str] | None = None,
     *,
     name: str = "project",
+    hyperparameters: Chosen | None = None,
     **project: Any,
 ) -> "ModelCollection":
     """Check the installed packages and build their models as one collection.
@@ -186,13 +237,14 @@ def build_collection(
         labels: labels to make parameters for, by dim.
         serving: which distribution or model serves a quantity, where several could.
         name: of the collection.
+        hyperparameters: that differ from the packages' own, by model or entry point.
         **project: further arguments of ``check_assembly``.
 
     Raises:
         AssemblyError: the packages do not fit; carries every problem.
     """
     assembly = check_assembly(plugins, serving=serving, **project)
-    models = build_models(plugins, assembly, labels)
+    models = build_models(plugins, assembly, labels, hyperparameters)
     from dagcast_core.model import ModelCollection
 
     return ModelCollection(models, name=name)

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dagcast import _config_file
+from dagcast.errors import ConfigError
+from dagcast.sources._settings import LabelSettings, SourceSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -291,6 +293,9 @@ class Config(_Settings):
     solver: Solver = Solver()
     display: Display = Display()
     seeds: Seeds = Seeds()
+    sources: dict[str, SourceSettings] = {}
+    labels: dict[str, LabelSettings] = {}
+    models: dict[str, dict[str, bool | int | float | str]] = {}
 
     _hour = field_validator("recent_until")(_utc_hour)
 
@@ -337,6 +342,8 @@ def load_config(
 ) -> Config:
     """Read ``dagcast.toml`` under the precedence flag, environment, file, default.
 
+    Files ``sources/NAME.toml`` beside it hold what ``[sources.NAME]`` may.
+
     Args:
         path: the file.
         flags: dotted key to text, as ``--set backtest.origins=8`` gives them.
@@ -346,6 +353,7 @@ def load_config(
         ConfigError: an unknown key or a bad value; lists every problem with its place.
     """
     tables, text = _config_file.parse(path)
+    tables = _with_source_files(path, tables)
     sources: dict[str, str] = {}
     for name, value in sorted((environment or {}).items()):
         if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
@@ -363,9 +371,34 @@ def load_config(
         raise _config_file.explain(error, Config, path=path, text=text, sources=sources) from None
 
 
+def _with_source_files(path: Path, tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables, and those of the files beside them, each of which is checked where it stands."""
+    declared = tables.get("sources", {})
+    if not isinstance(declared, Mapping):
+        return dict(tables)
+    found = dict(declared)
+    for file in sorted((path.parent / "sources").glob("*.toml")):
+        content, text = _config_file.parse(file)
+        if file.stem in found:
+            raise ConfigError(
+                f"one declaration of the source {file.stem!r}",
+                f"[sources.{file.stem}] in {path.name} and sources/{file.name}",
+                "Remove one of them.",
+            )
+        try:
+            SourceSettings.model_validate(content)
+        except ValidationError as error:
+            raise _config_file.explain(
+                error, SourceSettings, path=file, text=text, sources={}
+            ) from None
+        found[file.stem] = content
+    return {**tables, "sources": found} if found else dict(tables)
+
+
 def config_text(config: Config) -> str:
     """The settings as a ``dagcast.toml`` with comments; reading it back gives ``config``."""
-    tables = config.model_dump(exclude_none=True)
+    tables = config.model_dump(exclude_none=True, exclude={"sources", "labels", "models"})
+    own = config.model_dump(exclude_defaults=True, include={"sources", "labels", "models"})
     lines = [
         "# Settings of a dagcast project. `dagcast check` reads and verifies them.",
         "# A flag (--set backtest.origins=8) or a variable (DAGCAST_BACKTEST__ORIGINS=8)",
@@ -394,6 +427,9 @@ def config_text(config: Config) -> str:
             lines += [f"[{name}]", *_assignments(value)]
             if name == "objective" and not config.objective.weights:
                 lines.append('# weights = { QUANTITY = 1.0 }, which a plan needs, in unit = "..."')
+    for kind in ("sources", "labels", "models"):
+        for name, entry in own.get(kind, {}).items():
+            lines += ["", f"[{kind}.{name}]", *_assignments(entry)]
     return "\n".join(lines) + "\n"
 
 

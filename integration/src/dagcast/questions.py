@@ -21,7 +21,7 @@ from dagcast.workflow.common._chances import chance_of
 from dagcast.workflow.common._earlier import earlier_plan
 from dagcast.workflow.common._fits import Fitted, load_fit
 from dagcast.workflow.common._plan_files import load_decisions
-from dagcast.workflow.common._problem import Setting, make_setting
+from dagcast.workflow.common._problem import Setting, forecast_setting
 from dagcast.workflow.common._session import open_session
 
 if TYPE_CHECKING:
@@ -225,11 +225,11 @@ def open_fit(project: "Project", name: str | None = None) -> OpenFit:
 
     Raises:
         ProjectError: there is none, it was changed, or the installed packages do not match it.
-        ConfigError: the settings name no lever or no objective.
+        ConfigError: the settings are wrong; without a lever there is a forecast, and no problem.
     """
     session = open_session(project)
     fitted = load_fit(session, name)
-    return _opened(fitted, make_setting(session))
+    return _opened(fitted, forecast_setting(session))
 
 
 def open_plan(project: "Project", name: str | None = None) -> OpenPlan:

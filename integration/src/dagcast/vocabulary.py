@@ -28,6 +28,7 @@ def known_ahead(plugins: Plugins) -> frozenset[str]:
     # Of two tables of one name both count: that they clash is one problem, and not also that one's
     # metrics are missing.
     tables = [table for plugin in plugins.plugins for table in plugin.tables]
+    tables += plugins.declared
     names = {metric.name for table in tables if table.foreseeable for metric in table.metrics}
     derived = {metric.name for metric in plugins.metrics if set(metric.terms) <= names}
     return frozenset(names | derived | {calendar.quantity for calendar in plugins.calendars})

@@ -55,12 +55,21 @@ def test_what_is_known_ahead_is_what_nobody_forecasts():
 
 
 def test_the_hour_of_the_week_is_that_of_the_regions_clock(hook):
-    ((calendar,),) = hook.dagcast_calendars()
+    ((calendar, _),) = hook.dagcast_calendars()
     # Sunday 23:00 in New York is Monday 04:00 UTC in winter.
     hours = pd.date_range("2026-01-12T04:00Z", periods=3, freq="h")
     assert calendar.quantity == "hour_of_week"
     assert calendar.of(hours, "America/New_York").tolist() == [167, 0, 1]
     assert calendar.of(hours, "UTC").dtype == np.int64
+
+
+def test_holidays_are_those_of_the_region_s_country(hook):
+    ((_, calendar),) = hook.dagcast_calendars()
+    # Independence Day begins at 04:00 UTC in New York.
+    hours = pd.date_range("2025-07-04T03:00Z", periods=2, freq="h")
+    assert (calendar.quantity, calendar.by_country) == ("holiday", True)
+    assert calendar.of(hours, "America/New_York", "US").tolist() == [0.0, 1.0]
+    assert calendar.of(hours, "America/New_York", "FR").tolist() == [0.0, 0.0]
 
 
 def test_first_settings_speak_of_declared_levers_and_metrics(hook):

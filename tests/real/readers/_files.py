@@ -8,25 +8,6 @@ import pandas as pd
 from dagcast_core.data import DataError, SourceError
 
 
-def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Reads a Parquet file; an index with a name becomes a column.
-
-    Raises:
-        SourceError: no such file, not Parquet, or without the columns.
-    """
-    wanted = f"a Parquet file with columns {', '.join(columns)}"
-    _require(path, wanted)
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            path.name, wanted, f"other content ({_first_line(error)})", "Give another file."
-        ) from error
-    if frame.index.name is not None:
-        frame = frame.reset_index()
-    return _checked(frame, path, columns, wanted)
-
-
 def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Reads a CSV file as text: "NA" is a label here, and what a number is the caller decides.
 

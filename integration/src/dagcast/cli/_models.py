@@ -1,4 +1,4 @@
-"""Commands about models: check, fit, validate, backtest, compare."""
+"""Commands about models: check, fit, forecast, validate, backtest, compare."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -106,6 +106,18 @@ def fit(folder: Path, settings: tuple[str, ...]) -> "Result":
 
     with progress_shown() as progress:
         return workflow.fit(opened(folder, settings), progress=progress)
+
+
+@click.command()
+@project_options
+@click.option("--quantity", "quantities", multiple=True, help="Only these; what is observed else.")
+@result_options
+def forecast(folder: Path, settings: tuple[str, ...], quantities: tuple[str, ...]) -> "Result":
+    """Forecast the horizon by the newest fit, fitting first where there is none."""
+    from dagcast import workflow
+
+    with progress_shown() as progress:
+        return workflow.forecast(opened(folder, settings), quantities=quantities, progress=progress)
 
 
 @click.command()

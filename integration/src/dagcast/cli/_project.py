@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 @click.option(
     "--name", default=None, show_default="the packages' own", help="Name shown on reports."
 )
+@click.option(
+    "--from",
+    "source",
+    default=None,
+    metavar="FILE|DB:TABLE",
+    help="Look at a file, FILE.duckdb:TABLE or postgresql://...#TABLE and propose how it is read.",
+)
 @result_options
-def init(folder: Path, settings: tuple[str, ...], name: str | None) -> "Result":
-    """Make an empty project, ready for your own event files in its folder events/."""
+def init(folder: Path, settings: tuple[str, ...], name: str | None, source: str | None) -> "Result":
+    """Make an empty project for event files in its folder events/, or for sources of your own."""
     from dagcast import workflow
 
-    return workflow.init(folder, name=name, flags=parsed(settings))
+    return workflow.init(folder, name=name, flags=parsed(settings), source=source)
 
 
 @click.command()

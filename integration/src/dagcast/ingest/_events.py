@@ -1,6 +1,6 @@
 """A folder of event files into a metric store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from dagcast_core.contract import LabelSet
@@ -23,6 +23,7 @@ def ingest_events(
     *,
     metrics: Iterable[LinearMetric] = (),
     labels: Mapping[str, LabelSet] | None = None,
+    known: Collection[str] = (),
 ) -> tuple[tuple[IngestReport, ...], tuple[UnreadFile, ...]]:
     """Reads a folder of event files into a store, all of them or, where one is wrong, none.
 
@@ -33,6 +34,7 @@ def ingest_events(
         metrics: weighted sums of metrics; those whose terms the store all holds are defined.
         labels: by dim, the labels that exist. Rows with another label are set aside, and so are
             rows before a label did business, where they add up: a calendar may reach back.
+        known: names of files there that are read otherwise; where there are some, no other need be.
 
     Returns:
         One report per file read; tables that others are measured by come first. And every other
@@ -46,13 +48,15 @@ def ingest_events(
     tables = _measured_first(tuple(tables))
     by_name = {table.name: table for table in tables}
     # Texts such as labels and experiments lie beside the events, and are read elsewhere.
-    beside = {path.name for path in folder.glob("*.json")}
+    beside = {path.name for path in folder.glob("*.json")} | set(known)
     found = plan_folder(folder, tables, known=beside)
     items = [
         _ingestion(table, source, labels or {})
         for table in tables
         for source in found.sources.get(table.name, ())
     ]
+    if not items and known:
+        return (), found.unread
     if not items:
         raise SourceError(
             f"the event files in {folder}",

@@ -64,12 +64,14 @@ class Plugins:
         plugins: those that passed, by distribution and name.
         problems: of those that did not, one per root cause.
         disabled: entry points left out on request.
+        declared: tables that the project itself declares; they win over the packages'.
     """
 
     manager: pluggy.PluginManager
     plugins: tuple[Plugin, ...]
     problems: tuple[Problem, ...]
     disabled: tuple[str, ...] = ()
+    declared: "tuple[EventTable, ...]" = ()
 
     @property
     def registrations(self) -> tuple[Registration, ...]:
@@ -87,8 +89,8 @@ class Plugins:
 
     @property
     def tables(self) -> "tuple[EventTable, ...]":
-        """Every event table that packages declare; of two that claim one name, the first."""
-        found: dict[str, EventTable] = {}
+        """Every table that the project and packages declare; of two of one name, the first."""
+        found: dict[str, EventTable] = {table.name: table for table in self.declared}
         for plugin in self.plugins:
             for table in plugin.tables:
                 found.setdefault(table.name, table)

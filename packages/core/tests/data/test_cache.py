@@ -49,7 +49,7 @@ def test_another_moment_range_or_order_of_regions_is_another_cube(filled):
     bits(filled)
     bits(filled, as_of="2025-01-06T02:00Z")
     bits(filled, end="2025-01-06T02:00Z")
-    bits(filled, regions=["SFO", "OAK"])
+    bits(filled, labels={"region": ["SFO", "OAK"]})
     assert len(files(filled)) == 4
 
 

@@ -15,7 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dagcast_core.data import CubeQuantity, CubeTable, DataError, Ingestion, MetricStore
+from dagcast_core.data import (
+    ColumnMap,
+    CubeQuantity,
+    CubeTable,
+    DataError,
+    Ingestion,
+    MetricStore,
+    Take,
+)
 from dagcast_core.data._csv import Dialect, examine
 
 RUNS = int(os.environ.get("DAGCAST_FUZZ", "40"))
@@ -29,6 +37,17 @@ CUBE = CubeTable(
     quantities=(CubeQuantity("fares", "USD/h", column="fare"),),
     absent="zero",
     known_at="known_at",
+)
+
+# Under other names, with an expression, as a project declares a source of its own.
+MAPPED = ColumnMap(
+    "counts",
+    {
+        "region": Take(column="region"),
+        "at": Take(column="at"),
+        "known_at": Take(column="known_at"),
+        "fare": Take(sql="CASE WHEN region = 'OAK' THEN fare / 2 ELSE fare END"),
+    },
 )
 
 Mutation = Callable[[np.random.Generator, bytes], bytes]
@@ -143,10 +162,11 @@ def test_mutated_csv_files_are_accounted_for(tmp_path, rides_table, valid, run):
     path = tmp_path / "rides.csv"
     path.write_bytes(content)
     store = MetricStore(tmp_path / "store")
-    spec = CUBE if run % 3 == 2 else replace(rides_table, labels={"region": "any"})
+    spec = CUBE if run % 3 else replace(rides_table, labels={"region": "any"})
+    mapping = MAPPED if run % 3 == 1 else None
     with within(LONGEST_SECONDS):
         try:
-            (report,) = store.ingest_all([Ingestion(spec, path)])
+            (report,) = store.ingest_all([Ingestion(spec, path, mapping=mapping)])
         except DataError as error:
             # A refusal of the whole, in one paragraph, and nothing is left behind.
             refusal = str(error)
@@ -174,7 +194,8 @@ def test_mutated_csv_files_are_accounted_for(tmp_path, rides_table, valid, run):
             names, (span,) = sorted(store.metrics()), store.spans().values()
             hours = {"start": span.start, "end": min(span.end, span.start + pd.Timedelta(days=9))}
             store.read(names, **hours, as_of="2100-01-01", cache=False)
-        assert store.ingest_all([Ingestion(spec, path)])[0].unchanged
+        again = Ingestion(spec, path, mapping=mapping)
+        assert store.ingest_all([again])[0].unchanged
 
 
 @pytest.mark.parametrize("run", range(max(RUNS // 4, 1)))

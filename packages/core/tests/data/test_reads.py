@@ -83,6 +83,7 @@ def test_regions_are_missing_before_they_open(store, rides_table, make_rides):
         "2025-01-06T02:00Z",
         {"region": ("NEW", "SFO")},
         since={"NEW": "2025-01-06T01:00Z"},
+        begins="region",
     )
     rides = make_rides((1, "SFO", 1, 1, 1, 1), (2, "SFO", 61, 1, 1, 1), (3, "SFO", 121, 1, 1, 1))
     store.ingest(rides_table, rides, coverage=coverage)
@@ -91,13 +92,15 @@ def test_regions_are_missing_before_they_open(store, rides_table, make_rides):
 
 def test_rows_before_a_region_opens_are_set_aside(store, rides_table, make_rides):
     rides = make_rides((1, "SFO", 1, 1, 1, 1), (2, "NEW", 20, 1, 1, 1), (3, "NEW", 61, 1, 1, 1))
-    item = Ingestion(rides_table, rides, since={"NEW": "2025-01-06T01:30Z"})
+    item = Ingestion(rides_table, rides, since={"NEW": "2025-01-06T01:30Z"}, begins="region")
     (report,) = store.ingest_all([item])
     # The hour in which it opens is its first cell.
     assert report.quarantined == {"before the region opened": 1}
     np.testing.assert_equal(values(store, "rides"), [[NAN, 1, NAN, NAN], [1, 0, NAN, NAN]])
     with pytest.raises(DeclarationError, match="expected a moment for every label in since"):
-        store.ingest_all([Ingestion(rides_table, rides, since={"NEW": "soon"})])
+        store.ingest_all([Ingestion(rides_table, rides, since={"NEW": "soon"}, begins="region")])
+    with pytest.raises(DeclarationError, match="Name it in begins, one of region"):
+        store.ingest_all([Ingestion(rides_table, rides, since={"NEW": "2025-01-06T01:30Z"})])
 
 
 def test_labels_of_any_dim_may_open_late(store):
@@ -139,7 +142,7 @@ def test_a_weighted_sum_has_the_dims_that_its_terms_share(store, rides_table, ma
 
 
 def test_regions_are_read_in_the_order_asked_for(filled):
-    panel = filled.read(["rides"], **DAY, as_of=LATER, regions=["SFO", "OAK"])
+    panel = filled.read(["rides"], **DAY, as_of=LATER, labels={"region": ["SFO", "OAK"]})
     assert list(panel["rides"].indexes["region"]) == ["SFO", "OAK"]
     assert panel["rides"].tensor[0, 0] == 2
 
@@ -303,7 +306,11 @@ def test_unknown_names_are_refused_with_the_nearest(filled):
         "Did you mean 'rides'?"
     )
     with pytest.raises(UnknownMetricError, match="no region 'sfo'"):
-        values(filled, "rides", regions=["sfo"])
+        values(filled, "rides", labels={"region": ["sfo"]})
+    with pytest.raises(UnknownMetricError, match="no dim 'city'; it holds 'region'"):
+        values(filled, "rides", labels={"city": ["SFO"]})
+    with pytest.raises(TypeError, match="use \\['SFO'\\]"):
+        values(filled, "rides", labels={"region": "SFO"})
     with pytest.raises(TypeError, match="use \\['rides'\\]"):
         filled.read("rides", **DAY, as_of=LATER)
 

@@ -17,7 +17,9 @@ from dagcast_core.data import (
     Sum,
     hour_of_week,
     local_to_utc,
+    public_holiday,
     us_federal_holiday,
+    zone_country,
 )
 
 ZONES = ["America/New_York", "Europe/Dublin", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
@@ -328,3 +330,21 @@ def test_an_infinite_instant_of_a_database_is_set_aside(store, tmp_path, value):
     report = store.ingest(TIPS, tmp_path / "tips.parquet")
     assert (report.read, report.accepted) == (2, 1)
     assert report.quarantined == {"at is outside the years 1990-2099": 1}
+
+
+def test_public_holidays_are_those_of_the_country_by_the_local_date():
+    hours = pd.date_range("2015-01-01T04:00Z", periods=2, freq="h")
+    assert public_holiday(hours, "America/New_York", "US").tolist() == [0.0, 1.0]
+    assert public_holiday(hours[:0], "America/New_York", "US").tolist() == []
+    # Cesar Chavez Day is kept in California.
+    spring = pd.date_range("2015-03-31T12:00Z", periods=1, freq="h")
+    assert public_holiday(spring, "America/Los_Angeles", "US").tolist() == [0.0]
+    assert public_holiday(spring, "America/Los_Angeles", "US-CA").tolist() == [1.0]
+    for country in ("XX", "US-XX"):
+        with pytest.raises(DeclarationError, match="a code of ISO 3166"):
+            public_holiday(spring, "America/Los_Angeles", country)
+
+
+def test_a_zone_lies_in_a_country_or_in_none():
+    zones = ("America/New_York", "Asia/Tokyo", "UTC", "Europe/London")
+    assert [zone_country(zone) for zone in zones] == ["US", "JP", None, "GB"]

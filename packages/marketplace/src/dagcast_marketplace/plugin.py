@@ -31,8 +31,11 @@ def dagcast_labels(events: Path) -> list[LabelSet]:
 
 @hookimpl
 def dagcast_calendars() -> list[Calendar]:
-    """Declare the hour of the week, which a region's clock knows."""
-    return [Calendar("hour_of_week", _hour_of_week)]
+    """Declare the hour of the week, which a region's clock knows, and its country's holidays."""
+    return [
+        Calendar("hour_of_week", _hour_of_week),
+        Calendar("holiday", _holiday, by_country=True),
+    ]
 
 
 @hookimpl
@@ -45,3 +48,9 @@ def _hour_of_week(hours: "DatetimeIndex", zone: str) -> "ndarray":
     from dagcast_core.data import hour_of_week
 
     return hour_of_week(hours, zone)
+
+
+def _holiday(hours: "DatetimeIndex", zone: str, country: str) -> "ndarray":
+    from dagcast_core.data import public_holiday
+
+    return public_holiday(hours, zone, country)

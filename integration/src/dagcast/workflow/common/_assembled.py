@@ -1,20 +1,39 @@
 """The installed packages joined under the settings of a project."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
+from dagcast.workflow.common._horizon import held_by
+from dagcast.workflow.common._sources import with_sources
 
 if TYPE_CHECKING:
     from dagcast.exported import Exported
     from dagcast.plugins import Plugins
+    from dagcast.standing import Aside
     from dagcast_core.contract import Assembly, Experiment, ExperimentSet
 
 
 EXPERIMENTS = "experiments.json"
+
+
+@final
+@dataclass(frozen=True)
+class Assembled:
+    """What fits together of what is installed.
+
+    Attributes:
+        assembly: of the models that take part.
+        plugins: the installed packages, and the project's own tables.
+        aside: models that lack something in the store.
+    """
+
+    assembly: "Assembly"
+    plugins: "Plugins"
+    aside: "tuple[Aside, ...]"
 
 
 def assembled(
@@ -25,7 +44,8 @@ def assembled(
     serving: Mapping[str, str] | None = None,
     tried: bool = False,
     exported: "Exported | None" = None,
-) -> "tuple[Assembly, Plugins]":
+    project: Project | None = None,
+) -> "Assembled":
     """The assembly that a project's settings ask for, with the plugins it came from.
 
     Without settings those of a new project ask, as far as the packages agree on them.
@@ -37,6 +57,11 @@ def assembled(
         serving: choices that win over the settings.
         tried: whether packages are loaded in a child process first, so that none can end this one.
         exported: contracts of packages that are not installed here, and what is asked of them.
+        project: whose store says which models have what they need; without one, or before anything
+            was ingested, all take part.
+
+    Raises:
+        ConfigError: a source is declared wrongly.
     """
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
@@ -52,6 +77,8 @@ def assembled(
         plugins = load_plugins(disable=left_out)
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
+    plugins = with_sources(config, plugins, None if project is None else project.folder)
+    aside = () if project is None else _aside(project, plugins)
     asked = demands(config)
     if exported is not None:
         asked = {
@@ -66,10 +93,26 @@ def assembled(
         plugins,
         experiments=measured,
         serving={**config.serving, **(serving or {})},
+        aside=aside,
         **asked,
     )
     miscounted = unit_problems(config, assembly.registrations)
-    return replace(assembly, problems=(*assembly.problems, *miscounted)), plugins
+    assembly = replace(assembly, problems=(*assembly.problems, *miscounted))
+    return Assembled(assembly, plugins, aside)
+
+
+def _aside(project: Project, plugins: "Plugins") -> "tuple[Aside, ...]":
+    from dagcast.standing import standing_aside
+    from dagcast_core.data import MetricStore, StoreError
+
+    store = MetricStore(project.store)
+    try:
+        if not store.metrics():
+            return ()
+    except StoreError:
+        # That the store is damaged is said by whoever reads it.
+        return ()
+    return standing_aside(plugins, held_by(project, plugins, store), project.config.levers)
 
 
 def demands(config: Config) -> dict[str, Any]:

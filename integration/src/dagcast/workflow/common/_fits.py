@@ -121,6 +121,7 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"no {error}" if isinstance(error, KeyError) else f"{error}"
         raise ProjectError(f"a whole fit in {folder}", found, again) from error
+    _require_same_hyperparameters(session, provenance, again)
     try:
         # Labels come from the fit, also those that no parameter has.
         model = load_model(folder / MODEL, lambda _: session.build(labels))
@@ -131,6 +132,18 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
         ) from error
     assert isinstance(model, ModelCollection)
     return Fitted(folder.name, model, draws, provenance, report)
+
+
+def _require_same_hyperparameters(session: Session, provenance: dict[str, Any], again: str) -> None:
+    """Refuse parameters that were fitted under other hyperparameters than the settings say now."""
+    fitted = provenance.get("hyperparameters", {})
+    now = session.provenance()["hyperparameters"]
+    if fitted != now:
+        raise ProjectError(
+            f"a fit under the hyperparameters of [models] in dagcast.toml, {now or 'the defaults'}",
+            f"one under {fitted or 'the defaults'}",
+            again,
+        )
 
 
 # What `dagcast_core.model.load_model` and `load_draws` read.

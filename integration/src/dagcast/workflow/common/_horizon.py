@@ -1,7 +1,7 @@
 """Which hours are history and which are to be decided, and what is known of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -9,6 +9,8 @@ import pandas as pd
 
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
+from dagcast.standing import Held
+from dagcast.workflow.common._sources import known_quantities
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
@@ -89,7 +91,10 @@ def observed_span(project: Project, store: "MetricStore") -> Any:
     """First and last hour of the table that says how far history goes."""
     spans, heartbeat = store.spans(), project.config.data.heartbeat
     named = spans.get(heartbeat) if heartbeat else None
-    return named or max(spans.values(), key=lambda span: span.rows)
+    # A forecast or a calendar reaches into days that nobody has observed.
+    ahead = {name for name, table in store.tables().items() if table.foreseeable}
+    seen = [span for name, span in spans.items() if name not in ahead] or list(spans.values())
+    return named or max(seen, key=lambda span: span.rows)
 
 
 def moments(project: Project, store: "MetricStore") -> Moments:
@@ -117,27 +122,94 @@ def moments(project: Project, store: "MetricStore") -> Moments:
     return Moments(as_of, first, last, start, start + config.horizon.hours * HOUR - HOUR)
 
 
-def zones_by_dim(project: Project, plugins: "Plugins") -> dict[str, dict[str, str]]:
-    """The clock of labels, IANA name by dim and label, as far as packages read it off the events.
+def zones_by_dim(
+    project: Project, plugins: "Plugins", labels: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, dict[str, str]]:
+    """The clock of labels, IANA name by dim and label.
 
-    What a later folder says of a label replaces what an earlier one said.
+    The settings say it, else files beside the events (a later folder replaces what an earlier one
+    said), else the zone of the source that the labels come from.
+
+    Args:
+        project: the project.
+        plugins: which read the files.
+        labels: of the store, by dim.
     """
+    config = project.config
     zones: dict[str, dict[str, str]] = {}
+    for settings in config.sources.values():
+        for dim in settings.dims:
+            for label in (labels or {}).get(dim, ()):
+                zones.setdefault(dim, {}).setdefault(label, settings.zone)
     below = sorted(path for path in project.events.glob("**/") if path.is_dir())
     for folder in dict.fromkeys((project.events, *below)):
-        for dim, labels in plugins.labels(folder).items():
-            zones.setdefault(dim, {}).update(labels.zones)
+        for dim, found in plugins.labels(folder).items():
+            zones.setdefault(dim, {}).update(found.zones)
+    for dim, said in config.labels.items():
+        if said.zone is not None:
+            zones.setdefault(dim, {}).update(dict.fromkeys((labels or {}).get(dim, ()), said.zone))
+        zones.setdefault(dim, {}).update(said.zones)
     return zones
+
+
+def countries_by_dim(
+    project: Project, zones: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """The country of labels whose clock is known: as the settings say, else where the zone lies."""
+    from dagcast_core.data import zone_country
+
+    found: dict[str, dict[str, str]] = {}
+    for dim, clocks in zones.items():
+        said = project.config.labels.get(dim)
+        for label, zone in clocks.items():
+            own = None if said is None else said.holidays_of.get(label, said.holidays)
+            country = own or zone_country(zone)
+            if country is not None:
+                found.setdefault(dim, {})[label] = country
+    return found
+
+
+def clocks_of(
+    project: Project,
+    plugins: "Plugins",
+    store: "MetricStore",
+    quantities: "Iterable[Quantity] | None" = None,
+) -> "Clocks":
+    """Quantities that follow from the clocks and countries of the labels in the store.
+
+    Args:
+        project: whose settings say clocks and countries.
+        plugins: which declare the calendars.
+        store: whose labels have them.
+        quantities: that are asked for; all that models know by default.
+    """
+    zones = zones_by_dim(project, plugins, store.labels())
+    asked = known_quantities(plugins).values() if quantities is None else quantities
+    return Clocks(
+        {calendar.quantity: calendar for calendar in plugins.calendars},
+        {quantity.name: quantity for quantity in asked},
+        zones,
+        countries_by_dim(project, zones),
+    )
+
+
+def held_by(project: Project, plugins: "Plugins", store: "MetricStore") -> Held:
+    """What the project's store offers to models."""
+    clocks, labels = clocks_of(project, plugins, store), store.labels()
+    given = frozenset(name for name in clocks.calendars if clocks.gives(name, labels))
+    return Held(frozenset(store.metrics()), given)
 
 
 def zones_of(project: Project) -> dict[str, str]:
     """The clock of every label that has one, whatever its dim."""
     from dagcast.plugins import load_plugins
+    from dagcast_core.data import MetricStore
 
     plugins = load_plugins(disable=project.config.disable)
+    held = MetricStore(project.store).labels() if project.config.sources else {}
     return {
         label: zone
-        for labels in zones_by_dim(project, plugins).values()
+        for labels in zones_by_dim(project, plugins, held).values()
         for label, zone in labels.items()
     }
 
@@ -151,11 +223,30 @@ class Clocks:
         calendars: by quantity.
         quantities: their declarations, which say along which dim labels have clocks.
         zones: IANA name by dim and label.
+        countries: code by dim and label, for those that follow from a country besides.
     """
 
     calendars: "Mapping[str, Calendar]"
     quantities: "Mapping[str, Quantity]"
     zones: Mapping[str, Mapping[str, str]]
+    countries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def gives(self, name: str, labels: Mapping[str, Sequence[str]]) -> bool:
+        """Whether every label has what a quantity by the clock follows from."""
+        dim = self._dim(name)
+        if dim is None or not labels.get(dim):
+            return False
+        known = [self.zones.get(dim, {})]
+        if self.calendars[name].by_country:
+            known.append(self.countries.get(dim, {}))
+        return all(label in found for found in known for label in labels[dim])
+
+    def _dim(self, name: str) -> str | None:
+        """The one dim of labels that a quantity by the clock has."""
+        if name not in self.calendars or name not in self.quantities:
+            return None
+        dims = [dim.name for dim in self.quantities[name].dims if dim.kind == "label"]
+        return dims[0] if len(dims) == 1 else None
 
     def read(self, store: "MetricStore", name: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
         """A quantity by the clock for every label in the store; None where one has no clock."""
@@ -163,18 +254,18 @@ class Clocks:
 
         from dagcast_core.tensor import IndexTensor
 
-        if name not in self.calendars or name not in self.quantities:
+        held = store.labels()
+        dim = self._dim(name)
+        if dim is None or not self.gives(name, held):
             return None
-        quantity = self.quantities[name]
-        dims = [dim.name for dim in quantity.dims if dim.kind == "label"]
-        if len(dims) != 1:
-            return None
-        (dim,) = dims
-        labels, zones = store.labels().get(dim, ()), self.zones.get(dim, {})
-        if not labels or any(label not in zones for label in labels):
-            return None
+        quantity, calendar, labels = self.quantities[name], self.calendars[name], held[dim]
         hours = pd.date_range(start, end, freq="h", unit="us")
-        rows = [self.calendars[name].of(hours, zones[label]) for label in labels]
+        rows = [
+            calendar.of(hours, self.zones[dim][label], self.countries[dim][label])
+            if calendar.by_country
+            else calendar.of(hours, self.zones[dim][label])
+            for label in labels
+        ]
         values = torch.tensor(np.stack(rows), dtype=getattr(torch, quantity.dtype))
         return IndexTensor(values, {dim: pd.Index(list(labels)), "hour": hours}, name)
 

@@ -167,6 +167,7 @@ def make_setting(
             "none",
             "Add them, as in weights = { QUANTITY = 1.0 }.",
         )
+    _require_all_there(session)
     times = times or session.times
     context, assumed = read_context(
         session.store, times, session.exogenous_names, clocks=session.clocks
@@ -178,12 +179,66 @@ def make_setting(
     names = known_metrics(session.store, [name for name in wanted if name in quantities])
     recent, reference = reference_weeks(session, times, names, reference)
     limits = resolve_limits(config, recent, config.horizon.hours, quantities)
-    current = _current(session, times, quantities)
+    current = _current(session, times, quantities, tuple(config.levers))
     doses = doses_of(session, times, quantities)
     return Setting(session, times, context, assumed, current, limits, quantities, reference, doses)
 
 
-def _current(session: Session, times: Moments, quantities: "Mapping[str, Quantity]") -> "Panel":
+def forecast_setting(session: Session) -> Setting:
+    """What a forecast needs: the setting of a plan, or one without levers and limits to plan by.
+
+    Raises:
+        ConfigError: a limit is wrong.
+        UsageError: a limit names a quantity that does not exist.
+    """
+    config = session.project.config
+    if config.levers and config.objective.weights and not session.aside:
+        return make_setting(session)
+    times = session.times
+    context, assumed = read_context(
+        session.store, times, session.exogenous_names, clocks=session.clocks
+    )
+    quantities = {quantity.name: quantity for quantity in session.quantities}
+    held = known_metrics(session.store, list(config.levers))
+    there = tuple(name for name in held if name in quantities)
+    current = _current(session, times, quantities, there)
+    none = Limits((), (), (), ())
+    until = times.last + pd.Timedelta(hours=1)
+    doses = Doses({}, "")
+    return Setting(session, times, context, assumed, current, none, quantities, until, doses)
+
+
+def _require_all_there(session: Session) -> None:
+    """Refuse to plan for what nobody forecasts, or by a lever that nobody reads."""
+    if not session.aside:
+        return
+    config = session.project.config
+    read = {e.quantity.name for r in session.assembly.registrations for e in r.contract.inputs}
+    asked = {name: "lever" for name in config.levers if name not in read}
+    made = {q.name for q in session.quantities} | read
+    asked |= {name: "objective" for name in config.objective.weights if name not in made}
+    asked |= {
+        name: "guardrail"
+        for rail in config.guardrails
+        for name in (rail.quantity, rail.weight or rail.quantity)
+        if name not in made
+    }
+    if asked:
+        named = ", ".join(f"{name} ({what})" for name, what in asked.items())
+        raise ConfigError(
+            "levers, objective and guardrails in dagcast.toml of which models take part",
+            f"{named}, whose models stand aside for what the store lacks",
+            f"`dagcast check --project {session.project.folder}` says what to declare; or take "
+            f"them out of the settings.",
+        )
+
+
+def _current(
+    session: Session,
+    times: Moments,
+    quantities: "Mapping[str, Quantity]",
+    names: tuple[str, ...],
+) -> "Panel":
     """The levers' last observed week, laid over the horizon as often as needed.
 
     Raises:
@@ -192,7 +247,6 @@ def _current(session: Session, times: Moments, quantities: "Mapping[str, Quantit
     from dagcast_core.tensor import IndexTensor, Panel
 
     week = pd.Timedelta(weeks=1)
-    names = tuple(session.project.config.levers)
     absent = [name for name in names if name not in known_metrics(session.store, names)]
     if absent:
         raise ConfigError(

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
-from dagcast.errors import ConfigError
+from dagcast.errors import ConfigError, ProjectError
 from dagcast.project import Project
 from dagcast.vocabulary import decided, known_ahead
-from dagcast.workflow.common._assembled import assembled, demands, experiments
+from dagcast.workflow.common._assembled import Assembled, assembled, demands, experiments
 from dagcast.workflow.common._horizon import (
     Clocks,
     Moments,
+    clocks_of,
     moments,
     open_store,
     read_history,
-    zones_by_dim,
 )
 from dagcast_core.contract import nearest
 
 if TYPE_CHECKING:
     from dagcast.plugins import Plugins
+    from dagcast.standing import Aside
     from dagcast_core.contract import Assembly, ExperimentSet, Quantity
     from dagcast_core.data import MetricStore
     from dagcast_core.model import ModelCollection
@@ -42,6 +43,7 @@ class Session:
         assembly: their contracts, joined and without problems.
         experiments: of the events and of the packages.
         serving: which distribution serves a quantity.
+        aside: models that lack something in the store.
     """
 
     project: Project
@@ -51,6 +53,7 @@ class Session:
     assembly: "Assembly"
     experiments: "ExperimentSet"
     serving: Mapping[str, str]
+    aside: "tuple[Aside, ...]" = ()
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -112,11 +115,7 @@ class Session:
     @property
     def clocks(self) -> Clocks:
         """Quantities that follow from labels' own clocks."""
-        return Clocks(
-            {calendar.quantity: calendar for calendar in self.plugins.calendars},
-            {quantity.name: quantity for quantity in self.externals},
-            zones_by_dim(self.project, self.plugins),
-        )
+        return clocks_of(self.project, self.plugins, self.store, self.externals)
 
     @property
     def decided(self) -> frozenset[str]:
@@ -139,11 +138,14 @@ class Session:
     def judged(self) -> tuple[str, ...]:
         """Quantities that a backtest judges: those named, or else what people look at and plan for.
 
-        Of the latter those that a model makes and the store observes.
+        Of the latter those that a model makes and the store observes. What models that stand aside
+        would make is left out.
         """
         config = self.project.config
-        if config.backtest.quantities:
-            return config.backtest.quantities
+        lost = {name for item in self.aside for name in item.makes}
+        named = tuple(name for name in config.backtest.quantities if name not in lost)
+        if named:
+            return named
         wanted = dict.fromkeys(
             (
                 *config.display.first,
@@ -164,6 +166,8 @@ class Session:
             dict(labels or self.labels),
             self.serving,
             experiments=self.experiments,
+            aside=self.aside,
+            hyperparameters=self.project.config.models,
             **demands(self.project.config),
         )
 
@@ -191,6 +195,9 @@ class Session:
                 item.model: item.contract.version for item in self.assembly.registrations
             },
             "seeds": self.project.config.seeds.model_dump(),
+            "hyperparameters": {
+                name: dict(values) for name, values in self.project.config.models.items()
+            },
         }
 
 
@@ -211,12 +218,31 @@ def open_session(project: Project, *, serving: Mapping[str, str] | None = None) 
     store = open_store(project)
     measured = experiments(project)
     chosen = {**project.config.serving, **(serving or {})}
-    assembly, plugins = assembled(project.config, measured, serving=chosen)
+    found = assembled(project.config, measured, serving=chosen, project=project)
+    assembly, plugins = found.assembly, found.plugins
+    _require_models(project, found)
     assembly.raise_problems()
     _require_heartbeat(project.config.data.heartbeat, plugins, store)
     shipped = [item for item in plugins.experiments if item.name not in {e.name for e in measured}]
     together = ExperimentSet((*shipped, *measured), measured.covariances)
-    return Session(project, store, moments(project, store), plugins, assembly, together, chosen)
+    if found.aside:
+        from dagcast.assembly import speaks_of
+
+        silent = [e.name for e in together if not speaks_of(e, assembly.registrations)]
+        together = together.without(*silent)
+    times = moments(project, store)
+    return Session(project, store, times, plugins, assembly, together, chosen, found.aside)
+
+
+def _require_models(project: Project, found: Assembled) -> None:
+    """Refuse to go on where every model stands aside."""
+    if found.aside and not found.assembly.registrations:
+        lacking = "; ".join(f"{item.model} lacks {item.why}" for item in found.aside[:3])
+        raise ProjectError(
+            "a model that has what it needs in the store",
+            f"none: {lacking}{', and so on' if len(found.aside) > 3 else ''}",
+            f"`dagcast check --project {project.folder}` says what to declare for each.",
+        )
 
 
 def _require_heartbeat(name: str | None, plugins: "Plugins", store: "MetricStore") -> None:

@@ -25,6 +25,7 @@ class CheckResult(Result):
         folder: the project, if one was named.
         models: active models, producers first, with what they read and make.
         problems: one line per root cause.
+        aside: models that lack something in the store: package, what, and what to declare.
         note: what was checked, where no project says so.
         evolution: problems against a released manifest, if one was named.
         conformance: outcome of the behavioural suites that ran.
@@ -35,6 +36,7 @@ class CheckResult(Result):
     folder: Path | None
     models: tuple[tuple[str, str, str, str], ...]
     problems: tuple[str, ...]
+    aside: tuple[tuple[str, str, str, str], ...] = ()
     evolution: tuple[str, ...] = ()
     conformance: Mapping[str, str] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
@@ -45,6 +47,10 @@ class CheckResult(Result):
         tables = [
             ResultTable("Assembly", ("model", "package", "reads", "makes"), self.models, self.note)
         ]
+        if self.aside:
+            note = "what depends on them is not forecast; nothing stands in for what they lack"
+            columns = ("stands aside", "package", "lacks", "to let it take part, declare")
+            tables.append(ResultTable("Without what they need", columns, self.aside, note))
         if self.problems:
             rows = tuple((problem,) for problem in self.problems)
             count = len(rows)
@@ -63,7 +69,7 @@ class CheckResult(Result):
         return tuple(tables)
 
     def next_command(self) -> str:
-        if self.exit_code() or self.folder is None:
+        if self.exit_code() or self.folder is None or not self.models:
             return ""
         return f"dagcast fit --project {self.folder}"
 
@@ -86,6 +92,8 @@ def check(
 ) -> CheckResult:
     """Assemble the contracts of all installed packages, and verify what the project holds.
 
+    Models that lack something in its store stand aside.
+
     Imports no torch.
 
     Args:
@@ -107,7 +115,10 @@ def check(
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
     exported = _exported(against, None if project is not None else folder)
-    assembly, plugins = assembled(config, measured, disable=disable, tried=True, exported=exported)
+    found = assembled(
+        config, measured, disable=disable, tried=True, exported=exported, project=project
+    )
+    assembly, plugins = found.assembly, found.plugins
     models = tuple(
         (
             item.model,
@@ -122,6 +133,7 @@ def check(
         project.folder if project is not None else None,
         models,
         tuple(str(problem) for problem in (*assembly.problems, *sources)),
+        aside=tuple((item.model, item.package, item.why, item.declare) for item in found.aside),
         evolution=_evolution(against, plugins) if against else (),
         conformance=_conformance(conformance) if conformance else {},
         damage=found_damage(project, deep=deep) if project is not None else (),

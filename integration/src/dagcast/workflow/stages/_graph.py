@@ -64,11 +64,13 @@ def graph(project: Project | None) -> GraphResult:
         Problems of the packages are listed in the result, never raised.
     """
     measured = experiments(project) if project is not None else ()
-    assembly, _ = assembled(project.config if project is not None else None, measured)
+    config = project.config if project is not None else None
+    folder = project.folder if project is not None else None
+    assembly = assembled(config, measured, project=project).assembly
     contracts = [item.contract for item in assembly.registrations]
     drawn = Graph.of(contracts, assembly.order)
     return GraphResult(
-        project.folder if project is not None else None,
+        folder,
         drawn.outside,
         tuple(str(problem) for problem in assembly.problems),
         drawn,

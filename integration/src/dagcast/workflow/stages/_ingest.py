@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, final
 from dagcast.errors import ProjectError
 from dagcast.project import Project
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
+from dagcast.workflow.common._sources import declared_sources
 
 if TYPE_CHECKING:
+    from dagcast.plugins import Plugins
+    from dagcast.sources import Declared
     from dagcast_core.data import IngestReport
 
 
@@ -109,15 +112,17 @@ class IngestResult(Result):
 def ingest(
     project: Project, *, source: Path | None = None, progress: Progress = silent
 ) -> IngestResult:
-    """Read event files into the store; files read before change nothing.
+    """Read declared sources and event files into the store; what was read before changes nothing.
 
     Args:
         project: whose store is filled.
-        source: a folder of event files; every folder below the project's events/ by default.
+        source: a folder of event files alone; by default all declared sources, and every folder
+            below the project's events/.
         progress: told what is going on.
 
     Raises:
-        ProjectError: there are no event files.
+        ProjectError: there are neither sources nor event files.
+        ConfigError: a source is declared wrongly; names the place.
         SourceError: a file is not Parquet or CSV, or lacks a column; nothing was ingested of it.
     """
     from dagcast.ingest import ingest_events, table_files
@@ -131,24 +136,35 @@ def ingest(
             "a file" if source.exists() else "nothing",
             "Name the folder that holds the event files.",
         )
-    if not folders:
+    declared = declared_sources(project.config, plugins, project.folder) if source is None else ()
+    own = {item.table.name for item in declared if item.settings.into is None}
+    tables = tuple(table for table in plugins.tables if table.name not in own)
+    if not folders and not declared:
         raise ProjectError(
             f"event files in {project.events}: {table_files(plugins.tables)}",
             "none",
-            f"Put them there and run `dagcast ingest --project {project.folder}` again, or make "
-            f"some with `dagcast simulate --project {project.folder}`.",
+            f"Put them there and run `dagcast ingest --project {project.folder}` again, declare "
+            f"where your data is as [sources.NAME] in dagcast.toml, or make some with `dagcast "
+            f"simulate --project {project.folder}`.",
         )
     reports: list[IngestReport] = []
     unread: list[str] = []
+    reached: set[Path] = set()
     try:
+        if declared:
+            progress("reading declared sources", None)
+            added, unread_there, reached = _read_declared(project, plugins, declared)
+            reports += added
+            unread += unread_there
         for folder in folders:
             progress(f"reading {folder.name}", None)
             found, left = ingest_events(
                 project.store,
                 folder,
-                plugins.tables,
+                tables,
                 metrics=plugins.metrics,
                 labels=plugins.labels(folder),
+                known={path.name for path in reached if path.parent == folder.resolve()},
             )
             reports += found
             unread += (f"{folder.name}/{item}" for item in left)
@@ -162,6 +178,24 @@ def ingest(
     measured = len(experiments(project))
     failures = tuple(report.failure for report in reports if report.failure is not None)
     return IngestResult(project.folder, counts, unchanged, measured, tuple(unread), failures)
+
+
+def _read_declared(
+    project: Project, plugins: "Plugins", declared: "tuple[Declared, ...]"
+) -> "tuple[tuple[IngestReport, ...], tuple[str, ...], set[Path]]":
+    """Reads declared sources, all of them or none; also returns what was reached and not read."""
+    from dagcast.sources import source_items
+    from dagcast_core.data import MetricStore
+
+    found = source_items(project.folder, declared, plugins.labels(project.events))
+    store = MetricStore(project.store)
+    measured = {metric.name for item in declared for metric in item.table.metrics}
+    held = measured | set(store.metrics())
+    derived = tuple(metric for metric in plugins.metrics if set(metric.terms) <= held)
+    reports = store.ingest_all(found.items, derived=derived)
+    read = {item.source.resolve() for item in found.items if isinstance(item.source, Path)}
+    unread = tuple(f"{item.path.parent.name}/{item}" for item in found.unread)
+    return reports, unread, read | {item.path.resolve() for item in found.unread}
 
 
 def _record(project: Project, counts: tuple[TableCounts, ...]) -> None:
@@ -207,12 +241,26 @@ def table_counts(reports: "Iterable[IngestReport]") -> tuple[TableCounts, ...]:
                 *before.notes,
                 *((f"read as {report.dialect}",) if report.dialect else ()),
                 *report.notes,
+                *_clock_changes(report),
                 *map(str, report.holes),
                 *_new_labels(report),
                 *(f"{count:,} rows kept: {why}" for why, count in report.remarks.items()),
             ),
         )
     return tuple(tables.values())
+
+
+def _clock_changes(report: "IngestReport") -> Iterator[str]:
+    if report.nonexistent:
+        yield (
+            f"{report.nonexistent:,} rows at local times that do not exist when clocks go forward; "
+            f"they count for the hour that begins then"
+        )
+    if report.ambiguous:
+        yield (
+            f"{report.ambiguous:,} rows at local times that occur twice when clocks go back; the "
+            f"first is taken"
+        )
 
 
 def _new_labels(report: "IngestReport") -> Iterator[str]:

@@ -11,7 +11,6 @@ from dagcast_core.contract._mapping import FrozenMapping
 
 if TYPE_CHECKING:
     from numpy import ndarray
-    from pandas import DatetimeIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +69,17 @@ class Calendar:
 
     Args:
         quantity: its name.
-        of: from instants (UTC) and the IANA name of a zone to one value per instant.
+        of: from instants (UTC) and the IANA name of a zone, and with ``by_country`` the code of a
+            country ("US", "US-CA"), to one value per instant.
+        by_country: whether it follows from the label's country besides, as holidays do.
 
     Raises:
         ContractError: the name is not valid, or ``of`` cannot be called.
     """
 
     quantity: str
-    of: "Callable[[DatetimeIndex, str], ndarray]"
+    of: "Callable[..., ndarray]"
+    by_country: bool = False
 
     def __post_init__(self) -> None:
         check_identifier(self.quantity, "the quantity of a Calendar")

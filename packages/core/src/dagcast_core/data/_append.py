@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from dagcast_core.data._batch import make_batch
 from dagcast_core.data._declare import Column, EventTable
+from dagcast_core.data._definitions import declared
 from dagcast_core.data._errors import SourceError
-from dagcast_core.data._ingest import Ingestion, batch_id, declared, make_batch
+from dagcast_core.data._ingest import Ingestion, batch_id
 from dagcast_core.data._manifest import Coverage, locked, read_manifest, write_manifest
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import connect, open_source

@@ -38,6 +38,8 @@ _KEPT = 100_000
 """Lines set aside are kept with their text up to this number; the others are counted."""
 _FIRST_LINES = 1000
 """The header is looked for among these."""
+_TITLES = 20
+"""A header that is not known by its names is looked for among these."""
 _QUOTED = re.compile(rb'"[^"]*(?:""[^"]*)*"')
 
 
@@ -134,14 +136,16 @@ def examine(path: Path, wanted: Sequence[str], dialect: Dialect, scratch: Path) 
 
     Args:
         path: of the file.
-        wanted: names of the declared columns; others may stand between them.
+        wanted: names of the declared columns; others may stand between them. Without any, the
+            header is the line that looks like one: the first with the most names.
         dialect: what is declared.
         scratch: folder for a copy of the good rows, where the file is not good throughout.
 
     Raises:
         NoTableError: no line is a header.
     """
-    header = _find_header(path, wanted, dialect)
+    header = _find_header(path, wanted, dialect) if wanted else _likely_header(path, dialect)
+    wanted = wanted or [name for name in header.columns if name]
     scan = _scan(path, header, wanted, dialect, None)
     if scan.plain:
         part = Part(path, header.columns, header.line, copied=False)
@@ -226,6 +230,38 @@ def _find_header(path: Path, wanted: Sequence[str], dialect: Dialect) -> _Header
             if number >= _FIRST_LINES:
                 raise NoTableError(likeliest[1] if likeliest[0] > 0 else ())
     raise NoTableError(likeliest[1] if likeliest[0] > 0 else ())
+
+
+def likely_columns(path: Path, dialect: Dialect) -> tuple[str, ...]:
+    """Names in the line of a CSV file that looks like its header.
+
+    Raises:
+        NoTableError: no line does.
+    """
+    return _likely_header(path, dialect).columns
+
+
+def _likely_header(path: Path, dialect: Dialect) -> _Header:
+    """The first line with the most fields, by the delimiter that gives most.
+
+    Titles above a table have fewer fields than its header.
+    """
+    marks = [dialect.delimiter] if dialect.delimiter else list(DELIMITERS)
+    best, most, number = _Header(0, (), marks[0]), 0, 0
+    for block in _blocks(path, dialect.encoding, _Scan(best)):
+        for line in block.split(b"\n")[:-1]:
+            number += 1
+            for mark in marks:
+                # A mark between quotes separates nothing.
+                fields = len(_names(_QUOTED.sub(b"quoted", line), mark))
+                if fields > most:
+                    best, most = _Header(number, _names(line, mark), mark), fields
+            if number >= _TITLES:
+                break
+        break
+    if not any(best.columns):
+        raise NoTableError(())
+    return best
 
 
 def _names(line: bytes, delimiter: str) -> tuple[str, ...]:

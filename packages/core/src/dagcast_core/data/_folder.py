@@ -58,7 +58,7 @@ def plan_folder(
     Args:
         folder: to look through.
         tables: whose sources are looked for.
-        known: names of files that something else reads, e.g. "regions.json".
+        known: names of files that something else reads, e.g. "labels.json".
 
     Raises:
         SourceError: the folder cannot be read, or several files would be one table's without a key.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -15,44 +13,36 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from dagcast_core.data._batch import execute, make_batch
+from dagcast_core.data._compact import compact
 from dagcast_core.data._csv import Dialect
 from dagcast_core.data._cube import CubeTable
+from dagcast_core.data._database import DatabaseRows
 from dagcast_core.data._declare import EventTable, LinearMetric
-from dagcast_core.data._errors import DeclarationError, SourceError
+from dagcast_core.data._definitions import declare
+from dagcast_core.data._errors import DeclarationError
 from dagcast_core.data._gaps import find_holes
 from dagcast_core.data._labels import LabelRule, judge_labels, normal
 from dagcast_core.data._manifest import (
     Batch,
     Coverage,
     Manifest,
-    StoredFile,
-    adopt,
-    find_metric,
     locked,
     note_pending,
     read_manifest,
     settled,
-    trust,
-    unwritten,
     write_manifest,
 )
+from dagcast_core.data._mapped import WHY
+from dagcast_core.data._mapping import ColumnMap
+from dagcast_core.data._repeats import mark_repeats
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import OpenSource, Source, connect, open_source
 from dagcast_core.data._sql import (
-    CONFLICT,
     KNOWN,
     aggregate,
-    content_of,
-    identity_of,
-    parquet,
-    quoted,
     staged,
-    text,
 )
-
-_PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
-_QUICK = "(FORMAT parquet, COMPRESSION snappy)"
-"""For the accepted rows, which are many and read only where a later source repeats them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +51,7 @@ class Ingestion:
 
     Attributes:
         spec: what the source holds.
-        source: a Parquet or CSV file, a DataFrame or an Arrow table.
+        source: a Parquet or CSV file, a DataFrame, an Arrow table, or rows of a database.
         labels: dim -> labels that exist; rows with another one are quarantined. For a dim left out
             the table's declaration decides.
         coverage: range in which the absence of rows means zero; by default the hours of the
@@ -70,8 +60,10 @@ class Ingestion:
             hours say that none were given in the other hours with sessions.
         since: label -> moment it opened. Rows before it are quarantined, and its cells before
             the hour of it are missing; an interval that reaches into it counts from there.
-        begins: dim whose labels ``since`` names.
+        begins: dim whose labels ``since`` names; needed with it.
         dialect: of a CSV file, where it should not be found.
+        mapping: how the columns of the source become those of the table, where they are not called
+            as it declares them.
     """
 
     spec: EventTable | CubeTable
@@ -80,8 +72,9 @@ class Ingestion:
     coverage: Coverage | None = None
     like: str | None = None
     since: Mapping[str, str] = field(default_factory=dict)
-    begins: str = "region"
+    begins: str = ""
     dialect: Dialect | None = None
+    mapping: ColumnMap | None = None
 
 
 def ingest_all(
@@ -97,19 +90,23 @@ def ingest_all(
             connection = stack.enter_context(connect())
             table = item.spec.table() if isinstance(item.spec, CubeTable) else item.spec
             allowed = _checked_labels(table, item.labels)
-            opened = open_source(connection, table, item.source, item.dialect)
+            reading = table if item.mapping is None else item.mapping.reading(table)
+            opened = open_source(connection, reading, item.source, item.dialect, item.mapping)
             item = replace(item, since=_checked_openings(item, table))
             key = batch_id(table, opened, allowed, item, accepted)
-            work.append(_Work(item, table, connection, opened, allowed, key))
+            work.append(_Work(item, table, reading, connection, opened, allowed, key))
         tables = [entry.table for entry in work]
         before = read_manifest(folder)
-        after = _declare(before, tables, derived)
+        after = declare(_rebuilt(before, work), tables, derived)
         known = all(entry.key in before.batches for entry in work)
         if after == before and known and settled(folder):
             return tuple(replace(before.batches[e.key].report, unchanged=True) for e in work)
         with locked(folder):
             before = read_manifest(folder)
-            manifest = _declare(before, tables, derived)
+            rebuilt = _rebuilt(before, work)
+            gone = [batch for key, batch in before.batches.items() if key not in rebuilt.batches]
+            note_pending(folder, (item.path for batch in gone for item in batch.files()))
+            manifest = declare(rebuilt, tables, derived)
             reports = []
             for entry in work:
                 held = manifest.batches.get(entry.key)
@@ -117,19 +114,51 @@ def ingest_all(
                     reports.append(replace(held.report, unchanged=True))
                     continue
                 manifest = _without_former(folder, manifest, entry)
-                batch = _ingest_one(folder, manifest, entry)
+                # Sources declared together say together which labels there are.
+                known_by = manifest if entry.item.mapping is None else _kept(rebuilt, work)
+                batch = _ingest_one(folder, manifest, entry, _label_rules(known_by, entry))
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
             if manifest != before:
                 # Only now is there what the tables say of each other.
                 manifest = _with_holes(folder, before, manifest)
                 write_manifest(folder, manifest)
+                compact(folder, manifest, sorted({entry.table.name for entry in work}))
     return tuple(
         replace(report, holes=manifest.batches[entry.key].report.holes)
         if entry.key in manifest.batches
         else report
         for entry, report in zip(work, reports, strict=True)
     )
+
+
+def _rebuilt(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
+    """The manifest without tables that are declared anew, where all their sources are here again.
+
+    People correct the declaration of a source of theirs until it is right. What the sources gave
+    before, under another one, is then read again as a whole.
+
+    Raises:
+        DeclarationError: one of them is not there any more; the store keeps its table.
+    """
+    tables, batches = dict(manifest.tables), dict(manifest.batches)
+    for entry in work:
+        held = tables.get(entry.table.name)
+        if entry.item.mapping is None or held is None or held.layout() == entry.table.layout():
+            continue
+        here = {other.opened.sha256 for other in work if other.table.name == held.name}
+        former = [batch for batch in batches.values() if batch.table == held.name]
+        gone = sum(batch.report.source_sha256 not in here for batch in former)
+        if gone:
+            raise DeclarationError(
+                f"cannot read {held.name!r} under another declaration: expected all "
+                f"{len(former)} sources that the store has of it, to read them again; found "
+                f"{gone} of them gone or changed. Put them back as they were, ingest into a new "
+                f"store, or give the source another name."
+            )
+        del tables[held.name]
+        batches = {key: batch for key, batch in batches.items() if batch.table != held.name}
+    return replace(manifest, tables=tables, batches=batches)
 
 
 def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
@@ -160,30 +189,42 @@ def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
 class _Work:
     item: Ingestion
     table: EventTable
+    reading: EventTable
     connection: duckdb.DuckDBPyConnection
     opened: OpenSource
     allowed: Mapping[str, tuple[str, ...]]
     key: str
 
 
-def _ingest_one(folder: Path, manifest: Manifest, entry: _Work) -> Batch:
+def _ingest_one(
+    folder: Path, manifest: Manifest, entry: _Work, rules: Mapping[str, LabelRule]
+) -> Batch:
     table, connection = entry.table, entry.connection
     opening = entry.item.begins if entry.item.since and entry.item.begins in table.dims else None
     if opening:
         connection.register("openings", _openings(entry.item.since))
-    row = "NULL" if entry.opened.csv is None else "source.rowid"
-    opened = entry.opened
-    judged = staged(table, opened.found, opened.years, odd=opened.odd, opening=opening, row=row)
+    opened, mapping = entry.opened, entry.opened.mapping
+    judged = staged(
+        entry.reading,
+        opened.found,
+        opened.years,
+        odd=opened.odd,
+        opening=opening,
+        row=opened.row,
+        why="" if mapping is None else WHY,
+        lag=None if mapping is None else mapping.known_lag_hours,
+        existing=mapping is not None and mapping.nonexistent == "set aside",
+    )
     statement = f"CREATE TEMP TABLE staged AS {judged}"
-    _execute(connection, statement, entry.opened, table)
-    news = judge_labels(connection, table, _label_rules(manifest, entry))
-    _mark_duplicates(connection, folder, manifest, table)
+    execute(connection, statement, entry.opened, table)
+    news = judge_labels(connection, table, rules)
+    mark_repeats(connection, folder, manifest, table)
     ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
     # The rows are on the disk now; several tables need not be held at once.
     connection.execute("DROP TABLE staged; DROP TABLE ledger")
-    if entry.opened.csv is not None:
-        connection.execute("DROP TABLE source")
+    if entry.opened.csv is not None or isinstance(entry.item.source, DatabaseRows):
+        connection.execute(f"DROP TABLE {opened.rows} CASCADE")
     report = replace(batch.report, new_labels=news)
     return replace(batch, coverage=_stated_coverage(manifest, entry, batch), report=report)
 
@@ -202,6 +243,17 @@ def _label_rules(manifest: Manifest, entry: _Work) -> dict[str, LabelRule]:
                     known.update(batch.coverage.labels.get(dim, ()))
             rules[dim] = LabelRule(known=known)
     return rules
+
+
+def _kept(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
+    """The manifest without what the sources at hand gave under other options."""
+    now = {(entry.table.name, entry.opened.sha256): entry.key for entry in work}
+    kept = {
+        key: batch
+        for key, batch in manifest.batches.items()
+        if now.get((batch.table, batch.report.source_sha256), key) == key
+    }
+    return replace(manifest, batches=kept)
 
 
 def _without_former(folder: Path, manifest: Manifest, entry: _Work) -> Manifest:
@@ -251,116 +303,6 @@ def _opening(moment: str) -> pd.Timestamp:
     )
 
 
-def make_batch(
-    connection: duckdb.DuckDBPyConnection,
-    folder: Path,
-    table: EventTable,
-    layout: EventTable,
-    opened: OpenSource,
-    key: str,
-    ledger: str,
-) -> Batch:
-    """Aggregates the staged rows and writes the files of a batch, which no manifest names yet.
-
-    Args:
-        connection: holds the judged rows as the table ``staged``.
-        folder: of the store; the caller holds its lock.
-        table: the declaration that the store keeps.
-        layout: the declaration that the staged rows follow; differs for components.
-        opened: the source.
-        key: id of the batch.
-        ledger: SELECT over ``staged`` that yields the ledger.
-    """
-    _execute(connection, f"CREATE TEMP TABLE ledger AS {ledger}", opened, table)
-    files = _write(connection, folder, layout, opened)
-    return Batch(
-        id=key,
-        table=table.name,
-        ledger=files[0],
-        keys=files[1],
-        quarantine=files[2],
-        coverage=_coverage(connection, table),
-        report=_report(connection, layout, opened),
-    )
-
-
-def _declare(
-    manifest: Manifest, tables: Sequence[EventTable], derived: Sequence[LinearMetric]
-) -> Manifest:
-    for table in tables:
-        manifest = replace(manifest, tables=declared(manifest, table))
-    return define(manifest, derived)
-
-
-def define(manifest: Manifest, derived: Sequence[LinearMetric]) -> Manifest:
-    """The manifest with derived metrics added.
-
-    Raises:
-        DeclarationError: a term is unknown or derived itself, or the name is taken.
-    """
-    for metric in derived:
-        for table in manifest.tables.values():
-            if any(spec.name == metric.name for spec in table.metrics):
-                raise DeclarationError(
-                    f"cannot define {metric.name!r}: expected a name of its own; found it in "
-                    f"table {table.name!r} already. Rename one of them."
-                )
-        _check_terms(manifest, metric)
-        if not metric.dims:
-            held = [find_metric(manifest, name)[1].dims for name in metric.terms]
-            shared = tuple(dim for dim in held[0] if all(dim in dims for dims in held))
-            metric = replace(metric, dims=shared)
-        manifest = replace(manifest, derived={**manifest.derived, metric.name: metric})
-    return manifest
-
-
-def _check_terms(manifest: Manifest, metric: LinearMetric) -> None:
-    for name in metric.terms:
-        if name in manifest.derived:
-            raise DeclarationError(
-                f"cannot define {metric.name!r}: expected terms that are read from an event "
-                f"table; found {name!r}, which is derived itself. Write its terms out."
-            )
-        spec = find_metric(manifest, name)[1]
-        lost = [dim for dim in metric.dims if dim not in spec.dims]
-        if lost:
-            raise DeclarationError(
-                f"cannot define {metric.name!r} with dims {metric.dims}: expected terms that have "
-                f"them all; found {name!r} with {spec.dims}. Remove {', '.join(lost)}."
-            )
-
-
-def declared(manifest: Manifest, table: EventTable) -> dict[str, EventTable]:
-    """The manifest's tables with ``table`` among them.
-
-    Raises:
-        DeclarationError: the store's ledger of that name has another layout, or another table has
-            a metric of the same name.
-    """
-    held = manifest.tables.get(table.name)
-    if held is not None and held.layout() != table.layout():
-        before, after = held.layout(), table.layout()
-        changed = sorted(name for name in after if after[name] != before.get(name))
-        raise DeclarationError(
-            f"cannot ingest into {table.name!r}: expected the declaration the store was built "
-            f"with; found another {', '.join(changed)}. Ingest into a new store, or give the "
-            f"table another name."
-        )
-    owners = {metric: name for name, metric in _metric_owners(manifest) if name != table.name}
-    for metric in table.metrics:
-        if metric.name in owners:
-            raise DeclarationError(
-                f"cannot declare metric {metric.name!r} in table {table.name!r}: expected a name "
-                f"of its own; found it in {owners[metric.name]!r} already. Rename one of them."
-            )
-    return {**manifest.tables, table.name: table}
-
-
-def _metric_owners(manifest: Manifest) -> list[tuple[str, str]]:
-    owned = [(t.name, metric.name) for t in manifest.tables.values() for metric in t.metrics]
-    return [*owned, *(("the derived metrics", name) for name in manifest.derived)]
-
-
 def _checked_labels(
     table: EventTable, labels: Mapping[str, Sequence[str]] | None
 ) -> dict[str, tuple[str, ...]]:
@@ -378,6 +320,11 @@ def _checked_labels(
 
 
 def _checked_openings(item: Ingestion, table: EventTable) -> dict[str, str]:
+    if item.since and not item.begins:
+        raise DeclarationError(
+            f"cannot ingest into {table.name!r}: expected the dim whose labels since names; found "
+            f"none. Name it in begins, one of {', '.join(table.dims) or 'no dims'}."
+        )
     try:
         return {label: _opening(moment).isoformat() for label, moment in item.since.items()}
     except (ValueError, TypeError) as error:
@@ -407,230 +354,8 @@ def batch_id(
         "coverage": None if item.coverage is None else item.coverage.to_json(),
         "like": item.like,
         "since": dict(item.since),
+        "begins": item.begins if item.since else "",
         "dialect": None if item.dialect is None else asdict(item.dialect),
+        "mapping": opened.meaning,
     }
-    if item.since and item.begins != "region":
-        # Left out where it says nothing new, so that a store built before knows its sources again.
-        document["begins"] = item.begins
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _execute(
-    connection: duckdb.DuckDBPyConnection, statement: str, opened: OpenSource, table: EventTable
-) -> None:
-    """Runs a statement over the source; a damaged file shows itself only here."""
-    try:
-        connection.execute(statement)
-    except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
-        raise DeclarationError(
-            f"cannot ingest into {table.name!r}: expected SQL expressions over the declared "
-            f"columns in its sums and checks; found {_first_line(error)}. Correct the declaration."
-        ) from error
-    except duckdb.Error as error:
-        raise SourceError(
-            f"{opened.label} as {table.name!r}",
-            "rows that can be read to the end",
-            f"a damaged file ({_first_line(error)})",
-            "Write the file again.",
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _mark_duplicates(
-    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, table: EventTable
-) -> None:
-    """Marks good rows whose key was accepted in an earlier source, or earlier in this one.
-
-    A row that says the same is a duplicate, one that says something else a conflict: nobody knows
-    which of the two is right, so neither is dropped without a word.
-    """
-    if not table.key:
-        return
-    stored = [batch.keys for batch in manifest.of_table(table.name) if batch.keys is not None]
-    if stored:
-        _compare_with_stored(connection, parquet(trust(folder, stored)), table)
-    _compare_within(connection, table)
-
-
-def _compare_with_stored(
-    connection: duckdb.DuckDBPyConnection, stored: str, table: EventTable
-) -> None:
-    key = _listed(identity_of(table))
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE hits AS SELECT {key} FROM {stored} SEMI JOIN "
-        f"(SELECT {key} FROM staged WHERE reason IS NULL) USING ({key})"
-    )
-    if not connection.execute("SELECT COUNT(*) FROM hits").fetchall()[0][0]:
-        return
-    same = " AND ".join(
-        f"s.{quoted(name)} IS NOT DISTINCT FROM h.{quoted(name)}" for name in content_of(table)
-    )
-    matched = " AND ".join(f"s.{quoted(k)} = h.{quoted(k)}" for k in identity_of(table))
-    connection.execute(
-        f"UPDATE staged SET reason = found.why FROM (SELECT s.rowid AS row, CASE WHEN "
-        f"bool_or({same or 'TRUE'}) THEN 'duplicate' ELSE {text(CONFLICT)} END AS why "
-        f"FROM staged AS s JOIN (SELECT * FROM {stored} SEMI JOIN hits USING ({key})) AS h "
-        f"ON {matched} WHERE s.reason IS NULL GROUP BY s.rowid) AS found "
-        f"WHERE staged.rowid = found.row"
-    )
-
-
-def _compare_within(connection: duckdb.DuckDBPyConnection, table: EventTable) -> None:
-    key = _listed(identity_of(table))
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE doubled AS SELECT {key}, min({KNOWN}) AS _first FROM staged "
-        f"WHERE reason IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
-    )
-    if not connection.execute("SELECT COUNT(*) FROM doubled").fetchall()[0][0]:
-        return
-    # Of several rows with one key the one known first counts, and what says the same repeats it. If
-    # those known first contradict each other, none of them counts; never the order in the file.
-    content = _listed(content_of(table))
-    row = f"row({content})" if content else "TRUE"
-    connection.execute(
-        f"UPDATE staged SET reason = found.why FROM (SELECT row, CASE WHEN least IS DISTINCT FROM "
-        f"most OR content IS DISTINCT FROM least THEN {text(CONFLICT)} WHEN place > 1 THEN "
-        f"'duplicate' END AS why FROM (SELECT s.rowid AS row, {row} AS content, "
-        f"min({row}) FILTER ({KNOWN} = _first) OVER (PARTITION BY {key}) AS least, "
-        f"max({row}) FILTER ({KNOWN} = _first) OVER (PARTITION BY {key}) AS most, "
-        f"row_number() OVER (PARTITION BY {key} ORDER BY {KNOWN}, {row}) AS place "
-        f"FROM staged AS s JOIN doubled USING ({key}) WHERE reason IS NULL)) AS found "
-        f"WHERE staged.rowid = found.row"
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(quoted(name) for name in names)
-
-
-def _write(
-    connection: duckdb.DuckDBPyConnection, folder: Path, table: EventTable, opened: OpenSource
-) -> tuple[StoredFile | None, StoredFile | None, StoredFile | None]:
-    """Writes ledger, keys and quarantine; a file without rows is not kept."""
-    dims = [quoted(dim) for dim in table.dims]
-    sums = [quoted(entry.name) for entry in table.sums]
-    times = ["hour", "known_at", *(["revised_at"] if table.revision == "latest" else [])]
-    zoned = [f"CAST({name} AS TIMESTAMPTZ) AS {name}" for name in times]
-    chosen = ", ".join([*dims, *zoned, "n", *sums])
-    order = ", ".join(["hour", *dims, *times[1:], "n", *sums])
-    ledger = f"SELECT {chosen} FROM ledger ORDER BY {order}"
-    key = _listed(identity_of(table))
-    rows = _listed([column.name for column in table.columns])
-    keys = f"SELECT {rows} FROM staged WHERE reason IS NULL ORDER BY {key}"
-    refused = _set_aside(connection, table, opened)
-    return (
-        _copy(connection, folder, "ledgers", table.name, ledger),
-        _copy(connection, folder, "keys", table.name, keys) if table.key else None,
-        _copy(connection, folder, "quarantine", table.name, refused),
-    )
-
-
-def _set_aside(connection: duckdb.DuckDBPyConnection, table: EventTable, opened: OpenSource) -> str:
-    """SELECT of the rows and lines kept out: reason, line and text of a CSV file, and columns."""
-    names = [quoted(column.name) for column in table.columns]
-    columns = ", ".join(f"s.{name}" for name in names)
-    if opened.csv is None:
-        return (
-            f"SELECT reason, CAST(NULL AS BIGINT) AS _line, CAST(NULL AS VARCHAR) AS _text, "
-            f"{columns} FROM staged AS s WHERE reason IS NOT NULL ORDER BY ALL"
-        )
-    lines = opened.csv.refused
-    connection.register(
-        "refused",
-        pa.table(
-            {
-                "reason": pa.array([line.reason for line in lines], pa.string()),
-                "_line": pa.array([line.number for line in lines], pa.int64()),
-                "_text": pa.array([line.text for line in lines], pa.string()),
-            }
-        ),
-    )
-    cells = ", ".join(f"COALESCE(source.{name}, '')" for name in names)
-    mark = text(opened.csv.delimiter)
-    return (
-        f"SELECT reason, {opened.line} AS _line, concat_ws({mark}, {cells}) AS _text, {columns} "
-        f"FROM staged AS s JOIN source ON source.rowid = s._row WHERE reason IS NOT NULL "
-        f"UNION ALL BY NAME SELECT * FROM refused ORDER BY ALL"
-    )
-
-
-def _copy(
-    connection: duckdb.DuckDBPyConnection, folder: Path, kind: str, table: str, query: str
-) -> StoredFile | None:
-    temporary = folder / f".tmp-{os.getpid()}-{kind}.parquet"
-    form = _QUICK if kind == "keys" else _PARQUET
-    statement = f"COPY ({query}) TO {text(str(temporary))} {form}"
-    try:
-        rows = int(connection.execute(statement).fetchall()[0][0])
-    except duckdb.Error as error:
-        raise unwritten(folder, _first_line(error)) from error
-    if not rows:
-        temporary.unlink()
-        return None
-    return adopt(folder, temporary, kind, table, rows)
-
-
-def _coverage(connection: duckdb.DuckDBPyConnection, table: EventTable) -> Coverage | None:
-    """The range and labels of the accepted rows, where the caller states none."""
-    limits = connection.execute(
-        "SELECT strftime(min(hour), '%Y-%m-%dT%H:00:00Z'), "
-        "strftime(max(hour), '%Y-%m-%dT%H:00:00Z') FROM ledger"
-    ).fetchall()[0]
-    if limits[0] is None:
-        return None
-    labels = {
-        dim: tuple(
-            row[0]
-            for row in connection.execute(
-                f"SELECT DISTINCT {quoted(dim)} FROM ledger ORDER BY 1"
-            ).fetchall()
-        )
-        for dim in table.dims
-    }
-    return Coverage(limits[0], limits[1], labels)
-
-
-def _report(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, opened: OpenSource
-) -> IngestReport:
-    time = quoted(table.until or table.time)
-    allowance = round(table.late_after_hours * 3_600_000_000)
-    late = f"epoch_us({KNOWN}) - epoch_us({time}) > {allowance}" if table.known_at else "FALSE"
-    counted = connection.execute(
-        f"SELECT COUNT(*), COUNT(*) FILTER (reason IS NULL), "
-        f"COUNT(*) FILTER (reason IS NULL AND {late}), "
-        f"COUNT(*) FILTER (reason IS NULL AND _ambiguous), "
-        f"COUNT(*) FILTER (reason IS NULL AND _nonexistent) FROM staged"
-    ).fetchall()[0]
-    reasons = connection.execute(
-        "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    remarks = {}
-    for remark in table.remarks:
-        row = connection.execute(
-            f"SELECT COUNT(*) FROM staged WHERE reason IS NULL AND ({remark.fails})"
-        ).fetchall()[0]
-        remarks[remark.reason] = int(row[0])
-    refused = {str(why): int(count) for why, count in reasons}
-    lines = Counter() if opened.csv is None else Counter(opened.csv.counts)
-    gaps = connection.execute(
-        "SELECT COALESCE(date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour), 0) "
-        "FROM ledger"
-    ).fetchall()[0]
-    return IngestReport(
-        table=table.name,
-        read=int(counted[0]) + lines.total(),
-        accepted=int(counted[1]),
-        duplicates=refused.pop("duplicate", 0),
-        late=int(counted[2]),
-        quarantined=dict(sorted((lines + Counter(refused)).items())),
-        gaps=int(gaps[0]),
-        ambiguous=int(counted[3]),
-        nonexistent=int(counted[4]),
-        remarks={why: count for why, count in remarks.items() if count},
-        source_sha256=opened.sha256,
-        dialect="" if opened.csv is None else opened.csv.words,
-    )

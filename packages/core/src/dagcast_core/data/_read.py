@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from dagcast_core.data._compact import ledger_files
 from dagcast_core.data._declare import EventTable, Implied, LinearMetric, MetricSpec
 from dagcast_core.data._errors import MissingCellsError, StoreError
 from dagcast_core.data._manifest import Coverage, Manifest, find_metric, trust
@@ -112,9 +113,7 @@ class Reader:
     ) -> dict[str, np.ndarray]:
         window, groups = self._window, self._groups
         dims = (*table.dims, "hour")
-        batches = self._manifest.of_table(table.name)
-        ledgers = (b.ledger for b in batches if b.ledger is not None)
-        files = trust(self._folder, ledgers)
+        files = ledger_files(self._folder, self._manifest, table.name)
         names = ["n", *(entry.name for entry in table.sums)]
         base_shape = window.shape(dims)
         shape = groups.shape(dims)
@@ -312,8 +311,7 @@ class Reader:
         """Cells of the window, ungrouped, in which a component adds up to more than zero."""
         dims = (*table.dims, "hour")
         found = np.zeros(self._window.shape(dims), dtype=bool)
-        ledgers = (b.ledger for b in self._manifest.of_table(table.name) if b.ledger is not None)
-        files = trust(self._folder, ledgers)
+        files = ledger_files(self._folder, self._manifest, table.name)
         if not files or not found.size:
             return found
         cells = ", ".join(quoted("_" + dim) for dim in dims)

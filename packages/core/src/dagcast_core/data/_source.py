@@ -18,8 +18,11 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from dagcast_core.data._csv import CsvFile, Dialect, NoTableError, Part, examine
+from dagcast_core.data._database import DatabaseRows, copy_rows
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import SourceError, shortened
+from dagcast_core.data._mapped import columns_read, map_columns, mapping_digest, needs_all
+from dagcast_core.data._mapping import ColumnMap
 from dagcast_core.data._scratch import scratch_folder
 from dagcast_core.data._sql import (
     CLEANED,
@@ -41,7 +44,7 @@ from dagcast_core.data._sql import (
 from dagcast_core.data._times import understand
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
-Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
+Source: TypeAlias = str | Path | pd.DataFrame | pa.Table | DatabaseRows
 
 _WORDS = {
     "text": "text",
@@ -62,7 +65,9 @@ class OpenSource:
         found: column -> DuckDB type.
         years: first year of its local times and the year after the last, with a year's margin.
         odd: columns that hold times in other ways than ISO's; ``t_<column>`` reads them.
-        csv: its lines, where it is a CSV file; the view is a table then, in the order of the file.
+        csv: its lines, where it is a CSV file; a table then holds its rows in their order.
+        mapping: how its columns became those of the view, where they are not the same.
+        meaning: sha256 of the mapping, and of what its lookups hold.
     """
 
     label: str
@@ -71,14 +76,29 @@ class OpenSource:
     years: Years
     odd: tuple[str, ...] = ()
     csv: CsvFile | None = None
+    mapping: ColumnMap | None = None
+    meaning: str = ""
+
+    @property
+    def rows(self) -> str:
+        """Relation that holds the rows of a CSV file as they stand in it."""
+        return "source" if self.mapping is None else "raw"
+
+    @property
+    def row(self) -> str:
+        """Expression for the number of a row of the view; NULL where its source has no lines."""
+        if self.mapping is not None:
+            return "source._row"
+        return "NULL" if self.csv is None else "source.rowid"
 
     @property
     def line(self) -> str:
-        """Expression for the line of the file that a row of the view stands in."""
+        """Expression for the line of the file that a row of ``rows`` stands in."""
         if self.csv is None:
             return "CAST(NULL AS BIGINT)"
         copied = any(part.copied for part in self.csv.parts) or not self.csv.parts
-        return "_line" if copied else f"source.rowid + {self.csv.parts[0].skip + 1}"
+        at = f"{self.rows}.rowid + {0 if copied else self.csv.parts[0].skip + 1}"
+        return f"{self.rows}._line" if copied else at
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -111,21 +131,38 @@ def open_source(
     table: EventTable,
     source: Source,
     dialect: Dialect | None = None,
+    mapping: ColumnMap | None = None,
 ) -> OpenSource:
     """Registers ``source`` as the view ``source`` after checking that it fits ``table``.
 
     Raises:
         SourceError: no such file, neither Parquet nor CSV, or columns missing or of other types.
+        DeclarationError: the mapping does not fit the table, or does not run.
     """
-    csv = None
+    csv, meaning = None, ""
+    names = [column.name for column in table.columns]
+    reading = _Reading(table, "source", names, whole=False)
+    if mapping is not None:
+        read = columns_read(mapping, table)
+        # What a select reads cannot be told from what it makes.
+        names_read = [] if mapping.select is not None else list(read)
+        reading = _Reading(table, "raw", names_read, whole=needs_all(mapping))
     if isinstance(source, pd.DataFrame | pa.Table):
-        label, digest = _register_frame(connection, table, source)
+        label, digest = _register_frame(connection, reading, source)
+    elif isinstance(source, DatabaseRows):
+        label, digest = _register_database(connection, reading, source)
     else:
-        label, digest, csv = _register_file(connection, table, Path(source), dialect or Dialect())
+        label, digest, csv = _register_file(connection, reading, Path(source), dialect or Dialect())
+    if mapping is not None:
+        row = "CAST(NULL AS BIGINT)" if csv is None else "raw.rowid"
+        lookups = map_columns(connection, table, mapping, label, row=row)
+        meaning = mapping_digest(mapping, lookups)
+        digest = hashlib.sha256(f"{digest} {mapping.name}".encode()).hexdigest()
     rows = connection.execute("DESCRIBE source").fetchall()
-    found = {str(row[0]): str(row[1]) if csv is None else CLEANED for row in rows}
+    plain = csv is not None and mapping is None
+    found = {str(row[0]): CLEANED if plain else str(row[1]) for row in rows}
     wanted = f"columns {_columns(table)}"
-    missing = [column.name for column in table.columns if column.name not in found]
+    missing = [name for name in names if name not in found]
     if missing:
         raise SourceError(
             f"{label} as {table.name!r}",
@@ -143,12 +180,37 @@ def open_source(
             f"{label} as {table.name!r}",
             wanted,
             "; ".join(wrong),
-            "Convert those columns before writing the file.",
+            "Convert those columns before writing the file."
+            if mapping is None
+            else "Convert those columns in the declaration.",
         )
-    if csv is not None:
+    if plain:
         found.update(_forms_of_times(connection, table))
     odd = _read_unusual_times(connection, table, found)
-    return OpenSource(label, digest, found, _years(connection, table, found), odd, csv)
+    years = _years(connection, table, found)
+    return OpenSource(label, digest, found, years, odd, csv, mapping, meaning)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is read of a source: the columns of a table, or those that a mapping takes.
+
+    Attributes:
+        table: that it is read for.
+        relation: name under which it is registered.
+        columns: that it must have.
+        whole: whether its other columns are read, too.
+    """
+
+    table: EventTable
+    relation: str
+    columns: list[str]
+    whole: bool
+
+    @property
+    def words(self) -> str:
+        """The columns in words."""
+        return _columns(self.table) if self.relation == "source" else ", ".join(self.columns)
 
 
 def _forms_of_times(connection: duckdb.DuckDBPyConnection, table: EventTable) -> dict[str, str]:
@@ -222,7 +284,7 @@ def _years(
 
 
 def _register_frame(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, source: pd.DataFrame | pa.Table
+    connection: duckdb.DuckDBPyConnection, reading: _Reading, source: pd.DataFrame | pa.Table
 ) -> tuple[str, str]:
     label = "a data frame" if isinstance(source, pd.DataFrame) else "an Arrow table"
     try:
@@ -233,8 +295,8 @@ def _register_frame(
         )
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise SourceError(
-            f"{label} as {table.name!r}",
-            f"columns {_columns(table)}",
+            f"{label} as {reading.table.name!r}",
+            f"columns {reading.words}",
             f"a column that Arrow cannot hold ({error})",
             "Give every column one type.",
         ) from error
@@ -244,15 +306,33 @@ def _register_frame(
     with pa.ipc.new_stream(sink, arrow.schema) as writer:
         writer.write_table(arrow)
     digest.update(sink.getbuffer())
-    connection.register("source", arrow)
+    connection.register(reading.relation, arrow)
     return label, digest.hexdigest()
 
 
+def _register_database(
+    connection: duckdb.DuckDBPyConnection, reading: _Reading, source: DatabaseRows
+) -> tuple[str, str]:
+    columns = None if reading.whole or source.query is not None else reading.columns
+    with tempfile.TemporaryDirectory(prefix="dagcast-") as scratch:
+        target = Path(scratch) / "rows.parquet"
+        copy_rows(source, columns, target)
+        name = reading.relation
+        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM {parquet([target])}")
+    # Databases return rows in any order: the same rows are the same source.
+    kinds = connection.execute(f"DESCRIBE {name}").fetchall()
+    counted = connection.execute(
+        f"SELECT COUNT(*), SUM(CAST(hash({name}) AS HUGEINT)) FROM {name}"
+    ).fetchall()
+    content = f"{[row[:2] for row in kinds]} {counted} {source.relation or source.query}"
+    return source.label, hashlib.sha256(content.encode()).hexdigest()
+
+
 def _register_file(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, path: Path, dialect: Dialect
+    connection: duckdb.DuckDBPyConnection, reading: _Reading, path: Path, dialect: Dialect
 ) -> tuple[str, str, CsvFile | None]:
-    wanted = f"a Parquet or CSV file with columns {_columns(table)}"
-    label = f"{path.name} as {table.name!r}"
+    wanted = f"a Parquet or CSV file with columns {reading.words}"
+    label = f"{path.name} as {reading.table.name!r}"
     fix = "Write the file again, or give another one."
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
@@ -266,8 +346,12 @@ def _register_file(
         raise SourceError(label, wanted, f"a file that cannot be read ({error})", fix) from error
     if head[:4] == b"PAR1":
         try:
-            connection.execute(f"CREATE TEMP VIEW source AS SELECT * FROM {parquet([path])}")
-            connection.execute("SELECT COUNT(*) FROM (SELECT * FROM source LIMIT 1)").fetchall()
+            connection.execute(
+                f"CREATE TEMP VIEW {reading.relation} AS SELECT * FROM {parquet([path])}"
+            )
+            connection.execute(
+                f"SELECT COUNT(*) FROM (SELECT * FROM {reading.relation} LIMIT 1)"
+            ).fetchall()
         except duckdb.Error as error:
             summary = str(error).strip().splitlines()[0]
             raise SourceError(label, wanted, f"a damaged Parquet file ({summary})", fix) from error
@@ -278,40 +362,43 @@ def _register_file(
         raise SourceError(label, wanted, "an empty file", fix)
     with tempfile.TemporaryDirectory(prefix="dagcast-") as scratch:
         try:
-            csv = examine(path, [column.name for column in table.columns], dialect, Path(scratch))
+            csv = examine(path, reading.columns, dialect, Path(scratch))
         except NoTableError as error:
             if b"\x00" in head:
                 raise SourceError(label, wanted, "a binary file of another format", fix) from error
-            raise _no_header(label, table, error) from error
+            raise _no_header(label, reading, error) from error
         except OSError as error:
             found = f"a file that cannot be read or copied ({error.strerror or error})"
             raise SourceError(label, wanted, found, fix) from error
-        _load_csv(connection, table, label, csv)
+        _load_csv(connection, reading, label, csv)
     return path.name, digest, csv
 
 
-def _no_header(label: str, table: EventTable, error: NoTableError) -> SourceError:
-    names = [column.name for column in table.columns]
-    lacking = [name for name in names if name not in error.columns]
+def _no_header(label: str, reading: _Reading, error: NoTableError) -> SourceError:
+    lacking = [name for name in reading.columns if name not in error.columns]
     found = f"columns {shortened(error.columns)}, without {shortened(lacking)}"
     return SourceError(
         label,
-        f"a Parquet or CSV file with columns {_columns(table)}",
+        f"a Parquet or CSV file with columns {reading.words}",
         found if error.columns else "text that is not a CSV table: no line names these columns",
         "Rename or add the columns, or give the file they are in.",
     )
 
 
 def _load_csv(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, label: str, csv: CsvFile
+    connection: duckdb.DuckDBPyConnection, reading: _Reading, label: str, csv: CsvFile
 ) -> None:
-    """Loads the declared columns of a CSV file as the table ``source``, as text.
+    """Loads the columns of a CSV file that are read, as text, into a table.
 
     Types are the declaration's business, not a guess from the first rows, and a borough called "NA"
     stays one.
     """
-    wanted = [column.name for column in table.columns]
-    selects = [_read_part(csv, part, table) for part in csv.parts]
+    wanted = list(reading.columns)
+    if reading.relation == "raw":
+        # As the file has them, so that a row that is set aside looks as it does there.
+        headers = dict.fromkeys(name for part in csv.parts for name in part.columns if name)
+        wanted = [name for name in headers if reading.whole or name in wanted]
+    selects = [_read_part(csv, part, wanted, reading.table) for part in csv.parts]
     for part in csv.parts:
         twice = [name for name in wanted if part.columns.count(name) > 1]
         if twice:
@@ -324,10 +411,9 @@ def _load_csv(
     columns = ", ".join(f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in wanted)
     nothing = f"SELECT CAST(NULL AS BIGINT) AS _line, {columns} WHERE FALSE"
     try:
-        connection.execute(
-            f"CREATE TEMP TABLE source AS {' UNION ALL BY NAME '.join(selects) or nothing}"
-        )
-        found = int(connection.execute("SELECT COUNT(*) FROM source").fetchall()[0][0])
+        rows = " UNION ALL BY NAME ".join(selects) or nothing
+        connection.execute(f"CREATE TEMP TABLE {reading.relation} AS {rows}")
+        found = int(connection.execute(f"SELECT COUNT(*) FROM {reading.relation}").fetchall()[0][0])
         problem = f"{found:,}" if found != csv.rows else ""
     except duckdb.Error as error:
         problem = str(error).strip().splitlines()[0]
@@ -337,13 +423,13 @@ def _load_csv(
         )
 
 
-def _read_part(csv: CsvFile, part: Part, table: EventTable) -> str:
+def _read_part(csv: CsvFile, part: Part, wanted: list[str], table: EventTable) -> str:
     names = (["_line"] if part.copied else []) + [f"c{place}" for place in range(len(part.columns))]
     types = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
     columns = [
-        f"{cleaned(f'c{part.columns.index(column.name)}', table)} AS {quoted(column.name)}"
-        for column in table.columns
-        if column.name in part.columns
+        f"{cleaned(f'c{part.columns.index(name)}', table)} AS {quoted(name)}"
+        for name in wanted
+        if name in part.columns
     ]
     if part.copied:
         columns.insert(0, "CAST(_line AS BIGINT) AS _line")

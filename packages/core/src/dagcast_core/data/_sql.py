@@ -52,6 +52,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def listed(names: Iterable[str]) -> str:
+    """Identifiers in double quotes, with commas between."""
+    return ", ".join(quoted(name) for name in names)
+
+
 def text(value: str) -> str:
     """A string literal."""
     return "'" + value.replace("'", "''") + "'"
@@ -238,10 +243,14 @@ def known_at(table: EventTable) -> str:
     """Expression for when a row was known, over typed columns."""
     if table.known_at is not None:
         return quoted(table.known_at)
-    base = quoted(table.until or table.time)
+    return _after(quoted(table.until or table.time), table.known_lag_hours)
+
+
+def _after(time: str, lag_hours: float) -> str:
+    """Expression for a moment so many hours after the end of a time's hour."""
     # Rounded to the microsecond; a lag is an assumption and needs no more.
-    lag = round(table.known_lag_hours * 3_600_000_000)
-    return f"(date_trunc('hour', {base}) + INTERVAL 1 HOUR + to_microseconds({lag}))"
+    lag = round(lag_hours * 3_600_000_000)
+    return f"(date_trunc('hour', {time}) + INTERVAL 1 HOUR + to_microseconds({lag}))"
 
 
 def reason(table: EventTable, *, raw: bool = True) -> str:
@@ -308,6 +317,9 @@ def staged(
     odd: Collection[str] = (),
     opening: str | None = None,
     row: str = "CAST(NULL AS BIGINT)",
+    why: str = "",
+    lag: float | None = None,
+    existing: bool = False,
 ) -> str:
     """SELECT that reads, types and judges every row of the view ``source``.
 
@@ -318,10 +330,16 @@ def staged(
         odd: columns whose unusual times a table ``t_<column>`` reads.
         opening: dim of whose labels a table ``openings`` says when they opened.
         row: expression for the number of a row in the source.
+        why: column of the source that says why a row cannot be used at all, if there is one.
+        lag: fills ``known_at``: hours after the end of a row's hour.
+        existing: whether a local time that does not exist is a reason to refuse a row.
     """
     columns, unread, outside = [], [], []
     for column in table.columns:
         expression = typed(column, found[column.name], table, years, odd)
+        if lag is not None and column.name == table.known_at:
+            last = table.column(table.until or table.time)
+            expression = _after(typed(last, found[last.name], table, years, odd), lag)
         columns.append(f"{expression} AS {quoted(column.name)}")
         outside.append(quoted(column.name))
         if column.kind != "text":
@@ -342,8 +360,14 @@ def staged(
         f"{given(name, found[name], table)}"
         for name in odd
     )
-    inner = f"SELECT {', '.join([*columns, *unread, *flags])}, {row} AS _row FROM source{joins}"
+    flags += [f"{row} AS _row", *([f"source.{quoted(why)} AS _why"] if why else [])]
+    inner = f"SELECT {', '.join([*columns, *unread, *flags])} FROM source{joins}"
     judged, rows = reason(table), f"({inner}) AS rows_read"
+    if existing:
+        absent = text(f"{table.time} is a local time that does not exist")
+        judged = f"COALESCE({judged}, CASE WHEN _nonexistent THEN {absent} END)"
+    if why:
+        judged = f"COALESCE(_why, {judged})"
     if opening:
         rows += f" LEFT JOIN openings ON openings._label = {quoted(table.dims[opening])}"
         end = f"{quoted(table.until)} <=" if table.until else f"{quoted(table.time)} <"
@@ -418,19 +442,3 @@ def aggregate(table: EventTable, source: str, known: str, where: str) -> str:
     return (
         f"SELECT {', '.join(parts)} FROM {source} WHERE {where} GROUP BY {groups} ORDER BY {order}"
     )
-
-
-def warehouse(table: EventTable) -> str:
-    """The ledger of a table as one statement over a relation of the table's name.
-
-    It expects the declared columns with their types, instants as UTC timestamps without zone, and
-    yields what ingestion writes: bad rows and duplicates are left out.
-    """
-    good = f"{reason(table, raw=False)} IS NULL"
-    known = known_at(table)
-    source = f"(SELECT * FROM {quoted(table.name)} WHERE {good}"
-    if table.key:
-        key = ", ".join(quoted(name) for name in identity_of(table))
-        rest = ", ".join(quoted(column.name) for column in table.columns)
-        source += f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {known}, {rest}) = 1"
-    return aggregate(table, source + ") AS accepted", known, "TRUE")

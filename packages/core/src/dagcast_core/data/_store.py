@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-import duckdb
 import pandas as pd
 
 from dagcast_core.data._append import append
-from dagcast_core.data._cache import Cube, cache_key, cube, damaged, recall, remember
+from dagcast_core.data._cache import Cube, cache_key, cube, recall, remember
 from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
+from dagcast_core.data._definitions import define
 from dagcast_core.data._errors import (
     DataError,
-    DeclarationError,
     StoreError,
     UnknownMetricError,
-    shortened,
 )
-from dagcast_core.data._ingest import Ingestion, define, ingest_all
+from dagcast_core.data._ingest import Ingestion, ingest_all
+from dagcast_core.data._inspect import Span, conflicts, quarantine, spans, verify
 from dagcast_core.data._labels import normal
 from dagcast_core.data._manifest import (
     Coverage,
@@ -31,14 +30,12 @@ from dagcast_core.data._manifest import (
     locked,
     metric_names,
     read_manifest,
-    strangers,
-    trust,
     write_manifest,
 )
 from dagcast_core.data._read import Reader
 from dagcast_core.data._report import IngestReport
-from dagcast_core.data._source import Source, connect
-from dagcast_core.data._sql import CONFLICT, parquet, quoted, text, warehouse
+from dagcast_core.data._source import Source
+from dagcast_core.data._warehouse import ledger_sql
 from dagcast_core.data._window import (
     Frequency,
     Moment,
@@ -51,23 +48,6 @@ from dagcast_core.data._window import (
 
 if TYPE_CHECKING:
     from dagcast_core.tensor import Panel
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What a store holds of one metric.
-
-    Attributes:
-        start: first hour with a row.
-        end: last hour with a row.
-        known_until: the moment by which all rows were known.
-        rows: ledger rows.
-    """
-
-    start: pd.Timestamp
-    end: pd.Timestamp
-    known_until: pd.Timestamp
-    rows: int
 
 
 @final
@@ -128,7 +108,7 @@ class MetricStore:
 
         Args:
             spec: what the source holds.
-            source: a Parquet or CSV file, a DataFrame or an Arrow table.
+            source: a Parquet or CSV file, a DataFrame, an Arrow table, or rows of a database.
             labels: dim -> labels that exist; rows with another one are quarantined. For a dim left
                 out the table's declaration decides.
             coverage: range in which the absence of rows means zero, for tables whose ``empty``
@@ -162,7 +142,7 @@ class MetricStore:
         """Accepts labels that were set aside as new; ingest their sources again to take their rows.
 
         Args:
-            dim: e.g. "region".
+            dim: whose labels they are.
             labels: to accept; see ``IngestReport.new_labels``.
 
         Raises:
@@ -199,7 +179,7 @@ class MetricStore:
         start: Moment,
         end: Moment,
         as_of: Moment,
-        regions: Sequence[str] | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
         cache: bool = True,
     ) -> Panel:
         """Reads metrics hour by hour, as known at a moment.
@@ -209,7 +189,7 @@ class MetricStore:
             start: first hour.
             end: last hour, inclusive.
             as_of: only rows known by then count; rounded down to the hour.
-            regions: labels of the region dim and their order; all of them, sorted, by default.
+            labels: dim -> labels to read, in this order; of a dim left out all, sorted.
             cache: whether to keep the cubes for the next read of the same.
 
         Returns:
@@ -217,11 +197,11 @@ class MetricStore:
             cells are NaN: no row and no coverage, or a mean over nothing.
 
         Raises:
-            UnknownMetricError: the store does not hold a metric or region asked for.
+            UnknownMetricError: the store does not hold a metric, dim or label asked for.
             MissingCellsError: a cell of an integer metric is missing.
         """
         manifest = self._manifest()
-        window = self._window(manifest, start, end, as_of, regions)
+        window = self._window(manifest, start, end, as_of, labels)
         wanted = _distinct(names)
         for name in wanted:
             if name not in manifest.derived:
@@ -251,7 +231,7 @@ class MetricStore:
         start: Moment,
         end: Moment,
         as_of: Moment,
-        regions: Sequence[str] | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
     ) -> Panel:
         """Reads how many rows stand behind each cell, as weights or as a mask.
 
@@ -262,7 +242,7 @@ class MetricStore:
             no row reported.
         """
         manifest = self._manifest()
-        window = self._window(manifest, start, end, as_of, regions)
+        window = self._window(manifest, start, end, as_of, labels)
         with self._steady():
             reader = Reader(self._folder, manifest, window, identity(window))
             cubes = {name: cube(*reader.count(name)) for name in _distinct(names)}
@@ -275,7 +255,7 @@ class MetricStore:
         start: Moment,
         end: Moment,
         as_of: Moment,
-        regions: Sequence[str] | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
         by: Mapping[str, Mapping[str, str]] | None = None,
         frequency: Frequency = "h",
         zone: str = "UTC",
@@ -291,7 +271,7 @@ class MetricStore:
             start: first hour; must begin a bucket.
             end: last hour, inclusive; must end a bucket.
             as_of: as in :meth:`read`.
-            regions: as in :meth:`read`.
+            labels: as in :meth:`read`.
             by: dim -> label -> group; a label without a group is left out. Groups are sorted.
             frequency: "h", "D", "W" (from Monday) or "MS" (calendar months).
             zone: whose days, weeks and months; a day of a clock change has 23 or 25 hours.
@@ -300,7 +280,7 @@ class MetricStore:
             DataError: ``start`` or ``end`` cuts a bucket in two.
         """
         manifest = self._manifest()
-        window = self._window(manifest, start, end, as_of, regions)
+        window = self._window(manifest, start, end, as_of, labels)
         for name in names:
             if name not in manifest.derived:
                 find_metric(manifest, name)
@@ -312,6 +292,11 @@ class MetricStore:
             reader = Reader(self._folder, manifest, window, groups)
             cubes = {name: cube(*reader.metric(name)) for name in _distinct(names)}
         return _panel(cubes, groups.labels, groups.buckets)
+
+    def tables(self) -> dict[str, EventTable]:
+        """Declarations of every table held, by name, sorted; a cube is one, too."""
+        tables = self._manifest().tables
+        return {name: tables[name] for name in sorted(tables)}
 
     def metrics(self) -> dict[str, MetricSpec | LinearMetric]:
         """Declarations of every metric, by name, sorted."""
@@ -331,23 +316,8 @@ class MetricStore:
 
     def spans(self) -> dict[str, Span]:
         """First and last hour of every event table's rows, and when the last was known."""
-        manifest = self._manifest()
-        found: dict[str, Span] = {}
-        with self._steady(), connect() as connection:
-            for name in sorted(manifest.tables):
-                files = [b.ledger for b in manifest.of_table(name) if b.ledger is not None]
-                if not files:
-                    continue
-                row = self._query(
-                    connection,
-                    f"SELECT epoch_us(min(hour)), epoch_us(max(hour)), epoch_us(max(known_at)) "
-                    f"FROM {parquet(trust(self._folder, files))}",
-                ).fetchall()[0]
-                start, end, known = (
-                    pd.Timestamp(value, unit="us", tz="UTC").as_unit("us") for value in row
-                )
-                found[name] = Span(start, end, known, sum(item.rows for item in files))
-        return found
+        with self._steady():
+            return spans(self._folder, self._manifest())
 
     def reports(self) -> tuple[IngestReport, ...]:
         """The counts of every source held, by table."""
@@ -363,18 +333,7 @@ class MetricStore:
         Raises:
             UnknownMetricError: no source of that table was ingested.
         """
-        manifest = self._manifest()
-        if table not in manifest.tables:
-            raise UnknownMetricError(table, manifest.tables, what="event table")
-        files = [b.quarantine for b in manifest.of_table(table) if b.quarantine is not None]
-        columns = (column.name for column in manifest.tables[table].columns)
-        names = ["reason", *columns, "_line", "_text"]
-        if not files:
-            return pd.DataFrame(columns=names)
-        chosen = ", ".join(quoted(name) for name in names)
-        kept = parquet(trust(self._folder, files))
-        with connect() as connection:
-            return self._query(connection, f"SELECT {chosen} FROM {kept} ORDER BY ALL").fetchdf()
+        return quarantine(self._folder, self._manifest(), table)
 
     def conflicts(self, table: str) -> pd.DataFrame:
         """Rows of a table that contradict each other: one key, other content.
@@ -386,30 +345,7 @@ class MetricStore:
         Raises:
             UnknownMetricError: no source of that table was ingested.
         """
-        manifest = self._manifest()
-        if table not in manifest.tables:
-            raise UnknownMetricError(table, manifest.tables, what="event table")
-        spec, batches = manifest.tables[table], manifest.of_table(table)
-        names = [column.name for column in spec.columns]
-        aside = [b.quarantine for b in batches if b.quarantine is not None and b.report.conflicts]
-        if not aside:
-            return pd.DataFrame(columns=["row", *names])
-        accepted = [batch.keys for batch in batches if batch.keys is not None]
-        columns, key = (", ".join(map(quoted, group)) for group in (names, spec.key))
-        kept = (
-            f"SELECT DISTINCT {columns} FROM {parquet(trust(self._folder, aside))} "
-            f"WHERE reason = {text(CONFLICT)}"
-        )
-        both = f"SELECT 'set aside' AS row, {columns} FROM ({kept})"
-        if accepted:
-            both += (
-                f" UNION ALL SELECT 'accepted', {columns} FROM "
-                f"{parquet(trust(self._folder, accepted))} SEMI JOIN ({kept}) USING ({key})"
-            )
-        with connect() as connection:
-            return self._query(
-                connection, f"SELECT * FROM ({both}) ORDER BY {key}, row, {columns}"
-            ).fetchdf()
+        return conflicts(self._folder, self._manifest(), table)
 
     def sql(self, table: str, dialect: str = "duckdb") -> str:
         """The statement that makes a table's ledger, for a warehouse; see :func:`ledger_sql`."""
@@ -429,22 +365,7 @@ class MetricStore:
             StoreError: a file is absent or differs, or stands where ledgers are kept although the
                 manifest does not name it.
         """
-        manifest = self._manifest()
-        files = (item for batch in manifest.batches.values() for item in batch.files())
-        trust(self._folder, files, deep=deep)
-        unnamed = strangers(self._folder, manifest)
-        if unnamed:
-            raise StoreError(
-                f"cannot trust the metric store {self._folder}: expected the files that its "
-                f"manifest names; found {shortened(unnamed)} besides, as when an older store.json "
-                f"was put in place of a newer one. Restore the newer one, or remove those files."
-            )
-        wrong = damaged(self._folder / "cache", deep=deep)
-        if wrong:
-            raise StoreError(
-                f"cannot trust the metric store {self._folder}: expected cached cubes as they were "
-                f"written; found {shortened(wrong)} changed. Remove them; reads compute them anew."
-            )
+        verify(self._folder, self._manifest(), deep=deep)
 
     def append_components(
         self,
@@ -490,25 +411,13 @@ class MetricStore:
                 f"again: it then reads what is there now."
             ) from error
 
-    def _query(
-        self, connection: duckdb.DuckDBPyConnection, statement: str
-    ) -> duckdb.DuckDBPyConnection:
-        try:
-            return connection.execute(statement)
-        except duckdb.Error as error:
-            raise StoreError(
-                f"cannot read the metric store {self._folder}: expected the files its manifest "
-                f"names; found one damaged or absent ({str(error).splitlines()[0]}). Run verify() "
-                f"to see which, and restore it from a copy."
-            ) from error
-
     def _window(
         self,
         manifest: Manifest,
         start: Moment,
         end: Moment,
         as_of: Moment,
-        regions: Sequence[str] | None,
+        labels: Mapping[str, Sequence[str]] | None,
     ) -> Window:
         first, last = hour_of(start, "start"), hour_of(end, "end")
         if last < first:
@@ -516,41 +425,17 @@ class MetricStore:
                 f"cannot read from {first} to {last}: expected an end at or after the start; "
                 f"found it before. Exchange them."
             )
-        labels = _labels(manifest)
-        if regions is not None:
-            held = labels.get("region", ())
-            for region in regions:
-                if region not in held:
-                    raise UnknownMetricError(region, held, what="region")
-            labels["region"] = _distinct(regions)
+        read = _labels(manifest)
+        for dim, names in (labels or {}).items():
+            if dim not in read:
+                raise UnknownMetricError(dim, read, what="dim")
+            chosen = _distinct(names)
+            for name in chosen:
+                if name not in read[dim]:
+                    raise UnknownMetricError(name, read[dim], what=dim)
+            read[dim] = chosen
         hours = pd.date_range(first, last, freq="h", name="hour").as_unit("us")
-        return Window(pd.DatetimeIndex(hours), moment_of(as_of, "as_of").floor("h"), labels)
-
-
-def ledger_sql(table: EventTable, dialect: str = "duckdb") -> str:
-    """The one statement that aggregates a table's events into its ledger.
-
-    Args:
-        table: the declaration.
-        dialect: any that sqlglot knows, e.g. "bigquery", "snowflake", "spark".
-
-    Returns:
-        SQL over a relation of the table's name with the declared columns, instants as UTC
-        timestamps without zone; its rows are what :meth:`MetricStore.append_components` takes.
-
-    Raises:
-        DeclarationError: sqlglot does not know the dialect.
-    """
-    import sqlglot
-
-    statement = warehouse(table)
-    try:
-        return sqlglot.transpile(statement, read="duckdb", write=dialect, pretty=True)[0]
-    except ValueError as error:
-        raise DeclarationError(
-            f"cannot write the ledger of {table.name!r} for {dialect!r}: expected a dialect "
-            f"sqlglot knows; found {error}. Use for example 'bigquery', 'snowflake' or 'duckdb'."
-        ) from error
+        return Window(pd.DatetimeIndex(hours), moment_of(as_of, "as_of").floor("h"), read)
 
 
 def _labels(manifest: Manifest) -> dict[str, tuple[str, ...]]:

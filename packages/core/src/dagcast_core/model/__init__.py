@@ -25,6 +25,7 @@ from dagcast_core.model._persist import load_draws, load_model, save_model
 from dagcast_core.model._posterior import draws, left_out
 from dagcast_core.model._predictive import effect_draws, predict_draws
 from dagcast_core.model._regularisation import PartialPooling, Ridge, Smoothness
+from dagcast_core.model._remade import HyperparameterError, hyperparameters_of, remade
 from dagcast_core.model._report import ExperimentFit, FitReport, MemberFit, Movement
 from dagcast_core.model._residual import Residual, Residuals
 from dagcast_core.model._student import Deviation
@@ -45,6 +46,7 @@ __all__ = [
     "ExperimentalEffect",
     "FitReport",
     "FitnessTerm",
+    "HyperparameterError",
     "Interval",
     "LabelledParameter",
     "LeftOut",
@@ -79,10 +81,12 @@ __all__ = [
     "effect_draws",
     "effect_of",
     "fit",
+    "hyperparameters_of",
     "left_out",
     "load_draws",
     "load_model",
     "predict_draws",
+    "remade",
     "save_model",
     "since_opening",
 ]

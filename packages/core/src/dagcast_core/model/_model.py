@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import torch
 
@@ -42,11 +42,20 @@ class Model(torch.nn.Module, ABC):
     join: ClassVar[Literal["exact", "inner"]] = "exact"
     sums: ClassVar[tuple[str, ...]] = ()
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        model = super().__new__(cls)
+        # What it is made with, so that `remade` can make it again with other hyperparameters.
+        model.__dict__["_made_with"] = (args, kwargs)
+        return model
+
     def __init__(self) -> None:
         super().__init__()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # Help and notebooks show what `__init__` takes, not what `__new__` keeps.
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         declared = cls.__dict__.get("contract")
         if isinstance(declared, Contract) and "forward" in cls.__dict__:
             _check_signature(cls, declared)

@@ -23,6 +23,8 @@ SETTINGS = {
     # However slow the machine: the time limit ends no plan.
     "solver.seconds": "600",
     "horizon.hours": "24",
+    # A ride is worth enough for coupons to pay, however little their one trial proves.
+    "objective.weights": "{profit = 1.0, rides = 12.0}",
     "uncertainty.draws": "4",
     "backtest.origins": "1",
     "backtest.workers": "1",

@@ -317,7 +317,10 @@ class Fitting:
                     movement=moved.movement.get(part.name, {}) if moved else {},
                     frozen=frozen,
                 )
-        units, evidence = self.certain()
+        # As whoever reads the fit back would: latent inputs follow the last step.
+        units, evidence = prepared(
+            self.collection, self.history, self.measured, self.widening, self.archive
+        )
         precisions = [precision_of(unit) for unit in units] if len(evidence) else []
         expected = left_out_of(units, precisions, evidence)
         effects = self._effects()

@@ -122,7 +122,7 @@ def validate(
     found = causal_validity(
         fitted.model,
         session.history(),
-        tuple(session.known_experiments()),
+        session.known_experiments(),
         draws=[
             {name: values[draw] for name, values in fitted.draws.states.items()}
             for draw in range(len(fitted.draws))

@@ -30,6 +30,9 @@ class Store:
     def spans(self):
         return {"spend": SimpleNamespace(start=FIRST, end=FIRST + 60 * WEEK, rows=1)}
 
+    def tables(self):
+        return {"spend": SimpleNamespace(foreseeable=False)}
+
     def read(self, names, *, start, end, as_of):
         hours = pd.date_range(start, end, freq="h", unit="us")
         # Late rows add to every hour that is a week old.

@@ -47,7 +47,7 @@ def _beside_text(column: object) -> bool:
     """Whether a column stands beside a text literal, as in ``status = 'done'`` or ``x || ' '``."""
     from sqlglot import exp
 
-    assert isinstance(column, exp.Expr)
+    assert isinstance(column, exp.Column)
     parent = column.parent
     kinds = (exp.EQ, exp.NEQ, exp.In, exp.Like, exp.ILike, exp.DPipe, exp.Case, exp.Trim)
     if not isinstance(parent, kinds):

@@ -44,8 +44,10 @@ class Model(torch.nn.Module, ABC):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         model = super().__new__(cls)
-        # What it is made with, so that `remade` can make it again with other hyperparameters.
-        model.__dict__["_made_with"] = (args, kwargs)
+        # What it is made with, so that `remade` can make it again with other hyperparameters; kept
+        # by no other, since a collection's members need not be copied twice.
+        if "hyperparameters" in cls.__signature__.parameters:  # type: ignore[attr-defined]
+            model.__dict__["_made_with"] = (args, kwargs)
         return model
 
     def __init__(self) -> None:

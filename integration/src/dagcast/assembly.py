@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dagcast.hyperparameters import Chosen, tuned
 from dagcast.plugins import Plugin, Plugins
 from dagcast.standing import Aside
-from dagcast.vocabulary import claims, first_setting_problems, known_ahead, observed_in
+from dagcast.vocabulary import claims, contradicting_settings, known_ahead, observed_in
 from dagcast_core.contract import (
     Assembly,
     AssemblyError,
@@ -104,7 +104,7 @@ def check_assembly(
         inactive=assembly.inactive,
         edges=assembly.edges,
         externals=assembly.externals,
-        problems=(*plugins.problems, *claims(plugins), *first_setting_problems(plugins), *rest),
+        problems=(*plugins.problems, *claims(plugins), *contradicting_settings(plugins), *rest),
     )
 
 

@@ -70,13 +70,27 @@ def first_config(plugins: Plugins, **project: Any) -> "Config":
 
 def first_setting_problems(plugins: Plugins) -> tuple[Problem, ...]:
     """Report first settings that contradict each other or that no project could have."""
+    return contradicting_settings(plugins) or impossible_settings(plugins)
+
+
+def contradicting_settings(plugins: Plugins) -> tuple[Problem, ...]:
+    """Report first settings of two packages that contradict each other."""
+    _, problems = _merged(plugins)
+    return tuple(problems)
+
+
+def impossible_settings(plugins: Plugins) -> tuple[Problem, ...]:
+    """Report first settings that no project could have, where none contradicts another.
+
+    Apart from the contradictions, because it loads pydantic, which contracts alone do not need.
+    """
+    merged, problems = _merged(plugins)
+    if problems or not merged:
+        return ()
     from pydantic import ValidationError
 
     from dagcast.config import Config
 
-    merged, problems = _merged(plugins)
-    if problems or not merged:
-        return tuple(problems)
     try:
         Config.model_validate(merged)
     except ValidationError as error:

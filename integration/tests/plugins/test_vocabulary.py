@@ -5,7 +5,13 @@ import pytest
 
 from dagcast.assembly import check_assembly
 from dagcast.plugins import Plugin, Plugins
-from dagcast.vocabulary import claims, decided, first_config, known_ahead
+from dagcast.vocabulary import (
+    claims,
+    decided,
+    first_config,
+    first_setting_problems,
+    known_ahead,
+)
 from dagcast_core import hooks
 from dagcast_core.contract import AssemblyError, Calendar, Contract, Dim, Effect, Quantity
 from dagcast_core.data import Column, EventTable, LinearMetric, MetricSpec, Sum
@@ -217,6 +223,10 @@ def test_first_settings_that_no_project_could_have_name_their_package():
     found = plugins(one={"project": {"levers": {"shifts": {"uper": 1.0, "upper": 1.0}}}})
     with pytest.raises(AssemblyError, match=r"one \(dagcast-one 1.0\)\] .*'levers.shifts.uper'"):
         first_config(found)
+    # Contracts alone load no pydantic and leave it to whoever reads settings.
+    assert check_assembly(found).problems == ()
+    (problem,) = first_setting_problems(found)
+    assert problem.code == "DC212"
 
 
 def test_without_any_package_the_first_settings_are_empty_and_valid():

@@ -9,6 +9,7 @@ from dagcast.conformance import ConformanceResult, check_conformance
 from dagcast.plugins import Plugins
 from dagcast.release._environment import FRAMEWORK
 from dagcast.release._manifest import GateResult, Manifest, Metric, finite
+from dagcast.vocabulary import impossible_settings
 from dagcast_core.contract import Problem, evolution_problems
 
 
@@ -37,7 +38,8 @@ class AssemblyGate:
         """Join the contracts of the installed packages."""
         assembly = check_assembly(self.plugins, **self.project)
         detail = f"{len(assembly.registrations)} models, {len(assembly.edges)} edges"
-        return GateResult(self.name, not assembly.problems, detail, assembly.problems)
+        problems = (*assembly.problems, *impossible_settings(self.plugins))
+        return GateResult(self.name, not problems, detail, problems)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def assembled(
     from dagcast.assembly import check_assembly
     from dagcast.plugins import load_plugins
     from dagcast.units import unit_problems
-    from dagcast.vocabulary import first_config, first_setting_problems
+    from dagcast.vocabulary import first_config, first_setting_problems, impossible_settings
 
     left_out = (*(config.disable if config else ()), *disable)
     if tried:
@@ -97,7 +97,8 @@ def assembled(
         **asked,
     )
     miscounted = unit_problems(config, assembly.registrations)
-    assembly = replace(assembly, problems=(*assembly.problems, *miscounted))
+    impossible = impossible_settings(plugins)
+    assembly = replace(assembly, problems=(*assembly.problems, *impossible, *miscounted))
     return Assembled(assembly, plugins, aside)
 
 

@@ -69,7 +69,7 @@ def test_the_plan_spends_its_lever_and_prices_its_limit(shop):
 
 def test_models_agree_with_the_experiments_and_beat_the_last_week(shop):
     printed = dict(shop[1])
-    assert "3 of 3 modelled effects" in printed["dagcast validate --project shop"]
+    assert "of 3 experiments 3 agree" in printed["dagcast validate --project shop"]
     rows = re.findall(
         r"(?:orders|wait|sent_in_time) +([\d.]+)", printed["dagcast backtest --project shop"]
     )

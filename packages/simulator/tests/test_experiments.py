@@ -299,7 +299,7 @@ def test_truth_refuses_foreign_regions_and_hours(calm, world):
     with pytest.raises(TruthError, match="this world knows 2026-01-12"):
         calm.true_effect(far)
     foreign = Experiment.from_json(
-        {**far.to_json(), "cells": {**far.cells.to_json(), "labels": ["Atlantis"]}}
+        {**far.to_json(), "cells": {**far.cells.to_json(), "regions": ["Atlantis"]}}
     )
     with pytest.raises(TruthError, match="names the region 'Atlantis'; this world has SFO, OAK"):
         calm.true_effect(foreign)

@@ -97,8 +97,8 @@ def test_standard_errors_of_few_clusters_learn_from_trials_of_their_kind(kit):
     measured = ExperimentSet(tuple(items))
     variances = errors_of(measured).diagonal()
     usual = (6.0 * 0.25 + 30.0 * 0.16) / 36.0
-    assert float(variances[0]) == pytest.approx((4 * usual + 2 * 0.0025) / 6)
-    assert freedoms_of(measured)[0] == pytest.approx(6.0)
+    assert float(variances[0]) == pytest.approx((2 * usual + 2 * 0.0025) / 4)
+    assert freedoms_of(measured)[0] == pytest.approx(4.0)
     # Many clusters need no help, another outcome is no help, twice the cells halve a variance.
     assert float(variances[2]) == pytest.approx(0.16)
     alone = ExperimentSet((items[0], replace(items[1], outcome="eta")))
@@ -107,7 +107,7 @@ def test_standard_errors_of_few_clusters_learn_from_trials_of_their_kind(kit):
     stretched = ExperimentSet((replace(items[0], cells=longer), items[1]))
     cells = [item.cells for item in stretched]
     days = [int(c.end[8:10]) + 31 * (c.end[5:7] == "02") - int(c.start[8:10]) + 1 for c in cells]
-    expected = (4 * 0.25 * days[1] / days[0] + 2 * 0.0025) / 6
+    expected = (2 * 0.25 * days[1] / days[0] + 2 * 0.0025) / 4
     assert float(errors_of(stretched)[0, 0]) == pytest.approx(expected)
 
 

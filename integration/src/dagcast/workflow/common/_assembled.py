@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
-from dagcast.workflow.common._horizon import held_by
 from dagcast.workflow.common._sources import with_sources
 
 if TYPE_CHECKING:
@@ -103,7 +102,11 @@ def assembled(
 
 
 def _aside(project: Project, plugins: "Plugins") -> "tuple[Aside, ...]":
+    if not any(project.store.glob("[!.]*")):
+        # Nothing was ingested, and pandas and the store need not be loaded to say so.
+        return ()
     from dagcast.standing import standing_aside
+    from dagcast.workflow.common._horizon import held_by
     from dagcast_core.data import MetricStore, StoreError
 
     store = MetricStore(project.store)

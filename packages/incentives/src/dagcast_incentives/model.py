@@ -16,11 +16,11 @@ draws on drivers of its own (who would start, stay, or cross over), at most ``re
 typical hours; all types together add at most ``ceiling`` times them, so types substitute for one
 another in part. With the ceiling alone they would do so perfectly, and an optimiser would put all
 money on the type that looks best by a hair. A bonus wins a share of those who could drive:
-``usual`` is how many usually do at that hour of the week, 1 on average, and ``when`` corrects for parts of the day in
-which more or fewer can be won. Drivers who come for a bonus stay for ``stint`` hours on average
-(``stay`` falls geometrically and sums to 1), and having driven more they drive less in the hours
-after: ``rest`` is the share of the hours that is moved. Zero spend adds nothing anywhere, and the
-response is smooth with a finite slope at zero.
+``usual`` is how many usually do at that hour of the week, 1 on average, and ``when`` corrects for
+parts of the day in which more or fewer can be won. Drivers who come for a bonus stay for ``stint``
+hours on average (``stay`` falls geometrically and sums to 1), and having driven more they drive
+less in the hours after: ``rest`` is the share of the hours that is moved. Zero spend adds nothing
+anywhere, and the response is smooth with a finite slope at zero.
 
 Evidence: experiments on spend: of each type at two doses for ``reply`` and ``reach``, at low doses
 and at none for ``wary`` and ``hurdle``, by part of the day for ``when``. The history cannot say:

@@ -10,7 +10,7 @@ import dagcast_core.hooks as hooks
 from dagcast_core.contract import Problem, nearest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """An entry point before it is imported."""
 

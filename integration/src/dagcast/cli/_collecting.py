@@ -8,6 +8,7 @@ import gc
 # As many objects as a command makes before its first line of work; so many are soon gone through.
 _WHILE_STARTING = 100_000
 _ordinary: list[tuple[int, int, int]] = []
+_said: set[str] = set()
 
 
 def put_off() -> None:
@@ -17,8 +18,13 @@ def put_off() -> None:
         gc.set_threshold(_WHILE_STARTING, *_ordinary[0][1:])
 
 
-def resume() -> None:
-    """Collect as usual, without what was made until now: the command begins its work."""
-    if _ordinary:
+def resume(message: str) -> None:
+    """Collect as usual once a command is at its second step, without what was made until then.
+
+    Args:
+        message: what the command says that it is doing; its first step imports what the others use.
+    """
+    _said.add(message)
+    if _ordinary and len(_said) > 1:
         gc.freeze()
         gc.set_threshold(*_ordinary.pop())

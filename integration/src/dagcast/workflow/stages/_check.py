@@ -135,6 +135,8 @@ def check(
             "aside": [(item.model, item.package, item.why, item.declare) for item in found.aside],
             "evolution": _evolution(against, plugins) if against else [],
             "report": assembly.to_json(),
+            # In the same process: both load pandas and DuckDB where there is a store.
+            "damage": found_damage(project, deep=deep) if project is not None else [],
         }
 
     told = done_tried(joined, left_out(config, disable))
@@ -145,7 +147,7 @@ def check(
         aside=tuple(tuple(row) for row in told["aside"]),
         evolution=tuple(told["evolution"]),
         conformance=_conformance(conformance) if conformance else {},
-        damage=found_damage(project, deep=deep) if project is not None else (),
+        damage=tuple(told["damage"]),
         report=told["report"],
         note=_note(exported, folder) if project is None else "",
     )

@@ -373,9 +373,8 @@ def hostile(folder: Path, kinds: Mapping[str, str], *, seconds: float) -> Count:
     code = (
         f"import sys; sys.path.insert(0, {str(folder)!r}); import importlib.metadata as m; "
         f"real = m.distributions; m.distributions = lambda **_: real(path=[{str(folder)!r}]); "
-        f"import dagcast.trial._starter as t; tried = t.try_packages; "
-        f"t.try_packages = lambda d: tried(d, path=[{str(folder)!r}], seconds={seconds}, "
-        f"memory=1 << 30); sys.argv[1:] = ['check', '--no-project', '--json']; "
+        f"import dagcast.trial._starter as t; t.SECONDS, t.MEMORY = {seconds}, 1 << 30; "
+        f"sys.argv[1:] = ['check', '--no-project', '--json']; "
         f"from dagcast.cli import main; main()"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from dagcast.hyperparameters import Chosen, tuned
 from dagcast.plugins import Plugin, Plugins
-from dagcast.standing import Aside
 from dagcast.vocabulary import claims, contradicting_settings, known_ahead, observed_in
 from dagcast_core.contract import (
     Assembly,
@@ -20,6 +19,7 @@ from dagcast_core.contract import (
 )
 
 if TYPE_CHECKING:
+    from dagcast.standing import Aside
     from dagcast_core.model import Model, ModelCollection
 
 
@@ -32,7 +32,7 @@ def check_assembly(
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
-    aside: Iterable[Aside] = (),
+    aside: "Iterable[Aside]" = (),
     others: Iterable[Registration] = (),
     ahead: Iterable[str] | None = (),
 ) -> Assembly:
@@ -108,7 +108,7 @@ def check_assembly(
     )
 
 
-def lost_quantities(plugins: Plugins, aside: Iterable[Aside]) -> frozenset[str]:
+def lost_quantities(plugins: Plugins, aside: "Iterable[Aside]") -> frozenset[str]:
     """Quantities that no model makes any more where some stand aside."""
     out = {item.model for item in aside}
     made = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagcast.cli import _collecting
 from dagcast.cli._stdout import as_result, reserved
 from dagcast.errors import OutputError
 
@@ -190,6 +191,7 @@ def progress_shown() -> "Iterator[Progress]":
 
         def plain_line(message: str, share: float | None = None) -> None:
             nonlocal last
+            _collecting.resume(message)
             if message != last:
                 print(f"  {message}", file=sys.stderr, flush=True)
                 last = message
@@ -209,6 +211,7 @@ def progress_shown() -> "Iterator[Progress]":
         task = live.add_task("", total=None)
 
         def live_line(message: str, share: float | None = None) -> None:
+            _collecting.resume(message)
             total = None if share is None else 1.0
             live.update(task, description=message, completed=share or 0.0, total=total)
 

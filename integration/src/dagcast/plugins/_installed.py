@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dagcast_core.data import EventTable, LinearMetric
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plugin:
     """One entry point of one installed distribution.
 
@@ -55,7 +55,7 @@ class Plugin:
         return f"{self.name} ({self.distribution} {self.version})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plugins:
     """What is installed, and what is wrong with it.
 

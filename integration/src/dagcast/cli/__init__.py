@@ -46,6 +46,8 @@ _COMMANDS = {
     "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
     "promises": ("_plans", "Count which promises of past plans were kept."),
+    "week": ("_week", "Do all that the week asks for; run it as often as you like."),
+    "status": ("_week", "Say where the week stands."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
     "contracts": ("_contracts", "List, show, copy and export what packages promise."),
@@ -92,7 +94,8 @@ def app() -> None:
     """Turn a business's history into decisions: fit, verify, plan, review, measure.
 
     Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible,
-    130 interrupted. Settings: flag, then DAGCAST_*, then dagcast.toml, then default.
+    5 `week` waits for a person, 130 interrupted. Settings: flag, then DAGCAST_*, then
+    dagcast.toml, then default.
     """
 
 

@@ -124,12 +124,13 @@ def _shown() -> Iterator[None]:
 
 def _show(result: "Result", *, as_json: bool) -> None:
     if as_json:
-        text = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        indent = None if result.one_line else 2
+        text = json.dumps(result.to_json(), indent=indent, ensure_ascii=False)
         try:
             text.encode(sys.stdout.encoding or "ascii")
         except UnicodeEncodeError:
             # Escapes of stdout's own would be no JSON.
-            text = json.dumps(result.to_json(), indent=2)
+            text = json.dumps(result.to_json(), indent=indent)
         print(text)
         return
     from rich import box

@@ -77,6 +77,9 @@ _ORIGINS = {
     "snapshot": "stages._packages",
     "validate": "stages._validate",
     "verify_release": "_release",
+    "status": "stages._status",
+    "WeekResult": "common._week_result",
+    "week": "_week",
     "what_if": "stages._what_if",
 }
 

@@ -32,6 +32,8 @@ ARGUMENTS = {
     "edit": ["--scale", "0.5", "--why", "x"],
     "retro": [],
     "promises": [],
+    "week": [],
+    "status": [],
 }
 
 # Shows the log of any project, also of one that lacks other parts.

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from dagcast.errors import GateError, ProjectError, answers_input, code_of
 from dagcast.figures import counted, listed
-from dagcast.plans import Outlook, PlanSummary
 from dagcast.project import Project
-from dagcast.workflow.common._plan_files import plan_folder
-from dagcast.workflow.common._position import WEEK, Position, position, week_settings
-from dagcast.workflow.common._promised import share_kept
+from dagcast.workflow.common._declared_limits import beyond_limits, week_limits
+from dagcast.workflow.common._position import WEEK, Position, position
 from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._week_result import WeekResult, week_result
 from dagcast.workflow.stages._backtest import backtest
@@ -211,46 +209,17 @@ def _review(project: Project, at: Position, who: str | None, progress: Progress)
 
 def _approve(project: Project, at: Position, who: str | None, progress: Progress) -> str:
     (name,) = at.subject
-    beyond = _beyond(project, name)
+    beyond = beyond_limits(project, name)
     if not beyond:
         try:
-            why = f"within the limits of [week]: {week_settings(project)}"
+            why = f"within the limits of [week]: {week_limits(project)}"
             found = approve(project, name, who=who, why=why)
         except GateError as error:
             beyond = [f"{error.found}"]
         else:
             return f"{name} approved by {found.who}"
-    _done(project, "approve", plan=name, settings=week_settings(project), beyond="; ".join(beyond))
+    _done(project, "approve", plan=name, settings=week_limits(project), beyond="; ".join(beyond))
     return f"{name} is beyond what may be approved without a person"
-
-
-def _beyond(project: Project, name: str) -> list[str]:
-    """Declared limits that a plan is beyond, in words."""
-    from dagcast.figures import amount
-
-    week, folder = project.config.week, plan_folder(project, name)
-    summary, outlook = PlanSummary.load(folder), Outlook.load(folder)
-    found = []
-    assert week.max_change is not None
-    for lever, (planned, current) in summary.totals().items():
-        moved = abs(planned - current)
-        if moved > week.max_change * abs(current):
-            by = f"{moved / abs(current):.0%}" if current else "from nothing"
-            found.append(f"{lever} moves by {by}, max_change is {week.max_change:.0%}")
-    gain = outlook.differences.get("current", {}).get("objective")
-    if week.least_gain is not None and (gain is None or gain.mid < week.least_gain):
-        unit = summary.objective_unit
-        expected = "unknown" if gain is None else amount(gain.mid, unit, signed=True)
-        found.append(
-            f"the gain over going on as before is {expected}, least_gain is "
-            f"{amount(week.least_gain, unit)}"
-        )
-    if week.least_kept is not None:
-        kept = share_kept(project)
-        if kept is None or kept < week.least_kept:
-            said = "no past promise is known" if kept is None else f"{kept:.0%} of promises kept"
-            found.append(f"{said}, least_kept is {week.least_kept:.0%}")
-    return found
 
 
 def _done(project: Project, step: str, **details: Any) -> None:

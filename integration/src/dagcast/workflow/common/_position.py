@@ -14,6 +14,7 @@ import pandas as pd
 from dagcast.figures import listed
 from dagcast.journal import PROPOSALS, Entry, PlanRecord
 from dagcast.project import Project
+from dagcast.workflow.common._declared_limits import week_limits
 from dagcast.workflow.common._gates import failed_gates
 from dagcast.workflow.common._horizon import HOUR, moments, open_store, require_logged
 from dagcast.workflow.common._newness import inputs_of, settings_of
@@ -267,16 +268,12 @@ class _At:
             return self.found("infeasible", "plan", why, **known)
         if not self.project.config.week.approve:
             return self.found("waiting", "approve", f"{record.plan} is to be decided", **known)
-        weighed = self._line("approve", plan=record.plan, settings=self._week_settings)
+        weighed = self._line("approve", plan=record.plan, settings=week_limits(self.project))
         if weighed is None:
             why = f"{record.plan} is to be weighed by the limits of [week]"
             return self.found("due", "approve", why, **known, subject=(record.plan,))
         why = f"{record.plan} is to be decided by a person: {weighed.details['beyond']}"
         return self.found("waiting", "approve", why, **known)
-
-    @property
-    def _week_settings(self) -> str:
-        return week_settings(self.project)
 
     def _answers(self, record: PlanRecord, fit: str) -> bool:
         """Whether a plan was made on this store, by this fit, under these settings."""
@@ -312,13 +309,6 @@ class _At:
         if proposal is not None:
             hours = int(proposal.details.get("hours", hours))
         return pd.Timestamp(record.horizon_start) + hours * HOUR
-
-
-def week_settings(project: Project) -> str:
-    """The limits within which plans are approved without a person, as the log has them."""
-    week = project.config.week
-    limits = (week.max_change, week.least_gain, week.least_kept)
-    return " ".join("none" if limit is None else f"{limit:g}" for limit in limits)
 
 
 def _holds_data(project: Project) -> bool:

@@ -3,7 +3,10 @@
 import fcntl
 import json
 import os
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,7 +21,7 @@ from _attempts import view
 from _commands import WEEK
 from _week import deliver, shop, stood_in
 
-from dagcast import workflow
+from dagcast import cli, workflow
 from dagcast.errors import UsageError
 from dagcast.project import open_project
 from dagcast.workflow.common import _position
@@ -300,3 +303,72 @@ def test_two_weeks_at_once_are_one(north):
         os.close(handle)
     assert (found.state, found.exit_code(), found.ran) == ("busy", 1, ())
     assert events(north) == before
+
+
+PAGE = (Path(__file__).parents[2] / "docs/how-to/run-it-every-week.md").read_text(encoding="utf-8")
+
+
+def blocks(kind):
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_commands_of_the_page_end_as_it_says(arrived, tmp_path, monkeypatch, capsys):
+    shutil.copytree(arrived.folder, tmp_path / "north")
+    monkeypatch.chdir(tmp_path)
+    (console,) = blocks("console")
+    with stood_in():
+        for line in console.splitlines():
+            command, _, code = line.removeprefix("$ dagcast ").partition("# exit ")
+            capsys.readouterr()
+            assert cli.run(shlex.split(command)) == int(code or 0), command
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    (shown,) = map(json.loads, blocks("json"))
+    assert set(shown) <= set(json.loads(said))
+    assert json.loads(said)["state"] == "approved"
+
+
+def test_codes_of_the_page_are_those_of_the_command():
+    rows = re.findall(r"^\| ([\d, ]+) \| (.+?) \|", PAGE, re.MULTILINE)
+    said = {name: code for code, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(said) | {"due"} == set(_position.CODES)
+    assert all(str(_position.CODES[name]) in code.split(", ") for name, code in said.items())
+
+
+def test_settings_of_the_page_are_read(new):
+    (text,) = blocks("toml")
+    toml = (new.folder / "dagcast.toml").read_text()
+    start = toml.index("[week]")
+    end = toml.index("\n#", start)
+    (new.folder / "dagcast.toml").write_text(toml[:start] + text + toml[end:])
+    week = open_project(new.folder, environment={}).config.week
+    assert (week.approve, week.max_change, week.max_age_hours) == (True, 0.15, 36.0)
+
+
+@pytest.mark.parametrize(("code", "words"), [(0, ""), (5, "waiting"), (3, "stale")])
+def test_script_of_the_page_speaks_where_somebody_has_to_act(tmp_path, code, words):
+    (script,) = blocks("bash")
+    fake = tmp_path / "dagcast"
+    fake.write_text(f'#!/bin/bash\necho noise >&2\necho "waiting stale $*"\nexit {code}\n')
+    fake.chmod(0o755)
+    ran = subprocess.run(
+        ["bash", "-c", script, "dagcast-weekly", "/srv/north"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == code
+    assert (words in ran.stdout) if words else ran.stdout == ""
+    assert not words or "week --project /srv/north --json" in ran.stdout
+
+
+def test_other_schedulers_know_the_codes_of_the_page():
+    (python,) = blocks("python")
+    compile(python, "airflow", "exec")
+    assert f"skip_on_exit_code={_position.CODES['waiting']}" in python
+    (units,) = blocks("ini")
+    assert f"SuccessExitStatus={_position.CODES['waiting']}" in units
+    (job,) = blocks("yaml")
+    assert "operator: In, values: [2, 3, 4, 5]" in job
+    assert "command: [dagcast, week, " in job

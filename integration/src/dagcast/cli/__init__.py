@@ -48,6 +48,7 @@ _COMMANDS = {
     "promises": ("_plans", "Count which promises of past plans were kept."),
     "week": ("_week", "Do all that the week asks for; run it as often as you like."),
     "status": ("_week", "Say where the week stands."),
+    "loop": ("_week", "Live through weeks of a simulated market, judged by its truth."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
     "contracts": ("_contracts", "List, show, copy and export what packages promise."),

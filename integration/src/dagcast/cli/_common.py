@@ -91,6 +91,17 @@ def parsed(settings: tuple[str, ...]) -> dict[str, str]:
     return flags
 
 
+def scenario_fields(given: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of a scenario: a bare name is the shipped one to start from."""
+    from dagcast._config_file import literal
+
+    fields: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        fields["base" if not equals else key] = literal(value) if equals else text
+    return fields
+
+
 def show(result: "Result", *, as_json: bool = False) -> None:
     """Print a result to stdout: tables and the next command, or JSON."""
     with _shown():

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagcast.cli._common import opened, progress_shown, project_options, result_options
+from dagcast.cli._common import (
+    opened,
+    parsed,
+    progress_shown,
+    project_options,
+    result_options,
+    scenario_fields,
+    show,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +73,67 @@ def status(folder: Path, settings: tuple[str, ...], now: str | None) -> "Result"
     from dagcast import workflow
 
     return workflow.status(opened(folder, settings), now=_moment(now))
+
+
+@click.command(
+    help="Live through weeks of a simulated market, each planned by `dagcast week`.\n\n"
+    "A plan that passes the gate of approval is carried out, else the operator's rule is. Each "
+    "week is judged by replay beside the operator's rule, the first plan repeated, no spend, and "
+    "the best that a search finds which may ask the truth. Killed it goes on.\n\n"
+    "    \b\n"
+    "    Examples:\n"
+    "      dagcast loop --project world --weeks 12 --regions 4 --history 12\n"
+    "      dagcast loop --project drift --weeks 8 --scenario tiring --json\n"
+)
+@project_options
+@click.option("--weeks", type=click.IntRange(1, 200), default=12, show_default=True)
+@click.option("--regions", type=click.IntRange(2, 1000), default=4, show_default=True)
+@click.option(
+    "--history", type=click.IntRange(4, 260), default=12, show_default=True, help="Weeks before."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--scenario",
+    multiple=True,
+    metavar="NAME|KEY=VALUE",
+    help="A scenario that the marketplace ships, such as tiring, and fields that differ.",
+)
+@click.option(
+    "--evaluations",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Plans a week that the search which knows the truth may try.",
+)
+@result_options
+def loop(
+    folder: Path,
+    settings: tuple[str, ...],
+    weeks: int,
+    regions: int,
+    history: int,
+    seed: int,
+    scenario: tuple[str, ...],
+    evaluations: int,
+) -> "Result":
+    from dagcast import workflow
+
+    quiet = bool(click.get_current_context().params.get("as_json"))
+    with progress_shown() as progress:
+        if str(folder) == ".":
+            folder = Path("dagcast-loop")
+        return workflow.loop(
+            folder,
+            weeks=weeks,
+            regions=regions,
+            history=history,
+            seed=seed,
+            scenario=scenario_fields(scenario),
+            flags=parsed(settings),
+            evaluations=evaluations,
+            progress=progress,
+            on_week=(lambda result: None) if quiet else show,
+        )
 
 
 def _moment(text: str | None) -> "pd.Timestamp | None":

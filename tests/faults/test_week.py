@@ -11,6 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 
@@ -347,7 +348,7 @@ def test_settings_of_the_page_are_read(new):
 
 @pytest.mark.parametrize(("code", "words"), [(0, ""), (5, "waiting"), (3, "stale")])
 def test_script_of_the_page_speaks_where_somebody_has_to_act(tmp_path, code, words):
-    (script,) = blocks("bash")
+    script, _ = blocks("bash")
     fake = tmp_path / "dagcast"
     fake.write_text(f'#!/bin/bash\necho noise >&2\necho "waiting stale $*"\nexit {code}\n')
     fake.chmod(0o755)
@@ -372,3 +373,11 @@ def test_other_schedulers_know_the_codes_of_the_page():
     (job,) = blocks("yaml")
     assert "operator: In, values: [2, 3, 4, 5]" in job
     assert "command: [dagcast, week, " in job
+
+
+def test_loops_of_the_page_are_commands_that_there_are():
+    _, loops = blocks("bash")
+    for line in loops.splitlines():
+        _, name, *options = shlex.split(line)
+        command = cli.app.get_command(click.Context(cli.app), name)
+        assert command.make_context(name, options).params["weeks"] == 12

@@ -7,7 +7,6 @@ from dagcast_simulator._scenario import Scenario, load_scenario, scenario_names
 
 if TYPE_CHECKING:
     from dagcast_simulator._decisions import WorldError
-    from dagcast_simulator._estimators import EstimationError
     from dagcast_simulator._measured import Measured
     from dagcast_simulator._search import BestPlan, best_plan
     from dagcast_simulator._trials import Trial, TrialError, fare_split, geo, switchback
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BestPlan",
-    "EstimationError",
     "MarketWorld",
     "MarketWorlds",
     "Measured",
@@ -37,7 +35,6 @@ __all__ = [
 
 _LAZY = {
     "BestPlan": "_search",
-    "EstimationError": "_estimators",
     "MarketWorld": "_world",
     "MarketWorlds": "_worlds",
     "Measured": "_measured",

@@ -39,7 +39,7 @@ ARGUMENTS = {
 # Shows the log of any project, also of one that lacks other parts.
 LOG_COMMANDS = {"log"}
 # Commands that hold others, each with a project of its own.
-GROUPS = {"data": ["accept", "region", "SFO"]}
+GROUPS = {"data": ["accept", "region", "SFO"], "experiments": ["show", "boost-hours"]}
 
 # These work on the workspace, not on a project.
 PACKAGE_COMMANDS = {"new", "snapshot", "release", "contracts"}

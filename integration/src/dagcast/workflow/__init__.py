@@ -9,6 +9,10 @@ from typing import Any
 _ORIGINS = {
     "AcceptResult": "stages._accept",
     "accept_labels": "stages._accept",
+    "ExperimentsResult": "stages._experiments",
+    "add_experiments": "stages._experiments",
+    "list_experiments": "stages._experiments",
+    "show_experiment": "stages._experiments",
     "BacktestResult": "stages._backtest",
     "CheckResult": "stages._check",
     "CompareResult": "stages._compare",

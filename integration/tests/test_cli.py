@@ -32,12 +32,14 @@ ARGUMENTS = {
     "edit": ["--scale", "0.5", "--why", "x"],
     "retro": [],
     "promises": [],
+    "week": [],
+    "status": [],
 }
 
 # Shows the log of any project, also of one that lacks other parts.
 LOG_COMMANDS = {"log"}
 # Commands that hold others, each with a project of its own.
-GROUPS = {"data": ["accept", "region", "SFO"]}
+GROUPS = {"data": ["accept", "region", "SFO"], "experiments": ["show", "boost-hours"]}
 
 # These work on the workspace, not on a project.
 PACKAGE_COMMANDS = {"new", "snapshot", "release", "contracts"}
@@ -107,7 +109,7 @@ def test_every_command_has_help_with_project_and_json(name, capsys):
 
 
 def test_tests_cover_every_command_that_needs_a_project():
-    others = {"init", "simulate", "demo", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
+    others = {"init", "simulate", "demo", "loop", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
     assert set(ARGUMENTS) == set(_COMMANDS) - others
 
 
@@ -126,7 +128,7 @@ def test_command_on_half_written_project_names_what_is_missing(refused, project,
     assert "found a half-written one without store." in text
 
 
-@pytest.mark.parametrize("name", ["init", "simulate", "demo"])
+@pytest.mark.parametrize("name", ["init", "simulate", "demo", "loop"])
 def test_making_a_project_refuses_a_folder_with_other_things(refused, tmp_path, name):
     (tmp_path / "notes.txt").write_text("mine")
     text = refused(name, "--project", tmp_path)

@@ -36,6 +36,46 @@ def test_killed_creation_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_empty_folder_that_is_somebodys_current_one_stays_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    create_project(tmp_path, Config(name="north"))
+    assert open_project(tmp_path, environment={}).config.name == "north"
+    # A folder that was replaced has no path any more: the shell's next command would fail.
+    assert os.path.samefile(".", tmp_path)
+
+
+@pytest.mark.parametrize("after", range(len(FOLDERS) + 3))
+def test_creation_that_was_killed_in_an_empty_folder_is_begun_again(tmp_path, after):
+    child = os.fork()
+    if not child:
+        steps = iter(range(after))
+        for name in ("mkdir", "rename", "replace"):
+            true = getattr(os, name)
+
+            def counted(*args, true=true, **named):
+                if next(steps, None) is None:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return true(*args, **named)
+
+            setattr(os, name, counted)
+        create_project(tmp_path, Config())
+        os._exit(0)
+    os.waitpid(child, 0)
+    if not (tmp_path / "dagcast.toml").exists():
+        create_project(tmp_path, Config())
+    opened = open_project(tmp_path, environment={})
+    assert [entry.event for entry in opened.journal.entries()] == ["created"]
+
+
+@pytest.mark.parametrize("mine", ["log.jsonl", "store/rows.parquet", ".dagcast.toml.dagcast.part"])
+def test_what_somebody_keeps_under_a_projects_names_is_not_taken_for_a_leftover(tmp_path, mine):
+    (tmp_path / mine).parent.mkdir(exist_ok=True)
+    (tmp_path / mine).write_text("mine\n")
+    with pytest.raises(ProjectError, match="other files"):
+        create_project(tmp_path, Config())
+    assert (tmp_path / mine).read_text() == "mine\n"
+
+
 def test_folder_without_project_says_how_to_make_one(tmp_path):
     with pytest.raises(ProjectError, match=r"an empty folder.*dagcast init"):
         open_project(tmp_path)

@@ -27,6 +27,7 @@ from dagcast._whole import (
     publish,
     require_free,
     staged,
+    write_text,
 )
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
@@ -34,6 +35,7 @@ from dagcast.journal import Entry, Journal
 
 CONFIG = "dagcast.toml"
 LOG = "log.jsonl"
+_HEAD = "log.head"
 FOLDERS = ("events", "store", "models", "plans", "reports")
 
 
@@ -253,26 +255,84 @@ class Project:
 def create_project(folder: Path, config: Config, *, who: str | None = None) -> Project:
     """Make a new project in a missing or empty folder, whole or not at all.
 
+    An empty folder stays the one that it is: it may be the current one of this shell or another.
+
     Raises:
-        ProjectError: the folder holds something already.
+        ProjectError: the folder holds something already, or another command is making it.
     """
     folder = Path(folder).absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or not _unused(folder)):
         state = "a project" if (folder / CONFIG).exists() else "other files"
         raise ProjectError(
             f"a missing or empty folder at {folder}",
             state,
             "Choose another folder with --project, or remove that one.",
         )
+    if folder.exists():
+        _fill(folder, config, who)
+        return Project(folder, config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with staged(folder) as temporary:
-        for name in FOLDERS:
-            (temporary / name).mkdir()
-        (temporary / CONFIG).write_text(config_text(config), encoding="utf-8")
-        Journal(temporary / LOG).append(
-            Entry(datetime.now(UTC), who=who or current_user(), event="created")
-        )
+        _write(temporary, config, who)
     return Project(folder, config)
+
+
+def _write(folder: Path, config: Config, who: str | None) -> None:
+    """The parts of a project; without the settings, which come last, it is none."""
+    for name in FOLDERS:
+        (folder / name).mkdir()
+    Journal(folder / LOG).append(
+        Entry(datetime.now(UTC), who=who or current_user(), event="created")
+    )
+    write_text(folder / CONFIG, config_text(config))
+
+
+def _fill(folder: Path, config: Config, who: str | None) -> None:
+    """Make a project in a folder that is there."""
+    handle = locked(folder)
+    if handle is None or not _unused(folder):
+        if handle is not None:
+            os.close(handle)
+        raise ProjectError(
+            f"nobody else to make {folder}",
+            "another command that does",
+            "Wait for it and try again.",
+        )
+    try:
+        _empty(folder)
+        try:
+            _write(folder, config, who)
+        except BaseException:
+            _empty(folder)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _unused(folder: Path) -> bool:
+    """Whether a folder holds nothing, or no more than a killed `create_project` left there."""
+    if (folder / CONFIG).exists():
+        return False
+    # The folders were made first: a log without them is somebody's own.
+    whole = all((folder / name).is_dir() for name in FOLDERS)
+    for path in folder.iterdir():
+        if path.name in FOLDERS:
+            left = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+        elif path.name == LOG:
+            left = whole and path.is_file() and path.read_bytes().count(b"\n") < 2
+        else:
+            left = whole and (path.name == _HEAD or path.name.endswith(PART)) and path.is_file()
+        if not left:
+            return False
+    return True
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
 
 
 def open_project(

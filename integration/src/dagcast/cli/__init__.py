@@ -31,6 +31,7 @@ _COMMANDS = {
     "simulate": ("_project", "Write a simulated marketplace's events."),
     "ingest": ("_project", "Read events into the store."),
     "data": ("_data", "List, show and judge the data; accept new labels."),
+    "experiments": ("_experiments", "Register, list and show measured effects."),
     "check": ("_models", "Assemble the installed packages and verify them."),
     "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),
@@ -47,6 +48,9 @@ _COMMANDS = {
     "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
     "promises": ("_plans", "Count which promises of past plans were kept."),
+    "week": ("_week", "Do all that the week asks for; run it as often as you like."),
+    "status": ("_week", "Say where the week stands."),
+    "loop": ("_week", "Live through weeks of a simulated market, judged by its truth."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
     "contracts": ("_contracts", "List, show, copy and export what packages promise."),
@@ -93,7 +97,8 @@ def app() -> None:
     """Turn a business's history into decisions: fit, verify, plan, review, measure.
 
     Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible,
-    130 interrupted. Settings: flag, then DAGCAST_*, then dagcast.toml, then default.
+    5 `week` waits for a person, 130 interrupted. Settings: flag, then DAGCAST_*, then
+    dagcast.toml, then default.
     """
 
 

@@ -92,6 +92,17 @@ def parsed(settings: tuple[str, ...]) -> dict[str, str]:
     return flags
 
 
+def scenario_fields(given: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of a scenario: a bare name is the shipped one to start from."""
+    from dagcast._config_file import literal
+
+    fields: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        fields["base" if not equals else key] = literal(value) if equals else text
+    return fields
+
+
 def show(result: "Result", *, as_json: bool = False) -> None:
     """Print a result to stdout: tables and the next command, or JSON."""
     with _shown():
@@ -125,12 +136,13 @@ def _shown() -> Iterator[None]:
 
 def _show(result: "Result", *, as_json: bool) -> None:
     if as_json:
-        text = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        indent = None if result.one_line else 2
+        text = json.dumps(result.to_json(), indent=indent, ensure_ascii=False)
         try:
             text.encode(sys.stdout.encoding or "ascii")
         except UnicodeEncodeError:
             # Escapes of stdout's own would be no JSON.
-            text = json.dumps(result.to_json(), indent=2)
+            text = json.dumps(result.to_json(), indent=indent)
         print(text)
         return
     from rich import box

@@ -1,11 +1,12 @@
 """What is expected of an experiment without it, and the verdict."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from dagcast_core.contract import ExperimentSet
-from dagcast_core.model import draws, effect_draws, fit, left_out
+from dagcast_core.model import Widening, draws, effect_draws, fit, left_out
 
 
 def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
@@ -56,7 +57,30 @@ def test_verdicts(kit, history):
             (contradiction,) = report.contradicting
             text = str(contradiction)
             assert text.startswith("other measured 14; everything else leads to expect ")
-            assert "It moved " in text
-            assert " sd" in text
+            assert "The fit takes it for a mistake: it moved nothing." in text
             assert abs(report.experiments[-1].in_sample_z) < abs(found.z)
     assert verdicts == {"same": "agrees", "other": "contradicts", "noisy": "says little"}
+
+
+@pytest.mark.parametrize("freedom", [4.0, None])
+def test_a_lost_sign_says_nothing_of_the_others(kit, history, freedom):
+    trials = [
+        kit.spend_experiment(f"trial-{i}", estimate=5.5, standard_error=0.3) for i in range(4)
+    ]
+    item = kit.spend_experiment("lost", estimate=-5.5, standard_error=0.1)
+    lost = replace(item, degrees_of_freedom=freedom)
+    report = fit(kit.collection(), history, [*trials, lost])
+    verdicts = {row.name: row.left_out.verdict for row in report.experiments}
+    assert verdicts == {"lost": "contradicts", **{trial.name: "agrees" for trial in trials}}
+    (said,) = report.contradicting
+    assert "with the other sign" in str(said)
+    assert report.dispersion < 0.15
+
+
+def test_what_a_contradiction_moved_is_said_where_it_is_believed(kit, history):
+    known = [kit.spend_experiment(f"trial-{i}", estimate=5.5, standard_error=0.6) for i in range(4)]
+    item = kit.spend_experiment("other", estimate=8.0, standard_error=0.6)
+    report = fit(kit.collection(), history, [*known, item], widening=Widening(form=0.01))
+    (contradiction,) = report.contradicting
+    assert "It moved " in str(contradiction)
+    assert " sd" in str(contradiction)

@@ -46,6 +46,7 @@ class OrganicHyperparameters:
             and profile, so the level follows the last weeks.
         trend_horizon: weeks after which most of the trend has run out.
         trend_spread: weekly growth rates that are usual, 1/week.
+        trend_apart: how far regions differ in them, 1/week.
         profile_spread: how far regions differ from the common profile, in logs.
         roughness: usual step of the profile from one hour to the next, in logs.
     """
@@ -53,6 +54,7 @@ class OrganicHyperparameters:
     half_life: float = field(default=840.0, metadata={"range": (336.0, 2688.0), "unit": "h"})
     trend_horizon: float = field(default=2.0, metadata={"range": (0.5, 8.0), "unit": "week"})
     trend_spread: float = field(default=0.06, metadata={"range": (0.01, 0.3), "unit": "1/week"})
+    trend_apart: float = field(default=0.01, metadata={"range": (0.002, 0.1), "unit": "1/week"})
     profile_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
     roughness: float = field(default=0.5, metadata={"range": (0.1, 2.0), "unit": "1"})
 
@@ -111,6 +113,7 @@ class OrganicSessions(Model):
         return (
             PartialPooling(self.level, REGION, scale=1.5),
             Ridge(self.trend, toward=0.0, weight=chosen.trend_spread**-2),
+            PartialPooling(self.trend, REGION, scale=chosen.trend_apart),
             PartialPooling(self.profile, REGION, scale=chosen.profile_spread),
             Smoothness(self.profile, HOUR_OF_WEEK, weight=chosen.roughness**-2, periodic=True),
             Ridge(self.profile, toward=0.0, weight=0.01),

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagcast_simulator._decisions import WorldError
-    from dagcast_simulator._estimators import EstimationError
     from dagcast_simulator._measured import Measured
     from dagcast_simulator._parameter import ScenarioError
     from dagcast_simulator._scenario import Scenario, load_scenario, scenario_names
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BestPlan",
-    "EstimationError",
     "MarketWorld",
     "MarketWorlds",
     "Measured",
@@ -36,7 +34,6 @@ __all__ = [
 
 _LAZY = {
     "BestPlan": "_search",
-    "EstimationError": "_estimators",
     "MarketWorld": "_world",
     "MarketWorlds": "_worlds",
     "Measured": "_measured",

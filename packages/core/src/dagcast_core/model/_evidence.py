@@ -14,6 +14,7 @@ from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._dispersion import Dispersion
+from dagcast_core.model._doubt import APART, Doubt
 from dagcast_core.model._effect import Cuts, ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._flat import FlatParameters, pieces
@@ -28,7 +29,7 @@ from dagcast_core.tensor import Panel
 _RECENT = 4 * 168
 # Dispersion, scales and usable correlations depend on one another.
 _TURNS = 2
-_SWEEPS = 2
+_SWEEPS = 3
 
 
 @final
@@ -51,7 +52,8 @@ class Evidence:
 
     Errors whose covariance has few degrees of freedom are Student's t: normal, on a scale that
     the residuals tell. Beside their errors true effects scatter about the modelled ones by a
-    relative `dispersion`, which no parameters can follow. Both are learned by `settle`.
+    relative `dispersion`, which no parameters can follow. And a few experiments did not measure
+    what they say. All three are learned by `settle`.
 
     Args:
         collection: the models.
@@ -104,6 +106,10 @@ class Evidence:
         self._measured = _vector(float(e.design != "prior") for e in self.experiments)
         self._blocks = _blocks(experiments, freedoms_of(experiments))
         self._scales = [Scale.of(block.freedom) for block in self._blocks]
+        self._doubtful = [
+            Doubt.usual(self._measured[block.places], widening.doubt) for block in self._blocks
+        ]
+        self._doubts = self._doubtful
         self._kept = torch.ones(len(self.experiments), dtype=torch.float64)
         self.sizes = self._sizes(torch.zeros_like(self.estimates))
         self._usual = self.dispersion = Dispersion.usual(widening.form)
@@ -114,11 +120,13 @@ class Evidence:
 
     @property
     def factors(self) -> tuple[WideningFactors, ...]:
-        """The widening of each experiment, dispersion of its effect included."""
-        level = self.dispersion.level
+        """The widening of each experiment; dispersion of its effect and doubt included."""
+        variances = self._deviations.square()
+        forms = (self.dispersion.level * self.sizes).square() / variances
+        doubts = self._weights * self._doubted(self._trusted(self.dispersion.level)) / variances
         return tuple(
-            replace(factor, form=float((level * size / error) ** 2))
-            for factor, size, error in zip(self._widened, self.sizes, self._deviations, strict=True)
+            replace(factor, form=float(form), doubt=float(doubt))
+            for factor, form, doubt in zip(self._widened, forms, doubts, strict=True)
         )
 
     def deviation(self, place: int, further: float) -> Deviation:
@@ -133,8 +141,12 @@ class Evidence:
         scatter = float(self._scatter(self.dispersion.level)[place])
         return Deviation(error, max(scatter + further, 0.0), freedom)
 
+    def doubt(self, place: int) -> float:
+        """How likely an experiment did not measure what it says."""
+        return float(self._shares()[place])
+
     def settle(self, expected: Expectation) -> None:
-        """Learn the dispersion, the scales of errors, and which correlations can be used.
+        """Learn dispersion, scales of errors, doubts, and which correlations can be used.
 
         Each depends on the others; they are taken in turn. A scale is judged by what all other
         experiments foresee: the fit itself is drawn to an estimate that claims to be sure.
@@ -179,18 +191,21 @@ class Evidence:
         return 0.5 * (half * half).sum()
 
     def drawn(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Covariances with scales of errors and a dispersion drawn from what is believed of them.
+        """Covariances with scales, doubts and a dispersion drawn from what is believed of them.
 
         Returns:
             Covariances (draw, experiment, experiment) and dispersions (draw,).
         """
         levels = self.dispersion.draws(count, generator)
         scales = torch.ones((count, len(self)), dtype=torch.float64)
-        for block, scale in zip(self._blocks, self._scales, strict=True):
+        doubted = torch.zeros((count, len(self)), dtype=torch.float64)
+        for block, scale, doubt in zip(self._blocks, self._scales, self._doubts, strict=True):
             scales[:, block.places] = scale.draws(count, generator).unsqueeze(-1)
+            doubted[:, block.places] = doubt.draws(count, generator)
         roots = scales.rsqrt()
         errors = with_factors(self._errors, self._kept)
         scatter = torch.stack([self._scatter(float(level)) for level in levels])
+        scatter = scatter + doubted * self._elsewhere()
         return errors * roots.unsqueeze(1) * roots.unsqueeze(2) + torch.diag_embed(scatter), levels
 
     def errors(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -233,8 +248,34 @@ class Evidence:
         """Variances of the effects about the models at a dispersion; (experiment,)."""
         return (level * self.sizes * self._measured).square() / self._weights
 
+    def _elsewhere(self) -> torch.Tensor:
+        """Variances about the models of what was measured by mistake; (experiment,)."""
+        return (APART * self.sizes).square() / self._weights
+
+    def _shares(self) -> torch.Tensor:
+        """How likely each experiment did not measure what it says; (experiment,)."""
+        shares = torch.zeros_like(self.estimates)
+        for block, doubt in zip(self._blocks, self._doubts, strict=True):
+            shares[block.places] = doubt.shares
+        return shares
+
+    def _doubted(self, trusted: torch.Tensor) -> torch.Tensor:
+        """What doubts add to variances; (experiment,).
+
+        The precision is the mean of the two that an experiment has, believed or not.
+        """
+        shares = self._shares()
+        usual = trusted.diagonal()
+        precision = (1.0 - shares) / usual + shares / (usual + self._elsewhere())
+        return precision.reciprocal() - usual
+
     def _with(self, level: float) -> torch.Tensor:
-        """Errors on their scales and a dispersion together."""
+        """Errors on their scales, a dispersion and doubts together."""
+        trusted = self._trusted(level)
+        return trusted + torch.diag(self._doubted(trusted))
+
+    def _trusted(self, level: float) -> torch.Tensor:
+        """The same if every experiment measured what it says."""
         roots = torch.ones_like(self.estimates)
         for block, scale in zip(self._blocks, self._scales, strict=True):
             roots[block.places] = scale.mean**-0.5
@@ -242,28 +283,35 @@ class Evidence:
         return errors * roots.unsqueeze(0) * roots.unsqueeze(1) + torch.diag(self._scatter(level))
 
     def _rescaled(self, expected: Expectation, level: float) -> float:
-        """Learn the scales of errors at a dispersion; the log likelihood of what others foresee.
+        """Learn scales and doubts at a dispersion; the log likelihood of what others foresee.
 
         That is the sum over blocks of how well all others foresee them (a pseudo-likelihood, Besag
-        1975, doi:10.2307/2987782), each scale integrated out.
+        1975, doi:10.2307/2987782), each scale and doubt integrated out.
         """
         self._scales = [Scale.of(block.freedom) for block in self._blocks]
+        self._doubts = list(self._doubtful)
+        elsewhere = self._elsewhere()
         scatter, errors = self._scatter(level), with_factors(self._errors, self._kept)
         total = 0.0
         for _ in range(_SWEEPS):
             total = 0.0
             for number, block in enumerate(self._blocks):
                 residuals, spread = expected.foreseen(self._with(level), block.places)
-                usual = Scale.of(block.freedom)
+                scale, doubt = Scale.of(block.freedom), self._doubtful[number]
                 known = spread + torch.diag(scatter[block.places])
-                own = errors[block.places][:, block.places]
-                roots = torch.linalg.cholesky(known + own / usual.values.reshape(-1, 1, 1))
-                target = residuals.expand(len(roots), -1).unsqueeze(-1)
+                mistaken = torch.diag_embed(doubt.which * elsewhere[block.places])
+                own = errors[block.places][:, block.places] / scale.values.reshape(-1, 1, 1)
+                # By doubt and scale.
+                roots = torch.linalg.cholesky((known + mistaken).unsqueeze(1) + own)
+                target = residuals.expand(*roots.shape[:2], -1).unsqueeze(-1)
                 half = torch.linalg.solve_triangular(roots, target, upper=False)
-                logs = -0.5 * half.square().sum(dim=(1, 2))
-                logs = logs - roots.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-                self._scales[number] = usual.seen(logs)
-                total += float(torch.logsumexp(logs + usual.chances.log(), dim=0))
+                logs = -0.5 * half.square().sum(dim=(2, 3))
+                logs = logs - roots.diagonal(dim1=2, dim2=3).log().sum(dim=2)
+                by_doubt = torch.logsumexp(logs + scale.chances.log(), dim=1)
+                by_scale = torch.logsumexp(logs + doubt.chances.log().unsqueeze(1), dim=0)
+                self._scales[number] = scale.seen(by_scale)
+                self._doubts[number] = doubt.seen(by_doubt)
+                total += float(torch.logsumexp(by_doubt + doubt.chances.log(), dim=0))
         return total
 
     def _take_stock(self) -> None:

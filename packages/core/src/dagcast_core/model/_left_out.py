@@ -17,6 +17,8 @@ from dagcast_core.model._unit import Unit
 
 # Moves below this many standard deviations are not worth a word.
 _SEEN = 0.1
+# Chance from which an experiment is said to be taken for a mistake.
+_MISTAKEN = 0.5
 
 Verdict: TypeAlias = Literal["agrees", "contradicts", "says little"]
 """What an experiment says of what everything else leads to expect of it."""
@@ -34,6 +36,7 @@ class LeftOut:
         spread: standard deviation of that expectation.
         deviation: how expectation and estimate may differ by chance; the estimate's error, widened,
             is in it, and so is what it shares with the errors of the others.
+        doubt: how likely the experiment did not measure what it says, see `Widening.doubt`.
         moved: by name of the models that are fitted together, how far the experiment moved their
             parameters, at most, in standard deviations of their own fits; filled in where it
             contradicts.
@@ -44,6 +47,7 @@ class LeftOut:
     effect: float
     spread: float
     deviation: Deviation
+    doubt: float = 0.0
     moved: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -76,9 +80,10 @@ class LeftOut:
             return f"{found}{abs(self.z):.1f} standard errors apart, it {self.verdict}."
         other = ", with the other sign" if self.estimate * self.effect < 0 else ""
         moved = ", ".join(f"{name} by {sd:.1f} sd" for name, sd in self.moved.items())
+        mistaken = "The fit takes it for a mistake: it" if self.doubt > _MISTAKEN else "It"
         return (
-            f"{found}{abs(self.z):.1f} standard errors apart{other}. "
-            f"It moved {moved or 'nothing'}. Find out whether the trial or the models are wrong."
+            f"{found}{abs(self.z):.1f} standard errors apart{other}. {mistaken} "
+            f"moved {moved or 'nothing'}. Find out whether the trial or the models are wrong."
         )
 
 
@@ -120,6 +125,7 @@ def left_out_of(
             experiment.estimate + apart,
             math.sqrt(max(effect, 0.0)),
             evidence.deviation(place, effect - 2.0 * shared),
+            evidence.doubt(place),
         )
         if result.verdict == "contradicts":
             without = torch.zeros_like(together)

@@ -23,17 +23,19 @@ class WideningFactors:
         duration: for a run too short to show weekly rhythm and habits.
         form: for what no parameters of the models could say exactly; learned from all experiments
             together, see `Widening.form`.
+        doubt: for the chance that it did not measure what it says; likewise.
     """
 
     recency: float = 0.0
     dose: float = 0.0
     duration: float = 0.0
     form: float = 0.0
+    doubt: float = 0.0
 
     @property
     def total(self) -> float:
         """Factor on the variance: 1 plus what is added."""
-        return 1.0 + self.recency + self.dose + self.duration + self.form
+        return 1.0 + self.recency + self.dose + self.duration + self.form + self.doubt
 
 
 @final
@@ -62,9 +64,10 @@ class Widening:
     duration: float = 0.1
     full_duration: float = 168.0
     form: float = 0.07
+    doubt: float = 0.001
 
     def __post_init__(self) -> None:
-        negative = min(self.dose, self.duration, self.form) < 0
+        negative = min(self.dose, self.duration, self.form, self.doubt) < 0
         if not self.half_life > 0 or negative or self.full_duration <= 0:
             raise ModelError(
                 f"{self} must have a positive half_life and full_duration and no negative factor."
@@ -73,7 +76,7 @@ class Widening:
     @classmethod
     def none(cls) -> Widening:
         """Take every standard error at its word."""
-        return cls(half_life=math.inf, dose=0.0, duration=0.0, form=0.0)
+        return cls(half_life=math.inf, dose=0.0, duration=0.0, form=0.0, doubt=0.0)
 
     def factors(
         self, experiment: Experiment, now: pd.Timestamp, treated: float, today: float

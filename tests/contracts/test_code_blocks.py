@@ -32,6 +32,12 @@ RUN = {
     "docs/how-to/bring-another-business.md": (
         *("tests/businesses/test_another_business.py", "bash python toml"),
     ),
+    "docs/how-to/register-an-experiment.md": (
+        *("tests/end_to_end/test_experiments.py", "console toml"),
+    ),
+    "docs/how-to/run-it-every-week.md": (
+        *("tests/faults/test_week.py", "bash console ini json python toml yaml"),
+    ),
     "docs/how-to/write-a-team-package.md": ("tests/contracts/test_worked_example.py", "python"),
 }
 READMES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("packages/*/README.md"))

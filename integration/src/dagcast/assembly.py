@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dagcast.hyperparameters import Chosen, tuned
 from dagcast.plugins import Plugin, Plugins
 from dagcast.standing import Aside
+from dagcast.usual import USUAL
 from dagcast.vocabulary import claims, contradicting_settings, known_ahead, observed_in
 from dagcast_core.contract import (
     Assembly,
@@ -114,7 +115,8 @@ def lost_quantities(plugins: Plugins, aside: Iterable[Aside]) -> frozenset[str]:
     made = {
         name
         for item in plugins.registrations
-        if item.model not in out
+        # What is usual has no cause: nothing that is decided moves it.
+        if item.model not in out and item.entry_point != USUAL
         for name in item.contract.output_names
     }
     return frozenset(name for item in aside for name in item.makes if name not in made)
@@ -189,6 +191,8 @@ def build_models(
 
 
 def _built(plugins: Plugins, plugin: Plugin, labels: Mapping[str, Sequence[Any]]) -> "list[Model]":
+    if plugin.build is not None:
+        return plugin.build(labels)
     others = [other.module for other in plugins.plugins if other is not plugin]
     caller = plugins.manager.subset_hook_caller("dagcast_models", others)
     try:

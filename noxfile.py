@@ -35,6 +35,8 @@ if not {"-s", "--session", "--sessions", "-e", "-k", "--keywords", "-t", "--tags
     nox.options.parallel = 2
 
 ROOT = Path(__file__).parent
+# What is no team's.
+FRAMEWORK = ("dagcast", "core", "testing")
 RELEASES = ROOT / "integration" / "releases"
 PYTHON = "3.11"
 # Distribution name -> folder, relative to the root; a package that `dagcast new` adds is found too.
@@ -248,6 +250,17 @@ def wheels(session: nox.Session) -> None:
     session.run("dagcast", "--version")
     _check_assembly(session)
     _pytest(session, "--pyargs", "dagcast_testing.conformance")
+    # A team with a repository of its own and none of the other teams: its CI, line by line.
+    others = Path(session.create_tmp()).resolve() / "others.json"
+    session.run("dagcast", "contracts", "export", str(others))
+    teams = [name for name in PACKAGES if name.removeprefix("dagcast-") not in FRAMEWORK]
+    session.run_install("uv", "pip", "uninstall", "--quiet", *teams)
+    shutil.rmtree("dagcast-wet-sessions", ignore_errors=True)
+    session.run("dagcast", "new", "wet-sessions", "--against", str(others))
+    session.chdir("dagcast-wet-sessions")
+    session.install("--editable", ".[test]")
+    session.run("pytest", "-q", env=TEST_ENVIRONMENT)
+    session.run("dagcast", "check", "--against", "others.json")
 
 
 @nox.session(python=PYTHON)

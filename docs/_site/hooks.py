@@ -31,6 +31,7 @@ PAGES = {
     "dagcast_core.model": "Core: models",
     "dagcast_core.data": "Core: data",
     "dagcast_core.evaluate": "Core: evaluation",
+    "dagcast_core.estimate": "Core: estimates of trials",
     "dagcast_core.decide": "Core: decisions",
     "dagcast_core.solver": "Core: solver",
     "dagcast_core.hooks": "Core: hooks",

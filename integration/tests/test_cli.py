@@ -32,12 +32,14 @@ ARGUMENTS = {
     "edit": ["--scale", "0.5", "--why", "x"],
     "retro": [],
     "promises": [],
+    "week": [],
+    "status": [],
 }
 
 # Shows the log of any project, also of one that lacks other parts.
 LOG_COMMANDS = {"log"}
 # Commands that hold others, each with a project of its own.
-GROUPS = {"data": ["accept", "region", "SFO"]}
+GROUPS = {"data": ["accept", "region", "SFO"], "experiments": ["show", "boost-hours"]}
 
 # These work on the workspace, not on a project.
 PACKAGE_COMMANDS = {"new", "snapshot", "release", "contracts"}
@@ -107,7 +109,7 @@ def test_every_command_has_help_with_project_and_json(name, capsys):
 
 
 def test_tests_cover_every_command_that_needs_a_project():
-    others = {"init", "simulate", "demo", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
+    others = {"init", "simulate", "demo", "loop", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
     assert set(ARGUMENTS) == set(_COMMANDS) - others
 
 
@@ -126,7 +128,7 @@ def test_command_on_half_written_project_names_what_is_missing(refused, project,
     assert "found a half-written one without store." in text
 
 
-@pytest.mark.parametrize("name", ["init", "simulate", "demo"])
+@pytest.mark.parametrize("name", ["init", "simulate", "demo", "loop"])
 def test_making_a_project_refuses_a_folder_with_other_things(refused, tmp_path, name):
     (tmp_path / "notes.txt").write_text("mine")
     text = refused(name, "--project", tmp_path)
@@ -323,3 +325,47 @@ def test_what_a_package_prints_is_no_part_of_a_result(project, tmp_path, loud):
     assert done.returncode == 0, done.stderr
     assert "hello" in done.stderr
     assert isinstance(json.loads(done.stdout), dict)
+
+
+def test_garbage_is_collected_as_usual_once_a_command_is_at_work():
+    code = (
+        "import gc; from dagcast.cli import _collecting as c; before = gc.get_threshold();"
+        "c.put_off(); assert gc.get_threshold()[0] > 10 * before[0];"
+        "c.resume('reading'); c.resume('reading'); assert gc.get_threshold() != before;"
+        "c.resume('working'); assert gc.get_threshold() == before; assert gc.get_freeze_count() > 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_left_to_the_end_is_done_and_shown(tmp_path):
+    code = (
+        "import atexit, sys; atexit.register(lambda: open('left', 'w').write('done'));"
+        "atexit.register(lambda: print('a remark', file=sys.stderr));"
+        "sys.argv[1:] = ['--help']; from dagcast.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert (tmp_path / "left").read_text() == "done"
+    assert done.stderr == "a remark\n"
+    assert done.stdout.rstrip().endswith("Propose, verify, promote and roll back releases.")
+    # Whoever profiles a command reports after the interpreter is done.
+    traced = "import sys; sys.settrace(lambda *_: None); " + code
+    done = subprocess.run(
+        [sys.executable, "-c", traced], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stderr == "a remark\n"
+
+
+def test_check_of_contracts_imports_nothing_that_only_data_need(project):
+    code = (
+        f"import sys; sys.argv[1:] = ['check', '--project', {str(project.folder)!r}];"
+        "import dagcast.cli as cli; cli._end = lambda code: print('LOADED', *sys.modules);"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.partition("LOADED")[2].split()}
+    assert "dagcast" in loaded
+    assert not loaded & {"torch", "pandas", "numpy", "duckdb", "plotly", "html", "difflib"}
+    # What the packages import, the copy that tries them imports.
+    assert not {name for name in loaded if name.startswith("dagcast_")} - {"dagcast_core"}

@@ -1,9 +1,10 @@
 """Checks of packages: their CPU, and what they see.
 
-CPU of `dagcast check` for all packages and for fifty more that were just scaffolded, and of the
-conformance of one package. Each command runs in a process of its own; what is reported is its CPU
-time, of `dagcast check` beyond that of an interpreter that does nothing, the least of several runs,
-because other work on the machine can only add to it.
+CPU of `dagcast check` for all packages and for fifty more that were just scaffolded, of the
+conformance of one package, and of the short commands of a small project. Each command runs in a
+process of its own; what is reported is its CPU time, of `dagcast check` and `--help` beyond that of
+an interpreter that does nothing, the least of several runs, because other work on the machine can
+only add to it.
 
 Random mutations of the teams' code that change a prediction or a gradient by more than a thousandth
 are given to the CI of their own package; the share that it catches is reported, and each that it
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from _harness import Row, limit, report
@@ -101,9 +103,12 @@ def main() -> int:
                     raise SystemExit(f"{case}: expected no problems and no torch; found {output}")
                 beside["packages"] = packages
             rows.append(limit(case, used - idle, at_most=most, unit="s", beside=beside))
+        rows += _commands(Path(folder) / "market", idle)
     for team in TEAMS:
         os.environ["DAGCAST_CONFORMANCE"] = f"dagcast-{team}"
-        arguments = ["-q", "-p", "no:cacheprovider", "--pyargs", "dagcast_testing.conformance"]
+        # As `dagcast check --conformance` runs it.
+        plain = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        arguments = [*plain, "--pyargs", "dagcast_testing.conformance"]
         used, _ = cpu(CONFORMANCE.format(arguments=arguments), runs=2)
         rows.append(limit(f"conformance of {team}", used, at_most=5.0, unit="s"))
     del os.environ["DAGCAST_CONFORMANCE"]
@@ -137,6 +142,61 @@ def _score(seed: int) -> Row:
             "cannot predict": str(counts[BROKEN]),
         },
     )
+
+
+def _commands(project: Path, idle: float) -> list[Row]:
+    """CPU of what people wait for in a project with data, a fit and a plan."""
+    few = ["--set", "uncertainty.draws=4", "--set", "data.history_weeks=3"]
+    named = ["--project", str(project)]
+    for words in (["simulate", "--regions", "2", "--weeks", "4"], ["ingest"], ["fit", *few]):
+        cpu(COMMAND.format(arguments=["dagcast", *words, *named]), runs=1)
+    at_rest = project.with_name("at-rest")
+    shutil.copytree(project, at_rest)
+    first = _least(_until_it_speaks, COMMAND.format(arguments=["dagcast", "plan", *named, *few]))
+    shutil.rmtree(project)
+    shutil.copytree(at_rest, project)
+    cpu(COMMAND.format(arguments=["dagcast", "plan", *named, *few]), runs=1)
+    rows = [
+        # Torch is not imported by then: nothing of its own import is to be subtracted.
+        limit("dagcast plan, to its first line of work", first - idle, at_most=0.8, unit="s"),
+    ]
+    planned = project.with_name("planned")
+    shutil.copytree(project, planned)
+
+    def afresh(code: str) -> float:
+        shutil.rmtree(project)
+        shutil.copytree(planned, project)
+        return _used(code)
+
+    for words in (["log"], ["approve", "--why", "a benchmark"], ["check"]):
+        used = _least(afresh, COMMAND.format(arguments=["dagcast", *words, *named]))
+        rows.append(
+            limit(f"dagcast {words[0]}, of a project with a plan", used, at_most=0.3, unit="s")
+        )
+    return rows
+
+
+def _least(measure: Callable[[str], float], code: str) -> float:
+    return min(measure(code) for _ in range(RUNS))
+
+
+def _used(code: str) -> float:
+    return cpu(code, runs=1)[0]
+
+
+def _until_it_speaks(code: str) -> float:
+    """CPU seconds of an interpreter until it writes its first line on standard error."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.kill()
+    if not line.startswith(b"  "):
+        raise SystemExit(f"expected a line of progress; found {line!r}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
 
 def _judged(team: str, folder: Path, mutation: Mutation | None) -> int:

@@ -117,7 +117,16 @@ def frames() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture
 def events(tmp_path: Path, frames: dict[str, pd.DataFrame]) -> Path:
-    folder = tmp_path / "events"
+    return _written(tmp_path / "events", frames)
+
+
+@pytest.fixture(scope="session")
+def same_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder for tests that change nothing in it."""
+    return _written(tmp_path_factory.mktemp("market") / "events", event_frames())
+
+
+def _written(folder: Path, frames: dict[str, pd.DataFrame]) -> Path:
     folder.mkdir()
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)

@@ -18,10 +18,13 @@ from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import Journal
 from dagcast.project import open_project
 from dagcast.workflow import FitResult
+from dagcast.workflow._release import true_regret
 from dagcast.workflow.common._fits import fit_collection
 from dagcast.workflow.common._horizon import at_origin, read_context
+from dagcast.workflow.common._plan_files import load_decisions
 from dagcast.workflow.common._seal import SEAL, seal
 from dagcast.workflow.common._session import open_session
+from dagcast.workflow.common._worlds import open_world
 from dagcast_core.contract import Experiment, ExperimentSet
 from dagcast_core.decide import Plan
 from dagcast_core.model import ExperimentError
@@ -114,7 +117,9 @@ def test_experiment_of_the_wrong_sign_is_said_first_with_what_it_moved(project):
     text = str(report.contradicting[0])
     assert "measured -4.1" in text
     assert "with the other sign" in text
-    assert "It moved " in text
+    assert "moved " in text
+    # One mistake does not make all others look scattered.
+    assert report.dispersion < 0.4
     table = FitResult(project.folder, "fit-0009", report, 0).tables()[0]
     assert table.title == "Experiments that contradict the models"
     assert table.rows[0] == (text,)
@@ -829,3 +834,23 @@ def test_bad_input_is_one_paragraph_and_changes_nothing(demo, project, capsys, a
     assert expected in " ".join(captured.err.split())
     assert "Traceback" not in captured.err
     assert tree(project.folder) == before
+
+
+def test_regret_of_a_release_is_the_market_s_own(ahead):
+    """The models that made a plan have no say in what it would have been worth."""
+    plan = ahead.journal.find(None).plan
+    little = workflow.edit(ahead, plan, scale=1e-6, why="nothing").summary.plan
+    regret, apart = true_regret(ahead, plan)
+    least, again = true_regret(ahead, little)
+    assert again == apart > 0
+    # Spending nothing is one of the rules.
+    assert 0 <= round(least, 3) <= apart
+    world, _, _ = open_world(ahead)
+    earned, nothing = (
+        sum(
+            weight * world.outcome(load_decisions(ahead, name))[quantity].sum()
+            for quantity, weight in ahead.config.objective.weights.items()
+        )
+        for name in (plan, little)
+    )
+    assert least - regret == pytest.approx(earned - nothing, abs=1e-6)

@@ -119,6 +119,63 @@ def kills(
     return count
 
 
+def week_kills(
+    made: Callable[[Path], Action], work: Path, *, points: int | None, moments: int
+) -> Count:
+    """Kill the week before its calls to the file system, and at random moments.
+
+    Run again it ends where an undisturbed one does: the same log, fits, plans and reports.
+
+    Args:
+        made: lays a project out in a folder, and gives the command on it.
+        work: an empty folder.
+        points: so many calls, spread evenly; every call by default.
+        moments: so many random moments.
+    """
+    folder = work / "p"
+
+    def fresh() -> Action:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        return made(folder)
+
+    count = Count()
+    total = calls(fresh(), folder)
+    seconds = in_child(fresh()).seconds
+    after = _final(folder)
+    random_ = random.Random("week")
+    numbers = range(total) if points is None else _spread(total, points)
+    trials: list[tuple[str, int | None, float | None]] = [
+        *((f"week killed before call {n}", n, None) for n in numbers),
+        *((f"week killed after {m:.3f} s", None, m)
+          for m in (seconds * random_.random() for _ in range(moments))),
+    ]  # fmt: skip
+    for trial, number, moment in trials:
+        action = fresh()
+        if number is not None:
+            outcome = killed_at(action, folder, number)
+        else:
+            outcome = in_child(action, after=moment)
+        again = in_child(action)
+        problems = [outcome.odd, again.odd]
+        if again.code != 0:
+            problems.append(f"again: {again.code} {again.err}")
+        if _final(folder) != after:
+            problems.append("another run does not end where an undisturbed one does")
+        if left := leftovers(folder):
+            problems.append(f"left {left}")
+        count.add(trial, problems)
+    return count
+
+
+def _final(folder: Path) -> object:
+    """What a project holds, but for how often the log says that the store was filled."""
+    files, log = view(folder, exact=True)
+    once = [line for k, line in enumerate(log) if line not in log[:k] or line[0] != "ingested"]
+    kept = ("plans/", "models/", "reports/", "events/")
+    return {name: content for name, content in files.items() if name.startswith(kept)}, once
+
+
 def _completed(
     action: Action, folder: Path, before: object, after: object, *, exact: bool
 ) -> list[str]:
@@ -373,9 +430,8 @@ def hostile(folder: Path, kinds: Mapping[str, str], *, seconds: float) -> Count:
     code = (
         f"import sys; sys.path.insert(0, {str(folder)!r}); import importlib.metadata as m; "
         f"real = m.distributions; m.distributions = lambda **_: real(path=[{str(folder)!r}]); "
-        f"import dagcast.trial._starter as t; tried = t.try_packages; "
-        f"t.try_packages = lambda d: tried(d, path=[{str(folder)!r}], seconds={seconds}, "
-        f"memory=1 << 30); sys.argv[1:] = ['check', '--no-project', '--json']; "
+        f"import dagcast.trial._starter as t; t.SECONDS, t.MEMORY = {seconds}, 1 << 30; "
+        f"sys.argv[1:] = ['check', '--no-project', '--json']; "
         f"from dagcast.cli import main; main()"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from _attempts import command, in_child
+from _attempts import Action, answered, command, in_child
 from _commands import (
     AT_ONCE,
     COMMANDS,
@@ -44,7 +44,9 @@ from _trials import (
     mutations,
     pairs,
     tampering,
+    week_kills,
 )
+from _week import shop, week
 
 _WHY = ("--why", "x")
 _DECIDE = (["approve", *_WHY], ["reject", *_WHY])
@@ -74,6 +76,7 @@ class Part:
 
 ROWS = {
     "kills": ("kill -9 before calls, at random moments", "all"),
+    "weeks": ("50 kills of `week`, of them 25 at random", "all end alike"),
     "pairs": ("two commands at once, 20 each", "all"),
     "decisions": ("200 decisions at a barrier", "one each"),
     "disks": ("full disk at 20 points", "all"),
@@ -83,6 +86,11 @@ ROWS = {
     "hostile": ("25 hostile plugins", "all named"),
     "deliveries": ("1,000 regions x 60 deliveries", "5 s beyond reading"),
 }
+
+
+def _week(folder: Path) -> Action:
+    shop(folder, approve=True, max_change=1.0)
+    return answered(lambda: week(folder))
 
 
 class Trials:
@@ -125,6 +133,7 @@ class Trials:
     def parts(self) -> Iterator[Part]:
         """In an order in which what is cheap comes first."""
         chosen, work = self._chosen, self._work
+        yield Part("weeks", "stand-ins", lambda: week_kills(_week, work, points=25, moments=25))
         for case in STAND_INS:
             exact = case.exact
             name = f"{case.name} (stand-in)"

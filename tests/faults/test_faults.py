@@ -11,7 +11,7 @@ import pytest
 
 # What the long run shares with this file; tests are no package.
 sys.path.insert(0, str(Path(__file__).parent))
-from _attempts import in_child, mutated, view
+from _attempts import answered, in_child, mutated, view
 from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
@@ -27,7 +27,9 @@ from _trials import (
     mutations,
     pairs,
     tampering,
+    week_kills,
 )
+from _week import shop, week
 
 from dagcast.workflow.common._seal import seal
 
@@ -49,6 +51,14 @@ def held(count, at_least):
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_killed_command_loses_nothing(case, states, tmp_path):
     held(kills(case, states, tmp_path / "w", exact=case.exact, points=6, moments=3), 6)
+
+
+def test_killed_week_goes_on(tmp_path):
+    def made(folder):
+        shop(folder, approve=True, max_change=1.0)
+        return answered(lambda: week(folder))
+
+    held(week_kills(made, tmp_path / "w", points=3, moments=2), 5)
 
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)

@@ -8,6 +8,7 @@ folder, because simulating and ingesting one again costs as much as measuring it
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import shutil
@@ -322,7 +323,8 @@ class Row:
         from scipy.stats import t as student
 
         mean = statistics.fmean(self.values)
-        if len(self.values) < 2:
+        # A ratio to a true gain that is none is no number, and neither is its mean.
+        if len(self.values) < 2 or not math.isfinite(mean):
             return mean, float("nan"), float("nan")
         error = statistics.stdev(self.values) / len(self.values) ** 0.5
         half = float(student.ppf(0.975, len(self.values) - 1)) * error

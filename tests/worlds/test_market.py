@@ -24,6 +24,12 @@ def test_no_number_is_no_success():
     assert judged("case", [1.0]).held is None
 
 
+def test_a_figure_that_is_no_number_in_one_world_is_reported_and_missed(capsys):
+    row = judged("ratio", [1.0, float("nan"), 1.2], at_most=1.3)
+    assert report("a table", [row]) == 1
+    assert "MISSED" in capsys.readouterr().out
+
+
 def test_the_interval_is_students():
     # Mean 2, standard deviation 1, three values: 2 -+ 4.3027 / sqrt(3).
     mean, low, high = judged("case", [1.0, 2.0, 3.0]).interval

@@ -4,7 +4,6 @@
 a message; the values themselves come only from the parser.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -159,6 +158,9 @@ def _problem(
 ) -> tuple[str, str, str]:
     name = ".".join(str(part) for part in key)
     if item["type"] == "extra_forbidden":
+        # Only a wrong key pays for the import.
+        import difflib
+
         allowed = _allowed(model, key[:-1])
         table = ".".join(str(part) for part in key[:-1])
         where = f"[{table}]" if table else "the top level"

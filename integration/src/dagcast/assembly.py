@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from dagcast.hyperparameters import Chosen, tuned
 from dagcast.plugins import Plugin, Plugins
-from dagcast.standing import Aside
-from dagcast.usual import USUAL
 from dagcast.vocabulary import claims, contradicting_settings, known_ahead, observed_in
 from dagcast_core.contract import (
     Assembly,
@@ -21,6 +19,7 @@ from dagcast_core.contract import (
 )
 
 if TYPE_CHECKING:
+    from dagcast.standing import Aside
     from dagcast_core.model import Model, ModelCollection
 
 
@@ -33,7 +32,7 @@ def check_assembly(
     levers: Iterable[str] = (),
     serving: Mapping[str, str] | None = None,
     experiments: Iterable[Experiment] = (),
-    aside: Iterable[Aside] = (),
+    aside: "Iterable[Aside]" = (),
     others: Iterable[Registration] = (),
     ahead: Iterable[str] | None = (),
 ) -> Assembly:
@@ -109,14 +108,15 @@ def check_assembly(
     )
 
 
-def lost_quantities(plugins: Plugins, aside: Iterable[Aside]) -> frozenset[str]:
+def lost_quantities(plugins: Plugins, aside: "Iterable[Aside]") -> frozenset[str]:
     """Quantities that no model makes any more where some stand aside."""
     out = {item.model for item in aside}
+    causeless = {plugin.name for plugin in plugins.plugins if plugin.build is not None}
     made = {
         name
         for item in plugins.registrations
         # What is usual has no cause: nothing that is decided moves it.
-        if item.model not in out and item.entry_point != USUAL
+        if item.model not in out and item.entry_point not in causeless
         for name in item.contract.output_names
     }
     return frozenset(name for item in aside for name in item.makes if name not in made)

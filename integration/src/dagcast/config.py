@@ -222,6 +222,34 @@ class Approval(_Settings):
     overrulers: Labels = ()
 
 
+class Week(_Settings):
+    """What `dagcast week` takes for granted, and what it may decide without a person.
+
+    Data whose last hour is more than ``max_age_hours`` old are stale, and so is a table that ends
+    more than ``max_lag_hours`` before the others. Where more than ``max_set_aside`` of the new
+    rows of a table could not be used, nothing is fitted on them.
+
+    With ``approve`` a plan that passes the gate of approval is approved without a person, as far as
+    no lever's total moves by more than the share ``max_change`` from the current plan, it is
+    expected to gain at least ``least_gain`` of the objective over going on as before, and at least
+    the share ``least_kept`` of past promises was kept. Where one of them does not hold, it waits.
+    """
+
+    max_age_hours: Positive | None = None
+    max_lag_hours: Positive = 48.0
+    max_set_aside: Annotated[float, Field(ge=0, le=1)] = 0.2
+    approve: bool = False
+    max_change: NonNegative | None = None
+    least_gain: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    least_kept: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        if self.approve and self.max_change is None:
+            raise ValueError("a table with max_change, within which plans are approved alone")
+        return self
+
+
 class Backtest(_Settings):
     """Rolling origins of the backtest, the last one a horizon before the data moment.
 
@@ -288,6 +316,7 @@ class Config(_Settings):
     fallbacks: tuple[Fallback, ...] = ()
     evidence: Evidence = Evidence()
     approval: Approval = Approval()
+    week: Week = Week()
     backtest: Backtest = Backtest()
     uncertainty: Uncertainty = Uncertainty()
     solver: Solver = Solver()
@@ -457,6 +486,7 @@ _COMMENTS = {
     "fallbacks": "Cells with too uncertain a response get a `share` of the current plan.",
     "evidence": "For how many weeks a trial counts; `max_unmeasured_share` of the money at most.",
     "approval": "Who may approve and reject, and who despite a finding; empty means everybody.",
+    "week": "What `dagcast week` takes for stale data, and may approve without a person.",
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",
     "solver": "When the solver stops.",

@@ -72,6 +72,8 @@ def check_conformance(distributions: Sequence[str] = ()) -> tuple[ConformanceRes
         ran = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+                # The suite has no test of hypothesis, whose plugin imports all of it at the end.
+                *("-p", "no:hypothesispytest"),
                 *(
                     "--pyargs",
                     _MODULE,

@@ -71,3 +71,24 @@ class GateError(DagcastError):
     """A gate did not pass: assembly, causal validity or a release check."""
 
     exit_code = 3
+
+
+# Packages whose errors are answers to bad input; teams' and worlds' are called dagcast_*.
+_PACKAGES = ("dagcast", "dagcast_core", "dagcast_testing")
+
+
+def answers_input(error: BaseException) -> bool:
+    """Whether an error is an answer to bad input: one that dagcast or a package of it declares.
+
+    Team packages and core declare one class for each decision a caller can take; anything else is
+    a defect.
+    """
+    module = type(error).__module__.split(".")[0]
+    return module in _PACKAGES or module.startswith("dagcast_")
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code of an error that is an answer to bad input."""
+    if isinstance(error, DagcastError):
+        return error.exit_code
+    return 3 if type(error).__name__ == "AssemblyError" else 2

@@ -1,4 +1,4 @@
-"""Contracts in force, without the packages that bring them: one JSON file.
+"""Contracts in force, without the packages that bring them: one JSON file, or a wheel around it.
 
 A team checks its package against all others from it, and installs none of them.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast._wheel import content_of, installed_content
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, ContractError, Registration, read_snapshot
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 EXPORT_SCHEMA = "dagcast.exported/1"
 RELEASE_SCHEMA = "dagcast.release/1"
+_POINTER_SCHEMA = "dagcast.current-release/1"
 _WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
 _SECONDS = 30.0
 
@@ -95,12 +97,12 @@ def export_contracts(plugins: "Plugins", asked: Mapping[str, Any]) -> Exported:
 
 
 def read_exported(source: str) -> Exported:
-    """Read contracts from a file, a folder or an address.
+    """Read contracts from a file, a folder, an address or what is installed.
 
     Args:
-        source: a file that ``dagcast contracts export`` wrote, a release manifest, a
-            ``contract.json``, a folder that holds some of these, or an ``https://`` address of a
-            file.
+        source: a file that ``dagcast contracts export`` wrote, JSON or wheel, a release manifest, a
+            ``contract.json``, a folder that holds some of these, an ``https://`` address of a file,
+            or the name of an installed distribution that such a wheel became.
 
     Raises:
         UsageError: there is nothing of that kind.
@@ -108,6 +110,11 @@ def read_exported(source: str) -> Exported:
     if "://" in source:
         return _exported(_fetched(source), source)
     path = Path(source)
+    held = content_of(path) if path.suffix == ".whl" and path.is_file() else None
+    if not path.exists():
+        held = installed_content(source)
+    if held is not None:
+        return _exported(_parsed(held, source), source)
     if path.is_dir():
         files = sorted({*path.glob("contract.json"), *path.glob("*/contract.json")})
         if not files:
@@ -118,7 +125,11 @@ def read_exported(source: str) -> Exported:
             )
         found = [read_exported(str(file)) for file in files]
         return Exported(tuple(r for item in found for r in item.registrations))
-    return _exported(read_json(path, _WHAT), source)
+    data = read_json(path, _WHAT)
+    if data.get("schema") == _POINTER_SCHEMA:
+        # Which release is current; what it promises is beside it.
+        return read_exported(str(path.with_name(f"{data.get('release')}.json")))
+    return _exported(data, source)
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -128,13 +139,21 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         UsageError: there is no such file, or it holds no JSON object.
     """
     try:
-        data = json.loads(path.read_text())
+        text = path.read_text()
     except FileNotFoundError:
         raise UsageError(what, f"no file {path}", "Check the path.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UsageError(what, f"{path}, which is no JSON: {error}", "Check the path.") from error
+    return _parsed(text, str(path), what)
+
+
+def _parsed(text: str, source: str, what: str = _WHAT) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(what, f"{source}, which is no JSON: {error}", "Check the path.") from error
     if not isinstance(data, dict):
-        raise UsageError(what, f"{path}, which holds no JSON object", "Check the path.")
+        raise UsageError(what, f"{source}, which holds no JSON object", "Check the path.")
     return data
 
 

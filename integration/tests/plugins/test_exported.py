@@ -1,9 +1,13 @@
 """Contracts written down by one team are what another checks against, without the packages."""
 
+import base64
+import hashlib
 import json
+import zipfile
 
 import pytest
 
+from dagcast._wheel import wheel_of
 from dagcast.assembly import check_assembly
 from dagcast.declaration import declaration
 from dagcast.errors import UsageError
@@ -130,3 +134,56 @@ def test_pasted_declaration_is_equal_to_the_owners(quantity):
     assert pasted.typical == quantity.typical
     assert pasted.description == quantity.description
     assert all(len(line) <= 100 for line in declaration(quantity).splitlines())
+
+
+WHEEL = "acme_in_force-2026.11.1-py3-none-any.whl"
+
+
+@pytest.fixture
+def wheel(file, tmp_path):
+    (tmp_path / WHEEL).write_bytes(wheel_of(WHEEL, file.read_text()))
+    return tmp_path / WHEEL
+
+
+def test_wheel_holds_the_contracts_and_nothing_else(wheel, file, tmp_path, monkeypatch):
+    """Unpacked as an installer does, each file as its record says."""
+    assert read_exported(str(wheel)) == read_exported(str(file))
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "site")
+        record = archive.read("acme_in_force-2026.11.1.dist-info/RECORD").decode()
+    rows = [row.split(",") for row in record.splitlines()]
+    assert sorted(name for name, *_ in rows) == sorted(names)
+    for name, digest, size in rows[:-1]:
+        held = (tmp_path / "site" / name).read_bytes()
+        made = base64.urlsafe_b64encode(hashlib.sha256(held).digest()).decode().rstrip("=")
+        assert (digest, int(size)) == (f"sha256={made}", len(held))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert read_exported("acme-in-force") == read_exported(str(file))
+    assert load_plugins(path=[str(tmp_path / "site")]).plugins == ()
+
+
+def test_equal_contracts_make_equal_wheels(wheel, file):
+    assert wheel_of(WHEEL, file.read_text()) == wheel.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["contracts.whl", "a-b-1.0-py3-none-any.whl", "a-1..-py3-none-any.whl"]
+)
+def test_name_that_is_no_wheel_s_is_refused(name):
+    with pytest.raises(UsageError, match="a wheel's name, such as contracts_in_force-2026.11.1"):
+        wheel_of(name, "{}")
+
+
+def test_file_that_is_no_wheel_is_refused(tmp_path):
+    (tmp_path / WHEEL).write_text("no archive")
+    with pytest.raises(UsageError, match="expected a wheel; found"):
+        read_exported(str(tmp_path / WHEEL))
+
+
+def test_current_release_is_what_its_pointer_names(file, tmp_path):
+    file.rename(tmp_path / "r1.json")
+    (tmp_path / "current.json").write_text(
+        json.dumps({"schema": "dagcast.current-release/1", "release": "r1", "history": []})
+    )
+    assert read_exported(str(tmp_path / "current.json")).by_distribution().keys() == {"acme-demand"}

@@ -1,6 +1,7 @@
 """No package decides how a check ends: it is named, with what it did and where."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -144,3 +145,104 @@ def test_exit_code_is_the_command_s_own(tmp_path, install):
             [sys.executable, "-c", run], capture_output=True, check=False, timeout=60
         )
         assert ran.returncode == code, ran.stderr
+
+
+COUNTED = (
+    "import os, sys\n"
+    "with open(os.environ['TOLD'], 'a') as file: file.write(f'{os.getpid()}\\n')\n"
+    "print('a remark', file=sys.stderr)\n" + GOOD
+)
+
+
+@pytest.fixture
+def in_a_process(tmp_path, install):
+    """Run code where ``counted`` is installed, and say in which processes that was loaded."""
+
+    def ran(code, **sources):
+        install(counted=COUNTED, **sources)
+        start = f"""
+            import os, sys, threading, time
+            sys.path.insert(0, {str(tmp_path)!r})
+            from dagcast.trial import done_tried
+            here = os.getpid()
+            def names(plugins):
+                return [plugin.name for plugin in plugins.plugins], len(plugins.problems)
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(start) + textwrap.dedent(code)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+            env={**os.environ, "TOLD": str(tmp_path / "told")},
+        )
+        return done, (tmp_path / "told").read_text().split()
+
+    return ran
+
+
+def test_what_a_copy_makes_of_the_packages_is_made_of_them_once(in_a_process):
+    done, loaded = in_a_process(
+        """
+        found, problems = done_tried(names)
+        assert "counted" in found and problems == 0
+        assert "counted_plugin" not in sys.modules
+        print(here)
+        """
+    )
+    assert len(loaded) == 1
+    assert loaded != [done.stdout.strip()]
+    assert done.stderr == "a remark\n"
+
+
+def test_who_did_harm_takes_no_part_in_what_is_made(in_a_process):
+    done, loaded = in_a_process(
+        """
+        found, problems = done_tried(names)
+        assert "counted" in found and not {"prints", "patches", "exits"} & set(found)
+        assert problems == 3
+        """,
+        **{name: KINDS[name][0] for name in ("prints", "patches", "exits")},
+    )
+    # Once for each package that ended a copy or changed it for others, and without all of them.
+    assert len(loaded) == 4
+    assert done.stderr == "a remark\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "threading.Thread(target=time.sleep, args=(30,), daemon=True).start()",
+        "import counted_plugin",
+    ],
+)
+def test_where_no_copy_can_tell_the_work_is_done_here(in_a_process, before):
+    done, loaded = in_a_process(
+        f"""
+        {before}
+        found, problems = done_tried(names)
+        assert "counted" in found and problems == 0
+        assert "counted_plugin" in sys.modules
+        print(here)
+        """
+    )
+    # A child has tried it all the same.
+    assert len(set(loaded)) == 2
+    assert done.stdout.strip() in loaded
+
+
+@pytest.mark.parametrize("fails", ["raise KeyError('a setting')", "os._exit(0)"])
+def test_work_that_fails_in_the_copy_is_done_where_it_was_asked_for(in_a_process, fails):
+    done, loaded = in_a_process(
+        f"""
+        def work(plugins):
+            if os.getpid() != here:
+                {fails}
+            return names(plugins)
+        found, problems = done_tried(work)
+        assert "counted" in found and problems == 0
+        print(here)
+        """
+    )
+    assert len(loaded) == 2
+    assert loaded[-1] == done.stdout.strip()

@@ -20,6 +20,7 @@ from dagcast.release import (
     affected,
     default_gates,
     installed_packages,
+    needed_versions,
     promote,
     propose,
     rollback,
@@ -78,7 +79,10 @@ class Market:
             old.rmdir()
         info = self.site / f"{name}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: torch>=2\n"
+            "Requires-Dist: pytest; extra == 'test'\n"
+        )
         (info / "entry_points.txt").write_text(
             f"[dagcast.models]\n{name} = release_{name}.plugin\n"
         )
@@ -142,7 +146,10 @@ def test_first_release_records_packages_gates_and_figures(market):
     ]
     assert {str(package) for package in manifest.packages} >= {"alpha 1.0.0", "beta 1.0.0"}
     assert manifest.metrics == (Metric("mase.eta", 0.80, 0.02, seeds=(0,)),)
-    assert any(line.startswith("torch==") for line in manifest.environment)
+    needed = {line.partition("==")[0] for line in manifest.environment}
+    assert {"alpha", "beta", "torch", "sympy"} <= needed
+    # Installed here, and nothing that a package needs.
+    assert not needed & {"pytest", "mypy", "duckdb", "click"}
     shown = show(market.releases)
     assert (shown.manifest, shown.current) == (manifest, True)
     assert show(market.releases, "r1").manifest == manifest
@@ -238,6 +245,41 @@ def test_breaking_change_without_a_version_is_refused_and_with_one_is_not(market
     with pytest.raises(ReleaseError, match=r"DC301 \[- <- beta 2.0.0\].* expected at least 2.0.0"):
         promote(market.releases, "r2")
     market.install("beta", "2.0.1", "2.0.0", reads="x", makes="eta", unit="h")
+    market.candidate("r3")
+    assert promote(market.releases, "r3").name == "r3"
+
+
+def test_candidate_whose_plans_are_worth_less_is_refused_as_one_that_errs_more(market):
+    market.figures["regret.truth"] = 120.0
+    market.first()
+    market.figures = {"mase.eta": 0.7, "regret.truth": 120.5}
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    market.candidate("r2")
+    with pytest.raises(ReleaseError, match=r"DC502 .*'regret.truth': expected at most 120.02"):
+        promote(market.releases, "r2")
+    market.figures["regret.truth"] = -3.0
+    market.candidate("r3")
+    assert promote(market.releases, "r3").name == "r3"
+
+
+def test_package_says_by_its_version_how_far_its_contracts_changed(market):
+    """Requirements are about packages: nobody installs a contract."""
+    market.first()
+    market.install("beta", "1.0.1", "2.0.0", reads="x", makes="eta", unit="h")
+    propose(market.releases, market.plugins, name="r2", data="simulated:seed=0")
+    (needed,) = needed_versions(
+        installed_packages(market.plugins),
+        {package.distribution: package for package in show(market.releases).manifest.packages},
+    )
+    assert (needed.distribution, needed.bump, needed.least, needed.enough) == (
+        *("beta", "major", "2.0.0", False),
+    )
+    plugins = market.plugins
+    verify(market.releases, "r2", plugins, market.gates(plugins))
+    with pytest.raises(ReleaseError, match=r"DC304 .* expected 2.0.0 at least: .* major step"):
+        promote(market.releases, "r2")
+    # A change that no contract tells of asks for nothing.
+    market.install("beta", "1.0.2", "1.0.0", reads="x", makes="eta", unit="min")
     market.candidate("r3")
     assert promote(market.releases, "r3").name == "r3"
 

@@ -25,6 +25,8 @@ def model() -> IncentiveResponse:
     model.when.assign(1.0)
     model.stint.assign(2.0)
     model.rest.assign(0.1)
+    # Everybody answers any offer, but for the tests of those who do not.
+    model.wary.assign(1e-15)
     model.size.copy_(torch.tensor([100.0, 50.0, 20.0]))
     return model
 
@@ -77,6 +79,39 @@ def test_the_first_dollar_of_each_type_adds_its_reply(
     (slope,) = torch.autograd.grad(total, usd)
     assert slope[0, 1, 20].item() == pytest.approx(0.2 * 0.9, rel=1e-12)
     assert slope[1, 1, 20].item() == pytest.approx(0.4 * 0.9, rel=1e-12)
+
+
+@pytest.mark.parametrize("usd", [0.1, 5.0, 20.0, 500.0])
+def test_wary_drivers_answer_offers_above_a_hurdle(
+    model: IncentiveResponse, spend: IndexTensor, calendar: IndexTensor, usd: float
+) -> None:
+    model.wary.assign(0.6)
+    model.hurdle.assign(2.0)
+    model.offered.copy_(torch.tensor([0.25, 0.1]))
+    paid = spend.tensor.clone()
+    paid[0, 1, 50] = usd
+    found = model(spend.with_tensor(paid), calendar).tensor[1].sum().item()
+    offer, hurdle = usd / 50.0, 2.0 * 0.25
+    met = 0.4 + 0.6 * offer**2 / (offer**2 + hurdle**2)
+    drawn = _saturated(0.2 * usd * met, 50.0 * 0.3)
+    assert found == pytest.approx(0.9 * _saturated(drawn, 50.0 * 0.5), rel=1e-12)
+
+
+def test_usual_offers_are_those_that_were_made(spend: IndexTensor, calendar: IndexTensor) -> None:
+    model = IncentiveResponse((*TYPES, "streak"), REGIONS)
+    paid = spend.tensor.clone()
+    # Half of the hours of one region at 0.4 USD per driver hour, none of another type.
+    paid[0, 1, ::2] = 0.4 * 50.0
+    hours = np.full((3, 200), 50.0)
+    indexes = {"region": REGIONS, "hour": spend.index("hour")}
+    observed = IndexTensor(hours, indexes, "driver_hours")
+    history = {"incentive_spend": spend.with_tensor(paid), "hour_of_week": calendar}
+    model.warm_start(Panel({**history, "driver_hours": observed}))
+    assert model.offered.numpy() == pytest.approx([0.4, 0.4, 0.4])
+    none = IncentiveResponse(TYPES, REGIONS)
+    unpaid = {**history, "incentive_spend": spend, "driver_hours": observed}
+    none.warm_start(Panel(unpaid))
+    assert none.offered.numpy() == pytest.approx([0.2, 0.2])
 
 
 def test_a_bonus_wins_a_share_of_those_who_usually_drive_then(

@@ -230,3 +230,33 @@ def test_trials_that_cannot_begin_are_refused(weeks, tmp_path):
 def _play(world, folder, **options):
     world.play(folder, world.operator_decisions(), **options)
     return folder
+
+
+def test_plans_are_judged_by_riders_whom_neither_play_nor_search_meets(weeks):
+    _, ((world, *_), *_), _ = weeks
+    weights = {"profit": 1.0, "rides": 4.0}
+    plan = world.operator_decisions()
+    fresh = [world.objective(weights, world.operator_spend(), [1000 + k]) for k in range(2)]
+    assert world.worth(plan, weights, replications=2) == pytest.approx(np.mean(fresh))
+    lived = world.outcome(plan)
+    assert world.worth(plan, weights, replications=1) != pytest.approx(
+        float((lived["profit"] + 4 * lived["rides"]).sum())
+    )
+    with pytest.raises(WorldError, match="no outcome 'happiness'"):
+        world.worth(plan, {"happiness": 1.0})
+
+
+def test_best_decisions_keep_the_budget_and_are_no_worse_than_their_start(weeks):
+    _, ((world, *_), *_), _ = weeks
+    weights = {"profit": 1.0, "rides": 4.0}
+    start = world.operator_decisions()
+    budget = 0.5 * float(start["usd"].sum())
+    best = world.best_decisions(weights, budget=budget, start=start, evaluations=12)
+    assert best["usd"].sum() <= budget * (1 + 1e-9)
+    start["usd"] *= 0.5
+    spent = [
+        frame.set_index(["incentive", "region", "hour"])["usd"].to_numpy().reshape(3, 2, 168)
+        for frame in (start, best)
+    ]
+    before, after = (world.objective(weights, spend, 2) for spend in spent)
+    assert after >= before

@@ -4,18 +4,19 @@ Subcommands are imported when they run, so that help and completion stay fast.
 """
 
 import atexit
+import contextlib
 import io
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from dagcast.cli import _collecting
 from dagcast.cli._failures import report_failure
 from dagcast.cli._stdout import give_up
 
@@ -30,6 +31,7 @@ _COMMANDS = {
     "simulate": ("_project", "Write a simulated marketplace's events."),
     "ingest": ("_project", "Read events into the store."),
     "data": ("_data", "List, show and judge the data; accept new labels."),
+    "experiments": ("_experiments", "Register, list and show measured effects."),
     "check": ("_models", "Assemble the installed packages and verify them."),
     "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),
@@ -46,6 +48,9 @@ _COMMANDS = {
     "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
     "promises": ("_plans", "Count which promises of past plans were kept."),
+    "week": ("_week", "Do all that the week asks for; run it as often as you like."),
+    "status": ("_week", "Say where the week stands."),
+    "loop": ("_week", "Live through weeks of a simulated market, judged by its truth."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
     "contracts": ("_contracts", "List, show, copy and export what packages promise."),
@@ -92,12 +97,14 @@ def app() -> None:
     """Turn a business's history into decisions: fit, verify, plan, review, measure.
 
     Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible,
-    130 interrupted. Settings: flag, then DAGCAST_*, then dagcast.toml, then default.
+    5 `week` waits for a person, 130 interrupted. Settings: flag, then DAGCAST_*, then
+    dagcast.toml, then default.
     """
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _collecting.put_off()
     # Our tensors are small: a second thread only waits. On two busy cores a fit took six times the
     # CPU time with two threads. torch reads this when it is imported; who sets it is obeyed.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -108,15 +115,21 @@ def main() -> None:
 def _end(code: int) -> NoReturn:
     """End with a code that nobody changes: neither with a thread nor with what still prints."""
     give_up()
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
-            if thread.is_alive():
-                # The interpreter would wait for it as long as it runs.
-                atexit._run_exitfuncs()
-                sys.stderr.flush()
-                os._exit(code)
-    sys.exit(code)
+    others = [t for t in threading.enumerate() if t is not threading.current_thread()]
+    for thread in (t for t in others if not t.daemon):
+        thread.join(_PATIENCE)
+        if thread.is_alive():
+            break
+    else:
+        if sys.getprofile() is not None or sys.gettrace() is not None:
+            # Whoever measures a command reports when the interpreter is done.
+            sys.exit(code)
+    # The interpreter would wait for a thread as long as it runs, and it takes apart one by one what
+    # was imported, a quarter of a short command.
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _fill_standard_streams() -> None:
@@ -153,7 +166,7 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-@contextmanager
+@contextlib.contextmanager
 def _interruptions() -> Iterator[list[int]]:
     """Remembers every Ctrl-C, besides raising KeyboardInterrupt as ever.
 

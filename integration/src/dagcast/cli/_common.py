@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagcast.cli import _collecting
 from dagcast.cli._stdout import as_result, reserved
 from dagcast.errors import OutputError
 
@@ -91,6 +92,17 @@ def parsed(settings: tuple[str, ...]) -> dict[str, str]:
     return flags
 
 
+def scenario_fields(given: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of a scenario: a bare name is the shipped one to start from."""
+    from dagcast._config_file import literal
+
+    fields: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        fields["base" if not equals else key] = literal(value) if equals else text
+    return fields
+
+
 def show(result: "Result", *, as_json: bool = False) -> None:
     """Print a result to stdout: tables and the next command, or JSON."""
     with _shown():
@@ -124,12 +136,13 @@ def _shown() -> Iterator[None]:
 
 def _show(result: "Result", *, as_json: bool) -> None:
     if as_json:
-        text = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        indent = None if result.one_line else 2
+        text = json.dumps(result.to_json(), indent=indent, ensure_ascii=False)
         try:
             text.encode(sys.stdout.encoding or "ascii")
         except UnicodeEncodeError:
             # Escapes of stdout's own would be no JSON.
-            text = json.dumps(result.to_json(), indent=2)
+            text = json.dumps(result.to_json(), indent=indent)
         print(text)
         return
     from rich import box
@@ -190,6 +203,7 @@ def progress_shown() -> "Iterator[Progress]":
 
         def plain_line(message: str, share: float | None = None) -> None:
             nonlocal last
+            _collecting.resume(message)
             if message != last:
                 print(f"  {message}", file=sys.stderr, flush=True)
                 last = message
@@ -209,6 +223,7 @@ def progress_shown() -> "Iterator[Progress]":
         task = live.add_task("", total=None)
 
         def live_line(message: str, share: float | None = None) -> None:
+            _collecting.resume(message)
             total = None if share is None else 1.0
             live.update(task, description=message, completed=share or 0.0, total=total)
 

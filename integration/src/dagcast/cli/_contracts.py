@@ -16,7 +16,7 @@ _SOURCE = click.option(
     metavar="FILE_OR_ADDRESS",
     default=None,
     show_default="what is installed",
-    help="Exported contracts, a released manifest or a contract.json.",
+    help="Exported contracts, a wheel of them, a released manifest or a contract.json.",
 )
 
 
@@ -60,7 +60,11 @@ def copy(quantity: str, source: str | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="contracts.json")
 @result_options
 def export(file: Path) -> "Result":
-    """Write the contracts of all installed packages to FILE (contracts.json by default)."""
+    """Write the contracts of all installed packages to FILE (contracts.json by default).
+
+    A FILE such as contracts_in_force-2026.11.1-py3-none-any.whl is a wheel that holds them and no
+    model: teams install it and run `dagcast check --against contracts-in-force`.
+    """
     from dagcast import workflow
 
     return workflow.export_contracts(file)

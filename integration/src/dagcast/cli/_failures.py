@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from dagcast.errors import DagcastError
+from dagcast.errors import answers_input, code_of
 
 # What the machine may refuse to any program, by errno.
 _REFUSALS = {
@@ -32,8 +32,6 @@ _REFUSALS = {
     errno.EBADF,
 }
 
-_PACKAGES = ("dagcast", "dagcast_core", "dagcast_testing")
-
 
 def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
     """Print what went wrong to stderr.
@@ -47,7 +45,7 @@ def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
         The exit code. Errors that dagcast's packages declare are answers to bad input, printed as
         one paragraph; anything else is a defect and keeps its traceback.
     """
-    answered = isinstance(error, click.ClickException | DagcastError) or _declared(error)
+    answered = isinstance(error, click.ClickException) or answers_input(error)
     if isinstance(error, KeyboardInterrupt | click.Abort) or (interrupted and not answered):
         # The solver says how far it was; click passes that on as a cause.
         source = error if isinstance(error, KeyboardInterrupt) else error.__cause__
@@ -61,12 +59,9 @@ def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
         usage = f" See `{context.command_path} --help`." if context is not None else ""
         _print(f"dagcast: {error.format_message()}{usage}")
         return error.exit_code
-    if isinstance(error, DagcastError):
+    if answered:
         _print(f"dagcast: {error}")
-        return error.exit_code
-    if _declared(error):
-        _print(f"dagcast: {error}")
-        return 3 if type(error).__name__ == "AssemblyError" else 2
+        return code_of(error)
     if (refused := _environment(error)) is not None:
         _print(f"dagcast: {refused}")
         return 1
@@ -95,12 +90,6 @@ def _environment(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return "expected enough memory; found too little. Close other programs, or read less."
     return None
-
-
-def _declared(error: BaseException) -> bool:
-    # Team packages and core declare one class for each decision a caller can take.
-    module = type(error).__module__.split(".")[0]
-    return module in _PACKAGES or module.startswith("dagcast_")
 
 
 def _print(text: str) -> None:

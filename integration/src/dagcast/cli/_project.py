@@ -1,11 +1,18 @@
 """Commands that bring a project and its data into being."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dagcast.cli._common import opened, parsed, progress_shown, project_options, result_options
+from dagcast.cli._common import (
+    opened,
+    parsed,
+    progress_shown,
+    project_options,
+    result_options,
+    scenario_fields,
+)
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -69,21 +76,10 @@ def simulate(
             weeks=weeks,
             seed=seed,
             world=world,
-            scenario=_scenario(scenario),
+            scenario=scenario_fields(scenario),
             flags=parsed(settings),
             progress=progress,
         )
-
-
-def _scenario(given: tuple[str, ...]) -> dict[str, Any]:
-    """Fields of a scenario: a bare name is the shipped one to start from."""
-    from dagcast._config_file import literal
-
-    fields: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        fields["base" if not equals else key] = literal(value) if equals else text
-    return fields
 
 
 @click.command()

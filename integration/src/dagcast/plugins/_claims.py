@@ -10,7 +10,7 @@ import dagcast_core.hooks as hooks
 from dagcast_core.contract import Problem, nearest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """An entry point before it is imported."""
 
@@ -36,16 +36,32 @@ def claims_in(path: Sequence[str] | None) -> list[Claim]:
     claims = []
     seen: set[str] = set()
     for distribution in found:
+        # Parsing those of everything that is installed takes longer than all our packages.
+        if hooks.ENTRY_POINT_GROUP not in (distribution.read_text("entry_points.txt") or ""):
+            continue
         points = distribution.entry_points.select(group=hooks.ENTRY_POINT_GROUP)
         if not points:
             continue
-        name = distribution.metadata["Name"]
+        name, version = _name_and_version(distribution)
         # The first on the path shadows the rest, as it does for imports.
         if normalised(name) in seen:
             continue
         seen.add(normalised(name))
-        claims += [Claim(p.name, name, distribution.version, p) for p in points]
+        claims += [Claim(p.name, name, version, p) for p in points]
     return sorted(claims, key=lambda claim: (claim.distribution, claim.name))
+
+
+def _name_and_version(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    # The standard library parses the whole text, a README included, once for each of the two.
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
+    name, version = (
+        re.search(rf"^{field}:[ \t]*(\S+)[ \t]*\r?$", head, re.MULTILINE | re.IGNORECASE)
+        for field in ("Name", "Version")
+    )
+    if name is None or version is None:
+        return distribution.metadata["Name"], distribution.version
+    return name.group(1), version.group(1)
 
 
 def normalised(name: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dagcast_core.model import Model
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plugin:
     """One entry point of one installed distribution.
 
@@ -58,7 +58,7 @@ class Plugin:
         return f"{self.name} ({self.distribution} {self.version})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plugins:
     """What is installed, and what is wrong with it.
 

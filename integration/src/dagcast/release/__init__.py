@@ -1,6 +1,12 @@
 """Integration releases: a set of packages that passed every gate together."""
 
-from dagcast.release._bump import PackageBump, plan_bump, write_bump
+from dagcast.release._bump import (
+    NeededVersion,
+    PackageBump,
+    needed_versions,
+    plan_bump,
+    write_bump,
+)
 from dagcast.release._environment import installed_packages
 from dagcast.release._gates import (
     REQUIRED_GATES,
@@ -37,6 +43,7 @@ __all__ = [
     "Manifest",
     "Metric",
     "MetricsGate",
+    "NeededVersion",
     "Package",
     "PackageBump",
     "ReleaseError",
@@ -48,6 +55,7 @@ __all__ = [
     "default_gates",
     "history",
     "installed_packages",
+    "needed_versions",
     "plan_bump",
     "promote",
     "propose",

@@ -7,13 +7,13 @@ python -m dagcast.release packages/eta --write   # and write the version
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dagcast.errors import UsageError
 from dagcast.exported import read_json
-from dagcast.release._manifest import write_whole
+from dagcast.release._manifest import Package, write_whole
 from dagcast_core.contract import (
     Bump,
     Contract,
@@ -93,6 +93,71 @@ def plan_bump(package: Path, released: Iterable[Contract] = ()) -> PackageBump:
     return PackageBump(distribution, before, after, bump, tuple(fragments), tuple(problems))
 
 
+@dataclass(frozen=True, slots=True)
+class NeededVersion:
+    """What the contracts of a package ask of its version.
+
+    Attributes:
+        distribution: its name.
+        released: its version in the release that is followed.
+        version: that it has now.
+        bump: how far its contracts changed.
+        least: the lowest version that says so.
+    """
+
+    distribution: str
+    released: str
+    version: str
+    bump: Bump
+    least: str
+
+    @property
+    def enough(self) -> bool:
+        """Whether the version says as much as the contracts ask."""
+        return _numbers(self.version) >= _numbers(self.least)
+
+    @property
+    def problem(self) -> Problem:
+        """What to do about a version that says too little."""
+        return Problem.of(
+            "DC304",
+            self.distribution,
+            producer=f"{self.distribution} {self.version}",
+            expected=f"{self.least} at least: its contracts changed by a {self.bump} step since "
+            f"{self.released}",
+            found=self.version,
+            fix=f"release it first (nox -s release -- {self.distribution}), and propose again",
+        )
+
+
+def needed_versions(
+    packages: Iterable[Package], released: Mapping[str, Package]
+) -> tuple[NeededVersion, ...]:
+    """Work out the versions that changed contracts ask for, of packages that were released before.
+
+    Args:
+        packages: of a candidate.
+        released: those of the release that it follows, by distribution.
+    """
+    found = []
+    for package in packages:
+        before = released.get(package.distribution)
+        if before is None:
+            continue
+        bump = _changed_by(before.contracts, package.contracts)
+        if bump != "none":
+            least = least_version(".".join(map(str, _numbers(before.version))), bump)
+            found.append(
+                NeededVersion(package.distribution, before.version, package.version, bump, least)
+            )
+    return tuple(found)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    return (*found, *(0 for _ in range(3 - len(found))))
+
+
 def write_bump(package: Path, plan: PackageBump) -> None:
     """Write the version of ``plan`` into the package's ``pyproject.toml``, and nothing else.
 
@@ -131,8 +196,8 @@ def _fragments(folder: Path) -> dict[str, Bump]:
 
 
 def _contract_bump(file: Path, released: Iterable[Contract]) -> Bump:
-    before = {contract.model: contract for contract in released}
-    if not before:
+    released = tuple(released)
+    if not released:
         return "none"
     if not file.exists():
         return "major"
@@ -140,8 +205,14 @@ def _contract_bump(file: Path, released: Iterable[Contract]) -> Bump:
         _, contracts = read_snapshot(read_json(file, "a contract snapshot"))
     except (ContractError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise UsageError("a contract snapshot", f"{file}: {error}", "Write it again.") from error
+    return _changed_by(released, contracts)
+
+
+def _changed_by(released: Iterable[Contract], contracts: Iterable[Contract]) -> Bump:
+    """How far contracts changed, all models of a package together."""
+    before = {contract.model: contract for contract in released}
     now = {contract.model: contract for contract in contracts}
-    bumps: list[Bump] = []
+    bumps: list[Bump] = ["none"]
     for name in dict.fromkeys((*before, *now)):
         if name not in now:
             bumps.append("major")

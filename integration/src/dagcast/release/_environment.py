@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dagcast.errors import UsageError
 from dagcast.plugins import Plugins
+from dagcast.plugins._claims import normalised
 from dagcast.release._manifest import Package
 
 FRAMEWORK = ("dagcast", "dagcast-core", "dagcast-testing")
@@ -61,14 +62,36 @@ def _files(root: Path) -> Iterable[Path]:
     )
 
 
-def installed_environment() -> tuple[str, ...]:
-    """List every installed distribution as ``name==version``."""
-    found = {
-        f"{name.lower()}=={item.version}"
-        for item in importlib.metadata.distributions()
-        if (name := item.metadata["Name"])
-    }
-    return tuple(sorted(found))
+def needed_environment(distributions: Iterable[str]) -> tuple[str, ...]:
+    """List what some distributions need, themselves included, as ``name==version``.
+
+    Whatever else is installed, such as tools of developers, is no part of a release.
+
+    Args:
+        distributions: whose requirements count, and those of what they require, as far as they hold
+            on this machine and name extras that somebody asked for.
+    """
+    from packaging.requirements import Requirement
+
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    asked = [(name, "") for name in distributions]
+    for name, extra in asked:
+        key = (normalised(name), extra)
+        if key in seen:
+            continue
+        seen.add(key)
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            # Whether something is missing is for the installer to say.
+            continue
+        found[key[0]] = distribution.version
+        for text in distribution.requires or ():
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                asked += [(needed.name, item) for item in ("", *sorted(needed.extras))]
+    return tuple(f"{name}=={version}" for name, version in sorted(found.items()))
 
 
 def source_commit(folder: Path) -> str:

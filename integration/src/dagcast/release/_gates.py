@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from dagcast.assembly import check_assembly
 from dagcast.conformance import ConformanceResult, check_conformance
 from dagcast.plugins import Plugins
+from dagcast.release._bump import needed_versions
 from dagcast.release._environment import FRAMEWORK
 from dagcast.release._manifest import GateResult, Manifest, Metric, finite
 from dagcast.vocabulary import impossible_settings
@@ -44,7 +45,7 @@ class AssemblyGate:
 
 @dataclass(frozen=True)
 class EvolutionGate:
-    """Every contract that changed has a version that says so."""
+    """Every contract that changed has a version that says so, and so has its package."""
 
     name: str = "evolution"
 
@@ -59,6 +60,10 @@ class EvolutionGate:
                 problems += evolution_problems(
                     released.contracts, package.contracts, producer=str(package)
                 )
+        if current is not None:
+            before = {package.distribution: package for package in current.packages}
+            asked = needed_versions(candidate.packages, before)
+            problems += [needed.problem for needed in asked if not needed.enough]
         detail = f"{compared} packages compared with {current.name if current else 'nothing'}"
         return GateResult(self.name, not problems, detail, tuple(problems))
 

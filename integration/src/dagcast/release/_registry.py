@@ -19,8 +19,8 @@ from dagcast.errors import GateError, UsageError
 from dagcast.exported import read_json
 from dagcast.plugins import Plugins
 from dagcast.release._environment import (
-    installed_environment,
     installed_packages,
+    needed_environment,
     source_commit,
 )
 from dagcast.release._gates import REQUIRED_GATES, Gate, changed, metric_problems
@@ -100,13 +100,14 @@ def propose(
     if plugins.problems:
         raise ReleaseError(name, plugins.problems)
     held = current(releases)
+    packages = installed_packages(plugins)
     candidate = Manifest(
         name=name,
         parent=held.name if held else "",
         created_at=_now(),
         commit=source_commit(sources) if sources else "",
-        packages=installed_packages(plugins),
-        environment=installed_environment(),
+        packages=packages,
+        environment=needed_environment(package.distribution for package in packages),
         data=data,
     )
     (releases / "proposals").mkdir(parents=True, exist_ok=True)

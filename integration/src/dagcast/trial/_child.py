@@ -1,6 +1,6 @@
 """The child: loads one package after another and tells what that did, on a pipe of its own.
 
-It is started as a program, ends with whoever started it, and is never imported.
+It is a copy of whoever started it, or a program, and ends with the starter.
 """
 
 import atexit
@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import is_
 from types import FrameType
 from typing import Any
 
@@ -29,13 +30,14 @@ _SHARED = ("builtins", "os", "json", "hashlib", "io", "pathlib", "threading", "p
 # Whoever replaces it does not decide what is told.
 _DUMPS = json.dumps
 
+Work = Callable[[installed.Plugins], Any]
+
 
 @dataclass(frozen=True)
 class _State:
     """What loading a package should leave as it was."""
 
     threads: frozenset[threading.Thread]
-    shared: Mapping[tuple[str, str], Any]
     folder: str
     umask: int
     handlers: tuple[Any, ...]
@@ -43,7 +45,15 @@ class _State:
     printed: int
 
 
-def _run(order: Mapping[str, Any]) -> None:
+def run(order: Mapping[str, Any], work: Work | None = None) -> None:
+    """Load the packages, tell of each what it did, and end.
+
+    Args:
+        order: what to load, within which limits, and the handles to tell it on.
+        work: is done with the packages that were loaded, and what it returns is told as JSON; where
+            it fails nothing is told of it.
+    """
+    there = frozenset(sys.modules)
     told, stacks = int(order["told"]), int(order["stacks"])
     for handle in (told, stacks):
         os.set_inheritable(handle, False)
@@ -53,28 +63,27 @@ def _run(order: Mapping[str, Any]) -> None:
     faulthandler.register(signal.SIGUSR1, stacks, chain=False)
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
     printed = _own_stdout()
-    for limit, value in (
-        (resource.RLIMIT_DATA, int(order["memory"])),
-        (resource.RLIMIT_FSIZE, _FILE_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
+    ordinary = _limited(int(order["memory"]))
     pid = os.getpid()
-    write = os.write
+    write, dumps = os.write, _DUMPS
 
-    def tell(kind: str, claim: Any = None, what: str = "") -> None:
+    def tell(kind: str, claim: Any = None, what: Any = "") -> None:
         of = ("", "", "") if claim is None else (claim.name, str(claim), claim.entry_point.value)
-        write(told, _DUMPS({"kind": kind, "of": of, "what": what}).encode() + b"\n")
+        line = memoryview(dumps({"kind": kind, "of": of, "what": what}).encode() + b"\n")
+        while line:
+            line = line[write(told, line) :]
 
     put_off = _put_off()
     _note_exits(lambda: tell("leave", what=_place()))
 
     @contextlib.contextmanager
     def watched(claim: Any) -> Iterator[None]:
+        if claim.entry_point.module.partition(".")[0] in there:
+            # The starter had loaded it: what that did is done.
+            tell("stale")
+            os.kill(pid, signal.SIGKILL)
         before, put_off[:] = _state(printed), []
-        forks: list[str] = []
-        os.register_at_fork(after_in_parent=lambda: forks.append(_place()))
+        forks.clear()
         tell("begin", claim)
         try:
             yield
@@ -86,13 +95,17 @@ def _run(order: Mapping[str, Any]) -> None:
         if os.getpid() != pid:
             # A copy that the package made of this process.
             os._exit(0)
-        for what in _changes(before, _state(printed)):
+        replaced = shared.replaced() if order["thorough"] else ()
+        for what in (*_changes(before, _state(printed)), *replaced):
             tell("effect", claim, what)
         for place in forks:
             tell("effect", claim, f"a copy of the process{place}")
         later.append((claim, list(put_off)))
         tell("end", claim)
 
+    shared = _Shared()
+    forks: list[str] = []
+    os.register_at_fork(after_in_parent=lambda: forks.append(_place()))
     later: list[tuple[Any, list[Callable[[], object]]]] = []
     claims: dict[str, Any] = {}
 
@@ -101,10 +114,23 @@ def _run(order: Mapping[str, Any]) -> None:
         return watched(claim)
 
     found = installed.load_plugins(order["disable"], path=order["path"], around=noted)
+    if not order["thorough"] and any(shared.replaced()):
+        # Looking after each package takes as long as loading it: it is done where somebody did it.
+        tell("thorough")
+        os.kill(pid, signal.SIGKILL)
     for problem in found.problems:
         # Without the limit it would take what there is.
         if "MemoryError" in problem.found and problem.producer in claims:
             tell("effect", claims[problem.producer], problem.found)
+    if work is not None:
+        tell("work")
+        for limit, value in ordinary.items():
+            resource.setrlimit(limit, value)
+        # Whoever started this does the work again, and says what is wrong.
+        with contextlib.suppress(Exception):
+            tell("result", what=work(found))
+        _limited(int(order["memory"]))
+        tell("worked")
     for claim, calls in later:
         # What it put off until the process ends.
         tell("begin", claim)
@@ -115,6 +141,20 @@ def _run(order: Mapping[str, Any]) -> None:
     tell("finished")
     # No thread is waited for.
     os.kill(pid, signal.SIGKILL)
+
+
+def _limited(memory: int) -> dict[int, tuple[int, int]]:
+    """Take memory, files and dumps away from this process; returns what it had."""
+    had = {}
+    for limit, value in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_FSIZE, _FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        had[limit] = resource.getrlimit(limit)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(limit, (value, had[limit][1]))
+    return had
 
 
 def _end_with_the_starter() -> None:
@@ -175,7 +215,6 @@ def _state(inode: int) -> _State:
     os.umask(umask)
     return _State(
         frozenset(threading.enumerate()),
-        dict(_shared()),
         os.getcwd(),
         umask,
         tuple(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)),
@@ -184,17 +223,52 @@ def _state(inode: int) -> _State:
     )
 
 
-def _shared() -> Iterator[tuple[tuple[str, str], Any]]:
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] not in (*_SHARED, "dagcast", "dagcast_core") or module is None:
-            continue
-        for attribute, value in list(vars(module).items()):
-            if callable(value):
-                yield (name, attribute), value
-            if isinstance(value, type) and value.__module__ == name:
-                for member, inner in list(vars(value).items()):
-                    if callable(inner) or isinstance(inner, property | classmethod | staticmethod):
-                        yield (name, f"{attribute}.{member}"), inner
+class _Shared:
+    """Functions and classes that others use, as they were."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._seen: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._look()
+
+    def replaced(self) -> Iterator[str]:
+        """Say once what is no longer as it was, and go on from there."""
+        gone = []
+        for name, (owner, seen) in self._seen.items():
+            now = vars(owner)
+            if len(now) == len(seen) and all(map(is_, now.values(), seen.values())):
+                continue
+            gone += [
+                f"{name}.{attribute}"
+                for attribute, value in seen.items()
+                if _used(value, owner) and now.get(attribute) is not value
+            ]
+            self._seen[name] = (owner, dict(now))
+        if gone:
+            more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+            yield f"{', '.join(gone[:3])}{more} replaced, which others use"
+        self._look()
+
+    def _look(self) -> None:
+        """Add the modules that were imported since."""
+        for name in sys.modules.keys() - self._known:
+            self._known.add(name)
+            module = sys.modules.get(name)
+            if name.partition(".")[0] in (*_SHARED, "dagcast", "dagcast_core") and module:
+                self._seen[name] = (module, dict(vars(module)))
+                for attribute, value in list(vars(module).items()):
+                    if isinstance(value, type) and value.__module__ == name:
+                        self._seen[f"{name}.{attribute}"] = (value, dict(vars(value)))
+
+
+def ignored(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C reaches the whole group of processes: the one that was started by hand decides."""
+
+
+def _used(value: Any, owner: Any) -> bool:
+    return callable(value) or (
+        isinstance(owner, type) and isinstance(value, property | classmethod | staticmethod)
+    )
 
 
 def _changes(before: _State, after: _State) -> Iterator[str]:
@@ -203,14 +277,6 @@ def _changes(before: _State, after: _State) -> Iterator[str]:
         thread.join(0.0 if thread.daemon else 1.0)
         if thread.is_alive() and not thread.daemon:
             yield f"the thread {thread.name!r}, which keeps the process from ending"
-    replaced = [
-        f"{name}.{attribute}"
-        for (name, attribute), value in before.shared.items()
-        if after.shared.get((name, attribute)) is not value
-    ]
-    if replaced:
-        more = f" and {len(replaced) - 3} more" if len(replaced) > 3 else ""
-        yield f"{', '.join(replaced[:3])}{more} replaced, which others use"
     if after.streams != before.streams:
         yield "another standard output"
     elif after.printed > before.printed:
@@ -222,12 +288,3 @@ def _changes(before: _State, after: _State) -> Iterator[str]:
     ):
         if old != new:
             yield f"a change of {what}"
-
-
-def _ignored(number: int, frame: FrameType | None) -> None:
-    """Ctrl-C reaches the whole group of processes: the one that was started by hand decides."""
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _ignored)
-    _run(json.loads(sys.argv[1]))

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, final
+from typing import Any, BinaryIO, NoReturn, Protocol, final
 
 from dagcast import plugins as installed
+from dagcast.trial._child import Work, ignored, run
 from dagcast.trial._places import ours
 from dagcast_core.contract import Problem
 
@@ -46,8 +48,46 @@ def load_tried(disable: Sequence[str] = ()) -> installed.Plugins:
     """
     trial = try_packages(disable)
     plugins = installed.load_plugins(disable=(*disable, *trial.refused))
+    return _besides(plugins, trial)
+
+
+def done_tried(work: Work, disable: Sequence[str] = ()) -> Any:
+    """What ``work`` makes of the packages that ``load_tried`` would load.
+
+    Where a copy of this process can be the child, it does the work too, and the packages are loaded
+    once. Where it can not, as beside other threads, the work is done here.
+
+    Args:
+        work: makes what JSON can hold out of the packages.
+        disable: as ``load_plugins`` takes it.
+
+    Raises:
+        Exception: as ``work`` does.
+    """
+    trial = None
+    if _can_copy():
+        trial, told = _tried(disable, work=work)
+        if told:
+            return told[0]
+    trial = trial or try_packages(disable)
+    plugins = _besides(installed.load_plugins(disable=(*disable, *trial.refused)), trial)
+    return json.loads(json.dumps(work(plugins)))
+
+
+def _besides(plugins: installed.Plugins, trial: "Trial") -> installed.Plugins:
+    """What was loaded, with what the trial found, without those that it refused."""
     disabled = tuple(name for name in plugins.disabled if name not in trial.refused)
     return replace(plugins, problems=(*trial.problems, *plugins.problems), disabled=disabled)
+
+
+def _can_copy() -> bool:
+    """Whether a copy of this process would be whole: other threads are not copied."""
+    if not sys.platform.startswith("linux") or threading.active_count() > 1:
+        return False
+    with contextlib.suppress(OSError):
+        # Libraries have threads that Python does not know.
+        return len(os.listdir("/proc/self/task")) == 1
+    return False
 
 
 def try_packages(
@@ -67,24 +107,74 @@ def try_packages(
         seconds: that one package may take,
         memory: and bytes that it may hold.
     """
+    trial, _ = _tried(disable, path=path, seconds=seconds, memory=memory)
+    assert trial is not None
+    return trial
+
+
+def _tried(
+    disable: Sequence[str],
+    *,
+    path: Sequence[str] | None = None,
+    seconds: float | None = None,
+    memory: int | None = None,
+    work: Work | None = None,
+) -> tuple[Trial | None, tuple[Any, ...]]:
+    """Try the packages in children until one of them loads all that are left.
+
+    Returns:
+        What they did, and what the last child made of them with ``work``, or nothing where it
+        failed. No trial where a copy of this process cannot tell, because it has a package already.
+    """
     found: dict[str, list[Problem]] = {}
+    thorough = work is None
+
+    def trial() -> Trial:
+        problems = tuple(problem for items in found.values() for problem in items)
+        return Trial(problems, tuple(name for name in found if name))
+
+    def worked(plugins: installed.Plugins) -> Any:
+        assert work is not None
+        return work(_besides(plugins, trial()))
+
     while True:
-        child = _Child([*disable, *found], path, memory)
+        child = _Child(
+            [*disable, *found],
+            path,
+            MEMORY if memory is None else memory,
+            None if work is None else worked,
+            thorough,
+        )
         try:
-            child.follow(seconds)
+            child.follow(SECONDS if seconds is None else seconds)
         finally:
             child.end()
+        if child.stale:
+            return None, ()
+        if child.thorough and not thorough:
+            thorough = True
+            continue
         for blamed, what in child.effects:
             found.setdefault(blamed.name, []).append(_problem(blamed, what))
         if child.finished:
+            if work is not None and child.effects:
+                # It worked with packages that are refused.
+                continue
+            break
+        if child.working:
+            # No package was being loaded: this process does the work, and sees what is wrong.
             break
         # Whatever ended it between two packages would end it again.
         last = child.begun or _Blamed("", "", sys.executable)
         found.setdefault(last.name, []).append(_problem(last, child.how))
         if child.begun is None:
             break
-    problems = tuple(problem for items in found.values() for problem in items)
-    return Trial(problems, tuple(name for name in found if name))
+    if not child.finished:
+        return trial(), ()
+    if child.text:
+        # What the packages and the work wrote on standard error.
+        print(child.text, end="", file=sys.stderr)
+    return trial(), child.result
 
 
 def _problem(blamed: "_Blamed", what: str) -> Problem:
@@ -114,33 +204,46 @@ class _Child:
     disable: list[str]
     path: Sequence[str] | None
     memory: int
+    work: Work | None = None
+    thorough: bool = True
     begun: _Blamed | None = None
+    working: bool = False
     finished: bool = False
+    stale: bool = False
+    result: tuple[Any, ...] = ()
     hung: float = 0.0
     left: str = ""
     how: str = ""
+    text: str = ""
     effects: list[tuple[_Blamed, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         read, write = os.pipe()
-        self.stacks = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        # Closed by `end`.
+        self.stacks, self.said = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         order = {
             "disable": self.disable,
             "path": None if self.path is None else list(self.path),
             "memory": self.memory,
+            "thorough": self.thorough,
             "told": write,
             "stacks": self.stacks.fileno(),
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "dagcast.trial._child", json.dumps(order)],
-            # It ends when this end of its stdin is closed, however this process ends.
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(write, self.stacks.fileno()),
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
+        # It ends when this end of its stdin is closed, however this process ends.
+        stdin, self.life = os.pipe()
+        if self.work is not None:
+            self.process: _Process = _Copy(order, self.work, stdin, self.said.fileno())
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "dagcast.trial._program", json.dumps(order)],
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(write, self.stacks.fileno()),
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        os.close(stdin)
         os.close(write)
         self.told = os.fdopen(read, "rb", buffering=0)
 
@@ -148,7 +251,9 @@ class _Child:
         """Read what it tells until it ends, or says nothing for too long."""
         held, deadline = b"", time.monotonic() + seconds
         while not self.finished:
-            ready, _, _ = select.select([self.told], [], [], max(0.0, deadline - time.monotonic()))
+            # What is done with the packages may take as long as it does here.
+            left = None if self.working else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.told], [], [], left)
             if not ready:
                 self.hung = seconds
                 # Its stack says where; a process that answers no signal says nothing.
@@ -167,16 +272,24 @@ class _Child:
         try:
             said = json.loads(line)
             kind, blamed = said["kind"], _Blamed(*said.get("of", ("", "", "")))
-            what = str(said.get("what", ""))
+            what = said.get("what", "")
         except (ValueError, TypeError, KeyError, RecursionError):
             # A package wrote into the pipe, which tells nothing.
             return
         if kind == "begin":
             self.begun = blamed
         elif kind == "effect":
-            self.effects.append((blamed, what))
+            self.effects.append((blamed, str(what)))
         elif kind == "leave":
-            self.left = what
+            self.left = str(what)
+        elif kind in ("work", "worked"):
+            self.working = kind == "work"
+        elif kind == "result":
+            self.result = (what,)
+        elif kind == "stale":
+            self.stale = True
+        elif kind == "thorough":
+            self.thorough = True
         elif kind == "end":
             self.begun = None
         self.finished = kind == "finished"
@@ -187,6 +300,7 @@ class _Child:
         if self.hung:
             return f"nothing after {self.hung:g} s{place}"
         code = self.process.returncode
+        assert code is not None
         if code < 0:
             return f"the end of the process by {signal.Signals(-code).name}{place}"
         return f"the end of the process with exit code {code}{self.left or place}"
@@ -196,8 +310,7 @@ class _Child:
         if self.hung or self.finished:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        os.close(self.life)
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -207,8 +320,79 @@ class _Child:
             # What it started and left behind.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.how = self._how()
-        self.stacks.close()
-        self.told.close()
+        self.said.seek(0)
+        self.text = self.said.read().decode(errors="replace")
+        for file in (self.stacks, self.said, self.told):
+            file.close()
+
+
+class _Process(Protocol):
+    """A child, however it was started."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> Any: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+@final
+class _Copy:
+    """A copy of this process that loads the packages, and goes on with them."""
+
+    def __init__(self, order: dict[str, Any], work: Work, stdin: int, stderr: int) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # What is held back would be written twice.
+            with contextlib.suppress(Exception):
+                stream.flush()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            _become_child(order, work, stdin, stderr)
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.returncode is None:
+            pid, status = os.waitpid(self.pid, 0 if deadline is None else os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+            elif deadline is not None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(["a copy of this process"], timeout or 0.0)
+            else:
+                time.sleep(0.0005)
+        return self.returncode
+
+
+def _become_child(order: dict[str, Any], work: Work, stdin: int, stderr: int) -> NoReturn:
+    leave = os._exit
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, ignored)
+        os.dup2(stdin, 0)
+        os.dup2(stderr, 2)
+        sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115
+        # Other handles are this process's, which nobody here should keep open; their numbers stay
+        # taken, because objects remember them.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) not in (0, 1, 2, nothing, order["told"], order["stacks"]):
+                with contextlib.suppress(OSError):
+                    os.dup2(nothing, int(name), inheritable=False)
+        run(order, work)
+    finally:
+        leave(70)
 
 
 def _first_own(stacks: BinaryIO) -> str:

@@ -9,6 +9,10 @@ from typing import Any
 _ORIGINS = {
     "AcceptResult": "stages._accept",
     "accept_labels": "stages._accept",
+    "ExperimentsResult": "stages._experiments",
+    "add_experiments": "stages._experiments",
+    "list_experiments": "stages._experiments",
+    "show_experiment": "stages._experiments",
     "BacktestResult": "stages._backtest",
     "CheckResult": "stages._check",
     "CompareResult": "stages._compare",
@@ -60,6 +64,9 @@ _ORIGINS = {
     "init": "stages._init",
     "list_contracts": "stages._contracts",
     "log": "stages._log",
+    "LoopResult": "common._loop_result",
+    "LoopWeek": "common._loop_result",
+    "loop": "_loop",
     "new": "stages._packages",
     "plan": "stages._plan",
     "play": "stages._simulate",
@@ -77,6 +84,9 @@ _ORIGINS = {
     "snapshot": "stages._packages",
     "validate": "stages._validate",
     "verify_release": "_release",
+    "status": "stages._status",
+    "WeekResult": "common._week_result",
+    "week": "_week",
     "what_if": "stages._what_if",
 }
 

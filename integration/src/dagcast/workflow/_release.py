@@ -10,6 +10,9 @@ from dagcast.figures import number
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from dagcast.project import Project
     from dagcast.release import Manifest, Metric
 
 RELEASES = Path("integration/releases")
@@ -32,6 +35,8 @@ class ReleaseResult(Result):
         current: whether it is the current release.
         changed: distributions that differ from the release it was derived from.
         releases: folder of releases.
+        needed: versions that changed contracts ask for: package, its version in that release and
+            now, how far its contracts changed, and the lowest version that says so.
     """
 
     manifest: "Manifest"
@@ -39,6 +44,7 @@ class ReleaseResult(Result):
     current: bool
     changed: tuple[str, ...]
     releases: Path
+    needed: tuple[tuple[str, str, str, str, str], ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
         manifest = self.manifest
@@ -57,6 +63,10 @@ class ReleaseResult(Result):
                 tuple((p.distribution, p.version, p.content[:12]) for p in manifest.packages),
             ),
         ]
+        if self.needed:
+            note = "a smaller version fails the gate of evolution: nox -s release -- PACKAGE"
+            columns = ("package", "released", "now", "contracts changed", "asks for")
+            tables.append(ResultTable("What changed contracts ask for", columns, self.needed, note))
         if manifest.gates:
             rows = tuple(
                 (gate.name, "passed" if gate.passed else "failed", gate.detail)
@@ -92,6 +102,7 @@ class ReleaseResult(Result):
             "action": self.action,
             "current": self.current,
             "changed": list(self.changed),
+            "needed": [list(row) for row in self.needed],
             "manifest": self.manifest.to_json(),
         }
 
@@ -127,7 +138,7 @@ def verify_release(
         name: of the candidate.
         releases: folder of releases.
         together: allow several changed packages at once.
-        measure: figures of the candidate; the end-to-end backtest by default.
+        measure: figures of the candidate; by default error and regret on a simulated market.
         progress: told what is going on.
     """
     from dagcast.release import default_gates, verify
@@ -138,7 +149,7 @@ def verify_release(
     plugins = load_tried()
     gates = default_gates(
         plugins,
-        measure or (lambda: backtest_figures(progress=progress)),
+        measure or (lambda: measured_figures(progress=progress)),
         **demands(first_config(plugins)),
     )
     manifest = verify(releases, name, plugins, gates, together=together)
@@ -170,12 +181,19 @@ def show_release(name: str | None = None, *, releases: Path = RELEASES) -> Relea
     return _result(show(releases, name).manifest, "shown", releases)
 
 
-def backtest_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
-    """MASE by quantity of the end-to-end backtest on the seeded simulated marketplace."""
+def measured_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
+    """Error and regret on the seeded simulated marketplace.
+
+    Error is the MASE of the end-to-end backtest, by quantity. Regret is that of a plan of the next
+    week, in the objective's unit, by the truth of that marketplace and not by the candidate's own
+    models: a model that believes in no effect never regrets anything.
+    """
     from dagcast.project import open_project
     from dagcast.release import Metric
     from dagcast.workflow.stages._backtest import backtest
+    from dagcast.workflow.stages._fit import fit
     from dagcast.workflow.stages._ingest import ingest
+    from dagcast.workflow.stages._plan import plan
     from dagcast.workflow.stages._simulate import simulate
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -184,19 +202,81 @@ def backtest_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
         project = open_project(folder, environment={})
         ingest(project, progress=progress)
         result = backtest(project, progress=progress)
-    return tuple(
-        Metric(f"mase.{row.quantity}", row.mase, TOLERANCE, seeds=(SEED,)) for row in result.rows
+        fit(project, progress=progress)
+        plan(project, progress=progress)
+        progress("regret of the plan, by the market's truth", None)
+        regret, worth = true_regret(project, project.journal.find(None).plan)
+    return (
+        *(
+            Metric(f"mase.{row.quantity}", row.mase, TOLERANCE, seeds=(SEED,))
+            for row in result.rows
+        ),
+        Metric("regret.truth", regret, TOLERANCE * worth, seeds=(SEED,)),
     )
 
 
+# What each of the rules spends, as a share of what is going on: all of them keep its budget.
+_RULES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def true_regret(project: "Project", plan: str) -> tuple[float, float]:
+    """What the best of some plain rules would have earned more than a plan, in a simulated market.
+
+    Each rule spends one share of what is going on at present, whatever models say, so that two
+    candidates are measured against the same. A plan that beats all rules has a regret below zero.
+
+    Args:
+        project: whose events come from a simulated market.
+        plan: its name.
+
+    Returns:
+        The regret, and how far the rules lie apart, both in the objective's unit.
+
+    Raises:
+        ProjectError: the events come from no simulated market.
+        UsageError: the market does not tell what the objective counts.
+    """
+    from dagcast.errors import UsageError
+    from dagcast.plans import VALUE
+    from dagcast.workflow.common._plan_files import load_decisions
+    from dagcast.workflow.common._problem import make_setting
+    from dagcast.workflow.common._proposals import as_frame
+    from dagcast.workflow.common._session import open_session
+    from dagcast.workflow.common._worlds import open_world
+
+    world, _, _ = open_world(project)
+    weights = project.config.objective.weights
+
+    def earned(decisions: "DataFrame") -> float:
+        outcome = world.outcome(decisions)
+        if missing := [name for name in weights if name not in outcome]:
+            raise UsageError(
+                "a market that tells what the objective counts",
+                f"none of {', '.join(missing)}",
+                "Weigh what it tells.",
+            )
+        return float(sum(weight * outcome[name].sum() for name, weight in weights.items()))
+
+    setting = make_setting(open_session(project))
+    present = as_frame(setting.current, setting.quantities)
+    rules = [earned(present.assign(**{VALUE: present[VALUE] * share})) for share in _RULES]
+    return max(rules) - earned(load_decisions(project, plan)), max(rules) - min(rules)
+
+
 def _result(manifest: "Manifest", action: str, releases: Path) -> ReleaseResult:
-    from dagcast.release import changed, current, show
+    from dagcast.release import changed, current, needed_versions, show
 
     held = current(releases)
     shown = show(releases, manifest.name) if action == "shown" else None
     difference = shown.changed if shown else changed(manifest, _parent(manifest, releases))
     is_current = held is not None and held.name == manifest.name
-    return ReleaseResult(manifest, action, is_current, tuple(difference), releases)
+    parent = _parent(manifest, releases)
+    before = {p.distribution: p for p in parent.packages} if parent is not None else {}
+    needed = tuple(
+        (item.distribution, item.released, item.version, item.bump, item.least)
+        for item in needed_versions(manifest.packages, before)
+    )
+    return ReleaseResult(manifest, action, is_current, tuple(difference), releases, needed)
 
 
 def _parent(manifest: "Manifest", releases: Path) -> "Manifest | None":

@@ -1,6 +1,7 @@
 """What is expected of an experiment without it, and the verdict."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,21 @@ def test_verdicts(kit, history):
             assert "The fit takes it for a mistake: it moved nothing." in text
             assert abs(report.experiments[-1].in_sample_z) < abs(found.z)
     assert verdicts == {"same": "agrees", "other": "contradicts", "noisy": "says little"}
+
+
+@pytest.mark.parametrize("freedom", [4.0, None])
+def test_a_lost_sign_says_nothing_of_the_others(kit, history, freedom):
+    trials = [
+        kit.spend_experiment(f"trial-{i}", estimate=5.5, standard_error=0.3) for i in range(4)
+    ]
+    item = kit.spend_experiment("lost", estimate=-5.5, standard_error=0.1)
+    lost = replace(item, degrees_of_freedom=freedom)
+    report = fit(kit.collection(), history, [*trials, lost])
+    verdicts = {row.name: row.left_out.verdict for row in report.experiments}
+    assert verdicts == {"lost": "contradicts", **{trial.name: "agrees" for trial in trials}}
+    (said,) = report.contradicting
+    assert "with the other sign" in str(said)
+    assert report.dispersion < 0.15
 
 
 def test_what_a_contradiction_moved_is_said_where_it_is_believed(kit, history):

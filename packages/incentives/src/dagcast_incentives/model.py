@@ -8,20 +8,24 @@
     incremental_driver_hours[hour] = sum over lags of kernel[lag] * raw[hour - lag]
     kernel[0] = stay[0],  kernel[lag] = stay[lag] - rest / 8 for lag = 1..8
 
-In a typical hour the first dollar of each type adds ``reply`` driver hours. A type draws on drivers
-of its own (who would start, stay, or cross over), at most ``reach`` times the typical hours; all
-types together add at most ``ceiling`` times them, so types substitute for one another in part.
-With the ceiling alone they would do so perfectly, and an optimiser would put all money on the type
-that looks best by a hair. A bonus wins a share of those who could drive: ``usual`` is how many
-usually do at that hour of the week, 1 on average, and ``when`` corrects for parts of the day in
-which more or fewer can be won. Drivers who come for a bonus stay for ``stint`` hours on average
-(``stay`` falls geometrically and sums to 1), and having driven more they drive less in the hours
-after: ``rest`` is the share of the hours that is moved. Zero spend adds nothing anywhere, and the
-response is smooth with a finite slope at zero.
+In a typical hour the first dollar of each type adds ``reply`` driver hours. A share ``wary`` of the
+drivers answers only once an offer is worth it: about ``hurdle`` times what was usually offered. How
+many those are nobody knows beforehand. With few of them the response is concave, as it is at the
+prior; trials of low doses decide, and where there are none, draws say what that leaves open. A type
+draws on drivers of its own (who would start, stay, or cross over), at most ``reach`` times the
+typical hours; all types together add at most ``ceiling`` times them, so types substitute for one
+another in part. With the ceiling alone they would do so perfectly, and an optimiser would put all
+money on the type that looks best by a hair. A bonus wins a share of those who could drive:
+``usual`` is how many usually do at that hour of the week, 1 on average, and ``when`` corrects for
+parts of the day in which more or fewer can be won. Drivers who come for a bonus stay for ``stint``
+hours on average (``stay`` falls geometrically and sums to 1), and having driven more they drive
+less in the hours after: ``rest`` is the share of the hours that is moved. Zero spend adds nothing
+anywhere, and the response is smooth with a finite slope at zero.
 
-Evidence: experiments on spend: of each type at two doses for ``reply`` and ``reach``, by part of
-the day for ``when``. The history cannot say: spend was set by people who foresaw demand, so these
-parameters are moved by experiments and priors only, never by the fit to driver hours.
+Evidence: experiments on spend: of each type at two doses for ``reply`` and ``reach``, at low doses
+and at none for ``wary`` and ``hurdle``, by part of the day for ``when``. The history cannot say:
+spend was set by people who foresaw demand, so these parameters are moved by experiments and priors
+only, never by the fit to driver hours.
 Left out: spend of hours before the data begins (the first hours lack its carry-over), drivers who
 cross a border for a bonus, and earlier hours in which drivers may wait for an announced bonus.
 """
@@ -57,6 +61,8 @@ _WEEK = 168
 _HOUR = pd.Timedelta(hours=1)
 # History from which the usual hours are read.
 _RECENT = pd.Timedelta(weeks=8)
+# USD per typical driver hour, where nothing was ever offered.
+_OFFER = 0.2
 # Lags of the kernel: 96 % of the hours of a mean stint lie within them.
 _LAGS = 8
 
@@ -72,6 +78,10 @@ class IncentiveHyperparameters:
         reach_spread: uncertainty of it, in logs.
         ceiling: largest addition by all types together, as such a share.
         ceiling_spread: uncertainty of it, in logs.
+        wary: share of drivers who answer offers above a hurdle only.
+        wary_spread: uncertainty of it, in log odds.
+        hurdle: where that hurdle lies, in usual offers.
+        hurdle_spread: uncertainty of it, in logs.
         when_spread: how far parts of the day differ beyond the usual driver hours, in logs.
         region_spread: how far regions differ, in logs.
         type_spread: how far incentive types differ, in logs.
@@ -83,6 +93,10 @@ class IncentiveHyperparameters:
     reach_spread: float = field(default=0.7, metadata={"range": (0.1, 1.5), "unit": "1"})
     ceiling: float = field(default=1.0, metadata={"range": (0.2, 3.0), "unit": "1"})
     ceiling_spread: float = field(default=0.7, metadata={"range": (0.1, 1.0), "unit": "1"})
+    wary: float = field(default=0.1, metadata={"range": (0.001, 0.9), "unit": "1"})
+    wary_spread: float = field(default=2.5, metadata={"range": (0.1, 3.0), "unit": "1"})
+    hurdle: float = field(default=0.7, metadata={"range": (0.05, 5.0), "unit": "1"})
+    hurdle_spread: float = field(default=0.7, metadata={"range": (0.1, 1.5), "unit": "1"})
     when_spread: float = field(default=0.4, metadata={"range": (0.05, 1.0), "unit": "1"})
     region_spread: float = field(default=0.15, metadata={"range": (0.02, 0.6), "unit": "1"})
     type_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
@@ -124,22 +138,29 @@ class IncentiveResponse(Model):
             REGION, labels=regions, start=hyperparameters.ceiling, transform="exp"
         )
         self.when = self.parameter(REGION, HOUR_CLASS, labels=classes, start=1.0, transform="exp")
+        # Share; usual offers.
+        self.wary = self.parameter(start=hyperparameters.wary, transform="sigmoid")
+        self.hurdle = self.parameter(start=hyperparameters.hurdle, transform="exp")
         # Hours; share.
         self.stint = self.parameter(start=2.5, transform=Interval(0.3, 8.0))
         self.rest = self.parameter(start=0.15, transform="sigmoid")
         # Units, read off the history and not learned: typical driver-hour/h of a region, and how
         # they are spread over the local week, 1 on average; (region,) and (region, hour_of_week).
-        self._regions = pd.Index(list(regions))
+        # And what was usually offered, USD per typical driver hour; (incentive,).
+        self._regions, self._incentives = pd.Index(list(regions)), pd.Index(list(incentives))
         self.size: torch.Tensor
         self.usual: torch.Tensor
+        self.offered: torch.Tensor
         shape = (len(self._regions), _WEEK)
         self.register_buffer("size", torch.full(shape[:1], 50.0, dtype=torch.float64))
         self.register_buffer("usual", torch.ones(shape, dtype=torch.float64))
+        offered = torch.full((len(self._incentives),), _OFFER, dtype=torch.float64)
+        self.register_buffer("offered", offered)
 
     def forward(self, incentive_spend: IndexTensor, hour_of_week: IndexTensor) -> IndexTensor:
         """Compute driver-hour/h; dims (region, hour)."""
-        pull = self.reply * incentive_spend
-        size = self._of_region(self.size, pull)
+        size = self._of_region(self.size, incentive_spend)
+        pull = self.reply * incentive_spend * self._met(incentive_spend / size)
         own = size * self.reach.at(pull)
         drawn = (own * pull / (own + pull)).sum("incentive")
         room = size * self.ceiling.at(drawn)
@@ -163,6 +184,8 @@ class IncentiveResponse(Model):
             PartialPooling(self.reach, INCENTIVE, scale=prior.type_spread),
             Ridge(self.ceiling, prior.ceiling, ceiling, unconstrained=True),
             PartialPooling(self.ceiling, REGION, scale=prior.region_spread),
+            Ridge(self.wary, prior.wary, prior.wary_spread**-2, unconstrained=True),
+            Ridge(self.hurdle, prior.hurdle, prior.hurdle_spread**-2, unconstrained=True),
             Ridge(self.when, 1.0, when, unconstrained=True),
             PartialPooling(self.when, REGION, scale=prior.region_spread),
             Ridge(self.stint, toward=2.5, weight=0.7**-2),
@@ -170,7 +193,7 @@ class IncentiveResponse(Model):
         )
 
     def warm_start(self, history: Panel) -> None:
-        """Take the usual driver hours of each region and hour of the week from the last weeks."""
+        """Take usual driver hours by region and hour of the week, and offers, from the history."""
         if "driver_hours" not in history or "hour_of_week" not in history:
             return
         observed = history["driver_hours"].detach()
@@ -190,6 +213,34 @@ class IncentiveResponse(Model):
         # Position -1, a region without history, is the mean at the end.
         self.size.copy_(torch.as_tensor(np.append(size, size.mean())[found]))
         self.usual.copy_(torch.as_tensor(np.vstack([share, share.mean(axis=0)])[found]))
+        if "incentive_spend" in history:
+            self._take_offers(history["incentive_spend"].detach())
+
+    def _take_offers(self, spend: IndexTensor) -> None:
+        """What was offered of each type where anything was, all regions and hours together."""
+        spend = spend.sel(region=[r for r in spend.index("region") if r in self._regions])
+        if not len(spend.index("region")):
+            return
+        paid = spend.values("incentive", "region", "hour").numpy()
+        size = self._of_region(self.size, spend).tensor.numpy()[:, None]
+        paid = np.where(paid > 0, paid / size, np.nan)
+        known = np.isfinite(paid).any(axis=(1, 2))
+        if not known.any():
+            return
+        usual = np.nanmean(paid[known], axis=(1, 2))
+        found = spend.index("incentive")[known].get_indexer(self._incentives)
+        # Position -1, a type that was never offered, is the mean at the end.
+        self.offered.copy_(torch.as_tensor(np.append(usual, usual.mean())[found]))
+
+    def _met(self, offer: IndexTensor) -> IndexTensor:
+        """Share of drivers for whom an offer is worth an answer; dims of ``offer``."""
+        types = offer.index("incentive")
+        found = torch.as_tensor(self._incentives.get_indexer(types))
+        padded = torch.cat([self.offered, self.offered.mean(dim=0, keepdim=True)])[found]
+        hurdle = IndexTensor(padded, {"incentive": types}) * self.hurdle.value()
+        wary = self.wary.value()
+        high = offer.square()
+        return 1.0 - wary + wary * (high / (high + hurdle.square()))
 
     def _of_region(self, values: torch.Tensor, like: IndexTensor) -> IndexTensor:
         """A buffer by region on the regions of ``like``; a new region gets the mean."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from dagcast_core.contract import Calendar, LabelSet
 from dagcast_core.data import EventTable, LinearMetric
 from dagcast_core.hooks import hookimpl
-from dagcast_marketplace._regions import read_regions
 from dagcast_marketplace._settings import SETTINGS
 from dagcast_marketplace._tables import PROFIT, TABLES
 
@@ -25,6 +24,8 @@ def dagcast_tables() -> list[EventTable | LinearMetric]:
 @hookimpl
 def dagcast_labels(events: Path) -> list[LabelSet]:
     """Read the regions beside the events."""
+    from dagcast_marketplace._regions import read_regions
+
     regions = read_regions(events)
     return [] if regions is None else [regions]
 

@@ -2,13 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from dagcast_simulator._parameter import ScenarioError
-from dagcast_simulator._scenario import Scenario, load_scenario, scenario_names
-
 if TYPE_CHECKING:
     from dagcast_simulator._decisions import WorldError
-    from dagcast_simulator._estimators import EstimationError
     from dagcast_simulator._measured import Measured
+    from dagcast_simulator._parameter import ScenarioError
+    from dagcast_simulator._scenario import Scenario, load_scenario, scenario_names
     from dagcast_simulator._search import BestPlan, best_plan
     from dagcast_simulator._trials import Trial, TrialError, fare_split, geo, switchback
     from dagcast_simulator._truth import TruthError
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BestPlan",
-    "EstimationError",
     "MarketWorld",
     "MarketWorlds",
     "Measured",
@@ -37,10 +34,11 @@ __all__ = [
 
 _LAZY = {
     "BestPlan": "_search",
-    "EstimationError": "_estimators",
     "MarketWorld": "_world",
     "MarketWorlds": "_worlds",
     "Measured": "_measured",
+    "Scenario": "_scenario",
+    "ScenarioError": "_parameter",
     "Trial": "_trials",
     "TrialError": "_trials",
     "TruthError": "_truth",
@@ -48,6 +46,8 @@ _LAZY = {
     "best_plan": "_search",
     "fare_split": "_trials",
     "geo": "_trials",
+    "load_scenario": "_scenario",
+    "scenario_names": "_scenario",
     "switchback": "_trials",
 }
 

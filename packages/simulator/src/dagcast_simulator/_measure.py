@@ -5,14 +5,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dagcast_core.contract import Arm, Cells, Change, Experiment
-from dagcast_simulator._environment import Environment
-from dagcast_simulator._estimators import (
+from dagcast_core.estimate import (
     Effect,
     difference_in_differences,
     fixed_effects_difference,
     split_ratio,
     wald_elasticity,
 )
+from dagcast_simulator._environment import Environment
 from dagcast_simulator._measured import MEASURED_AS, Measured
 from dagcast_simulator._trials import Trial, hour_label
 

@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -430,6 +429,8 @@ class Scenario:
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name, value in given.items():
             if name not in fields:
+                from difflib import get_close_matches
+
                 near = get_close_matches(name, fields, n=1)
                 hint = f" Nearest: {near[0]!r}." if near else ""
                 raise ScenarioError(

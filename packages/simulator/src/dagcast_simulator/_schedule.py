@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dagcast_core.contract import Change
+from dagcast_core.estimate import EstimationError
 from dagcast_simulator._environment import Environment
-from dagcast_simulator._estimators import EstimationError
 from dagcast_simulator._history import History
 from dagcast_simulator._levers import INCENTIVES
 from dagcast_simulator._measure import measure, measure_elasticity, measure_split

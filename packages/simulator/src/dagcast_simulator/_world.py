@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dagcast_core.contract import Experiment, ExperimentSet
-from dagcast_simulator._decisions import LEVER, WorldError, check_size
+from dagcast_simulator._decisions import LEVER, WorldError, check_size, decided
 from dagcast_simulator._environment import Environment
 from dagcast_simulator._events import EventLog
 from dagcast_simulator._files import Tables, nothing_pending, pending_rows, write_history
@@ -27,10 +27,14 @@ from dagcast_simulator._regions import Region
 from dagcast_simulator._saved import read_world, save_world
 from dagcast_simulator._scenario import Scenario
 from dagcast_simulator._schedule import measured_experiments, scheduled_trials
+from dagcast_simulator._search import best_plan
 from dagcast_simulator._trials import Trial
 from dagcast_simulator._truth import true_effect
 
 Array = NDArray[np.float64]
+
+# The first of the replications that judge a plan: neither played weeks nor searches meet them.
+_FRESH = 1000
 
 
 class MarketWorld:
@@ -279,6 +283,48 @@ class MarketWorld:
                 without its luck.
         """
         return self._ahead.objective(weights, spend, replications)
+
+    def worth(
+        self, decisions: pd.DataFrame, weights: Mapping[str, float], *, replications: int = 4
+    ) -> float:
+        """What ``decisions`` are worth in the planning week, for judging a plan by the truth.
+
+        Averaged over riders and drivers whom neither the played week nor a search meets, in the
+        week's own environment.
+
+        Args:
+            decisions: as for ``play``.
+            weights: by outcome, e.g. ``{"profit": 1.0}``; of weekly sums.
+            replications: over how many to average.
+
+        Raises:
+            WorldError: decisions do not fit this world, or an outcome is none of it.
+        """
+        spend = decided(decisions, self.region_names, self.planning_hours)
+        fresh = range(_FRESH, _FRESH + replications)
+        try:
+            return self.objective(weights, spend, fresh)
+        except KeyError as error:
+            raise WorldError(f"this market knows no outcome {error}") from error
+
+    def best_decisions(
+        self,
+        weights: Mapping[str, float],
+        *,
+        budget: float | None = None,
+        start: pd.DataFrame | None = None,
+        evaluations: int = 300,
+    ) -> pd.DataFrame:
+        """Decisions for the planning week that a search finds who knows the truth; see `best_plan`.
+
+        Args:
+            weights: what is maximised, by outcome.
+            budget: USD for the week; none if not given.
+            start: decisions to start from; simple plans if not given.
+            evaluations: plans tried.
+        """
+        found = best_plan(self, weights, budget=budget, start=start, evaluations=evaluations)
+        return found.decisions
 
     def operator_spend(self) -> Array:
         """(incentive, region, hour) of the planning week: the operator's rule, USD/h."""

@@ -41,7 +41,7 @@ def assembled(
     *,
     disable: tuple[str, ...] = (),
     serving: Mapping[str, str] | None = None,
-    tried: bool = False,
+    plugins: "Plugins | None" = None,
     exported: "Exported | None" = None,
     project: Project | None = None,
 ) -> "Assembled":
@@ -54,7 +54,7 @@ def assembled(
         measured: experiments of its events.
         disable: entry points to leave out besides those of the settings.
         serving: choices that win over the settings.
-        tried: whether packages are loaded in a child process first, so that none can end this one.
+        plugins: the installed packages, where they are loaded already.
         exported: contracts of packages that are not installed here, and what is asked of them.
         project: whose store says which models have what they need; without one, or before anything
             was ingested, all take part.
@@ -67,13 +67,8 @@ def assembled(
     from dagcast.units import unit_problems
     from dagcast.vocabulary import first_config, first_setting_problems, impossible_settings
 
-    left_out = (*(config.disable if config else ()), *disable)
-    if tried:
-        from dagcast.trial import load_tried
-
-        plugins = load_tried(left_out)
-    else:
-        plugins = load_plugins(disable=left_out)
+    if plugins is None:
+        plugins = load_plugins(disable=left_out(config, disable))
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
     plugins = with_sources(config, plugins, None if project is None else project.folder)
@@ -99,6 +94,11 @@ def assembled(
     impossible = impossible_settings(plugins)
     assembly = replace(assembly, problems=(*assembly.problems, *impossible, *miscounted))
     return Assembled(assembly, plugins, aside)
+
+
+def left_out(config: Config | None, disable: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Entry points and distributions that are not loaded: those of the settings, and others."""
+    return (*(config.disable if config else ()), *disable)
 
 
 def _standing(project: Project, plugins: "Plugins") -> "tuple[tuple[Aside, ...], Plugins]":

@@ -11,6 +11,7 @@ from dagcast.plans import (
 )
 from dagcast.workflow.common._findings import repeated
 from dagcast.workflow.common._fits import Fitted
+from dagcast.workflow.common._newness import settings_of
 from dagcast.workflow.common._outlooks import outlook_of
 from dagcast.workflow.common._plan_files import DECISIONS, MARGINALS, PREFIX, SOLVED
 from dagcast.workflow.common._plan_result import PlanResult
@@ -89,6 +90,9 @@ def keep(
                     "parent": parent,
                     "status": summary.status,
                     "seal": sealed,
+                    "store": setting.session.store.manifest_id,
+                    "fit": fitted.name,
+                    "settings": settings_of(project.config),
                     "spend": {code: round(spent, 2) for code, (spent, _) in summary.spent.items()},
                 },
             )

@@ -172,6 +172,21 @@ def kept_promises(project: Project, before: str) -> str:
     return in_words([item for item in items if item.start < before])
 
 
+def share_kept(project: Project) -> float | None:
+    """Share of past outcomes inside their intervals, as they were last counted; None without any.
+
+    Args:
+        project: with reports.
+    """
+    try:
+        document = json.loads((project.reports / REPORT).read_text(encoding="utf-8"))
+        items = [Promise(**item) for item in document["promises"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    held = [item.held for item in items if not item.over]
+    return sum(held) / len(held) if held else None
+
+
 def in_words(items: "list[Promise]") -> str:
     """How many outcomes came out inside their intervals; empty without any."""
     outcomes = [item for item in items if not item.over]

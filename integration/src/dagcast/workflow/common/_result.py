@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 Progress: TypeAlias = Callable[[str, float | None], None]
 """Told what a stage is doing, and the share that is done where that is known."""
@@ -44,7 +44,13 @@ class ResultTable:
 
 
 class Result(ABC):
-    """The result of one stage; subclasses are frozen dataclasses."""
+    """The result of one stage; subclasses are frozen dataclasses.
+
+    Attributes:
+        one_line: whether its JSON is one line, as programs that read lines want it.
+    """
+
+    one_line: ClassVar[bool] = False
 
     @abstractmethod
     def tables(self) -> tuple[ResultTable, ...]:

@@ -1,36 +1,58 @@
 """Forecasts of past horizons, each by models that knew nothing later."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+import contextlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, final
 
 import pandas as pd
 
+from dagcast._whole import staged
 from dagcast.errors import ProjectError, UsageError
 from dagcast.figures import counted
 from dagcast.project import Project
 from dagcast.workflow.common._fits import fit_collection
 from dagcast.workflow.common._horizon import (
+    Moments,
     at_origin,
     known_metrics,
+    observed_span,
     read_context,
     require_metrics,
 )
+from dagcast.workflow.common._newness import inputs_at
 from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._session import Session, open_session
 from dagcast.workflow.common._shown import shown_quantities
 
 if TYPE_CHECKING:
     from dagcast_core.evaluate import BacktestReport
+    from dagcast_core.model import ModelCollection
     from dagcast_core.tensor import Panel
+
+
+# Models of past origins in reports/, each named for its origin and for what it follows from.
+FITTED = ".backtest"
 
 
 def run_backtest(
     session: Session,
     *,
     quantities: tuple[str, ...] | None = None,
+    reuse: bool = False,
     progress: Progress = silent,
 ) -> "BacktestReport":
-    """The backtest itself, for this session's models."""
+    """The backtest itself, for this session's models.
+
+    Args:
+        session: the project's models and data.
+        quantities: to judge; those of the settings by default.
+        reuse: whether the models of past origins are kept beside the reports, and those taken that
+            were fitted there to the same. Each origin then has the history that it had in its own
+            week, so that of a window that moved on by a week only the newest is fitted.
+        progress: told which origin is done.
+    """
     from dagcast_core.evaluate import backtest as run
 
     settings = session.project.config.backtest
@@ -59,16 +81,24 @@ def run_backtest(
         session.project,
         tuple(known_metrics(session.store, made)),
         tuple(session.serving.items()),
+        reuse=reuse,
     )
-    with session.project.scratch("backtest") as temporary:
+    workers = min(settings.workers, len(origins))
+    if reuse:
+        wanted = [forecast.fitted(session, forecast.times(session, origin)) for origin in origins]
+        _forget(session.project.reports / FITTED, {path.name for path in wanted})
+        if sum(not path.is_dir() for path in wanted) <= 1:
+            # Another process would take longer to begin than what there is to do.
+            workers = 1
+    with session.project.scratch("backtest") as folder:
         return run(
             forecast,
             actual,
             origins=origins,
             quantities=names,
             horizon=settings.horizon_hours,
-            folder=temporary / "forecasts",
-            workers=min(settings.workers, len(origins)),
+            folder=folder / "forecasts",
+            workers=workers,
             progress=done,
         )
 
@@ -104,19 +134,50 @@ class _Forecast:
         project: whose store is read.
         names: quantities to forecast.
         serving: which distribution serves a quantity.
+        reuse: whether fitted models are kept. An origin then has the history that it had
+            in its own week, rather than what lies in the present window.
     """
 
     project: Project
     names: tuple[str, ...]
     serving: tuple[tuple[str, str], ...]
+    reuse: bool = False
 
     def __call__(self, origin: pd.Timestamp) -> "Panel":
         session = open_session(self.project, serving=dict(self.serving))
-        hours = self.project.config.backtest.horizon_hours
-        past = at_origin(session.times, origin, hours, session.weeks)
+        past = self.times(session, origin)
+        return predicted(session, self._model(session, past), past).select(*self.names)
+
+    def _model(self, session: Session, past: Moments) -> "ModelCollection":
+        kept = self.fitted(session, past)
+        if self.reuse and kept.is_dir():
+            from dagcast_core.model import ModelError, load_model
+
+            with contextlib.suppress(ModelError, OSError, ValueError):
+                model = load_model(kept, lambda _: session.build())
+                return cast("ModelCollection", model)
         # Every origin starts from scratch: a fit that knows later weeks would be no fair start.
         model, _ = fit_collection(session, past)
-        return predicted(session, model, past).select(*self.names)
+        if self.reuse and not kept.exists():
+            from dagcast_core.model import save_model
+
+            kept.parent.mkdir(exist_ok=True)
+            with staged(kept) as folder:
+                save_model(model, folder)
+        return model
+
+    def fitted(self, session: Session, past: Moments) -> Path:
+        """Where the model of a past round is kept; named for all that it follows from."""
+        name = f"{past.start:%Y%m%dT%H%MZ}-{inputs_at(session, past) if self.reuse else ''}"
+        return self.project.reports / FITTED / name
+
+    def times(self, session: Session, origin: pd.Timestamp) -> Moments:
+        """The times of the past round that begins at an origin."""
+        times, hours = session.times, self.project.config.backtest.horizon_hours
+        if self.reuse:
+            begin = observed_span(self.project, session.store).start
+            times = replace(times, first=min(times.first, begin))
+        return at_origin(times, origin, hours, session.weeks)
 
 
 def predicted(session: Session, model: Any, past: Any) -> "Panel":
@@ -133,3 +194,10 @@ def predicted(session: Session, model: Any, past: Any) -> "Panel":
     with torch.no_grad():
         panel: Panel = model.predict(context)
     return panel
+
+
+def _forget(folder: Path, wanted: set[str]) -> None:
+    """Remove models of past origins that nobody will ask for again."""
+    for path in folder.glob("[!.]*"):
+        if path.name not in wanted:
+            shutil.rmtree(path)

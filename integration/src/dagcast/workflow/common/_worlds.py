@@ -1,18 +1,57 @@
 """The simulated marketplace behind a project."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import Project
 from dagcast_core.contract import ContinuingWorld
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from dagcast_core.contract import World, WorldFactory
 
 
 HISTORY = "history"
 # Folders of played weeks, by the date of their first hour: their names sort as time does.
 PLAYED = "played-"
+
+
+@runtime_checkable
+class JudgingWorld(ContinuingWorld, Protocol):
+    """A world that goes on and judges plans of the week ahead by its own truth.
+
+    Decisions are frames as ``World`` has them.
+    """
+
+    def operator_decisions(self) -> "DataFrame":
+        """Return what the operator's own rule would decide."""
+        ...
+
+    def best_decisions(
+        self,
+        weights: Mapping[str, float],
+        *,
+        budget: float | None,
+        start: "DataFrame | None",
+        evaluations: int,
+    ) -> "DataFrame":
+        """Return the best decisions that a search finds which may ask the truth.
+
+        Args:
+            weights: what is maximised, by quantity, over the week.
+            budget: most that may be spent; no limit where it is None.
+            start: decisions to start from.
+            evaluations: how many decisions it may try.
+        """
+        ...
+
+    def worth(
+        self, decisions: "DataFrame", weights: Mapping[str, float], *, replications: int
+    ) -> float:
+        """Return what decisions are worth over the week, in the mean of so many replications."""
+        ...
 
 
 def open_world(project: Project) -> "tuple[World, WorldFactory, int]":

@@ -92,6 +92,7 @@ def backtest(
     project: Project,
     *,
     quantities: tuple[str, ...] | None = None,
+    reuse: bool = False,
     progress: Progress = silent,
 ) -> BacktestResult:
     """Refit at rolling origins on what was known by then, and compare the forecasts.
@@ -99,6 +100,8 @@ def backtest(
     Args:
         project: with ingested events.
         quantities: to compare; those of the settings by default.
+        reuse: whether forecasts that an earlier such backtest made from the same inputs are taken:
+            a week later only the newest origin is then forecast.
         progress: told which origin is done.
 
     Raises:
@@ -106,7 +109,7 @@ def backtest(
         ProjectError: the history is too short for the origins.
     """
     session = open_session(project)
-    report = run_backtest(session, quantities=quantities, progress=progress)
+    report = run_backtest(session, quantities=quantities, reuse=reuse, progress=progress)
     names = [row.quantity for row in report.rows]
     quantities_by_name = {item.name: item for item in session.quantities}
     times = session.times

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.project import Project
-from dagcast.workflow.common._assembled import assembled, experiments
+from dagcast.trial import done_tried
+from dagcast.workflow.common._assembled import assembled, experiments, left_out
 from dagcast.workflow.common._damage import found_damage
 from dagcast.workflow.common._result import Result, ResultTable, hidden
 
@@ -115,29 +116,39 @@ def check(
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
     exported = _exported(against, None if project is not None else folder)
-    found = assembled(
-        config, measured, disable=disable, tried=True, exported=exported, project=project
-    )
-    assembly, plugins = found.assembly, found.plugins
-    models = tuple(
-        (
-            item.model,
-            f"{item.distribution} {item.version}",
-            ", ".join(item.contract.input_names),
-            ", ".join(item.contract.output_names),
-        )
-        for item in assembly.registrations
-    )
-    sources = _sources(folder, plugins) if project is None and folder is not None else ()
+
+    def joined(plugins: "Plugins") -> dict[str, Any]:
+        found = assembled(config, measured, plugins=plugins, exported=exported, project=project)
+        assembly = found.assembly
+        sources = _sources(folder, plugins) if project is None and folder is not None else ()
+        return {
+            "models": [
+                (
+                    item.model,
+                    f"{item.distribution} {item.version}",
+                    ", ".join(item.contract.input_names),
+                    ", ".join(item.contract.output_names),
+                )
+                for item in assembly.registrations
+            ],
+            "problems": [str(problem) for problem in (*assembly.problems, *sources)],
+            "aside": [(item.model, item.package, item.why, item.declare) for item in found.aside],
+            "evolution": _evolution(against, plugins) if against else [],
+            "report": assembly.to_json(),
+            # In the same process: both load pandas and DuckDB where there is a store.
+            "damage": found_damage(project, deep=deep) if project is not None else [],
+        }
+
+    told = done_tried(joined, left_out(config, disable))
     return CheckResult(
         project.folder if project is not None else None,
-        models,
-        tuple(str(problem) for problem in (*assembly.problems, *sources)),
-        aside=tuple((item.model, item.package, item.why, item.declare) for item in found.aside),
-        evolution=_evolution(against, plugins) if against else (),
+        tuple(tuple(row) for row in told["models"]),
+        tuple(told["problems"]),
+        aside=tuple(tuple(row) for row in told["aside"]),
+        evolution=tuple(told["evolution"]),
         conformance=_conformance(conformance) if conformance else {},
-        damage=found_damage(project, deep=deep) if project is not None else (),
-        report=assembly.to_json(),
+        damage=tuple(told["damage"]),
+        report=told["report"],
         note=_note(exported, folder) if project is None else "",
     )
 

@@ -151,12 +151,15 @@ def export_contracts(file: Path) -> ExportResult:
     """Write the contracts of all installed packages, and what a new project asks of them.
 
     Args:
-        file: to write; what is there is replaced.
+        file: to write; what is there is replaced. A name such as
+            ``contracts_in_force-2026.11.1-py3-none-any.whl`` makes a wheel that holds them alone.
 
     Raises:
-        UsageError: the installed packages do not load, or contradict each other.
+        UsageError: the installed packages do not load, or contradict each other; or the file's name
+            ends as a wheel's does and is none.
     """
-    from dagcast._whole import write_text
+    from dagcast._wheel import wheel_of
+    from dagcast._whole import write_bytes, write_text
     from dagcast.exported import export_contracts as exported
     from dagcast.plugins import load_plugins
     from dagcast.vocabulary import first_config
@@ -168,7 +171,11 @@ def export_contracts(file: Path) -> ExportResult:
             "packages that load", "; ".join(map(str, plugins.problems)), "Run `dagcast check`."
         )
     made: Exported = exported(plugins, demands(first_config(plugins)))
-    write_text(file, json.dumps(made.to_json(), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(made.to_json(), indent=1, ensure_ascii=False) + "\n"
+    if file.suffix == ".whl":
+        write_bytes(file, wheel_of(file.name, text))
+    else:
+        write_text(file, text)
     versions = {item.distribution: item.version for item in made.registrations}
     rows = tuple(
         (name, versions[name], str(len(held))) for name, held in made.by_distribution().items()

@@ -1,28 +1,22 @@
 """Stage 9: people decide about a plan."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
-from dagcast.journal import Entry, PlanRecord
+from dagcast.journal import PlanRecord
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
+from dagcast.workflow.common._gates import failed_gates
 from dagcast.workflow.common._horizon import moments, open_store
 from dagcast.workflow.common._plan_files import plan_folder
 from dagcast.workflow.common._result import Result, ResultTable
 
 if TYPE_CHECKING:
     from dagcast_core.data import MetricStore
-
-# What `dagcast validate` found, in the reports.
-VALIDITY = "validity.json"
-# That experiments which agree are refused all the same.
-_CHANCE = 0.05
 
 
 @final
@@ -182,52 +176,7 @@ def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> lis
     newest = project.newest_fit()
     if summary.provenance.get("fit", newest) != newest:
         found.append(f"it rests on {summary.provenance['fit']}, and there is {newest} by now")
-    return found + _failed(project, summary.provenance.get("fit"))
-
-
-def _failed(project: Project, fit: str | None) -> list[str]:
-    """Gates that the fit behind a plan was put through and did not pass."""
-    found = []
-    made = project.journal.fits().get(fit or "")
-    status = "converged" if made is None else made.details.get("status", "converged")
-    if status != "converged":
-        assert made is not None
-        why = made.details.get("refused")
-        found.append(f"{fit} is {status}: {why or 'see `dagcast fit`'}")
-    last = {entry.event: entry for entry in project.journal.entries()}
-    found += _contradicted(project, fit, last.get("validated"))
-    tested = last.get("backtested")
-    if tested is not None and tested.details.get("refused"):
-        found.append(f"the models did not pass `dagcast backtest`: {tested.details['refused']}")
-    return found
-
-
-def _contradicted(project: Project, fit: str | None, validated: Entry | None) -> list[str]:
-    """Experiments that contradict a fit, counted together: of many, chance alone makes one stray.
-
-    `dagcast validate` names each experiment beyond 95 %. Of ten that agree, two in five times one
-    is; a plan is refused where so far a stray is not to be expected among all of them (Holm).
-    """
-    if validated is None or validated.details.get("fit") != fit:
-        return []
-    if validated.details.get("passed", True):
-        return []
-    try:
-        report = json.loads((project.reports / VALIDITY).read_text(encoding="utf-8"))
-        rows = [(row["experiment"], abs(row["z"])) for row in report["rows"]]
-        known = report["fit"] == fit
-    except (OSError, ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        return [f"{fit} did not pass `dagcast validate`"]
-    if not rows:
-        return [f"no experiment measured anything that {fit} says: see `dagcast validate`"]
-    limit = NormalDist().inv_cdf(1 - _CHANCE / 2 / len(rows))
-    return [
-        f"{name} contradicts {fit} by {z:.1f} standard errors: see `dagcast validate`"
-        for name, z in rows
-        if z > limit
-    ]
+    return found + failed_gates(project, summary.provenance.get("fit"))
 
 
 def _require_named(who: str, named: tuple[str, ...], doing: str, setting: str) -> None:

@@ -5,13 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast.errors import ProjectError
 from dagcast.figures import number
 from dagcast.project import Project
 from dagcast.workflow.common._findings import repeated
-from dagcast.workflow.common._fits import PREFIX, _save, draw_parameters, fit_collection
+from dagcast.workflow.common._fits import (
+    PREFIX,
+    Fitted,
+    _save,
+    draw_parameters,
+    fit_collection,
+    load_fit,
+)
+from dagcast.workflow.common._newness import inputs_of
 from dagcast.workflow.common._ranges import error_table, refused
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
-from dagcast.workflow.common._session import open_session
+from dagcast.workflow.common._session import Session, open_session
 
 if TYPE_CHECKING:
     from dagcast_core.evaluate import RangeCheck
@@ -113,8 +122,14 @@ class FitResult(Result):
         return {**Result.to_json(self), "report": self.report.to_json()}
 
 
-def fit(project: Project, *, progress: Progress = silent) -> FitResult:
+def fit(project: Project, *, warm: bool = False, progress: Progress = silent) -> FitResult:
     """Fit the installed models and keep the result under models/.
+
+    Args:
+        project: with ingested data.
+        warm: whether to start from the newest fit, where there is one that the installed models
+            can be read back from. What does not converge from there is fitted from scratch.
+        progress: told what is going on.
 
     Raises:
         ProjectError: nothing was ingested.
@@ -124,7 +139,13 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
 
     session = open_session(project)
     name = project.reserve(project.models, PREFIX)
-    model, report = fit_collection(session, progress=progress)
+    earlier = _earlier(session) if warm else None
+    model, report = fit_collection(
+        session, warm=None if earlier is None else earlier.model, progress=progress
+    )
+    if earlier is not None and report.status != "converged":
+        earlier = None
+        model, report = fit_collection(session, progress=progress)
     progress("drawing parameters", None)
     drawn = draw_parameters(session, model)
     errors = in_sample_checks(model, session.history())
@@ -134,8 +155,23 @@ def fit(project: Project, *, progress: Progress = silent) -> FitResult:
     status = report.status if not result.refused else "out of the world"
     with project.making(project.models / name) as folder:
         sealed = _save(folder, model, drawn, report, session)
-        details: dict[str, Any] = {"fit": name, "status": status, "seal": sealed}
+        details: dict[str, Any] = {
+            "fit": name,
+            "status": status,
+            "seal": sealed,
+            "inputs": inputs_of(session),
+        }
+        if earlier is not None:
+            details["from"] = earlier.name
         if result.refused:
             details["refused"] = "; ".join(result.refused)
         project.record("fitted", details=details)
     return result
+
+
+def _earlier(session: Session) -> Fitted | None:
+    """The newest fit to start from; None where there is none that can be read by what is here."""
+    try:
+        return load_fit(session)
+    except ProjectError:
+        return None

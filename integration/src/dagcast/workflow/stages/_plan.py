@@ -37,11 +37,13 @@ def plan(project: Project, *, stability: int = 0, progress: Progress = silent) -
         ProjectError: nothing was ingested or fitted yet.
         ConfigError: the settings name no lever, or a limit is wrong.
     """
-    from dagcast_core.decide import solve
-
+    progress("reading the history", None)
     session = open_session(project)
     fitted = load_fit(session)
     setting = make_setting(session)
+    # The solver's libraries take a second to load, in which nobody would know what goes on.
+    from dagcast_core.decide import solve
+
     progress("optimising", None)
     start = time.perf_counter()
     problem = setting.problem(fitted.model, draws=fitted.draws)

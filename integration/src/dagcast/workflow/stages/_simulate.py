@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import ProjectError
 from dagcast.plans import LEVER
@@ -12,6 +12,9 @@ from dagcast.project import Project, create_project, open_project
 from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._worlds import HISTORY, PLAYED, open_world, world_factory
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, DatetimeIndex
 
 
 @final
@@ -106,8 +109,18 @@ def simulate(
     return SimulateResult(project.folder, factory.name, seed, rows)
 
 
-def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
+def play(
+    project: Project,
+    *,
+    instead: "tuple[DataFrame, DatetimeIndex] | None" = None,
+    progress: Progress = silent,
+) -> SimulateResult:
     """Let the simulated marketplace live through the approved plan's horizon.
+
+    Args:
+        project: of a simulated marketplace.
+        instead: decisions and hours to live through where no plan was approved.
+        progress: told what is going on.
 
     Raises:
         ProjectError: the project's events come from no simulated marketplace, no plan is
@@ -115,18 +128,26 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
     """
     from dagcast.workflow.common._plan_files import load_decisions, newest_approved, plan_hours
 
-    record = newest_approved(project)
-    target = project.events / f"{PLAYED}{record.horizon_start[:10]}"
+    if instead is None:
+        record = newest_approved(project)
+        plan, first = record.plan, record.horizon_start[:10]
+    else:
+        plan, first = None, f"{instead[1][0]:%Y-%m-%d}"
+    target = project.events / f"{PLAYED}{first}"
     if target.exists():
         raise ProjectError(
-            f"the week from {record.horizon_start[:10]} to be still ahead",
+            f"the week from {first} to be still ahead",
             f"its events in {target}",
             "Ingest them with `dagcast ingest`, then `dagcast retro`.",
         )
     world, factory, seed = open_world(project)
-    progress(f"living through the week under {record.plan}", None)
-    decisions = load_decisions(project, record.plan)
-    hours = plan_hours(project, record.plan)
+    under = plan or "other decisions"
+    progress(f"living through the week under {under}", None)
+    if plan is not None:
+        decisions, hours = load_decisions(project, plan), plan_hours(project, plan)
+    else:
+        assert instead is not None
+        decisions, hours = instead
     with project.making(target) as temporary:
         rows = dict(world.play(temporary, decisions, hours))
         # What lies beside the history's events, such as experiments and labels, holds on; the world
@@ -135,6 +156,7 @@ def play(project: Project, *, progress: Progress = silent) -> SimulateResult:
             if source.name != "world.json" and not (temporary / source.name).exists():
                 shutil.copyfile(source, temporary / source.name)
         details = {"rows": rows, "made": f"events/{target.name}"}
-        project.record("played", plan=record.plan, details=details)
-    left = tuple(name for name in decisions[LEVER].unique() if name not in world.carries_out)
-    return SimulateResult(project.folder, factory.name, seed, rows, record.plan, left)
+        project.record("played", plan=plan, details=details)
+    levers = decisions[LEVER].unique() if LEVER in decisions else ()
+    left = tuple(name for name in levers if name not in world.carries_out)
+    return SimulateResult(project.folder, factory.name, seed, rows, under, left)

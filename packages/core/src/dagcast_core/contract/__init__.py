@@ -1,23 +1,16 @@
-"""Declarations that packages exchange before any number is computed: no torch, no pandas."""
+"""Declarations that packages exchange before any number is computed: no torch, no pandas.
+
+What compares and draws them is imported on first use: joining them needs none of it.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from dagcast_core.contract._assembly import assemble
 from dagcast_core.contract._codes import PROBLEM_CODES
 from dagcast_core.contract._contract import Contract, Effect, Input, Sign
 from dagcast_core.contract._dim import Dim, DimKind
-from dagcast_core.contract._drawing import Graph, Link
 from dagcast_core.contract._edges import total_unit
 from dagcast_core.contract._errors import ContractError
-from dagcast_core.contract._evolution import (
-    Bump,
-    Difference,
-    differences,
-    evolution_problem,
-    evolution_problems,
-    least_bump,
-    least_version,
-    read_snapshot,
-    snapshot,
-)
 from dagcast_core.contract._experiment import (
     Arm,
     Cells,
@@ -34,8 +27,22 @@ from dagcast_core.contract._nearest import nearest
 from dagcast_core.contract._problem import PROJECT_LABEL, AssemblyError, Problem
 from dagcast_core.contract._quantity import Aggregation, Bounds, Quantity, Weighted
 from dagcast_core.contract._registration import Assembly, Edge, Registration, union
-from dagcast_core.contract._screen import Screen
 from dagcast_core.contract._world import ContinuingWorld, World, WorldFactory
+
+if TYPE_CHECKING:
+    from dagcast_core.contract._drawing import Graph, Link
+    from dagcast_core.contract._evolution import (
+        Bump,
+        Difference,
+        differences,
+        evolution_problem,
+        evolution_problems,
+        least_bump,
+        least_version,
+        read_snapshot,
+        snapshot,
+    )
+    from dagcast_core.contract._screen import Screen
 
 __all__ = [
     "PROBLEM_CODES",
@@ -87,3 +94,32 @@ __all__ = [
     "total_unit",
     "union",
 ]
+
+_LAZY = {
+    "Bump": "_evolution",
+    "Difference": "_evolution",
+    "Graph": "_drawing",
+    "Link": "_drawing",
+    "Screen": "_screen",
+    "differences": "_evolution",
+    "evolution_problem": "_evolution",
+    "evolution_problems": "_evolution",
+    "least_bump": "_evolution",
+    "least_version": "_evolution",
+    "read_snapshot": "_evolution",
+    "snapshot": "_evolution",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

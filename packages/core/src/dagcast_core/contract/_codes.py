@@ -46,6 +46,7 @@ PROBLEM_CODES: FrozenMapping[str] = FrozenMapping(
         "DC301": "contract version of",
         "DC302": "removed model",
         "DC303": "change fragments of",
+        "DC304": "package version of",
         # Conformance: an installed model against its own contract.
         "DC401": "conformance",
         "DC402": "conformance suite",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dagcast_core.contract._checks import (
     check_choice,
@@ -14,7 +14,9 @@ from dagcast_core.contract._checks import (
 )
 from dagcast_core.contract._errors import ContractError
 from dagcast_core.contract._quantity import Quantity
-from dagcast_core.contract._screen import Screen
+
+if TYPE_CHECKING:
+    from dagcast_core.contract._screen import Screen
 
 Sign = Literal["+", "-", "?"]
 """Which way an effect goes; ``?`` claims that there is one, and no direction."""
@@ -282,7 +284,9 @@ class Contract:
     def _repr_html_(self) -> str:
         return self._screen().html()
 
-    def _screen(self) -> Screen:
+    def _screen(self) -> "Screen":
+        from dagcast_core.contract._screen import Screen
+
         rows = [("reads", _declared(item.quantity) + _how(item)) for item in self.inputs]
         rows += [("makes", _declared(output)) for output in self.outputs]
         rows += [("claims", str(effect)) for effect in self.effects]

@@ -5,7 +5,6 @@ draws graphs in pure Python brings matplotlib along. A DAG of models is small an
 known, so boxes in columns with curves between them are enough.
 """
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -132,12 +131,12 @@ class Graph:
             parts.append(
                 f'<rect x="{x}" y="{y}" width="{_BOX}" height="{h}" rx="5" fill="#f4f6f8" '
                 f'stroke="#56677a"/><text x="{x + 8}" y="{y + 17}" font-weight="bold" '
-                f'fill="#16222e">{html.escape(item.model)}</text>'
+                f'fill="#16222e">{_escaped(item.model)}</text>'
             )
             for k, line in enumerate(self._outside_lines(item)):
                 parts.append(
                     f'<text x="{x + 8}" y="{y + 17 + _LINE * (k + 1)}" '
-                    f'fill="#56677a">{html.escape(line)}</text>'
+                    f'fill="#56677a">{_escaped(line)}</text>'
                 )
         return "".join([*parts, "</svg>"])
 
@@ -183,8 +182,15 @@ def _curve(tail: tuple[int, int, int], head: tuple[int, int, int], lagged: bool,
     short = label if len(label) <= 34 else f"{label[:31]}..."
     return (
         f'<path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}" fill="none" '
-        f'stroke="#8a9bad"{dash}><title>{html.escape(label)}</title></path>'
+        f'stroke="#8a9bad"{dash}><title>{_escaped(label)}</title></path>'
         f'<path d="M{x2} {y2} l-7 -3 l0 6 z" fill="#8a9bad"/>'
         f'<text x="{(x1 + x2) // 2}" y="{(y1 + y2) // 2 - 4}" text-anchor="middle" '
-        f'fill="#2f5d8a">{html.escape(short)}</text>'
+        f'fill="#2f5d8a">{_escaped(short)}</text>'
     )
+
+
+def _escaped(text: str) -> str:
+    # Only a drawing pays for the import.
+    import html
+
+    return html.escape(text)

@@ -1,6 +1,5 @@
 """JSON that people or other programs wrote, without the liberties that Python's reader takes."""
 
-import json
 from typing import Any, NoReturn
 
 LARGEST = 50_000_000
@@ -19,6 +18,9 @@ def parsed_json(data: bytes) -> Any:
     Raises:
         ValueError: it is none; says in words what was found.
     """
+    # Contracts are joined without any.
+    import json
+
     if len(data) > LARGEST:
         raise ValueError(f"{len(data):,} bytes, where {LARGEST:,} are the most")
     try:

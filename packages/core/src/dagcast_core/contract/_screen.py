@@ -1,6 +1,5 @@
 """What a notebook shows of an object: a title and short rows on one screen, as text and HTML."""
 
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
@@ -32,6 +31,9 @@ class Screen:
         Args:
             picture: HTML that is put below, as it is.
         """
+        # Only a notebook pays for the import.
+        import html
+
         body = "".join(
             f'<tr><th style="text-align:left">{html.escape(_flat(name))}</th>'
             f'<td style="text-align:left">{html.escape(_flat(said))}</td></tr>'

@@ -29,7 +29,7 @@ from dagcast_core.tensor import Panel
 _RECENT = 4 * 168
 # Dispersion, scales and usable correlations depend on one another.
 _TURNS = 2
-_SWEEPS = 3
+_SWEEPS = 2
 
 
 @final

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
-from typing import Self
+from typing import Any, Self
 
-from dagcast_core.tensor._align import Operand, binary, reflected
-from dagcast_core.tensor._base import Labelled, wrap
+import torch
+
+from dagcast_core.tensor._align import Operand, binary, power, reflected
+from dagcast_core.tensor._base import Labelled, only_where_used, wrap
 from dagcast_core.tensor._settings import Join, OnEmpty, settings, using
 
 
@@ -25,10 +27,10 @@ class Operators(Labelled):
         return reflected(operator.mul, "*", self, other)
 
     def __rtruediv__(self, other: Operand) -> Self:
-        return reflected(operator.truediv, "/", self, other)
+        return reflected(_over, "/", self, other)
 
     def __pow__(self, other: Operand) -> Self:
-        return binary(operator.pow, "**", self, other)
+        return power(self, other)
 
     def __rpow__(self, other: Operand) -> Self:
         return reflected(operator.pow, "**", self, other)
@@ -218,3 +220,9 @@ class Operators(Labelled):
         """
         with using(settings(join, fill, tolerance, on_empty)):
             return binary(operator.truediv, "/", self, other)
+
+
+def _over(number: Any, below: torch.Tensor) -> torch.Tensor:
+    """As torch divides a number by a tensor."""
+    result: torch.Tensor = only_where_used(below.reciprocal()) * number
+    return result

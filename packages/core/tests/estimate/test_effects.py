@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from dagcast_simulator._estimators import (
+from dagcast_core.estimate import (
     Effect,
     EstimationError,
     difference_in_differences,

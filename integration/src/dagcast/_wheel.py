@@ -1,0 +1,91 @@
+"""A wheel that holds exported contracts and no code: what a package index can keep for teams."""
+
+import base64
+import hashlib
+import importlib.metadata
+import io
+import re
+import zipfile
+from pathlib import Path
+
+from dagcast.errors import UsageError
+
+CONTENT = "contracts.json"
+_NAME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)-(?P<version>[^-]+)-py3-none-any\.whl")
+# Equal contracts give equal bytes, whenever they are written.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def wheel_of(file_name: str, content: str) -> bytes:
+    """Put exported contracts into a wheel.
+
+    Args:
+        file_name: of the wheel; says its distribution and version, as the format asks.
+        content: the contracts as JSON.
+
+    Raises:
+        UsageError: the name is no wheel's.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    named = _NAME.fullmatch(file_name)
+    try:
+        version = Version(named["version"]) if named else None
+    except InvalidVersion:
+        version = None
+    if named is None or version is None or str(version) != named["version"]:
+        raise UsageError(
+            "a wheel's name, such as contracts_in_force-2026.11.1-py3-none-any.whl",
+            repr(file_name),
+            "Use letters, digits and underscores for the name, and a version such as 2026.11.1.",
+        )
+    name, info = named["name"], f"{named['name']}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": '"""Contracts in force, in contracts.json beside this file."""\n',
+        f"{name}/{CONTENT}": content,
+        f"{info}/METADATA": (
+            f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
+            "Summary: Contracts in force of a set of dagcast packages, without their models.\n"
+        ),
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: dagcast\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
+    }
+    lines = []
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=")
+        lines.append(f"{path},sha256={digest.decode()},{len(text.encode())}\n")
+    files[f"{info}/RECORD"] = "".join([*lines, f"{info}/RECORD,,\n"])
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            entry = zipfile.ZipInfo(path, _EPOCH)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def content_of(file: Path) -> str | None:
+    """The contracts in a wheel, or None where it holds none.
+
+    Raises:
+        UsageError: the file is no wheel.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inside = [name for name in archive.namelist() if name.endswith(f"/{CONTENT}")]
+            return archive.read(inside[0]).decode() if inside else None
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise UsageError("a wheel", f"{file}: {error}", "Write or download it again.") from error
+
+
+def installed_content(distribution: str) -> str | None:
+    """The contracts that an installed distribution holds, or None where there are none."""
+    try:
+        files = importlib.metadata.files(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    for file in files or ():
+        if file.name == CONTENT and len(file.parts) == 2:
+            return file.read_text(encoding="utf-8")
+    return None

@@ -1,0 +1,46 @@
+"""The limits within which a plan is approved without a person, and whether a plan keeps them."""
+
+from dagcast.figures import amount
+from dagcast.plans import Outlook, PlanSummary
+from dagcast.project import Project
+from dagcast.workflow.common._plan_files import plan_folder
+from dagcast.workflow.common._promised import share_kept
+
+
+def week_limits(project: Project) -> str:
+    """The limits within which plans are approved without a person, as the log has them."""
+    week = project.config.week
+    limits = (week.max_change, week.least_gain, week.least_kept)
+    return " ".join("none" if limit is None else f"{limit:g}" for limit in limits)
+
+
+def beyond_limits(project: Project, name: str) -> list[str]:
+    """Declared limits that a plan is beyond, in words.
+
+    Args:
+        project: whose settings declare them.
+        name: of the plan.
+    """
+    week, folder = project.config.week, plan_folder(project, name)
+    summary, outlook = PlanSummary.load(folder), Outlook.load(folder)
+    found = []
+    assert week.max_change is not None
+    for lever, (planned, current) in summary.totals().items():
+        moved = abs(planned - current)
+        if moved > week.max_change * abs(current):
+            by = f"{moved / abs(current):.0%}" if current else "from nothing"
+            found.append(f"{lever} moves by {by}, max_change is {week.max_change:.0%}")
+    gain = outlook.differences.get("current", {}).get("objective")
+    if week.least_gain is not None and (gain is None or gain.mid < week.least_gain):
+        unit = summary.objective_unit
+        expected = "unknown" if gain is None else amount(gain.mid, unit, signed=True)
+        found.append(
+            f"the gain over going on as before is {expected}, least_gain is "
+            f"{amount(week.least_gain, unit)}"
+        )
+    if week.least_kept is not None:
+        kept = share_kept(project)
+        if kept is None or kept < week.least_kept:
+            said = "no past promise is known" if kept is None else f"{kept:.0%} of promises kept"
+            found.append(f"{said}, least_kept is {week.least_kept:.0%}")
+    return found

@@ -1,0 +1,31 @@
+"""Effects of randomised trials, from their raw rows: numpy and pandas, no model.
+
+`measure_rows` takes the rows of a switchback, geo or user-split trial to an estimate with a
+cluster-robust standard error, its degrees of freedom and a randomisation test; the estimators it
+uses are here as well.
+"""
+
+from dagcast_core.estimate._effects import (
+    Effect,
+    EstimationError,
+    difference_in_differences,
+    fixed_effects_difference,
+    split_ratio,
+    wald_elasticity,
+)
+from dagcast_core.estimate._randomisation import RandomisationTest, randomisation_test
+from dagcast_core.estimate._rows import Measurement, RawTrial, measure_rows
+
+__all__ = [
+    "Effect",
+    "EstimationError",
+    "Measurement",
+    "RandomisationTest",
+    "RawTrial",
+    "difference_in_differences",
+    "fixed_effects_difference",
+    "measure_rows",
+    "randomisation_test",
+    "split_ratio",
+    "wald_elasticity",
+]

@@ -107,8 +107,8 @@ def _jumps(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> Ite
     if enough.any():
         medians[enough] = np.nanmedian(busy[enough], axis=1)
     ratios = medians[1:] / medians[:-1]
-    for before in np.nonzero((ratios >= JUMP) | (ratios <= 1 / JUMP))[0]:
-        at, ratio = f"{hours[(before + 1) * _WEEK]:%Y-%m-%d}", ratios[before]
+    for before in np.nonzero((ratios >= JUMP) | (ratios <= 1 / JUMP))[0].tolist():
+        at, ratio = f"{hours[(before + 1) * _WEEK]:%Y-%m-%d}", float(ratios[before])
         times = f"{ratio:.0f} times" if ratio > 1 else f"a {1 / ratio:.0f}th of"
         yield Finding(
             metric, label, f"in the week from {at} {times} the week before: another unit?"

@@ -1,7 +1,7 @@
 """What is usual at an hour of the week.
 
     usual = exp(level[label] + trend[label] * weeks + profile[label, hour_of_week]
-                + 0.5 * tanh(sum of slope[k] * z[k]))
+                + sum of 0.5 * tanh(slope[k] * z[k]))
 
 ``z`` are the quantities known ahead, such as holidays and weather, centred and scaled by the
 history; ``weeks`` counts from its end, after which the trend soon runs out.
@@ -117,11 +117,18 @@ class UsualAtTheHour(Model):
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Fitness to what was observed, and priors."""
         chosen, dim = self.hyperparameters, self._dim
-        common = {"weight": chosen.independence, "half_life": chosen.half_life}
-        fitness: tuple[LossTerm, ...] = (SquaredError(self._quantity, **common),)
+        weight, memory = chosen.independence, chosen.half_life
+        fitness: tuple[LossTerm, ...] = (
+            SquaredError(self._quantity, weight=weight, half_life=memory),
+        )
         if self._summed:
             fitness = (
-                NegativeBinomial(self._quantity, concentration=self.concentration, **common),
+                NegativeBinomial(
+                    self._quantity,
+                    weight=weight,
+                    half_life=memory,
+                    concentration=self.concentration,
+                ),
                 Ridge(self.concentration, toward=30.0, weight=1.0, unconstrained=True),
             )
         return (

@@ -1,5 +1,7 @@
 """`dagcast data`: what is in the store, how good it is, and what a revision changed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from dagcast.config import Config
 from dagcast.errors import ProjectError, UsageError
 from dagcast.project import create_project
 from dagcast.quality import findings
+from dagcast.workflow.common._findings import concerning, repeated
+from dagcast.workflow.common._horizon import Moments
 from dagcast_core.data import CubeQuantity, CubeTable, MetricStore
 
 HOURS = pd.date_range("2025-01-06", periods=8 * 168, freq="h", tz="UTC", unit="us")
@@ -138,3 +142,45 @@ def test_an_empty_store_is_said_to_be_empty(tmp_path):
     for stage in (workflow.data_list, workflow.data_quality):
         with pytest.raises(ProjectError, match="dagcast ingest"):
             stage(empty)
+
+
+def test_what_people_decide_may_stand_still_and_pause():
+    values = profile()
+    values[300:400] = 7.0
+    values[500:600] = 0.0
+    assert found(values, decided=True) == []
+    values[4 * 168 :] *= 100
+    (what,) = found(values, decided=True)
+    assert what.endswith("another unit?")
+
+
+def test_fit_and_plan_repeat_what_concerns_the_hours_that_they_read(tmp_path):
+    values = profile()
+    values[3 * 168 : 4 * 168] = np.roll(values[3 * 168 : 4 * 168], 5)
+    table = CubeTable(
+        name="counts", time="hour", dims={"site": "site"}, absent="missing", known_at="known_at",
+        quantities=tuple(CubeQuantity(name, "1/h") for name in ("parcels", "spend", "unread")),
+        late_after_hours=1e6,
+    )  # fmt: skip
+    still = np.where(np.arange(len(HOURS)) // 100 % 2, values, 7.0)
+    frame = pd.DataFrame(
+        {"site": "A", "hour": HOURS, "known_at": HOURS + pd.Timedelta(hours=1),
+         "parcels": values, "spend": still, "unread": values}
+    )  # fmt: skip
+    store = MetricStore(tmp_path / "store")
+    store.ingest(table, frame)
+
+    def of(weeks):
+        as_of = HOURS[-1] + pd.Timedelta(hours=2)
+        times = Moments(as_of, HOURS[weeks * 168], HOURS[-1], as_of, as_of)
+        names, decided = ("parcels", "spend"), frozenset({"spend"})
+        return SimpleNamespace(store=store, times=times, names=names, decided=decided)
+
+    (found,) = concerning(of(0))
+    assert found == (
+        "parcels of A: in the week from 2025-01-27 its day lies 5 hours later than usual: another "
+        "clock?"
+    )
+    assert repeated(of(0)) == (f"data: {found}",)
+    # A week that the history leaves out concerns nobody.
+    assert concerning(of(4)) == ()

@@ -101,3 +101,24 @@ def test_every_line_of_a_messy_file_is_somewhere(capsys):
     assert (report.read, report.accepted, report.duplicates) == (9, 4, 1)
     shown = capsys.readouterr().out
     assert "header again in line 10" in shown
+
+
+def test_rides_and_weather_alone_have_a_forecast(capsys):
+    page = (PAGES / "hourly-aggregates.md").read_text(encoding="utf-8")
+    (body,) = (part for _, said, part in _BLOCK.findall(page) if "three-regions" in said)
+    (declared,) = (part for kind, _, part in _BLOCK.findall(page) if kind == "toml")
+    Path("counts.csv").write_text(three_regions(body))
+    run(["init", "--project", "city", "--from", "counts.csv"])
+    rides = declared.replace("sessions =", "rides =")
+    Path("city/sources/counts.toml").write_text(rides)
+    assert run(["ingest", "--project", "city"]) == 0
+    assert run(["forecast", "--project", "city"]) == 0
+    found = pd.read_csv("city/reports/forecast.csv")
+    assert set(found["quantity"]) == {"rides"}
+    assert len(found) == 3 * 168
+    busy = found.groupby("region")["mean"].mean()
+    assert busy["Bronx"] == pytest.approx(14.4, rel=0.1)
+    assert busy["Brooklyn"] == pytest.approx(36.0, rel=0.1)
+    night = found["hour"].str.contains("T08:|[ ]08:")
+    assert found[night]["mean"].mean() < 0.5 * found["mean"].mean()
+    assert "no cause" in capsys.readouterr().out

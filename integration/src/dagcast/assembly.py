@@ -111,10 +111,12 @@ def check_assembly(
 def lost_quantities(plugins: Plugins, aside: "Iterable[Aside]") -> frozenset[str]:
     """Quantities that no model makes any more where some stand aside."""
     out = {item.model for item in aside}
+    causeless = {plugin.name for plugin in plugins.plugins if plugin.build is not None}
     made = {
         name
         for item in plugins.registrations
-        if item.model not in out
+        # What is usual has no cause: nothing that is decided moves it.
+        if item.model not in out and item.entry_point not in causeless
         for name in item.contract.output_names
     }
     return frozenset(name for item in aside for name in item.makes if name not in made)
@@ -189,6 +191,8 @@ def build_models(
 
 
 def _built(plugins: Plugins, plugin: Plugin, labels: Mapping[str, Sequence[Any]]) -> "list[Model]":
+    if plugin.build is not None:
+        return plugin.build(labels)
     others = [other.module for other in plugins.plugins if other is not plugin]
     caller = plugins.manager.subset_hook_caller("dagcast_models", others)
     try:

@@ -30,11 +30,13 @@ class Finding:
         metric: its name.
         label: whose series it is; empty for all of them.
         what: in words.
+        odd: whether it casts doubt on values, rather than saying that there are few.
     """
 
     metric: str
     label: str
     what: str
+    odd: bool = True
 
 
 def findings(
@@ -44,6 +46,7 @@ def findings(
     hours: pd.DatetimeIndex,
     *,
     adds: bool = True,
+    decided: bool = False,
 ) -> Iterator[Finding]:
     """Findings about a cube.
 
@@ -53,13 +56,14 @@ def findings(
         labels: of the rows, dims joined.
         hours: instants, in order and without gaps.
         adds: whether the metric is an amount, of which 0 is none; 0 degrees are nothing odd.
+        decided: whether people set it: a price stands still and spend pauses because they do.
     """
     known = ~np.isnan(values)
     if not known.any():
-        yield Finding(metric, "", "no cell has a value")
+        yield Finding(metric, "", "no cell has a value", odd=False)
         return
     quiet = known.any(axis=0) & (np.where(known, values, 0.0) == 0).all(axis=0)
-    if adds and len(labels) > 1 and 0 < quiet.mean() < ZERO_SHARE:
+    if adds and not decided and len(labels) > 1 and 0 < quiet.mean() < ZERO_SHARE:
         for run in _runs(quiet):
             if run.stop - run.start >= 3:
                 yield Finding(
@@ -67,16 +71,18 @@ def findings(
                 )
     for label, row, there in zip(labels, values, known, strict=True):
         if not there.any():
-            yield Finding(metric, label, "no cell has a value")
+            yield Finding(metric, label, "no cell has a value", odd=False)
             continue
         found = row[there]
         zeros = float((found == 0).mean())
         if adds and ZERO_SHARE <= zeros < 1:
-            yield Finding(metric, label, f"0 in {zeros:.0%} of its hours")
+            yield Finding(metric, label, f"0 in {zeros:.0%} of its hours", odd=False)
         elif adds and zeros == 1:
-            yield Finding(metric, label, "0 in every hour")
-        yield from _constant(metric, label, row, hours)
+            yield Finding(metric, label, "0 in every hour", odd=False)
         yield from _jumps(metric, label, row, hours)
+        if decided:
+            continue
+        yield from _constant(metric, label, row, hours)
         yield from _shifts(metric, label, row, hours)
 
 
@@ -94,19 +100,19 @@ def _constant(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> 
 
 def _jumps(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> Iterator[Finding]:
     weeks = len(row) // _WEEK
-    medians = []
-    for week in range(weeks):
-        part = row[week * _WEEK : (week + 1) * _WEEK]
-        busy = part[np.isfinite(part) & (part > 0)]
-        medians.append(float(np.median(busy)) if len(busy) >= _DAY else np.nan)
-    for week in range(1, weeks):
-        ratio = medians[week] / medians[week - 1]
-        if np.isfinite(ratio) and not 1 / JUMP < ratio < JUMP:
-            at = f"{hours[week * _WEEK]:%Y-%m-%d}"
-            times = f"{ratio:.0f} times" if ratio > 1 else f"a {1 / ratio:.0f}th of"
-            yield Finding(
-                metric, label, f"in the week from {at} {times} the week before: another unit?"
-            )
+    parts = row[: weeks * _WEEK].reshape(weeks, _WEEK)
+    busy = np.where(parts > 0, parts, np.nan)
+    enough = (parts > 0).sum(axis=1) >= _DAY
+    medians = np.full(weeks, np.nan)
+    if enough.any():
+        medians[enough] = np.nanmedian(busy[enough], axis=1)
+    ratios = medians[1:] / medians[:-1]
+    for before in np.nonzero((ratios >= JUMP) | (ratios <= 1 / JUMP))[0].tolist():
+        at, ratio = f"{hours[(before + 1) * _WEEK]:%Y-%m-%d}", float(ratios[before])
+        times = f"{ratio:.0f} times" if ratio > 1 else f"a {1 / ratio:.0f}th of"
+        yield Finding(
+            metric, label, f"in the week from {at} {times} the week before: another unit?"
+        )
 
 
 def _shifts(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> Iterator[Finding]:
@@ -123,8 +129,7 @@ def _shifts(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> It
         usual = np.nanmedian(profiles, axis=0)
     if not np.isfinite(usual).all() or usual.std() <= 0.1 * abs(usual.mean()):
         return
-    shifts = [_shift(profile, usual) for profile in profiles]
-    for week, shift in enumerate(shifts):
+    for week, shift in _lags(profiles, usual):
         # A lag of an hour is what a change of the clocks itself does to a week in UTC.
         if abs(shift) >= 2:
             at = f"{hours[first + week * _WEEK]:%Y-%m-%d}"
@@ -136,14 +141,19 @@ def _shifts(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> It
             )
 
 
-def _shift(profile: Values, usual: Values) -> int:
-    if not np.isfinite(profile).all() or profile.std() == 0:
-        return 0
-    scores = [np.corrcoef(np.roll(profile, -lag), usual)[0, 1] for lag in range(_DAY)]
-    best = int(np.argmax(scores))
-    if scores[best] < 0.9 or scores[best] - scores[0] < 0.2:
-        return 0
-    return best if best <= _DAY // 2 else best - _DAY
+def _lags(profiles: Values, usual: Values) -> Iterator[tuple[int, int]]:
+    """Weeks and the lag in hours by which each correlates best with the usual day, if clearly."""
+    there = np.nonzero(np.isfinite(profiles).all(axis=1) & (np.ptp(profiles, axis=1) > 0))[0]
+    rows = profiles[there] - profiles[there].mean(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    level = usual - usual.mean()
+    level /= np.linalg.norm(level)
+    # dims (week, lag)
+    scores = rows @ np.stack([np.roll(level, lag) for lag in range(_DAY)], axis=1)
+    for week, row in zip(there, scores, strict=True):
+        best = int(np.argmax(row))
+        if row[best] >= 0.9 and row[best] - row[0] >= 0.2:
+            yield int(week), best if best <= _DAY // 2 else best - _DAY
 
 
 def _runs(cells: npt.NDArray[np.bool_]) -> Iterator[slice]:

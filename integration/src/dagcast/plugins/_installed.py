@@ -1,6 +1,6 @@
 """What is installed: every plugin that passed its checks, and what they declare together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from dagcast_core.contract import (
 
 if TYPE_CHECKING:
     from dagcast_core.data import EventTable, LinearMetric
+    from dagcast_core.model import Model
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Plugin:
         metrics: and the weighted sums of metrics among them.
         calendars: what ``dagcast_calendars`` returned.
         project: first settings, as ``dagcast_project`` returned them.
+        build: makes the models out of labels by dim, where no hook of ``module`` does.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Plugin:
     metrics: "tuple[LinearMetric, ...]" = ()
     calendars: tuple[Calendar, ...] = ()
     project: Mapping[str, Any] = field(default_factory=dict)
+    build: "Callable[[Mapping[str, Sequence[Any]]], list[Model]] | None" = None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"

@@ -9,6 +9,7 @@ from dagcast.errors import ProjectError
 from dagcast.figures import number
 from dagcast.project import Project
 from dagcast.questions import open_fit
+from dagcast.usual import USUAL
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.stages._fit import fit
 
@@ -31,6 +32,7 @@ class ForecastResult(Result):
             highest of the intervals.
         aside: models that stand aside.
         frame: what the file holds.
+        usual: quantities forecast by what is usual at the hour of the week.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class ForecastResult(Result):
     rows: tuple[tuple[str, str, str, float, float, float], ...]
     aside: tuple[str, ...]
     frame: "pd.DataFrame" = field(metadata={"json": False}, repr=False)
+    usual: tuple[str, ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
         rows = tuple(
@@ -48,6 +51,10 @@ class ForecastResult(Result):
         columns = ("quantity", "label", "mean of the hours", "least, 5 %", "greatest, 95 %", "unit")
         note = f"{self.fit}; hour by hour in {self.file}"
         tables = [ResultTable("Forecast", columns, rows, note)]
+        if self.usual:
+            names = (f"{', '.join(self.usual)}: what is usual at the hour of the week",)
+            note = "no cause is known to it, so no lever moves it and no plan counts it"
+            tables.append(ResultTable("Forecast without a model of causes", (), (names,), note))
         if self.aside:
             note = "`dagcast check` says what they lack"
             aside = tuple((name,) for name in self.aside)
@@ -97,4 +104,11 @@ def forecast(
             (str(key[0]), labels, str(part["unit"].iloc[0]), float(part["mean"].mean()), low, high)
         )
     aside = tuple(item.model for item in session.aside)
-    return ForecastResult(project.folder, opened.name, file, tuple(rows), aside, frame)
+    usual = tuple(
+        name
+        for item in session.assembly.registrations
+        if item.entry_point == USUAL
+        for name in item.contract.output_names
+        if name in wanted
+    )
+    return ForecastResult(project.folder, opened.name, file, tuple(rows), aside, frame, usual)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dagcast_core.data import Ingestion, MetricStore, StoreError
-from dagcast_core.data._compact import FILES, LOADS, ledger_files
+from dagcast_core.data._compact import FILES, LOADS, key_files, ledger_files
 from dagcast_core.data._manifest import read_manifest
 
 WINDOW = {"start": "2025-01-06T00:00Z", "end": "2025-01-16T23:00Z"}
@@ -102,3 +102,22 @@ def test_what_is_no_longer_in_the_store_is_not_read_from_a_copy(store, rides_tab
     index = json.loads((store.folder / "compacted" / "index.json").read_text())
     assert [entry["file"] for entry in index["rides"]] == ["rides-2.parquet"]
     store.verify()
+
+
+def test_a_load_is_compared_with_few_files_and_finds_all_repeats(store, rides_table, loads):
+    rides = loads(LOADS + 3)
+    for load in rides[:-1]:
+        store.ingest(rides_table, load)
+    kept = key_files(store.folder, read_manifest(store.folder), "rides")
+    assert len(kept) == 1 + 2
+    # An old row as it was, another with other content, in one file with the new rows.
+    told = rides[2].iloc[[0, 1]].copy()
+    told.loc[told.index[1], "fare"] += 1.0
+    mixed = pd.concat([told, rides[-1]], ignore_index=True)
+    report = store.ingest(rides_table, mixed)
+    assert (report.accepted, report.duplicates, report.conflicts) == (6, 1, 1)
+    store.verify()
+    kept[0].write_bytes(kept[0].read_bytes()[:-9])
+    # A damaged copy costs time alone.
+    again = pd.concat([rides[3].iloc[[0]], rides[0].iloc[[1]]], ignore_index=True)
+    assert store.ingest(rides_table, again).duplicates == 2

@@ -72,7 +72,7 @@ def assembled(
     if config is None:
         config = Config() if first_setting_problems(plugins) else first_config(plugins)
     plugins = with_sources(config, plugins, None if project is None else project.folder)
-    aside = () if project is None else _aside(project, plugins)
+    aside, plugins = ((), plugins) if project is None else _standing(project, plugins)
     asked = demands(config)
     if exported is not None:
         asked = {
@@ -101,22 +101,26 @@ def left_out(config: Config | None, disable: tuple[str, ...] = ()) -> tuple[str,
     return (*(config.disable if config else ()), *disable)
 
 
-def _aside(project: Project, plugins: "Plugins") -> "tuple[Aside, ...]":
+def _standing(project: Project, plugins: "Plugins") -> "tuple[tuple[Aside, ...], Plugins]":
+    """Who stands aside, and the packages with what is usual in their place."""
     if not any(project.store.glob("[!.]*")):
         # Nothing was ingested, and pandas and the store need not be loaded to say so.
-        return ()
+        return (), plugins
     from dagcast.standing import standing_aside
+    from dagcast.usual import with_usual
     from dagcast.workflow.common._horizon import held_by
     from dagcast_core.data import MetricStore, StoreError
 
     store = MetricStore(project.store)
     try:
         if not store.metrics():
-            return ()
+            return (), plugins
     except StoreError:
         # That the store is damaged is said by whoever reads it.
-        return ()
-    return standing_aside(plugins, held_by(project, plugins, store), project.config.levers)
+        return (), plugins
+    held, levers = held_by(project, plugins, store), project.config.levers
+    aside = standing_aside(plugins, held, levers)
+    return aside, with_usual(plugins, held, aside, levers)
 
 
 def demands(config: Config) -> dict[str, Any]:

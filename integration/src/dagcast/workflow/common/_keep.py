@@ -9,6 +9,7 @@ from dagcast.plans import (
     Outlook,
     PlanStability,
 )
+from dagcast.workflow.common._findings import repeated
 from dagcast.workflow.common._fits import Fitted
 from dagcast.workflow.common._newness import settings_of
 from dagcast.workflow.common._outlooks import outlook_of
@@ -65,6 +66,8 @@ def keep(
             f"{len(fitted.draws)} draws"
         )
         solved = replace(solved, warnings=(*solved.warnings, words))
+    heeded = (*solved.warnings, *repeated(setting.session, setting.times))
+    solved = replace(solved, warnings=heeded)
     summary = replace(summary_of(name, kind, setting, fitted, solved, seconds), stability=stability)
     if record:
         with project.making(project.plans / name) as folder:

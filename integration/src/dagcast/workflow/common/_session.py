@@ -155,7 +155,9 @@ class Session:
         )
         made = {name for item in self.assembly.registrations for name in item.contract.output_names}
         held = self.store.metrics()
-        return tuple(name for name in wanted if name in made and name in held)
+        found = tuple(name for name in wanted if name in made and name in held)
+        # Settings that name none of what is here leave all of it to judge.
+        return found or tuple(name for name in self.names if name in made and name in held)
 
     def build(self, labels: Mapping[str, Any] | None = None) -> "ModelCollection":
         """A new, unfitted collection."""

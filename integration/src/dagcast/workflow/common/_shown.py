@@ -17,7 +17,8 @@ def shown_quantities(session: "Session") -> "tuple[Quantity, ...]":
     """Outputs to show, those that the settings put first in front, then in the models' order.
 
     Besides the objective and the limits these are the outputs downstream of a lever, and whatever
-    weighs one of them: a mean ETA cannot be told without sessions.
+    weighs one of them: a mean ETA cannot be told without sessions. Where there are none of all
+    these, it is what the store observes.
     """
     config = session.project.config
     made = {
@@ -33,13 +34,16 @@ def shown_quantities(session: "Session") -> "tuple[Quantity, ...]":
         if isinstance(how, Weighted)
     }
     order = dict.fromkeys((*config.display.first, *made))
-    return tuple(
+    shown = tuple(
         made[name]
         for name in order
         if name in made
         and (name in wanted or name in config.display.first)
         and made[name].time_dim is not None
     )
+    # Settings that name none of what is here leave all that is observed to show.
+    held = session.store.metrics() if not shown else ()
+    return shown or tuple(item for item in made.values() if item.name in held and item.time_dim)
 
 
 def named_outcomes(config: Config) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import final
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,9 @@ import pandas as pd
 from dagcast.errors import UsageError
 from dagcast.figures import number
 from dagcast.project import Project
+from dagcast.workflow.common._findings import cells, latest, series_findings
 from dagcast.workflow.common._horizon import open_store, require_metrics
 from dagcast.workflow.common._result import Result, ResultTable
-
-if TYPE_CHECKING:
-    from dagcast_core.data import MetricStore
 
 _SHOWN = 20
 
@@ -267,8 +265,8 @@ def data_show(project: Project, metric: str, *, as_of: str | None = None) -> Dat
     """
     store = open_store(project)
     require_metrics(store, (metric,), what="a metric")
-    moment = _latest(store) if as_of is None else _moment(as_of)
-    labels, _, values = _cube(store, metric, moment)
+    moment = latest(store) if as_of is None else _moment(as_of)
+    labels, _, values = cells(store, metric, moment)
     series = []
     for label, row in zip(labels, values, strict=True):
         there = row[~np.isnan(row)]
@@ -295,7 +293,8 @@ def data_quality(project: Project) -> DataQualityResult:
     Raises:
         ProjectError: nothing was ingested yet.
     """
-    from dagcast.quality import findings
+    from dagcast.plugins import load_plugins
+    from dagcast.vocabulary import decided
 
     store = open_store(project)
     rows: dict[tuple[str, str], int] = {}
@@ -311,13 +310,12 @@ def data_quality(project: Project) -> DataQualityResult:
         if report.ambiguous:
             what = f"{report.ambiguous:,} rows at local times that occur twice"
             found.append((report.table, "", what))
-    for table in store.tables().values():
-        for metric in table.metrics:
-            labels, hours, values = _cube(store, metric.name, _latest(store))
-            amount = table.revision == "add" or metric.across == "sum"
-            adds = metric.per is None and amount
-            odd = findings(metric.name, values, labels, hours, adds=adds)
-            found += [(item.metric, item.label, item.what) for item in odd]
+    plugins = load_plugins(disable=project.config.disable)
+    set_by_people = decided(plugins) | set(project.config.levers)
+    found += [
+        (item.metric, item.label, item.what)
+        for item in series_findings(store, latest(store), set_by_people)
+    ]
     return DataQualityResult(
         project.folder, tuple((table, n, why) for (table, why), n in rows.items()), tuple(found)
     )
@@ -340,12 +338,12 @@ def data_diff(
     """
     store = open_store(project)
     require_metrics(store, metrics, what="metrics to compare, out of those")
-    before, after = _moment(as_of), _latest(store) if to is None else _moment(to)
+    before, after = _moment(as_of), latest(store) if to is None else _moment(to)
     measured = [metric.name for table in store.tables().values() for metric in table.metrics]
     counts, changes = [], []
     for name in metrics or measured:
-        labels, hours, old = _cube(store, name, before)
-        _, _, new = _cube(store, name, after)
+        labels, hours, old = cells(store, name, before)
+        _, _, new = cells(store, name, after)
         had, has = ~np.isnan(old), ~np.isnan(new)
         changed = had & has & (old != new)
         counts.append(
@@ -358,40 +356,6 @@ def data_diff(
             for row, hour in np.argwhere(changed)
         ]  # fmt: skip
     return DataDiffResult(project.folder, str(before), str(after), tuple(counts), tuple(changes))
-
-
-def _cube(
-    store: "MetricStore", name: str, as_of: pd.Timestamp
-) -> "tuple[list[str], pd.DatetimeIndex, np.ndarray[Any, np.dtype[np.float64]]]":
-    """A metric over its table's hours: joined labels, hours, and values by label and hour."""
-    from dagcast_core.data import MissingCellsError
-
-    spans = store.spans()
-    owner = next(
-        (t.name for t in store.tables().values() if any(m.name == name for m in t.metrics)), None
-    )
-    own = [spans[owner]] if owner in spans else list(spans.values())
-    start, end = min(span.start for span in own), max(span.end for span in own)
-    hours = pd.DatetimeIndex(pd.date_range(start, end, freq="h"))
-    dims = store.metrics()[name].dims[:-1]
-    held = store.labels()
-    labels = [""]
-    for dim in dims:
-        labels = [", ".join(filter(None, (a, b))) for a in labels for b in held.get(dim, ())]
-    try:
-        read = store.read([name], start=start, end=end, as_of=as_of, cache=False)[name]
-        values = read.values(*dims, "hour").double().numpy().reshape(len(labels), len(hours))
-    except MissingCellsError:
-        # A metric of whole numbers has no value for a missing cell: what is there is counted.
-        read = store.counts([name], start=start, end=end, as_of=as_of)[name]
-        there = read.values(*dims, "hour").numpy().reshape(len(labels), len(hours))
-        values = np.where(np.isnan(there) | (there == 0), np.nan, 1.0)
-    return labels, hours, np.asarray(values, dtype=np.float64)
-
-
-def _latest(store: "MetricStore") -> pd.Timestamp:
-    latest: pd.Timestamp = max(span.known_until for span in store.spans().values())
-    return latest + pd.Timedelta(hours=1)
 
 
 def _moment(text: str) -> pd.Timestamp:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from dagcast.errors import ProjectError
 from dagcast.figures import number
 from dagcast.project import Project
+from dagcast.workflow.common._findings import repeated
 from dagcast.workflow.common._fits import (
     PREFIX,
     Fitted,
@@ -38,6 +39,7 @@ class FitResult(Result):
         draws: number of parameter draws.
         errors: in-sample errors by quantity, in its unit, beside the range of what was observed.
         titles: what the quantities are called.
+        findings: what looks wrong about the data that it was fitted on.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class FitResult(Result):
     draws: int
     errors: "tuple[RangeCheck, ...]" = ()
     titles: Mapping[str, str] = field(default_factory=dict, metadata={"json": False}, repr=False)
+    findings: tuple[str, ...] = ()
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -98,7 +101,11 @@ class FitResult(Result):
             tables.append(ResultTable("Experiments in the joint fit", measured, rows))
         if self.errors:
             tables.append(error_table("In-sample errors", self.errors, self.titles))
-        remarks = (*(str(item) for item in self.report.conflicts), *self.report.notes)
+        remarks = (
+            *(str(item) for item in self.report.conflicts),
+            *self.report.notes,
+            *self.findings,
+        )
         if remarks:
             tables.append(ResultTable("Remarks", (), tuple((text,) for text in remarks)))
         if texts := tuple((f"{text}.",) for text in self.refused):
@@ -143,7 +150,7 @@ def fit(project: Project, *, warm: bool = False, progress: Progress = silent) ->
     drawn = draw_parameters(session, model)
     errors = in_sample_checks(model, session.history())
     titles = {item.name: item.heading for item in session.quantities}
-    result = FitResult(project.folder, name, report, len(drawn), errors, titles)
+    result = FitResult(project.folder, name, report, len(drawn), errors, titles, repeated(session))
     # What predicts values out of the world is not called good, whatever converged.
     status = report.status if not result.refused else "out of the world"
     with project.making(project.models / name) as folder:

@@ -14,7 +14,7 @@ from dagcast_core.data._errors import DeclarationError, SourceError
 from dagcast_core.data._manifest import Batch, Coverage, StoredFile, adopt, unwritten
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import OpenSource
-from dagcast_core.data._sql import KNOWN, identity_of, listed, quoted, text
+from dagcast_core.data._sql import KNOWN, by_key, listed, quoted, text
 
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
 _QUICK = "(FORMAT parquet, COMPRESSION snappy)"
@@ -89,7 +89,7 @@ def _write(
     chosen = ", ".join([*dims, *zoned, "n", *sums])
     order = ", ".join(["hour", *dims, *times[1:], "n", *sums])
     ledger = f"SELECT {chosen} FROM ledger ORDER BY {order}"
-    key = listed(identity_of(table))
+    key = listed(by_key(table))
     rows = listed([column.name for column in table.columns])
     keys = f"SELECT {rows} FROM staged WHERE reason IS NULL ORDER BY {key}"
     refused = _set_aside(connection, table, opened)

@@ -1,11 +1,12 @@
-"""Ledgers of many loads in few files, so that the 365th daily load reads as fast as the first.
+"""Files of many loads in few, so that the 365th daily load reads and enters as fast as the first.
 
-What is here is a copy: a batch keeps its own ledger, and the manifest knows nothing of this folder,
+What is here is a copy: a batch keeps its own files, and the manifest knows nothing of this folder,
 which may be deleted at any time. Loads are merged by sixteens, and merged files by eights, so that
 a row is written again a few times in its life and a new day costs in proportion to the day.
 
-    compacted/index.json                  table -> merged files, with the batches in each
-    compacted/<table>-<number>.parquet    their ledgers, one after the other
+    compacted/index.json                     table -> merged files, with the batches in each
+    compacted/<table>-<number>.parquet       their ledgers, one after the other
+    compacted/<table>.keys-<number>.parquet  their accepted rows, by key
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from pathlib import Path
 
 import duckdb
 
-from dagcast_core.data._manifest import Manifest, sampled, trust
+from dagcast_core.data._manifest import Manifest, StoredFile, sampled, trust
 from dagcast_core.data._source import connect
-from dagcast_core.data._sql import parquet, text
+from dagcast_core.data._sql import by_key, listed, parquet, text
 
 FOLDER = "compacted"
+_KEYS = ".keys"
 LOADS = 16
 """So many ledgers are merged into one file,"""
 FILES = 8
@@ -45,9 +47,29 @@ def ledger_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
     Raises:
         StoreError: a ledger that is not in a whole merged file is absent or differs.
     """
-    batches = {b.id: b.ledger for b in manifest.of_table(table) if b.ledger is not None}
+    return _files(folder, table, _ledgers(manifest, table))
+
+
+def key_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
+    """The files that hold a table's accepted rows: merged ones as far as they are whole.
+
+    Raises:
+        StoreError: a file that is not in a whole merged one is absent or differs.
+    """
+    return _files(folder, f"{table}{_KEYS}", _keys(manifest, table))
+
+
+def _ledgers(manifest: Manifest, table: str) -> dict[str, StoredFile]:
+    return {b.id: b.ledger for b in manifest.of_table(table) if b.ledger is not None}
+
+
+def _keys(manifest: Manifest, table: str) -> dict[str, StoredFile]:
+    return {b.id: b.keys for b in manifest.of_table(table) if b.keys is not None}
+
+
+def _files(folder: Path, name: str, batches: dict[str, StoredFile]) -> list[Path]:
     paths: list[Path] = []
-    for merged in _read(folder).get(table, ()):
+    for merged in _read(folder).get(name, ()):
         path = folder / FOLDER / merged.file
         # Only what the manifest names counts, all of it and nothing else.
         if set(merged.batches) <= set(batches) and _whole(path, merged):
@@ -65,28 +87,44 @@ def compact(folder: Path, manifest: Manifest, tables: Sequence[str]) -> None:
     index = _read(folder)
     changed = False
     for table in tables:
-        batches = {b.id: b.ledger for b in manifest.of_table(table) if b.ledger is not None}
-        kept = [m for m in index.get(table, ()) if set(m.batches) <= set(batches)]
-        inside = {key for merged in kept for key in merged.batches}
-        loose = [key for key in batches if key not in inside]
-        groups = list(kept)
-        try:
-            if len(loose) >= LOADS:
-                files = trust(folder, (batches[key] for key in loose))
-                groups.append(_merge(folder, table, files, 0, tuple(loose)))
-            while level := _full_level(groups):
-                full = [merged for merged in groups if merged.level == level[0]]
-                files = [folder / FOLDER / merged.file for merged in full]
-                keys = tuple(key for merged in full for key in merged.batches)
-                groups = [merged for merged in groups if merged not in full]
-                groups.append(_merge(folder, table, files, level[0] + 1, keys))
-        except (OSError, duckdb.Error):
-            continue
-        if groups != list(index.get(table, ())):
-            index[table] = tuple(groups)
-            changed = True
+        # By hour, so that a read of some weeks skips what it does not need.
+        kinds = [(table, _ledgers(manifest, table), ["hour", "known_at"])]
+        if keys := _keys(manifest, table):
+            kinds.append((f"{table}{_KEYS}", keys, list(by_key(manifest.tables[table]))))
+        for name, batches, order in kinds:
+            groups = _compacted(folder, name, batches, index.get(name, ()), order)
+            if groups != list(index.get(name, ())):
+                index[name] = tuple(groups)
+                changed = True
     if changed:
         _write(folder, index)
+
+
+def _compacted(
+    folder: Path,
+    name: str,
+    batches: dict[str, StoredFile],
+    before: Sequence[_Merged],
+    order: Sequence[str],
+) -> list[_Merged]:
+    """The merged files of one table's ledgers or keys, those before among them."""
+    groups = [merged for merged in before if set(merged.batches) <= set(batches)]
+    inside = {key for merged in groups for key in merged.batches}
+    loose = [key for key in batches if key not in inside]
+    kept = list(groups)
+    try:
+        if len(loose) >= LOADS:
+            files = trust(folder, (batches[key] for key in loose))
+            groups.append(_merge(folder, name, files, 0, tuple(loose), order))
+        while level := _full_level(groups):
+            full = [merged for merged in groups if merged.level == level[0]]
+            files = [folder / FOLDER / merged.file for merged in full]
+            keys = tuple(key for merged in full for key in merged.batches)
+            groups = [merged for merged in groups if merged not in full]
+            groups.append(_merge(folder, name, files, level[0] + 1, keys, order))
+    except (OSError, duckdb.Error):
+        return kept
+    return groups
 
 
 def damaged_copies(folder: Path) -> list[str]:
@@ -113,7 +151,12 @@ def _full_level(groups: Sequence[_Merged]) -> list[int]:
 
 
 def _merge(
-    folder: Path, table: str, files: Sequence[Path], level: int, batches: tuple[str, ...]
+    folder: Path,
+    table: str,
+    files: Sequence[Path],
+    level: int,
+    batches: tuple[str, ...],
+    order: Sequence[str],
 ) -> _Merged:
     (folder / FOLDER).mkdir(exist_ok=True)
     number = 1 + max(
@@ -123,9 +166,8 @@ def _merge(
     target = folder / FOLDER / f"{table}-{number}.parquet"
     part = target.with_name(f".tmp-{os.getpid()}.parquet")
     with connect() as connection:
-        # By hour, so that a read of some weeks skips what it does not need.
         connection.execute(
-            f"COPY (SELECT * FROM {parquet(files)} ORDER BY hour, known_at) TO "
+            f"COPY (SELECT * FROM {parquet(files)} ORDER BY {listed(order)}) TO "
             f"{text(str(part))} (FORMAT parquet, COMPRESSION zstd)"
         )
     os.replace(part, target)

@@ -201,15 +201,24 @@ class Manifest:
                 }
                 for name, metric in sorted(self.derived.items())
             },
-            "batches": [self.batches[key].to_json() for key in sorted(self.batches)],
             "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
-        return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+        # A line for each batch: without indents json is written by C, which a year's loads need.
+        lines = [_compactly(self.batches[key].to_json()) for key in sorted(self.batches)]
+        rest = _compactly(document)
+        return f'{{"batches": [\n{_LINES.join(lines)}\n],\n{rest[1:]}\n'.encode()
 
     @property
     def id(self) -> str:
         """sha256 of the manifest's content; equal ids mean equal stores."""
         return self._digest or hashlib.sha256(self.encoded()).hexdigest()
+
+
+_LINES = ",\n"
+
+
+def _compactly(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, allow_nan=False)
 
 
 def find_metric(manifest: Manifest, name: str) -> tuple[EventTable, MetricSpec]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
+from dagcast_core.data._compact import key_files
 from dagcast_core.data._declare import EventTable
-from dagcast_core.data._manifest import Manifest, trust
+from dagcast_core.data._manifest import Manifest
 from dagcast_core.data._sql import (
     CONFLICT,
     KNOWN,
+    by_key,
     content_of,
     identity_of,
     listed,
@@ -30,10 +33,32 @@ def mark_repeats(
     """
     if not table.key:
         return
-    stored = [batch.keys for batch in manifest.of_table(table.name) if batch.keys is not None]
+    stored = key_files(folder, manifest, table.name)
     if stored:
-        _compare_with_stored(connection, parquet(trust(folder, stored)), table)
+        _compare_with_stored(connection, _near(connection, parquet(stored), table), table)
     _compare_within(connection, table)
+
+
+def _near(connection: duckdb.DuckDBPyConnection, stored: str, table: EventTable) -> str:
+    """Stored rows in the range of the new ones: constants, which skip whole parts of files."""
+    kinds = {column.name: column.kind for column in table.columns}
+    ranged = [name for name in by_key(table) if kinds[name] in ("instant", "integer")]
+    if not ranged:
+        return stored
+    limits = ", ".join(f"min({quoted(name)}), max({quoted(name)})" for name in ranged)
+    row = connection.execute(f"SELECT {limits} FROM staged WHERE reason IS NULL").fetchall()[0]
+    if row[0] is None:
+        return stored
+    within = " AND ".join(
+        f"{quoted(name)} BETWEEN {_constant(low)} AND {_constant(high)}"
+        for name, low, high in zip(ranged, row[::2], row[1::2], strict=True)
+        if low is not None
+    )
+    return f"(SELECT * FROM {stored} WHERE {within})"
+
+
+def _constant(value: datetime | int) -> str:
+    return f"TIMESTAMP '{value.isoformat(sep=' ')}'" if isinstance(value, datetime) else str(value)
 
 
 def _compare_with_stored(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dagcast_core.data._sql import CONFLICT
@@ -103,8 +103,9 @@ class IngestReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
+        # Not `asdict`, which copies every text of every report of the store.
         return {
-            **asdict(self),
+            **{entry.name: getattr(self, entry.name) for entry in fields(self)},
             "quarantined": dict(self.quarantined),
             "remarks": dict(self.remarks),
             "new_labels": {dim: dict(found) for dim, found in self.new_labels.items()},

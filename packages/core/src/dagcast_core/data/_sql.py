@@ -384,6 +384,12 @@ def identity_of(table: EventTable) -> tuple[str, ...]:
     return table.key if table.same_key == "conflict" else (*table.key, *_rest_of(table))
 
 
+def by_key(table: EventTable) -> tuple[str, ...]:
+    """The same, the times among them first: new rows are compared with those of their hours."""
+    kinds = {column.name: column.kind for column in table.columns}
+    return tuple(sorted(identity_of(table), key=lambda name: kinds[name] != "instant"))
+
+
 def content_of(table: EventTable) -> tuple[str, ...]:
     """Columns in which two rows of one key may contradict each other."""
     return _rest_of(table) if table.same_key == "conflict" else ()

@@ -115,7 +115,8 @@ def concavity_of(compiled: Compiled, solution: Solution, options: Options) -> An
         return "refuted"
     rows = compiled.smooth.rows
     weights = solution.row_prices * rows.sign
-    held = is_supported(compiled.smooth, solution.x, weights, options.seed)
+    levers = tuple(compiled.space.slices.values())
+    held = is_supported(compiled.smooth, solution.x, weights, options.seed, levers)
     return "tested" if held else "refuted"
 
 

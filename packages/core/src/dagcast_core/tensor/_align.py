@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias, TypeVar, overload
@@ -12,7 +11,7 @@ import pandas as pd
 import torch
 
 from dagcast_core.tensor._audit import AUDIT, record
-from dagcast_core.tensor._base import Labelled, Scalar, only_where_used, wrap
+from dagcast_core.tensor._base import Labelled, Scalar, wrap
 from dagcast_core.tensor._errors import AlignmentError
 from dagcast_core.tensor._join import plan_join
 from dagcast_core.tensor._layout import SCALAR, Layout, intern_layout
@@ -131,20 +130,6 @@ def joint_name(left: Labelled, right: Labelled) -> str | None:
     if right._layout is SCALAR:
         return left._name
     return right._name if left._layout is SCALAR else None
-
-
-def power(left: T, right: Any) -> T:
-    """Raise to a power; by a number, cells whose result nobody uses have a gradient of 0.
-
-    Example:
-        >>> from dagcast_core.tensor import IndexTensor
-        >>> power(IndexTensor([3.0], {"n": [1]}), 2).tolist()
-        [9.0]
-    """
-    out = binary(operator.pow, "**", left, right)
-    if isinstance(right, float | int):
-        only_where_used(out._tensor)
-    return out
 
 
 def reflected(function: Callable[..., Any], symbol: str, right: T, left: Any) -> T:

@@ -417,23 +417,3 @@ def _ends(index: pd.Index) -> str:
     if len(index) <= 3:
         return ", ".join(show_label(label) for label in index)
     return f"{show_label(index[0])}, {show_label(index[1])} ... {show_label(index[-1])}"
-
-
-def only_where_used(result: torch.Tensor) -> torch.Tensor:
-    """Give an unary function a gradient of exactly 0 where nobody uses its value.
-
-    A slope that is not finite at such a cell would make its gradient 0 times infinity, which is
-    NaN, though `where` chose the other value there.
-    """
-    if result.grad_fn is not None:
-        result.grad_fn.register_hook(_unused_is_zero)
-    return result
-
-
-def _unused_is_zero(
-    found: tuple[torch.Tensor | None, ...], asked: tuple[torch.Tensor | None, ...]
-) -> tuple[torch.Tensor | None, ...]:
-    (weight,) = asked
-    if weight is None:
-        return found
-    return tuple(None if part is None else torch.where(weight == 0, 0.0, part) for part in found)

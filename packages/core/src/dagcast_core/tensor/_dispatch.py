@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from dagcast_core.tensor._align import binary, reflected
-from dagcast_core.tensor._base import Labelled, only_where_used, wrap
+from dagcast_core.tensor._base import Labelled, wrap
 from dagcast_core.tensor._elementwise import where
 
 _UNARY = """
@@ -130,7 +130,7 @@ def dispatch(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     """
     if function in _UNARY_FUNCTIONS:
         value, *rest = args
-        out = only_where_used(function(value._tensor, *rest, **kwargs))
+        out = function(value._tensor, *rest, **kwargs)
         return wrap(value, out, value._layout, value._name)
     if function in _OPERATOR_FUNCTIONS:
         return _two_sided(_OPERATOR_FUNCTIONS[function], _symbol(function), args, kwargs)

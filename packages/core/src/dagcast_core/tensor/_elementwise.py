@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -13,9 +14,8 @@ from dagcast_core.tensor._align import (
     binary,
     bring_together,
     common_name,
-    power,
 )
-from dagcast_core.tensor._base import Labelled, new, only_where_used, wrap
+from dagcast_core.tensor._base import Labelled, new, wrap
 from dagcast_core.tensor._settings import settings
 
 T = TypeVar("T", bound=Labelled)
@@ -51,7 +51,7 @@ class Elementwise(Labelled):
         return wrap(self, self._tensor.expm1(), self._layout, self._name)
 
     def log(self) -> Self:
-        """Natural logarithm. Where the result is not used, the gradient is 0.
+        """Natural logarithm.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
@@ -59,30 +59,30 @@ class Elementwise(Labelled):
             [0.0]
         """
         out = new(self.__class__)  # written out: it is in the innermost loop of every model
-        out._tensor = only_where_used(self._tensor.log())
+        out._tensor = self._tensor.log()
         out._layout = self._layout
         out._name = self._name
         return out
 
     def log1p(self) -> Self:
-        """``log(1 + x)``, exact near 0. Where the result is not used, the gradient is 0.
+        """``log(1 + x)``, exact near 0.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
             >>> IndexTensor([0.0], {"n": [1]}).log1p().tolist()
             [0.0]
         """
-        return wrap(self, only_where_used(self._tensor.log1p()), self._layout, self._name)
+        return wrap(self, self._tensor.log1p(), self._layout, self._name)
 
     def sqrt(self) -> Self:
-        """Square root. Where the result is not used, the gradient is 0.
+        """Square root.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
             >>> IndexTensor([4.0], {"n": [1]}).sqrt().tolist()
             [2.0]
         """
-        return wrap(self, only_where_used(self._tensor.sqrt()), self._layout, self._name)
+        return wrap(self, self._tensor.sqrt(), self._layout, self._name)
 
     def square(self) -> Self:
         """Each value times itself.
@@ -115,14 +115,14 @@ class Elementwise(Labelled):
         return wrap(self, self._tensor.sign(), self._layout, self._name)
 
     def reciprocal(self) -> Self:
-        """One over each value. Where the result is not used, the gradient is 0.
+        """One over each value.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
             >>> IndexTensor([4.0], {"n": [1]}).reciprocal().tolist()
             [0.25]
         """
-        return wrap(self, only_where_used(self._tensor.reciprocal()), self._layout, self._name)
+        return wrap(self, self._tensor.reciprocal(), self._layout, self._name)
 
     def sigmoid(self) -> Self:
         """``1 / (1 + exp(-x))``.
@@ -235,14 +235,14 @@ class Elementwise(Labelled):
         return self.map(torch.nn.functional.softplus)
 
     def pow(self, exponent: Operand) -> Self:
-        """Each value to a power. Where the result is not used, the gradient is 0.
+        """Each value to a power.
 
         Example:
             >>> from dagcast_core.tensor import IndexTensor
             >>> IndexTensor([3.0], {"n": [1]}).pow(2).tolist()
             [9.0]
         """
-        return power(self, exponent)
+        return binary(operator.pow, "**", self, exponent)
 
     def nan_to_num(self, nan: float = 0.0) -> Self:
         """Values with NaN replaced; infinities stay. The gradient at a NaN is 0.

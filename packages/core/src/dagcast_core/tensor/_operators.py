@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Self
+from typing import Self
 
-import torch
-
-from dagcast_core.tensor._align import Operand, binary, power, reflected
-from dagcast_core.tensor._base import Labelled, only_where_used, wrap
+from dagcast_core.tensor._align import Operand, binary, reflected
+from dagcast_core.tensor._base import Labelled, wrap
 from dagcast_core.tensor._settings import Join, OnEmpty, settings, using
 
 
@@ -27,10 +25,10 @@ class Operators(Labelled):
         return reflected(operator.mul, "*", self, other)
 
     def __rtruediv__(self, other: Operand) -> Self:
-        return reflected(_over, "/", self, other)
+        return reflected(operator.truediv, "/", self, other)
 
     def __pow__(self, other: Operand) -> Self:
-        return power(self, other)
+        return binary(operator.pow, "**", self, other)
 
     def __rpow__(self, other: Operand) -> Self:
         return reflected(operator.pow, "**", self, other)
@@ -220,9 +218,3 @@ class Operators(Labelled):
         """
         with using(settings(join, fill, tolerance, on_empty)):
             return binary(operator.truediv, "/", self, other)
-
-
-def _over(number: Any, below: torch.Tensor) -> torch.Tensor:
-    """As torch divides a number by a tensor."""
-    result: torch.Tensor = only_where_used(below.reciprocal()) * number
-    return result

@@ -54,7 +54,8 @@ class ForecastResult(Result):
         if self.usual:
             names = (f"{', '.join(self.usual)}: what is usual at the hour of the week",)
             note = "no cause is known to it, so no lever moves it and no plan counts it"
-            tables.append(ResultTable("Forecast without a model of causes", (), (names,), note))
+            rows = (names, (note,))
+            tables.append(ResultTable("Forecast without a model of causes", (), rows))
         if self.aside:
             note = "`dagcast check` says what they lack"
             aside = tuple((name,) for name in self.aside)

@@ -34,6 +34,15 @@ from _week import shop, week
 from dagcast.workflow.common._seal import seal
 
 
+# First: the stand-ins of other tests' commands stay in this process, and the week would wait.
+def test_killed_week_goes_on(tmp_path):
+    def made(folder):
+        shop(folder, approve=True, max_change=1.0)
+        return answered(lambda: week(folder))
+
+    held(week_kills(made, tmp_path / "w", points=3, moments=2), 5)
+
+
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
     folder = tmp_path_factory.mktemp("states")
@@ -51,18 +60,6 @@ def held(count, at_least):
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_killed_command_loses_nothing(case, states, tmp_path):
     held(kills(case, states, tmp_path / "w", exact=case.exact, points=6, moments=3), 6)
-
-
-@pytest.mark.xfail(
-    reason="seen once on a busy machine: a week ended with code 5 and no words; why is not known",
-    strict=False,
-)
-def test_killed_week_goes_on(tmp_path):
-    def made(folder):
-        shop(folder, approve=True, max_change=1.0)
-        return answered(lambda: week(folder))
-
-    held(week_kills(made, tmp_path / "w", points=3, moments=2), 5)
 
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)

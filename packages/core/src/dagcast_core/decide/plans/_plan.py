@@ -40,9 +40,10 @@ class Plan:
         baseline: objective of the lower bounds (usually: spend nothing).
         kkt_residual: relative to the lift over the baseline.
         worst_violation: largest relative violation of any limit.
-        gap_bound: upper bound on what a better plan could add, objective unit; None where the model
-            is not concave.
-        concavity: "declared", "tested" on random points, or "refuted".
+        gap_bound: upper bound on what a better plan could add, objective unit; None where a point
+            refutes it.
+        concavity: what the bound rests on: "declared" concavity, "tested" where it held at all
+            points tried, "refuted" where one lies above it, or "unknown".
         shadow_prices: one record per budget and outcome row.
         active: names of the rows that bind.
         conflicts: rows that cannot all be kept, with the least relaxation, where infeasible.

@@ -95,6 +95,8 @@ def search(
                 progress,
             )
             solution, tried = found.solution, found.tried
+            if compiled.problem.concave is None and solution.status == "feasible":
+                solution, concavity = _bounded_after_all(compiled, solution, options, stopping)
         except KeyboardInterrupt:
             return replace(solution, status="interrupted", message="interrupted"), "unknown", tried
     except NonFiniteError as error:
@@ -116,8 +118,26 @@ def concavity_of(compiled: Compiled, solution: Solution, options: Options) -> An
     rows = compiled.smooth.rows
     weights = solution.row_prices * rows.sign
     levers = tuple(compiled.space.slices.values())
-    held = is_supported(compiled.smooth, solution.x, weights, options.seed, levers)
+    held = is_supported(
+        compiled.smooth, solution.x, weights, options.seed, levers, solution.budget_prices
+    )
     return "tested" if held else "refuted"
+
+
+def _bounded_after_all(
+    compiled: Compiled, solution: Solution, options: Options, stopping: Stopping
+) -> tuple[Solution, Any]:
+    """Ask again at the best of several starts: a plan that was merely local refutes its own bound.
+
+    From there the run goes on until the bound is proved: a start ends where steps gain no more.
+    """
+    concavity = concavity_of(compiled, solution, options)
+    if concavity == "refuted" or solution.certificate.gap <= options.gap:
+        return solution, concavity
+    again = preferred(compiled.smooth).solve(compiled.smooth, options, solution.warm, stopping)
+    if again.status != "feasible" or concavity_of(compiled, again, options) == "refuted":
+        return solution, concavity
+    return again, concavity
 
 
 def _known_points(compiled: Compiled) -> list[Tensor]:

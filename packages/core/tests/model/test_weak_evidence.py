@@ -50,8 +50,9 @@ def test_scale_that_was_seen_is_bayes():
     freedom, residual = 3.0, 4.0
     usual = Scale.of(freedom)
     logs = 0.5 * usual.values.log() - 0.5 * usual.values * residual**2
-    assert usual.mean == pytest.approx(1.0, rel=0.02)
-    assert usual.seen(logs).mean == pytest.approx((freedom + 1) / (freedom + residual**2), rel=0.02)
+    assert float(usual.mean) == pytest.approx(1.0, rel=0.02)
+    seen = float(usual.seen(logs).mean)
+    assert seen == pytest.approx((freedom + 1) / (freedom + residual**2), rel=0.02)
 
 
 def trial(kit, errors, matrix, freedom, group="trial"):

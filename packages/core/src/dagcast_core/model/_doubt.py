@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -21,7 +22,7 @@ class Doubt:
 
     Attributes:
         which: what may be the case, none, one, or all of them; (case, experiment), 0 or 1.
-        chances: of each case; (case,).
+        chances: of each case; (..., case), as many beliefs as are asked for together.
     """
 
     which: torch.Tensor
@@ -46,13 +47,17 @@ class Doubt:
 
     @property
     def shares(self) -> torch.Tensor:
-        """How likely each experiment is mistaken; (experiment,)."""
+        """How likely each experiment is mistaken; (..., experiment)."""
         return self.chances @ self.which
 
+    def at(self, shape: Sequence[int]) -> Doubt:
+        """The same belief as often as ``shape`` says."""
+        return Doubt(self.which, self.chances.expand(*shape, -1))
+
     def seen(self, logs: torch.Tensor) -> Doubt:
-        """The belief after evidence whose log likelihood in each case is given."""
-        weights = self.chances * (logs - logs.max()).exp()
-        return Doubt(self.which, weights / weights.sum())
+        """The belief after evidence whose log likelihood in each case is given; (..., case)."""
+        weights = self.chances * (logs - logs.amax(dim=-1, keepdim=True)).exp()
+        return Doubt(self.which, weights / weights.sum(dim=-1, keepdim=True))
 
     def draws(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Cases drawn from the belief; (count, experiment)."""

@@ -123,7 +123,7 @@ class Evidence:
         """The widening of each experiment; dispersion of its effect and doubt included."""
         variances = self._deviations.square()
         forms = (self.dispersion.level * self.sizes).square() / variances
-        doubts = self._weights * self._doubted(self._trusted(self.dispersion.level)) / variances
+        doubts = self._weights * self._doubted(self._trusted(self._now())) / variances
         return tuple(
             replace(factor, form=float(form), doubt=float(doubt))
             for factor, form, doubt in zip(self._widened, forms, doubts, strict=True)
@@ -138,7 +138,7 @@ class Evidence:
         """
         freedom = next(block.freedom for block in self._blocks if place in block.places)
         error = float(self._errors[place, place])
-        scatter = float(self._scatter(self.dispersion.level)[place])
+        scatter = float(self._now()[place])
         return Deviation(error, max(scatter + further, 0.0), freedom)
 
     def doubt(self, place: int) -> float:
@@ -158,11 +158,10 @@ class Evidence:
             return
         for _ in range(_TURNS):
             self.sizes = self._sizes(expected.after(self.covariance))
-            logs = [self._rescaled(expected, float(level)) for level in self._usual.values]
-            self.dispersion = self._usual.learned(torch.tensor(logs, dtype=torch.float64))
-            self._rescaled(expected, self.dispersion.level)
+            self.dispersion = self._usual.learned(self._rescaled(expected, self._usual.values))
+            self._rescaled(expected, torch.tensor(self.dispersion.level, dtype=torch.float64))
             self._kept = torch.ones_like(self._kept)
-            self._kept = uncoupled(expected, self._with(self.dispersion.level))
+            self._kept = uncoupled(expected, self._with(self._now()))
             self._take_stock()
 
     def residuals(self) -> torch.Tensor:
@@ -204,8 +203,7 @@ class Evidence:
             doubted[:, block.places] = doubt.draws(count, generator)
         roots = scales.rsqrt()
         errors = with_factors(self._errors, self._kept)
-        scatter = torch.stack([self._scatter(float(level)) for level in levels])
-        scatter = scatter + doubted * self._elsewhere()
+        scatter = self._scatter(levels) + doubted * self._elsewhere()
         return errors * roots.unsqueeze(1) * roots.unsqueeze(2) + torch.diag_embed(scatter), levels
 
     def errors(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -244,78 +242,89 @@ class Evidence:
         modelled = (self.estimates + residuals).square()
         return (0.5 * (measured + modelled)).sqrt()
 
-    def _scatter(self, level: float) -> torch.Tensor:
-        """Variances of the effects about the models at a dispersion; (experiment,)."""
-        return (level * self.sizes * self._measured).square() / self._weights
+    def _scatter(self, levels: torch.Tensor) -> torch.Tensor:
+        """Variances of the effects about the models at dispersions; (..., experiment)."""
+        return (levels.unsqueeze(-1) * self.sizes * self._measured).square() / self._weights
+
+    def _now(self) -> torch.Tensor:
+        """The same at the dispersion that was learned; (experiment,)."""
+        return self._scatter(torch.tensor(self.dispersion.level, dtype=torch.float64))
 
     def _elsewhere(self) -> torch.Tensor:
         """Variances about the models of what was measured by mistake; (experiment,)."""
         return (APART * self.sizes).square() / self._weights
 
+    def _by_experiment(self, by_block: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What is known by block, (..., 1) or (..., places), laid out as (..., experiment)."""
+        many = by_block[0].shape[:-1] if by_block else ()
+        found = torch.empty((*many, len(self)), dtype=torch.float64)
+        for block, values in zip(self._blocks, by_block, strict=True):
+            found[..., block.places] = values
+        return found
+
     def _shares(self) -> torch.Tensor:
-        """How likely each experiment did not measure what it says; (experiment,)."""
-        shares = torch.zeros_like(self.estimates)
-        for block, doubt in zip(self._blocks, self._doubts, strict=True):
-            shares[block.places] = doubt.shares
-        return shares
+        """How likely each experiment did not measure what it says; (..., experiment)."""
+        return self._by_experiment([doubt.shares for doubt in self._doubts])
 
     def _doubted(self, trusted: torch.Tensor) -> torch.Tensor:
-        """What doubts add to variances; (experiment,).
+        """What doubts add to variances; (..., experiment).
 
         The precision is the mean of the two that an experiment has, believed or not.
         """
         shares = self._shares()
-        usual = trusted.diagonal()
+        usual = trusted.diagonal(dim1=-2, dim2=-1)
         precision = (1.0 - shares) / usual + shares / (usual + self._elsewhere())
         return precision.reciprocal() - usual
 
-    def _with(self, level: float) -> torch.Tensor:
-        """Errors on their scales, a dispersion and doubts together."""
-        trusted = self._trusted(level)
-        return trusted + torch.diag(self._doubted(trusted))
+    def _with(self, scatter: torch.Tensor) -> torch.Tensor:
+        """Errors on their scales, variances of a dispersion, and doubts together."""
+        trusted = self._trusted(scatter)
+        return trusted + torch.diag_embed(self._doubted(trusted))
 
-    def _trusted(self, level: float) -> torch.Tensor:
+    def _trusted(self, scatter: torch.Tensor) -> torch.Tensor:
         """The same if every experiment measured what it says."""
-        roots = torch.ones_like(self.estimates)
-        for block, scale in zip(self._blocks, self._scales, strict=True):
-            roots[block.places] = scale.mean**-0.5
+        roots = self._by_experiment([s.mean.rsqrt().unsqueeze(-1) for s in self._scales])
         errors = with_factors(self._errors, self._kept)
-        return errors * roots.unsqueeze(0) * roots.unsqueeze(1) + torch.diag(self._scatter(level))
+        return errors * roots.unsqueeze(-1) * roots.unsqueeze(-2) + torch.diag_embed(scatter)
 
-    def _rescaled(self, expected: Expectation, level: float) -> float:
-        """Learn scales and doubts at a dispersion; the log likelihood of what others foresee.
+    def _rescaled(self, expected: Expectation, levels: torch.Tensor) -> torch.Tensor:
+        """Learn scales and doubts at each dispersion; log likelihoods of what others foresee.
 
         That is the sum over blocks of how well all others foresee them (a pseudo-likelihood, Besag
-        1975, doi:10.2307/2987782), each scale and doubt integrated out.
+        1975, doi:10.2307/2987782), each scale and doubt integrated out. All dispersions go through
+        together: there are few experiments, and what takes long is to begin.
         """
-        self._scales = [Scale.of(block.freedom) for block in self._blocks]
-        self._doubts = list(self._doubtful)
+        usual = [Scale.of(block.freedom) for block in self._blocks]
+        self._scales = [scale.at(levels.shape) for scale in usual]
+        self._doubts = [doubt.at(levels.shape) for doubt in self._doubtful]
         elsewhere = self._elsewhere()
-        scatter, errors = self._scatter(level), with_factors(self._errors, self._kept)
-        total = 0.0
+        scatter, errors = self._scatter(levels), with_factors(self._errors, self._kept)
+        total = torch.zeros_like(levels)
         for _ in range(_SWEEPS):
-            total = 0.0
+            total = torch.zeros_like(levels)
             for number, block in enumerate(self._blocks):
-                residuals, spread = expected.foreseen(self._with(level), block.places)
-                scale, doubt = Scale.of(block.freedom), self._doubtful[number]
-                known = spread + torch.diag(scatter[block.places])
+                residuals, spread = expected.foreseen(self._with(scatter), block.places)
+                scale, doubt = usual[number], self._doubtful[number]
+                known = spread + torch.diag_embed(scatter[..., block.places])
                 mistaken = torch.diag_embed(doubt.which * elsewhere[block.places])
                 own = errors[block.places][:, block.places] / scale.values.reshape(-1, 1, 1)
                 # By doubt and scale.
-                roots = torch.linalg.cholesky((known + mistaken).unsqueeze(1) + own)
-                target = residuals.expand(*roots.shape[:2], -1).unsqueeze(-1)
+                roots = torch.linalg.cholesky(
+                    known[..., None, None, :, :] + mistaken.unsqueeze(1) + own
+                )
+                target = residuals[..., None, None, :].expand(roots.shape[:-1]).unsqueeze(-1)
                 half = torch.linalg.solve_triangular(roots, target, upper=False)
-                logs = -0.5 * half.square().sum(dim=(2, 3))
-                logs = logs - roots.diagonal(dim1=2, dim2=3).log().sum(dim=2)
-                by_doubt = torch.logsumexp(logs + scale.chances.log(), dim=1)
-                by_scale = torch.logsumexp(logs + doubt.chances.log().unsqueeze(1), dim=0)
+                logs = -0.5 * half.square().sum(dim=(-2, -1))
+                logs = logs - roots.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+                by_doubt = torch.logsumexp(logs + scale.chances.log(), dim=-1)
+                by_scale = torch.logsumexp(logs + doubt.chances.log().unsqueeze(1), dim=-2)
                 self._scales[number] = scale.seen(by_scale)
                 self._doubts[number] = doubt.seen(by_doubt)
-                total += float(torch.logsumexp(by_doubt + doubt.chances.log(), dim=0))
+                total = total + torch.logsumexp(by_doubt + doubt.chances.log(), dim=-1)
         return total
 
     def _take_stock(self) -> None:
-        self.covariance = self._with(self.dispersion.level)
+        self.covariance = self._with(self._now())
         self._root = torch.linalg.cholesky(self.covariance)
 
 

@@ -40,14 +40,16 @@ class Expectation:
 
         Args:
             covariance: of the estimates' errors; those of ``places`` share none with the others.
+                (..., experiment, experiment), and so the results.
             places: of the experiments that are foreseen.
         """
         others = [i for i in range(len(self.residuals)) if i not in places]
         inside = self.spread[places][:, places]
         if not others:
-            return self.residuals[places], inside
+            many = covariance.shape[:-2]
+            return self.residuals[places].expand(*many, -1), inside.expand(*many, -1, -1)
         across = self.spread[others][:, places]
-        total = (self.spread + covariance)[others][:, others]
+        total = (self.spread + covariance)[..., others, :][..., others]
         weights = torch.linalg.solve(total, across)
         return (
             self.residuals[places] - weights.mT @ self.residuals[others],

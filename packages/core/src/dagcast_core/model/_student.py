@@ -8,6 +8,7 @@ variance ``s^2 / u`` with ``u`` chi-squared with ``f`` degrees of freedom over `
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -24,8 +25,8 @@ class Scale:
     """A belief about ``u``, laid out on points.
 
     Attributes:
-        values: of ``u``,
-        chances: and how likely each is.
+        values: of ``u``; (point,),
+        chances: and how likely each is; (..., point), as many beliefs as are asked for together.
     """
 
     values: torch.Tensor
@@ -44,15 +45,19 @@ class Scale:
         chances = (logs - logs.max()).exp()
         return cls(values, chances / chances.sum())
 
+    def at(self, shape: Sequence[int]) -> Scale:
+        """The same belief as often as ``shape`` says."""
+        return Scale(self.values, self.chances.expand(*shape, -1))
+
     def seen(self, logs: torch.Tensor) -> Scale:
-        """The belief after evidence whose log likelihood at each value is given."""
-        weights = self.chances * (logs - logs.max()).exp()
-        return Scale(self.values, weights / weights.sum())
+        """The belief after evidence whose log likelihood at each value is given; (..., point)."""
+        weights = self.chances * (logs - logs.amax(dim=-1, keepdim=True)).exp()
+        return Scale(self.values, weights / weights.sum(dim=-1, keepdim=True))
 
     @property
-    def mean(self) -> float:
-        """Expectation of ``u``, the factor on an estimate's precision."""
-        return float((self.chances * self.values).sum())
+    def mean(self) -> torch.Tensor:
+        """Expectation of ``u``, the factor on an estimate's precision; (...)."""
+        return (self.chances * self.values).sum(dim=-1)
 
     def draws(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Values drawn from the belief; (count,)."""

@@ -46,7 +46,9 @@ def _claim(found: Found, options: Options) -> tuple[Any, str]:
             "problem is concave (declare concave=True, or solve with starts of at least 1)",
         )
     share = f"at most {gap:.1e} of the lift below the optimum"
-    basis = "declared concave" if concavity == "declared" else "a bound that held at all points tested"
+    basis = (
+        "declared concave" if concavity == "declared" else "a bound that held at all points tested"
+    )
     if gap <= options.gap:
         return "optimal", f"{share} ({basis})"
     told = f"converged, {share} ({basis}); tolerance {options.gap:.0e}"

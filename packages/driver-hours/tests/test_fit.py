@@ -22,7 +22,7 @@ def test_fit_separates_organic_hours_from_those_bought(
     # Bonuses were bought in a third of the hours, and more in the second half.
     bought = 8.0 * (rng.uniform(size=organic.shape) < 0.3) * (1 + (weeks > -4))
     noisy = (organic + bought) * rng.lognormal(0.0, 0.05, organic.shape)
-    values = {"driver_hours": noisy, "incremental_driver_hours": bought, "holiday": 0 * bought}
+    values = {"driver_hours": noisy, "gained_driver_hours": bought, "holiday": 0 * bought}
     history = {q: IndexTensor(v, hour_of_week.indexes, q) for q, v in values.items()}
     model = DriverHours(REGIONS)
     fit(model, Panel({**history, "hour_of_week": hour_of_week})).raise_unconverged()

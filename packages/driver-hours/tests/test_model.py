@@ -25,12 +25,12 @@ def model(hours: pd.DatetimeIndex) -> DriverHours:
     return model
 
 
-def test_incremental_hours_add_one_to_one(
+def test_gained_hours_add_one_to_one(
     model: DriverHours, hour_of_week: IndexTensor, constant: Constant
 ) -> None:
     holiday = constant("holiday", 0.0)
-    some = model(hour_of_week, holiday, USUAL, constant("incremental_driver_hours", 5.0))
-    none = model(hour_of_week, holiday, USUAL, constant("incremental_driver_hours", 0.0))
+    some = model(hour_of_week, holiday, USUAL, constant("gained_driver_hours", 5.0))
+    none = model(hour_of_week, holiday, USUAL, constant("gained_driver_hours", 0.0))
     added = some["driver_hours"].tensor - none["driver_hours"].tensor
     assert torch.allclose(added, torch.full_like(added, 5.0), atol=2e-3)
     organic = some["organic_driver_hours"].sel(region="LAX").tensor
@@ -46,12 +46,12 @@ def test_in_hindsight_a_bonus_adds_what_it_added(
         {
             "hour_of_week": hour_of_week.named("hour_of_week"),
             "holiday": constant("holiday", 0.0).named("holiday"),
-            "incremental_driver_hours": constant("incremental_driver_hours", 3.0),
+            "gained_driver_hours": constant("gained_driver_hours", 3.0),
         }
     )
     happened = collection.predict(known)["driver_hours"] * 0.5
     residuals = collection.residuals(known.assign(driver_hours=happened.named("driver_hours")))
-    more = known.assign(incremental_driver_hours=constant("incremental_driver_hours", 4.0))
+    more = known.assign(gained_driver_hours=constant("gained_driver_hours", 4.0))
     added = collection.predict(more, residuals=residuals)["driver_hours"] - happened
     assert torch.allclose(added.tensor, torch.ones_like(added.tensor), atol=2e-3)
 
@@ -63,7 +63,7 @@ def test_hours_moved_away_never_make_driver_hours_negative(
         hour_of_week,
         constant("holiday", 0.0),
         USUAL,
-        constant("incremental_driver_hours", -1000.0),
+        constant("gained_driver_hours", -1000.0),
     )
     assert (out["driver_hours"].tensor > 0).all()
     assert out["driver_hours"].tensor.max() < 0.05
@@ -81,7 +81,7 @@ def test_holiday_shifts_hours_in_logs(
     model: DriverHours, hour_of_week: IndexTensor, constant: Constant
 ) -> None:
     model.holiday_shift.assign(-0.3)
-    nothing = constant("incremental_driver_hours", 0.0)
+    nothing = constant("gained_driver_hours", 0.0)
     on = model(hour_of_week, constant("holiday", 1.0), USUAL, nothing)["organic_driver_hours"]
     off = model(hour_of_week, constant("holiday", 0.0), USUAL, nothing)["organic_driver_hours"]
     assert torch.allclose((on / off).log().tensor, torch.tensor(-0.3, dtype=torch.float64))
@@ -96,7 +96,7 @@ def test_warm_start_takes_bought_hours_out_of_the_level(
             {
                 "hour_of_week": hour_of_week,
                 "driver_hours": constant("driver_hours", 50.0),
-                "incremental_driver_hours": constant("incremental_driver_hours", 10.0),
+                "gained_driver_hours": constant("gained_driver_hours", 10.0),
             }
         )
     )
@@ -106,7 +106,7 @@ def test_warm_start_takes_bought_hours_out_of_the_level(
 def test_labels_are_matched_not_positions(
     model: DriverHours, hour_of_week: IndexTensor, constant: Constant
 ) -> None:
-    bought = constant("incremental_driver_hours", 0.0)
+    bought = constant("gained_driver_hours", 0.0)
     bought = bought.with_tensor(torch.arange(bought.numel()).reshape(bought.shape).double())
     order = np.random.default_rng(0).permutation(len(bought.index("hour")))
     holiday = constant("holiday", 0.0)

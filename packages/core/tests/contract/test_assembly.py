@@ -64,6 +64,17 @@ def test_optional_input_may_be_missing_but_not_misspelt():
     assert line.startswith("DC102 [reader <- -] missing quantity 'precipitaton'")
 
 
+def test_what_follows_from_a_model_is_no_misspelling_of_what_it_reads():
+    """`incremental_driver_hours` has the words of `driver_hours`, which is made from it."""
+    name = "incremental_driver_hours"
+    added = Input(Quantity(name, (REGION, HOUR), "1"), required=False, default=0.0)
+    first = make("first", reads=[added], makes=["gained"])
+    last = make("last", reads=["gained"], makes=["driver_hours"])
+    assert lines(first, last) == []
+    (line,) = lines(first, make("other", makes=["driver_hours"]))
+    assert line.startswith(f"DC102 [first <- -] missing quantity '{name}'")
+
+
 def test_missing_weight_of_an_average_is_a_missing_quantity(supply):
     pickup = Contract("pickup", inputs=(DRIVER_HOURS,), outputs=(ETA,))
     (line,) = lines(supply, pickup)

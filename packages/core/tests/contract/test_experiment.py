@@ -3,7 +3,7 @@
 import pytest
 from measured import experiment
 
-from dagcast_core.contract import Cells, ContractError, ExperimentSet
+from dagcast_core.contract import Cells, ContractError, Experiment, ExperimentSet
 
 
 def test_covariance_has_to_be_one():
@@ -54,3 +54,19 @@ def test_counted_hours_survive_json_and_are_checked():
     assert cells.counted_hours == (7, 9)
     with pytest.raises(ContractError, match="counted_hours of Cells are"):
         Cells(("a",), "2026-01-05T00:00Z", "2026-01-06T00:00Z", counted_hours=(24,), dim="region")
+
+
+def test_labels_are_compared_side_by_side_unless_they_switched_together():
+    hours = ("2026-01-05T00:00Z", "2026-01-11T23:00Z")
+    both = Cells(("SFO", "LAX"), *hours, dim="region")
+    assert experiment(cells=both).side_by_side
+    assert not experiment().side_by_side
+    assert not experiment(cells=both, design="user_split").side_by_side
+    whole = experiment(cells=both, together=True)
+    assert not whole.side_by_side
+    assert Experiment.from_json(whole.to_json()) == whole
+    # Files of before say nothing of it.
+    before = {k: v for k, v in whole.to_json().items() if k != "together"}
+    assert Experiment.from_json(before).side_by_side
+    with pytest.raises(ContractError, match="together of .* is 'yes'; expected true or false"):
+        experiment(together="yes")

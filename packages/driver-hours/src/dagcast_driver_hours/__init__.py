@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagcast_driver_hours.model import (
+        CrossingDrivers,
         DriverHours,
         EarningsResponse,
         driver_hours_collection,
     )
 
-__all__ = ["DriverHours", "EarningsResponse", "driver_hours_collection"]
+__all__ = ["CrossingDrivers", "DriverHours", "EarningsResponse", "driver_hours_collection"]
 
 
 def __getattr__(name: str) -> Any:

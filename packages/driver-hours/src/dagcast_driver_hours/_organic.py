@@ -1,16 +1,16 @@
-"""Driver hours per region and hour: organic by calendar and earnings, plus what incentives add.
+"""Driver hours per region and hour: organic by calendar and earnings, plus what bonuses gain.
 
     organic_driver_hours = earnings_pull
                            * exp(level[region] + trend[region] * weeks + season[region, hour])
-    driver_hours         = organic_driver_hours + incremental_driver_hours, never below 0
+    driver_hours         = organic_driver_hours + gained_driver_hours, never below 0
 
 ``season`` is a profile over the local hours of the week, on holidays drawn towards the same hour of
 a Sunday. ``weeks`` counts from the end of the history; after it the trend runs out.
 ``earnings_pull`` is 1 at usual earnings; see ``_earnings``.
 
-Evidence: the organic part is fitted to observed hours less the incremental hours that the
-incentives team's model, calibrated by experiments, says were bought, each hour at the pull of its
-earnings.
+Evidence: the organic part is fitted to observed hours less those gained by bonuses, as the
+incentives team's model, calibrated by experiments, and `CrossingDrivers` say, each hour at the pull
+of its earnings.
 Left out: weather, and earnings of the same hour, which depend on its driver hours.
 """
 
@@ -107,7 +107,7 @@ class DriverHours(Model):
         hour_of_week: IndexTensor,
         holiday: IndexTensor,
         earnings_pull: IndexTensor,
-        incremental_driver_hours: IndexTensor,
+        gained_driver_hours: IndexTensor,
     ) -> Mapping[str, IndexTensor]:
         """Compute driver-hour/h; dims (region, hour)."""
         usual = self.profile.sel(hour_of_week=hour_of_week)
@@ -118,7 +118,7 @@ class DriverHours(Model):
         season = usual - centre + drawn + self.holiday_shift * holiday
         trend = self.trend.at(season) * self._weeks(season)
         organic = earnings_pull.clamp(min=0.0) * (season + self.level.at(season) + trend).exp()
-        total = organic + incremental_driver_hours
+        total = organic + gained_driver_hours
         # A hyperbola instead of a corner at 0: hours moved away can never exceed the hours there.
         positive = 0.5 * (total + (total.square() + (_BEND * organic).square()).sqrt())
         return {"organic_driver_hours": organic, "driver_hours": positive}
@@ -126,7 +126,7 @@ class DriverHours(Model):
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Errors of log hours: shocks are shares, and hours are far smoother than counts.
 
-        Incremental hours are held at their prediction.
+        Hours that bonuses gain are held at their prediction.
         """
         chosen = self.hyperparameters
         return (
@@ -154,9 +154,9 @@ class DriverHours(Model):
             return
         observed = history["driver_hours"]
         self.anchor.fill_((max(observed.index("hour")) - _EPOCH) / _HOUR)
-        if "incremental_driver_hours" in history:
-            bought = history["incremental_driver_hours"].detach()
-            observed = (observed - bought).maximum(0.1 * observed)
+        if "gained_driver_hours" in history:
+            gained = history["gained_driver_hours"].detach()
+            observed = (observed - gained).maximum(0.1 * observed)
         if "earnings_pull" in history:
             observed = observed / history["earnings_pull"].detach()
         start = calendar_start(

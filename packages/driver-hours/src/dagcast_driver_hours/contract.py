@@ -2,9 +2,10 @@
 
     earnings                                      -> earnings_pull
     calendar, earnings_pull                       -> organic_driver_hours
-    organic + incremental driver hours            -> driver_hours
+    incremental driver hours                      -> gained_driver_hours
+    organic + gained driver hours                 -> driver_hours
 
-Two models in a row. Nothing here imports torch.
+Three models. Nothing here imports torch.
 """
 
 from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
@@ -39,6 +40,19 @@ INCREMENTAL_DRIVER_HOURS = Quantity(
     aggregation=_SUM,
     typical=(0, 20),
     description="driver hours that bonuses add, net of hours moved; never observed",
+)
+GAINED_DRIVER_HOURS = Quantity(
+    "gained_driver_hours",
+    dims=(REGION, HOUR),
+    unit="driver-hour/h",
+    aggregation=_SUM,
+    typical=(0, 20),
+    description=(
+        "driver hours that bonuses add to the market, net of those that other regions lose; never "
+        "observed"
+    ),
+    title="Gained driver hours",
+    better="higher",
 )
 EARNINGS_SWING = Quantity(
     "earnings_swing",
@@ -121,14 +135,29 @@ EARNINGS_CONTRACT = Contract(
     ),
     description="short-run and long-run elasticity of driver hours to earnings",
 )
+CROSSING_CONTRACT = Contract(
+    "crossing-drivers",
+    inputs=(HOUR_OF_WEEK, Input(INCREMENTAL_DRIVER_HOURS, required=False, default=0.0)),
+    outputs=(GAINED_DRIVER_HOURS,),
+    effects=(
+        Effect(HOUR_OF_WEEK, GAINED_DRIVER_HOURS, sign="?", differentiable=False),
+        Effect(
+            INCREMENTAL_DRIVER_HOURS,
+            GAINED_DRIVER_HOURS,
+            sign="+",
+            evidence="driver hours of other regions where bonuses were paid",
+        ),
+    ),
+    description="what of the hours that bonuses add in a region other regions do not lose",
+)
 DRIVER_HOURS_CONTRACT = Contract(
     "driver-hours",
-    version="1.1.0",
+    version="2.0.0",
     inputs=(
         HOUR_OF_WEEK,
         HOLIDAY,
         Input(EARNINGS_PULL, required=False, default=1.0),
-        Input(INCREMENTAL_DRIVER_HOURS, required=False, default=0.0),
+        Input(GAINED_DRIVER_HOURS, required=False, default=0.0),
     ),
     outputs=(ORGANIC_DRIVER_HOURS, DRIVER_HOURS),
     effects=(
@@ -138,9 +167,9 @@ DRIVER_HOURS_CONTRACT = Contract(
         Effect(HOUR_OF_WEEK, DRIVER_HOURS, sign="?", differentiable=False),
         Effect(HOLIDAY, DRIVER_HOURS, sign="?"),
         Effect(EARNINGS_PULL, DRIVER_HOURS, sign="+", evidence="by definition"),
-        Effect(INCREMENTAL_DRIVER_HOURS, DRIVER_HOURS, sign="+", evidence="by definition"),
+        Effect(GAINED_DRIVER_HOURS, DRIVER_HOURS, sign="+", evidence="by definition"),
     ),
     description="organic hours by calendar and earnings, plus what incentives add",
 )
 
-CONTRACTS = (EARNINGS_CONTRACT, DRIVER_HOURS_CONTRACT)
+CONTRACTS = (EARNINGS_CONTRACT, CROSSING_CONTRACT, DRIVER_HOURS_CONTRACT)

@@ -1,7 +1,8 @@
-"""From calendar, earnings and bonuses to driver hours: two models, wired by name.
+"""From calendar, earnings and bonuses to driver hours: three models, wired by name.
 
     earnings                                            -> earnings_pull
-    calendar, earnings_pull, incremental driver hours   -> driver hours
+    incremental driver hours                            -> gained driver hours
+    calendar, earnings_pull, gained driver hours        -> driver hours
 
 Each module says its form, its evidence and what it leaves out.
 """
@@ -9,6 +10,7 @@ Each module says its form, its evidence and what it leaves out.
 from collections.abc import Sequence
 
 from dagcast_core import ModelCollection
+from dagcast_driver_hours._crossing import CrossingDrivers, CrossingHyperparameters
 from dagcast_driver_hours._earnings import EarningsHyperparameters, EarningsResponse
 from dagcast_driver_hours._organic import DriverHours, DriverHoursHyperparameters
 
@@ -19,10 +21,13 @@ def driver_hours_collection(regions: Sequence[str]) -> ModelCollection:
     Args:
         regions: labels along ``region``; others get pooled values.
     """
-    return ModelCollection([EarningsResponse(), DriverHours(tuple(regions))], name="driver-hours")
+    models = [EarningsResponse(), CrossingDrivers(), DriverHours(tuple(regions))]
+    return ModelCollection(models, name="driver-hours")
 
 
 __all__ = [
+    "CrossingDrivers",
+    "CrossingHyperparameters",
     "DriverHours",
     "DriverHoursHyperparameters",
     "EarningsHyperparameters",

@@ -26,8 +26,9 @@ Evidence: experiments on spend: of each type at two doses for ``reply`` and ``re
 and at none for ``wary`` and ``hurdle``, by part of the day for ``when``. The history cannot say:
 spend was set by people who foresaw demand, so these parameters are moved by experiments and priors
 only, never by the fit to driver hours.
-Left out: spend of hours before the data begins (the first hours lack its carry-over), drivers who
-cross a border for a bonus, and earlier hours in which drivers may wait for an announced bonus.
+Left out: spend of hours before the data begins (the first hours lack its carry-over), what other
+regions lose (the driver-hours team's `kept`), and earlier hours in which drivers may wait for an
+announced bonus.
 """
 
 from collections.abc import Sequence

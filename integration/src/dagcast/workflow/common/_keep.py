@@ -66,7 +66,14 @@ def keep(
             f"{len(fitted.draws)} draws"
         )
         solved = replace(solved, warnings=(*solved.warnings, words))
-    heeded = (*solved.warnings, *repeated(setting.session, setting.times))
+    # Imported late: reading a kept plan needs no models.
+    from dagcast_core.model import interference
+
+    heeded = (
+        *solved.warnings,
+        *interference(fitted.model),
+        *repeated(setting.session, setting.times),
+    )
     solved = replace(solved, warnings=heeded)
     summary = replace(summary_of(name, kind, setting, fitted, solved, seconds), stability=stability)
     if record:

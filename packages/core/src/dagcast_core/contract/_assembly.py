@@ -199,7 +199,8 @@ def _missing(
         names += [
             asked.name
             for asked in item.contract.inputs
-            if not asked.required and nearest(asked.name, _unused(item, known), cutoff=0.85)
+            if not asked.required
+            and nearest(asked.name, _unused(item, known) - _after(item, active), cutoff=0.85)
         ]
         names += [weight for output in item.contract.outputs for weight in _weights(output)]
         for name in names:
@@ -243,6 +244,21 @@ def _missing_problem(
         found=found,
         fix=fix,
     )
+
+
+def _after(item: Registration, active: Sequence[Registration]) -> set[str]:
+    """What is made from a model's outputs, at once or further on: it cannot read that as well."""
+    made = set(item.contract.output_names)
+    while True:
+        further = {
+            name
+            for other in active
+            if made.intersection(other.contract.input_names)
+            for name in other.contract.output_names
+        }
+        if further <= made:
+            return made
+        made |= further
 
 
 def _unused(item: Registration, known: set[str]) -> set[str]:

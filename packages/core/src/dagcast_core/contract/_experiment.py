@@ -207,6 +207,9 @@ class Experiment:
         provenance: where the figure comes from.
         group: name of the experiments whose errors are correlated with this one's, if any; their
             covariance is in the ``ExperimentSet``.
+        together: whether all labels switched together, so that what one of them takes from another
+            is in the effect. In a switchback or geo test that compares labels side by side it is
+            not: see ``side_by_side``.
 
     Raises:
         ContractError: the arms change a quantity that is no lever, do not differ, or a figure is
@@ -228,6 +231,17 @@ class Experiment:
     reduce: Literal["mean", "sum"] = "mean"
     provenance: str = ""
     group: str | None = None
+    together: bool = False
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether labels under one arm are compared with labels under the other.
+
+        What treated labels take from others is then counted as made (interference: Hudgens &
+        Halloran 2008, doi:10.1198/016214508000000292).
+        """
+        compared = self.design in ("switchback", "geo") and len(self.cells.labels) > 1
+        return compared and not self.together
 
     def __post_init__(self) -> None:
         if not check_text(self.name, "the name of an Experiment"):
@@ -242,6 +256,8 @@ class Experiment:
         check_choice(self.design, designs, f"design of {what}")
         check_choice(self.scale, ("absolute", "ratio", "elasticity"), f"scale of {what}")
         check_choice(self.reduce, ("mean", "sum"), f"reduce of {what}")
+        if not isinstance(self.together, bool):
+            raise ContractError(f"together of {what} is {self.together!r}; expected true or false")
         object.__setattr__(self, "estimate", _finite(self.estimate, f"estimate of {what}"))
         error = _finite(self.standard_error, f"standard_error of {what}")
         if error <= 0:
@@ -296,6 +312,7 @@ class Experiment:
             "reduce": self.reduce,
             "provenance": self.provenance,
             "group": self.group,
+            "together": self.together,
         }
 
     @classmethod

@@ -9,6 +9,7 @@ from dagcast_core.model._effect import ExperimentalEffect, effect_of
 from dagcast_core.model._errors import ExperimentError, ModelError, NonFiniteError
 from dagcast_core.model._evidence import Evidence
 from dagcast_core.model._fit import fit
+from dagcast_core.model._interference import interference
 from dagcast_core.model._left_out import LeftOut, Verdict
 from dagcast_core.model._loss import (
     ExperimentAgreement,
@@ -82,6 +83,7 @@ __all__ = [
     "effect_of",
     "fit",
     "hyperparameters_of",
+    "interference",
     "left_out",
     "load_draws",
     "load_model",

@@ -15,6 +15,7 @@ from dagcast_core.dims import HOUR
 from dagcast_core.model._collection import ModelCollection, as_collection
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._model import Model
+from dagcast_core.model._parameter import labels_compared
 from dagcast_core.model._residual import filled
 from dagcast_core.tensor import IndexTensor, Panel
 
@@ -103,9 +104,10 @@ class ExperimentalEffect:
 
     def run(self) -> Arms:
         """What the models on the path make of both arms, at the present parameters."""
-        control, treatment = (
-            self.collection.propagate(known, only=self.path) for known in self._known
-        )
+        with labels_compared(self.experiment.side_by_side):
+            control, treatment = (
+                self.collection.propagate(known, only=self.path) for known in self._known
+            )
         return control, treatment
 
     def covers(self, other: ExperimentalEffect) -> bool:
@@ -118,6 +120,7 @@ class ExperimentalEffect:
         return (
             (mine.control.changes, mine.treatment.changes)
             == (its.control.changes, its.treatment.changes)
+            and mine.side_by_side == its.side_by_side
             and mine.cells.local_hours == its.cells.local_hours
             and self._hours_run.equals(other._hours_run)
             and (mine.cells.dim, mine.cells.labels, mine.cells.start, mine.cells.end)

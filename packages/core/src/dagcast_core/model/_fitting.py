@@ -15,6 +15,7 @@ from dagcast_core.model._conflicts import conflicts_among
 from dagcast_core.model._effect import Cuts
 from dagcast_core.model._evidence import Evidence, as_experiment_set, weights_of
 from dagcast_core.model._grouping import group_into_units
+from dagcast_core.model._interference import interference
 from dagcast_core.model._joint import fit_jointly
 from dagcast_core.model._left_out import left_out_of
 from dagcast_core.model._model import Model
@@ -347,7 +348,7 @@ class Fitting:
             evidence.dispersion.level if experiments else 0.0,
             moved.converged if moved else True,
             seconds,
-            tuple(self.notes),
+            (*self.notes, *interference(self.collection)),
         )
 
 

@@ -99,6 +99,7 @@ class Model(torch.nn.Module, ABC):
         start: Any = 0.0,
         transform: TransformName | Transform | None = None,
         pool: bool = True,
+        side_by_side: float | None = None,
     ) -> LabelledParameter:
         """Make a learned parameter; assign it to an attribute to register it.
 
@@ -108,6 +109,9 @@ class Model(torch.nn.Module, ABC):
             start: starting value in the parameter's own unit.
             transform: ``softplus``, ``exp``, ``sigmoid``, a `Transform`, or None.
             pool: whether a label unseen in training gets the mean over the trained labels.
+            side_by_side: the value in the effects of experiments that compare labels side by side:
+                1 for the share of an effect that other labels do not lack, because such a trial
+                counts as made what treated labels take from others. None: the same everywhere.
 
         Raises:
             ModelError: labels are missing or the start is outside the transform's range.
@@ -126,7 +130,7 @@ class Model(torch.nn.Module, ABC):
                 f"a parameter with {len(dims)} dims needs its labels by dim, as in "
                 f"labels={{{', '.join(f'{str(dim)!r}: ...' for dim in dims)}}}."
             )
-        return LabelledParameter(dims, by_dim, start, transform, pool)
+        return LabelledParameter(dims, by_dim, start, transform, pool, side_by_side)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, LabelledParameter):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _REMEMBERED = 16
+_SIDE_BY_SIDE: ContextVar[bool] = ContextVar("_SIDE_BY_SIDE", default=False)
+
+
+@contextmanager
+def labels_compared(side_by_side: bool) -> Iterator[None]:
+    """Run models for an experiment that compares labels side by side, or for one that does not."""
+    token = _SIDE_BY_SIDE.set(side_by_side)
+    try:
+        yield
+    finally:
+        _SIDE_BY_SIDE.reset(token)
 
 
 @final
@@ -34,6 +47,8 @@ class LabelledParameter(torch.nn.Module):
         start: starting value in the parameter's own unit: a number, or an array over ``dims``.
         transform: keeps the value in its range; see `transform_of`.
         pool: whether unseen labels get the pooled value; otherwise they are an error.
+        side_by_side: the value in the effects of experiments that compare labels side by side; None
+            where it is the same there.
 
     Raises:
         ModelError: labels are missing or repeat, or the start is outside the transform's range.
@@ -48,8 +63,10 @@ class LabelledParameter(torch.nn.Module):
         start: Any = 0.0,
         transform: TransformName | Transform | None = None,
         pool: bool = True,
+        side_by_side: float | None = None,
     ) -> None:
         super().__init__()
+        self.side_by_side = side_by_side
         self.dims = tuple(str(dim) for dim in dims)
         self.indexes = {dim: _index(dim, labels, self.dims) for dim in self.dims}
         self.transform = transform_of(transform)
@@ -69,7 +86,7 @@ class LabelledParameter(torch.nn.Module):
 
     def value(self) -> IndexTensor:
         """The constrained value on the parameter's own labels."""
-        return IndexTensor(self.transform.forward(self.raw), self.indexes, self.label)
+        return IndexTensor(self._constrained(self.raw), self.indexes, self.label)
 
     def forward(self) -> IndexTensor:
         """The constrained value on the parameter's own labels."""
@@ -98,7 +115,7 @@ class LabelledParameter(torch.nn.Module):
             if positions is not None:
                 with_pool = torch.cat([raw, self._pooled(raw, axis)], axis)
                 raw = with_pool.index_select(axis, positions)
-        return IndexTensor(self.transform.forward(raw), indexes, self.label)
+        return IndexTensor(self._constrained(raw), indexes, self.label)
 
     def sel(self, **selectors: Any) -> IndexTensor:
         """Select along the parameter's dims, as `IndexTensor.sel` does.
@@ -141,6 +158,11 @@ class LabelledParameter(torch.nn.Module):
         """Dims, sizes and range, for torch's ``repr`` of a module."""
         sizes = ", ".join(f"{dim}: {len(self.indexes[dim])}" for dim in self.dims) or "scalar"
         return f"{sizes}, transform={self.transform.name}"
+
+    def _constrained(self, raw: torch.Tensor) -> torch.Tensor:
+        if self.side_by_side is not None and _SIDE_BY_SIDE.get():
+            return torch.full_like(raw, self.side_by_side)
+        return self.transform.forward(raw)
 
     def _start(self, start: Any) -> torch.Tensor:
         # A copy: torch warns about arrays that it may not write to.

@@ -118,6 +118,7 @@ class Round:
                 "profit": played["profit"],
                 "organic_driver_hours": without["driver_hours"].named("organic_driver_hours"),
                 "incremental_driver_hours": added.named("incremental_driver_hours"),
+                "gained_driver_hours": added.named("gained_driver_hours"),
             }
         )
 

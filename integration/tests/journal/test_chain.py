@@ -80,6 +80,7 @@ def test_changed_log_is_noticed_and_nothing_is_appended(decided, kind, propose):
     assert decided._path.read_bytes() == data
 
 
+@pytest.mark.again
 def test_any_bytes_are_a_log_or_a_refusal(decided):
     """A thousand changes of bytes: what is read is what was written, or the log is refused."""
     data, entries = decided._path.read_bytes(), decided.entries()

@@ -4,6 +4,8 @@ import json
 import xml.etree.ElementTree as ElementTree
 from xml.sax.saxutils import quoteattr
 
+import pytest
+
 from dagcast.conformance import ConformanceResult, _results, check_conformance
 from dagcast_core.contract import Problem
 
@@ -40,6 +42,7 @@ def test_result_as_json_holds_its_problems():
     assert ConformanceResult("a", "b", 1, 0).to_json()["problems"] == []
 
 
+@pytest.mark.again
 def test_package_that_is_not_installed_cannot_be_tried():
     (result,) = check_conformance(["no-such-package"])
     (problem,) = result.problems

@@ -50,6 +50,7 @@ def run_tests(package, *options):
     )
 
 
+@pytest.mark.again
 def test_new_package_passes_the_model_contract_unedited(workspace):
     package = new_package("wet-sessions", workspace)
     ran = run_tests(package, "-W", "error")
@@ -58,6 +59,7 @@ def test_new_package_passes_the_model_contract_unedited(workspace):
     assert "25 passed, 1 skipped" in ran.stdout
 
 
+@pytest.mark.again
 def test_deleting_an_inherited_test_fails_with_the_reason(workspace):
     package = new_package("wet-sessions", workspace)
     file = package.folder / "tests" / "test_model.py"
@@ -153,6 +155,7 @@ def test_package_that_cannot_be_finished_leaves_nothing(workspace, monkeypatch):
     assert (workspace / "pyproject.toml").read_text() == ROOT
 
 
+@pytest.mark.again
 def test_repository_needs_no_workspace_and_holds_its_own_ci(tmp_path):
     package = new_repository("wet-sessions", tmp_path, Exported(()))
     assert package.folder == tmp_path / "dagcast-wet-sessions"

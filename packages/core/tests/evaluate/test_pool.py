@@ -80,6 +80,7 @@ def until(condition, seconds):
     return False
 
 
+@pytest.mark.again
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads the state of processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_starter(tmp_path, number):

@@ -9,6 +9,7 @@ from dagcast_core.contract import ExperimentSet
 from dagcast_core.model import Widening, draws, effect_draws, fit, left_out
 
 
+@pytest.mark.again
 def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
     errors, correlation = (0.4, 0.3, 0.5), 0.6
     trio = tuple(
@@ -41,6 +42,7 @@ def test_spreads_of_what_is_left_out_are_those_of_refits(kit, history):
     assert left_out(models, history, ()) == {}
 
 
+@pytest.mark.again
 def test_verdicts(kit, history):
     """Four trials expect 5.5; a fifth says so, says 14, or says anything."""
     known = [kit.spend_experiment(f"trial-{i}", estimate=5.5, standard_error=0.3) for i in range(4)]
@@ -62,6 +64,7 @@ def test_verdicts(kit, history):
     assert verdicts == {"same": "agrees", "other": "contradicts", "noisy": "says little"}
 
 
+@pytest.mark.again
 @pytest.mark.parametrize("freedom", [4.0, None])
 def test_a_lost_sign_says_nothing_of_the_others(kit, history, freedom):
     trials = [
@@ -77,6 +80,7 @@ def test_a_lost_sign_says_nothing_of_the_others(kit, history, freedom):
     assert report.dispersion < 0.15
 
 
+@pytest.mark.again
 def test_what_a_contradiction_moved_is_said_where_it_is_believed(kit, history):
     known = [kit.spend_experiment(f"trial-{i}", estimate=5.5, standard_error=0.6) for i in range(4)]
     item = kit.spend_experiment("other", estimate=8.0, standard_error=0.6)

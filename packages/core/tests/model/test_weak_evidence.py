@@ -147,6 +147,7 @@ def test_every_experiment_draws_its_effect_to_itself():
     assert guarded > 20  # the guard had something to do
 
 
+@pytest.mark.again
 def test_dispersion_is_learned_from_what_others_foresee(kit, history):
     """Twelve trials of one effect of 8 scatter by a tenth or by six tenths of it."""
     rng = np.random.default_rng(1)
@@ -169,6 +170,7 @@ def test_dispersion_is_learned_from_what_others_foresee(kit, history):
     assert Dispersion.usual(0.0).level == 0.0
 
 
+@pytest.mark.again
 def test_an_estimate_too_far_off_is_wide_and_not_a_form(kit, history):
     """Nine trials of many clusters agree on 8; one of two clusters says 20 and claims 0.1."""
     sure = [
@@ -190,6 +192,7 @@ def test_an_estimate_too_far_off_is_wide_and_not_a_form(kit, history):
     assert float(evidence.estimates[0] + together[0]) == pytest.approx(8.0, abs=0.5)
 
 
+@pytest.mark.again
 @pytest.mark.parametrize("name", ["part-0", "part-1", "part-2", "alone"])
 def test_adding_a_trial_moves_its_own_effect_towards_its_estimate(kit, history, name):
     errors = (0.3, 2.0, 0.8)

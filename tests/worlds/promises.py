@@ -25,7 +25,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import copytree
@@ -206,10 +206,14 @@ def _held_out(market: Market, seed: int) -> tuple[Gain | None, float | None]:
     others = known.without(HELD_OUT)
     model, _ = market.fit(others)
     drawn = draws(model, market.history, others, _DRAWS, seed=seed)
-    effects = effect_draws(model, market.history, item, drawn).numpy()
+    # The truth is of all regions at once; the trial compared them.
+    whole = replace(item, together=True)
+    effects = effect_draws(model, market.history, whole, drawn).numpy()
     low, high = np.quantile(effects, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    promised = modelled_effect(market, model, item)
-    z = (promised - item.estimate) / float(np.hypot(effects.std(), item.standard_error))
+    promised = modelled_effect(market, model, whole)
+    compared = effect_draws(model, market.history, item, drawn).numpy()
+    apart = modelled_effect(market, model, item) - item.estimate
+    z = apart / float(np.hypot(compared.std(), item.standard_error))
     return Gain(promised, float(low), float(high), truth), z
 
 

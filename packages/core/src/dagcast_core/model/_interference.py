@@ -11,7 +11,7 @@ from dagcast_core.model._parameter import LabelledParameter
 __all__ = ["interference"]
 
 # Relative; less is not worth a sentence.
-_NOTABLE = 0.1
+_NOTABLE = 0.15
 
 
 def interference(model: Model) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def interference(model: Model) -> tuple[str, ...]:
         model: fitted, a model or a collection.
 
     Returns:
-        A sentence per parameter that differs by a tenth or more from its value side by side; see
+        A sentence per parameter that differs by a seventh or so from its value side by side; see
         ``Model.parameter``.
     """
     return tuple(

@@ -87,6 +87,16 @@ KINDS = {
             "expected output 'rides' in (0.0, None); found -",
         ),
         (
+            "history without a region",
+            warm("self.cost.assign(history['bookings'].mean('hour', skipna=True) / 99)"),
+            warm(
+                "usual = history['bookings'].mean('hour', skipna=True).tensor\n"
+                "            self.usual.fill_(usual.nanmedian())"
+            ),
+            WARM,
+            "expected a start from a history with nothing for the first label of 'region'; found",
+        ),
+        (
             "no number where two inputs are 0",
             after_rides("rides = rides * (1.0 + sessions / (sessions + price))"),
             after_rides("rides = rides * (1.0 + sessions / (sessions + price + 1.0))"),
@@ -515,7 +525,10 @@ KINDS = {
         (
             "a warm start by position",
             warm("self.cost.assign(history['bookings'].values('region', 'hour').nanmean(1) / 99)"),
-            warm("self.cost.assign(history['bookings'].mean('hour', skipna=True) / 99)"),
+            warm(
+                "usual = history['bookings'].mean('hour', skipna=True) / 99\n"
+                "            self.cost.assign(torch.where(usual > 0, usual, 0.1))"
+            ),
             WARM,
             "expected 'chance' after warm_start to be the same when the labels of 'region' come in "
             "another order in the history",

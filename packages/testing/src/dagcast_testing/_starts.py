@@ -1,6 +1,7 @@
 """Checks of a warm start: it leaves the history alone, and what it learns belongs to labels."""
 
 import copy
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,7 @@ from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
 from dagcast_testing._history import whole_history
 from dagcast_testing._outputs import first_cell, predicted, same, shown
+from dagcast_testing._problems import first_line, place_of
 from dagcast_testing._reads import rolled_on
 from dagcast_testing._setting import Setting
 from dagcast_testing._source import other_random_states
@@ -34,12 +36,31 @@ def check_warm_start(setting: Setting, seed: int) -> None:
             "another one the second time. fix: draw nothing at random in warm_start"
         )
     _check_labels(setting, history, first, seed)
-    gaps = Panel({name: _with_gaps(tensor, seed) for name, tensor in history.items()})
-    for name, values in _started(setting, gaps).state_dict().items():
-        assert not values.is_floating_point() or bool(torch.isfinite(values).all()), (
-            f"{_who(setting)}: expected a start of {name!r} from a history with missing cells; "
-            "found NaN. fix: leave missing cells out in warm_start, e.g. with skipna=True"
-        )
+    _check_gaps(setting, history, seed)
+
+
+def _check_gaps(setting: Setting, history: Panel, seed: int) -> None:
+    """A history that lacks some cells, and one that lacks all of a label, give numbers."""
+    tried = {"missing cells": Panel({n: _with_gaps(t, seed) for n, t in history.items()})}
+    for dim in sorted(setting.labels):
+        held = {n: _without_first(t, dim) if dim in t.dims else t for n, t in history.items()}
+        tried[f"nothing for the first label of {dim!r}"] = Panel(held)
+    for what, gaps in tried.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                state = _started(setting, gaps).state_dict()
+        except Exception as error:
+            raise AssertionError(
+                f"{_who(setting)}: expected a start from a history with {what}; found "
+                f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}. fix: leave "
+                "missing cells out in warm_start, and labels that have no others"
+            ) from error
+        for name, values in state.items():
+            assert not values.is_floating_point() or bool(torch.isfinite(values).all()), (
+                f"{_who(setting)}: expected a start of {name!r} from a history with {what}; "
+                "found NaN. fix: leave missing cells out in warm_start, e.g. with skipna=True"
+            )
 
 
 def _check_labels(setting: Setting, history: Panel, first: Model, seed: int) -> None:
@@ -84,6 +105,14 @@ def _with_gaps(tensor: IndexTensor, seed: int) -> IndexTensor:
         return tensor
     missing = np.random.default_rng(seed).random(tuple(tensor.tensor.shape)) < _GAPS
     return tensor.with_tensor(tensor.tensor.masked_fill(torch.as_tensor(missing), float("nan")))
+
+
+def _without_first(tensor: IndexTensor, dim: str) -> IndexTensor:
+    if not tensor.tensor.is_floating_point():
+        return tensor
+    values = tensor.tensor.clone()
+    values.narrow(tensor.dims.index(dim), 0, 1).fill_(float("nan"))
+    return tensor.with_tensor(values)
 
 
 def _who(setting: Setting) -> str:

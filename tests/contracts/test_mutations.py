@@ -68,7 +68,8 @@ def test_what_follows_from_a_failure_is_skipped_and_says_of_which(tmp_path):
 
 
 # Evolution: name, change, words of the problem, or None where the change needs no new version.
-RELEASED_PRICE = 'PRICE = Quantity("price", BY_CELL, "USD/ride", bounds=(0, 100), typical=(5, 20))'
+PATCH, MINOR = (contract('version="1.0.0"', f'version="{v}"') for v in ("1.0.1", "1.1.0"))
+BOTH = ("outputs=(CHANCE, RIDES)", 'outputs=(CHANCE, RIDES, Quantity("trips", BY_CELL, "ride/h"))')
 EVOLUTION = [
     (
         "sign dropped",
@@ -81,6 +82,22 @@ EVOLUTION = [
         "output 'rides': renamed 'trips' (same unit 'ride/h' and dims [region, hour])); found "
         "1.0.0. fix: write version='2.0.0' in its Contract, or go on making 'rides' beside 'trips'",
     ),
+    (
+        "sign + dropped",
+        contract('Effect(SESSIONS, RIDES, sign="+")', 'Effect(SESSIONS, RIDES, sign="?")'),
+        "effect sessions -> rides: sign +, no longer claimed",
+    ),
+    (
+        "evidence renewed, with a patch",
+        (contract('sign="-", evidence="price-2"', 'sign="-", evidence="price-3"'), PATCH),
+        None,
+    ),
+    (
+        "sign claimed where none was, with a minor",
+        (contract('Effect(RAIN, RIDES, sign="?")', 'Effect(RAIN, RIDES, sign="+")'), MINOR),
+        None,
+    ),
+    ("output under both names, with a minor", (contract(*BOTH), MINOR), None),
     ("output described", contract('"ride/h"', '"ride/h", description="completed"'), None),
     (
         "required input added",
@@ -90,6 +107,33 @@ EVOLUTION = [
             'inputs=(Quantity("wind", BY_CELL, "m/s"), SESSIONS,',
         ),
         "or declare 'wind' with required=False and a default that reproduces the old result",
+    ),
+    (
+        "optional input added, with a minor",
+        (
+            contract(
+                "inputs=(SESSIONS,",
+                'inputs=(Input(Quantity("wind", BY_CELL, "m/s"), required=False, default=0.0), '
+                "SESSIONS,",
+            ),
+            MINOR,
+        ),
+        None,
+    ),
+    (
+        "typical widened, with a minor",
+        (contract("typical=(5, 20)", "typical=(4, 21)"), MINOR),
+        None,
+    ),
+    (
+        "several changes, worst first",
+        (
+            contract('"mm/h"', '"in/h"'),
+            contract("bounds=(0, 1))", "bounds=(0, 2))"),
+            contract('evidence="price-2"', 'evidence="price-3"'),
+        ),
+        "(major: bounds of output 'chance': [0, 1] -> [0, 2]; unit of input 'rain': mm/h -> in/h; "
+        "patch: evidence of the effect price -> chance: 'price-2' -> 'price-3'; evidence of",
     ),
     ("input moved", contract("inputs=(SESSIONS, PRICE,", "inputs=(PRICE, SESSIONS,"), None),
     (
@@ -110,7 +154,8 @@ EVOLUTION = [
 )
 def test_evolution_says_what_changed_and_both_ways_out(tmp_path, change, words):
     released = TeamPackage(tmp_path).module("contract").CONTRACT
-    now = TeamPackage(tmp_path, change).module("contract").CONTRACT
+    changes = change if isinstance(change, tuple) else (change,)
+    now = TeamPackage(tmp_path, *changes).module("contract").CONTRACT
     problem = evolution_problem(released, now)
     if words is None:
         assert problem is None

@@ -295,7 +295,10 @@ def release(session: nox.Session) -> None:
     session.install("twine>=6")
     if package in {"dagcast-core", "dagcast-testing"}:
         _check_python_interface(session, package)
-    session.run("python", "-m", "dagcast.release", str(folder), "--write")
+    current = RELEASES / "current.json"
+    named = json.loads(current.read_text())["release"] if current.is_file() else None
+    against = ("--against", str(RELEASES / f"{named}.json")) if named else ()
+    session.run("python", "-m", "dagcast.release", str(folder), *against, "--write")
     version = _pyproject(package)["project"]["version"]  # type: ignore[index,call-overload]
     session.run(
         "towncrier", "build", "--yes", "--config", "pyproject.toml",

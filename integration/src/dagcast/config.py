@@ -149,13 +149,15 @@ class Guardrail(_Settings):
 class RampLimit(_Settings):
     """Largest change of a lever from one hour to the one ``step`` hours later.
 
-    Where none is named, the only lever of the project is meant.
+    Where none is named, the only lever of the project is meant. ``unit``, where it is written, has
+    to be the lever's.
     """
 
     lever: str = ""
     step: Count = 24
     limit: Positive | None = None
     of_upper: Annotated[float, Field(gt=0, le=1)] | None = None
+    unit: str | None = None
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:

@@ -83,6 +83,8 @@ def _objective(config: Config, owners: dict[str, tuple[str, Quantity]]) -> Itera
 def _limits(config: Config, owners: dict[str, tuple[str, Quantity]]) -> Iterator[Problem]:
     for name, lever in config.levers.items():
         yield from _compared(f"[levers.{name}]", name, lever.unit, owners, total=False)
+    for ramp in config.ramps:
+        yield from _compared("[[ramps]]", ramp.lever, ramp.unit, owners, total=False)
     for budget in config.budgets:
         for name in budget.levers or (budget.lever,):
             yield from _compared("[[budgets]]", name, budget.unit, owners, total=True)

@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from importlib.metadata import version
 
 import pytest
 
@@ -91,6 +92,13 @@ def test_package_that_does_not_import_is_reported_and_the_others_load(install):
         "'no_such_module_at_all' at broken_plugin.py:2. fix: declare and install the distribution "
         "that provides 'no_such_module_at_all', or disable 'broken'"
     )
+
+
+def test_floor_that_is_too_low_says_what_is_declared_and_what_is_there(install):
+    (line,) = broken(install, "from dagcast_core.contract import Tide\n")
+    core = version("dagcast-core")
+    assert f"; dagcast-core {core} is installed, no dagcast-core is declared. fix: raise" in line
+    assert "to the first version that has 'Tide' and install that, or do without it, or dis" in line
 
 
 @pytest.mark.parametrize("source", ["1 / 0", "import sys; sys.exit(3)", "def broken(:"])

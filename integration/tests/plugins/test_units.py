@@ -70,6 +70,8 @@ def test_cents_taken_away_from_dollars_are_refused_too():
         ({"budgets": [{"lever": "spend", "limit": 5, "unit": "USD"}]}, None),
         ({"budgets": [{"lever": "spend", "limit": 5}]}, None),
         ({"levers": {"fare": {"upper": 9.0, "unit": "USD"}}}, "[levers.fare] says"),
+        ({"ramps": [{"lever": "fare", "limit": 1.0, "unit": "cent"}]}, "[[ramps]] says"),
+        ({"ramps": [{"lever": "fare", "limit": 1.0, "unit": "USD/ride"}]}, None),
         ({"levers": {"fare": {"upper": 9.0, "unit": "USD/ride"}}}, None),
     ],
 )

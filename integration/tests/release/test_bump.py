@@ -64,6 +64,20 @@ def test_first_release_keeps_the_version_it_was_given(package):
     assert plan_bump(package).after == "1.2.3"
 
 
+def test_package_of_an_integration_release_is_out_whatever_its_changelog_says(package):
+    (package / "CHANGELOG.md").write_text(f"# Changelog\n\n{START}")
+    fragment(package, "+first.added.md")
+    fragment(package, "+unit.breaking.md")
+    assert plan_bump(package, [RELEASED], "1.2.3").after == "2.0.0"
+    assert plan_bump(package, [RELEASED], "1.1.0").after == "1.2.3"
+    (package / "contract.json").write_text(json.dumps(snapshot("dagcast-eta", [OTHER_UNIT])))
+    manifest = package / "2026.11.1.json"
+    released = {"distribution": "dagcast-eta", "version": "1.2.3"}
+    released["contracts"] = [RELEASED.to_json()]
+    manifest.write_text(json.dumps({"schema": "dagcast.release/1", "packages": [released]}))
+    assert run(package, "--against", manifest).stdout == "2.0.0\n"
+
+
 def test_nothing_to_say_is_nothing_to_release(package):
     plan = plan_bump(package)
     assert str(plan.problems[0]).startswith("DC303 [- <- dagcast-eta] change fragments of")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 
@@ -326,6 +327,21 @@ def test_environment_that_changed_after_the_proposal_is_refused(market):
     ):
         verify(market.releases, "r1", plugins, market.gates(plugins))
     assert list(market.files) == ["r1.json"]
+
+
+def test_commit_is_that_of_the_repository_that_holds_the_releases(market):
+    folder = market.releases.parent / "repository"
+    folder.mkdir()
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "first")):
+        subprocess.run([*git, *words], cwd=folder, check=True)
+    head = subprocess.run(
+        [*git, "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True
+    )
+    (folder / "releases").mkdir()
+    inside = propose(folder / "releases", market.plugins, name="r1", data="d")
+    outside = propose(market.releases, market.plugins, name="r1", data="d")
+    assert (inside.commit, outside.commit) == (head.stdout.strip(), "")
 
 
 def test_gate_that_breaks_is_not_passed(market):

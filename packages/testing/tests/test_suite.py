@@ -10,7 +10,7 @@ from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
 from dagcast_core.dims import HOUR
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor
-from dagcast_testing import Setting, _causal, _outputs, _reads
+from dagcast_testing import Setting, _causal, _outputs, _reads, _starts
 
 INCENTIVE = Dim("incentive")
 REGION = Dim("region")
@@ -83,6 +83,7 @@ SEED_CHECKS = [
     _outputs.check_roll_ups,
     _reads.check_memory,
     _reads.check_windows,
+    _starts.check_warm_start,
 ]
 
 
@@ -311,6 +312,32 @@ def test_effect_may_vanish_in_some_hours():
         return rides.with_tensor(sessions.tensor * (2.0 - (price.tensor.clamp(max=12.0) / 20)))
 
     _causal.check_signs(setting(mutant(saturate)), range(4))
+
+
+def test_model_that_knows_its_regions_apart_may_treat_a_new_one_as_it_likes():
+    class Known(Rides):
+        def rides(self, sessions, price, rain, night):
+            sizes = [
+                dict(zip(REGIONS, (1.0, 2.0, 3.0), strict=True)).get(r, 1.5)
+                for r in sessions.index("region")
+            ]
+            size = torch.tensor(sizes).double()[:, None]
+            rides = Rides.rides(self, sessions, price, rain, night)
+            return rides.with_tensor(rides.tensor * size)
+
+    _reads.check_unseen_labels(setting(Known()), 0)
+
+
+def test_parameter_whose_gradient_is_cut_is_named_with_its_label():
+    def cut(model, rides, *_):
+        wet = model.wet.at(rides).tensor
+        return rides.with_tensor(rides.tensor * (1.0 + wet.detach() ** 2 - wet**2)[:, None])
+
+    with pytest.raises(
+        AssertionError,
+        match=r"'rides' by the parameter 'wet' .*; found .* at \(region=north\), so a",
+    ):
+        _causal.check_gradient_values(setting(mutant(cut)), 0)
 
 
 def test_state_that_earlier_predictions_leave_behind_is_caught():

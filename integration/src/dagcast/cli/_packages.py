@@ -78,7 +78,13 @@ def release() -> None:
 @release.command()
 @click.argument("name")
 @_RELEASES
-@click.option("--sources", type=click.Path(path_type=Path), default=None, help="The repository.")
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path),
+    default=None,
+    show_default="the one that holds the releases",
+    help="The repository that the packages are built from, whose commit is noted.",
+)
 @result_options
 def propose(name: str, releases: Path, sources: Path | None) -> "Result":
     """Describe the installed packages as candidate NAME."""

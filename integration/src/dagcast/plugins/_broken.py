@@ -12,6 +12,9 @@ from dagcast_core.contract import Problem
 
 def failed_import(claim: Claim, error: BaseException) -> Problem:
     """A module that could not be imported, or registered."""
+    # Only a failure pays for it.
+    from dagcast_testing import lacking
+
     fix = f"correct {claim.distribution}, install what it imports, or disable {claim.name!r}"
     own = claim.entry_point.module.partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == own:
@@ -24,12 +27,17 @@ def failed_import(claim: Claim, error: BaseException) -> Problem:
             f"declare and install the distribution that provides {error.name!r}, "
             f"or disable {claim.name!r}"
         )
+    found = described(error)
+    lack = lacking(error, own)
+    if lack is not None:
+        found += f"; {lack.found(claim.distribution)}"
+        fix = f"{lack.fix}, or disable {claim.name!r}"
     return Problem.of(
         "DC201",
         claim.entry_point.value,
         producer=str(claim),
         expected="a module that imports without torch and without errors",
-        found=described(error),
+        found=found,
         fix=fix,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dagcast.errors import DagcastError
 from dagcast.evolution import released_contracts
-from dagcast.release._bump import plan_bump, write_bump
+from dagcast.release._bump import plan_bump, version_in, write_bump
 
 
 def main() -> int:
@@ -24,7 +24,8 @@ def main() -> int:
         plan = plan_bump(given.package)
         if given.against is not None:
             released = released_contracts(given.against).get(plan.distribution, ())
-            plan = plan_bump(given.package, released)
+            version = version_in(given.against, plan.distribution)
+            plan = plan_bump(given.package, released, version)
         for problem in plan.problems:
             print(problem, file=sys.stderr)
         if plan.problems:

@@ -1,7 +1,7 @@
 """The next version of one package, from the change fragments that came since its last release.
 
-python -m dagcast.release packages/eta           # print what would be done
-python -m dagcast.release packages/eta --write   # and write the version
+python -m dagcast.release packages/eta --against MANIFEST           # print what would be done
+python -m dagcast.release packages/eta --against MANIFEST --write   # and write the version
 """
 
 import json
@@ -59,12 +59,15 @@ class PackageBump:
     problems: tuple[Problem, ...]
 
 
-def plan_bump(package: Path, released: Iterable[Contract] = ()) -> PackageBump:
+def plan_bump(
+    package: Path, released: Iterable[Contract] = (), version: str | None = None
+) -> PackageBump:
     """Work out the next version of a package.
 
     Args:
         package: its folder, with ``pyproject.toml``, ``CHANGELOG.md`` and ``changelog.d``.
         released: contracts of its last release, which its ``contract.json`` is compared with.
+        version: with which it is in the current integration release; None where it is in none.
 
     Raises:
         UsageError: the folder is no package, or a fragment is of no known kind.
@@ -75,7 +78,8 @@ def plan_bump(package: Path, released: Iterable[Contract] = ()) -> PackageBump:
     fragments = _fragments(package / "changelog.d")
     bump: Bump = max(fragments.values(), key=_RANKS.index, default="none")
     contracts = _contract_bump(package / "contract.json", released)
-    first = _RELEASED.search(_text(package / "CHANGELOG.md")) is None
+    # A package of an integration release is out, whatever its changelog says.
+    first = _RELEASED.search(_text(package / "CHANGELOG.md")) is None and version != before
     problems = []
     if not fragments:
         problems.append(
@@ -151,6 +155,14 @@ def needed_versions(
                 NeededVersion(package.distribution, before.version, package.version, bump, least)
             )
     return tuple(found)
+
+
+def version_in(manifest: Path, distribution: str) -> str | None:
+    """Return the version of a distribution in the manifest of an integration release, if any."""
+    if not manifest.is_file():
+        return None
+    packages = read_json(manifest, "the manifest of a release").get("packages", ())
+    return next((str(p["version"]) for p in packages if p["distribution"] == distribution), None)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

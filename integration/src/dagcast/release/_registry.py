@@ -90,7 +90,8 @@ def propose(
         plugins: from ``load_plugins``, without problems.
         name: of the candidate, e.g. ``2026.11.1``.
         data: identifies what figures are to be measured on.
-        sources: repository that the packages are built from, whose commit is noted.
+        sources: repository that the packages are built from, whose commit is noted; default the
+            one that holds the releases, if one does.
 
     Raises:
         UsageError: the name is taken or no file name.
@@ -105,7 +106,8 @@ def propose(
         name=name,
         parent=held.name if held else "",
         created_at=_now(),
-        commit=source_commit(sources) if sources else "",
+        # Whoever wants an old set back starts from its commit.
+        commit=source_commit(sources or releases),
         packages=packages,
         environment=needed_environment(package.distribution for package in packages),
         data=data,

@@ -204,11 +204,12 @@ class IncentiveResponse(Model):
         clock = history["hour_of_week"].reindex(region=regions, hour=hours)
         week = clock.values("region", "hour").numpy().astype(np.int64)
         usual = _means_of_week(observed.values("region", "hour").numpy(), week)
-        size = np.nanmean(usual, axis=1)
-        known = np.flatnonzero(np.isfinite(size) & (size > 0))
+        # A region that nobody observed has no mean; one where nobody drove has no shares.
+        known = np.flatnonzero((usual > 0).any(axis=1))
         if not len(known):
             return
-        size, usual = size[known], usual[known]
+        usual = usual[known]
+        size = np.nanmean(usual, axis=1)
         share = np.where(np.isfinite(usual), usual / size[:, None], 1.0)
         found = regions[known].get_indexer(self._regions)
         # Position -1, a region without history, is the mean at the end.

@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagcast_testing._guard import SuiteError, explained
+    from dagcast_testing._lacking import Lack, lacking
     from dagcast_testing._setting import Setting
     from dagcast_testing._suite import Finding, ModelContract, examine
 
-__all__ = ["Finding", "ModelContract", "Setting", "SuiteError", "examine", "explained"]
+__all__ = [
+    "Finding",
+    "Lack",
+    "ModelContract",
+    "Setting",
+    "SuiteError",
+    "examine",
+    "explained",
+    "lacking",
+]
 
 _MODULES = {
     "SuiteError": "_guard",
     "explained": "_guard",
+    "Lack": "_lacking",
+    "lacking": "_lacking",
     "Setting": "_setting",
     "Finding": "_suite",
     "ModelContract": "_suite",

@@ -1,6 +1,8 @@
 """Checks of causal claims: gradients exist, have the declared sign, and no path goes undeclared."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -44,8 +46,11 @@ def check_signs(setting: Setting, seeds: range) -> None:
     claims = [e for e in _direct(setting.model.contract) if e.sign != "?"]
     alive: dict[Effect, torch.Tensor] = {}
     levers: dict[Effect, IndexTensor] = {}
-    for seed in seeds:
-        tensors, outputs = setting.traced(seed)
+    # The claim holds to both ends of what is typical.
+    tried = [(setting, seed, f"draw {seed}") for seed in seeds]
+    tried.append((setting.corners(seeds[0]), seeds[0], "at the ends of what is typical"))
+    for where, seed, said in tried:
+        tensors, outputs = where.traced(seed)
         for effect in claims:
             lever = tensors[effect.lever]
             slope = _slope(setting, effect, tensors, outputs)
@@ -56,7 +61,7 @@ def check_signs(setting: Setting, seeds: range) -> None:
             assert not bool(wrong.any()), (
                 f"{_who(setting)}: expected the effect {effect} to have the sign "
                 f"{effect.sign!r} everywhere; found {slope[wrong][0].item():.3g} at "
-                f"{first_cell(lever, wrong)} (draw {seed}). fix: constrain the parameter with a "
+                f"{first_cell(lever, wrong)} ({said}). fix: constrain the parameter with a "
                 "transform, or claim sign='?'"
             )
             levers[effect] = lever
@@ -93,6 +98,7 @@ def check_gradient_values(setting: Setting, seed: int) -> None:
 
     No cell is skipped, and where the two differ the first bad cell is found by bisection. What is
     differentiated is a sum of the outcome's cells with random weights, so that no error cancels.
+    The same goes for the parameters: what has no gradient is never learned.
     """
     # Parameters that start at 0 would hide what they multiply.
     model = jittered(setting.model, seed)
@@ -100,17 +106,20 @@ def check_gradient_values(setting: Setting, seed: int) -> None:
     outputs = predicted(model, Panel(tensors))
     generator = torch.Generator().manual_seed(seed)
     for outcome in model.contract.output_names:
+        if not outputs[outcome].tensor.requires_grad:
+            continue
         effects = [
             e
             for e in _direct(model.contract)
             if e.outcome == outcome and e.differentiable and tensors[e.lever].tensor.numel()
         ]
-        if effects and outputs[outcome].tensor.requires_grad:
-            weights = 0.5 + _uniform(outputs[outcome].tensor, generator)
-            _check_direction(model, effects, tensors, outputs, weights, generator)
+        weights = 0.5 + _uniform(outputs[outcome].tensor, generator)
+        if effects:
+            _check_levers(model, effects, tensors, outputs, weights, generator)
+        _check_parameters(model, outcome, tensors, outputs, weights, generator)
 
 
-def _check_direction(
+def _check_levers(
     model: Model,
     effects: Sequence[Effect],
     tensors: Mapping[str, IndexTensor],
@@ -120,7 +129,83 @@ def _check_direction(
 ) -> None:
     outcome = effects[0].outcome
     levers = [tensors[effect.lever].tensor for effect in effects]
-    total = (outputs[outcome].tensor * weights).sum()
+
+    def after(values: Sequence[torch.Tensor]) -> torch.Tensor:
+        moved = {
+            e.lever: tensors[e.lever].with_tensor(v) for e, v in zip(effects, values, strict=True)
+        }
+        return predicted(model, Panel({**tensors, **moved}))[outcome].tensor
+
+    bad = _first_bad(levers, outputs[outcome].tensor, after, weights, generator)
+    if bad is not None:
+        effect = effects[bad.which]
+        raise AssertionError(
+            f"{model.contract.model}: expected the gradient along {effect} to equal the finite "
+            f"difference {bad.expected:.6g}; found {bad.found:.6g} at "
+            f"{first_cell(tensors[effect.lever], bad.cell)}, the first such cell. fix: look for "
+            "detach(), rounding or a hand-written backward on the path"
+        )
+
+
+def _check_parameters(
+    model: Model,
+    outcome: str,
+    tensors: Mapping[str, IndexTensor],
+    outputs: Mapping[str, IndexTensor],
+    weights: torch.Tensor,
+    generator: torch.Generator,
+) -> None:
+    learned = {n: p for n, p in model.named_parameters() if p.requires_grad and p.numel()}
+    if not learned:
+        return
+    # The graph of the model itself is still needed.
+    moved = copy.deepcopy(model)
+    theirs = [parameter for name, parameter in moved.named_parameters() if name in learned]
+
+    def after(values: Sequence[torch.Tensor]) -> torch.Tensor:
+        for parameter, value in zip(theirs, values, strict=True):
+            parameter.copy_(value)
+        return predicted(moved, Panel(tensors))[outcome].tensor
+
+    held = list(learned.values())
+    bad = _first_bad(held, outputs[outcome].tensor, after, weights, generator)
+    if bad is not None:
+        name = list(learned)[bad.which]
+        raise AssertionError(
+            f"{model.contract.model}: expected the gradient of {outcome!r} by the parameter "
+            f"{name.removesuffix('.raw')!r} to equal the finite difference {bad.expected:.6g}; "
+            f"found {bad.found:.6g}{_label_of(model, name, bad.cell)}, so a fit would learn it "
+            "wrong. fix: look for detach(), rounding or a hand-written backward on the path"
+        )
+
+
+def _label_of(model: Model, name: str, cell: torch.Tensor) -> str:
+    """Where in a labelled parameter ``cell`` is, as ' at (region=north)'."""
+    for known, parameter in model.labelled_parameters():
+        if parameter.dims and name == f"{known}.raw":
+            return f" at {first_cell(parameter.value(), cell)}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """The first cell at which a gradient is wrong: in which tensor, where, and what it is."""
+
+    which: int
+    cell: torch.Tensor
+    expected: float
+    found: float
+
+
+def _first_bad(
+    levers: Sequence[torch.Tensor],
+    outcome: torch.Tensor,
+    after: Callable[[Sequence[torch.Tensor]], torch.Tensor],
+    weights: torch.Tensor,
+    generator: torch.Generator,
+) -> _Bad | None:
+    """Compare gradients with finite differences; ``after`` predicts from other values."""
+    total = (outcome * weights).sum()
     found = torch.autograd.grad(total, levers, retain_graph=True, allow_unused=True)
     # A lever without any gradient was reported by the test before.
     gradients = [
@@ -135,20 +220,18 @@ def _check_direction(
     products = torch.cat(
         [(g * m).detach().reshape(-1) for g, m in zip(gradients, moves, strict=True)]
     )
+    sizes = [lever.numel() for lever in levers]
 
     def change(mask: torch.Tensor, step: float) -> float:
         totals = []
+        parts = torch.split(mask, sizes)
         for direction in (step, -step):
-            moved = dict(tensors)
-            start = 0
-            for effect, lever, move in zip(effects, levers, moves, strict=True):
-                part = mask[start : start + lever.numel()].reshape(lever.shape)
-                start += lever.numel()
-                values = lever.detach() + direction * move * part
-                moved[effect.lever] = tensors[effect.lever].with_tensor(values)
+            values = [
+                x.detach() + direction * m * part.reshape(x.shape)
+                for x, m, part in zip(levers, moves, parts, strict=True)
+            ]
             with torch.no_grad():
-                after = predicted(model, Panel(moved))[outcome].tensor
-            totals.append(float((after * weights).sum()))
+                totals.append(float((after(values) * weights).sum()))
         return (totals[0] - totals[1]) / (2 * step)
 
     size = float(total.detach().abs())
@@ -160,26 +243,20 @@ def _check_direction(
             for step in _STEPS
         )
 
-    everywhere = torch.ones_like(products)
-    if not wrong(everywhere):
-        return
-    place = _first_wrong(wrong, len(products))
+    if not wrong(torch.ones_like(products)):
+        return None
     only = torch.zeros_like(products)
-    only[place] = 1.0
-    start = 0
-    for effect, lever, move in zip(effects, levers, moves, strict=True):
-        if place < start + lever.numel():
-            cell = torch.zeros_like(lever, dtype=torch.bool)
-            cell.view(-1)[place - start] = True
-            unit = float(move.reshape(-1)[place - start])
-            raise AssertionError(
-                f"{model.contract.model}: expected the gradient along {effect} to equal the finite "
-                f"difference {change(only, _STEPS[0]) / unit:.6g}; found "
-                f"{float(products[place]) / unit:.6g} at "
-                f"{first_cell(tensors[effect.lever], cell)}, the first such cell. fix: look for "
-                "detach(), rounding or a hand-written backward on the path"
-            )
-        start += lever.numel()
+    only[_first_wrong(wrong, len(products))] = 1.0
+    which, cell, unit = next(
+        (i, part.reshape(x.shape) > 0, float((part.reshape(x.shape) * move).sum()))
+        for i, (x, part, move) in enumerate(
+            zip(levers, torch.split(only, sizes), moves, strict=True)
+        )
+        if bool(part.any())
+    )
+    expected = change(only, _STEPS[0]) / unit
+    # A zero has no sign.
+    return _Bad(which, cell, expected + 0.0, float((products * only).sum()) / unit + 0.0)
 
 
 def _first_wrong(wrong: Callable[[torch.Tensor], bool], count: int) -> int:

@@ -8,6 +8,10 @@ from dagcast_testing._installed import installed_contracts
 from dagcast_testing._setting import Setting
 from dagcast_testing._source import names_mentioned
 
+_WEEKS = 3
+
+_WEEKS = 4
+
 
 def own_history(setting: Setting, seed: int) -> Panel:
     """Draw what the model declares: other inputs, and outputs as if observed."""
@@ -20,8 +24,9 @@ def whole_history(setting: Setting, seed: int) -> Panel:
     """Draw what a market has on record: other teams' quantities too, by whatever name they go.
 
     A quantity that no installed package declares is drawn if the source mentions its name, over
-    the dims of the model's first output.
+    the dims of the model's first output. What asks for whole weeks finds some.
     """
+    setting = setting.with_hours(max(setting.hours, _WEEKS * 168))
     held = dict(own_history(setting, seed))
     rng = np.random.default_rng(seed + 3)
     declared: dict[str, Quantity] = {}

@@ -12,6 +12,7 @@ VALUES = "test_output_keeps_bounds_and_is_a_number"
 UNCHANGED = "test_prediction_changes_nothing"
 REPEATABLE = "test_prediction_is_repeatable"
 BOUNDS = "test_inputs_at_their_bounds_give_finite_values_and_gradients"
+STATE = "test_state_dict_round_trip"
 UNDECLARED = "test_reads_only_declared_quantities"
 UNSEEN = "test_unseen_labels_are_pooled"
 ORDER = "test_label_order_does_not_matter"
@@ -26,12 +27,16 @@ _FIRST = (PREDICTS, LABELS, DTYPE, VALUES, UNCHANGED, REPEATABLE)
 _FURTHER: dict[str, tuple[str, ...]] = {
     "test_two_processes_agree": ("test_two_constructions_agree",),
     "test_large_values_and_single_precision": (BOUNDS,),
-    ORDER: (UNSEEN,),
+    # What a class keeps for all models moves whatever is predicted after.
+    UNDECLARED: (STATE,),
+    ORDER: (UNSEEN, STATE),
     BACK: (AHEAD,),
     HORIZONS: (AHEAD, BACK),
     "test_other_windows": (AHEAD, BACK, HORIZONS),
     DIFFERENCES: (GRADIENTS, AHEAD),
-    "test_effects_have_the_declared_sign_in_every_region": (GRADIENTS, DIFFERENCES),
+    # An hour that reads the next one is moved by it, with whatever sign.
+    "test_effects_have_the_declared_sign_in_every_region": (GRADIENTS, DIFFERENCES, AHEAD),
+    "test_warm_start_takes_data_as_it_comes": (STATE,),
 }
 # What needs no prediction.
 _APART = ("test_contract_survives_json",)

@@ -10,7 +10,12 @@ from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
 from dagcast_testing._history import own_history, whole_history
 from dagcast_testing._setting import Setting, leaves
-from dagcast_testing._source import clock_read, other_random_states
+from dagcast_testing._source import (
+    clock_read,
+    other_random_states,
+    random_states,
+    settings,
+)
 
 # Denominators of rates over time: such rates add up over regions, and over hours to an amount.
 _STEPS = {"h", "d", "day", "week", "min", "s"}
@@ -84,6 +89,17 @@ def check_at_bounds(setting: Setting, seed: int) -> None:
             extreme = panel[item.name].with_tensor(torch.full_like(panel[item.name].tensor, end))
             at = f" where {item.name!r} is at its {word} value {end:g}"
             _assert_finite(setting, leaves({**panel, item.name: extreme}), at)
+    # A night hour has neither riders nor drivers: 0 / 0 shows where both are at the bound.
+    for place, word in ((0, "least"), (1, "greatest")):
+        ends = {i.name: i.quantity.bounds[place] for i in setting.inputs}
+        together = {
+            name: panel[name].with_tensor(torch.full_like(panel[name].tensor, end))
+            for name, end in ends.items()
+            if end is not None
+        }
+        if len(together) > 1:
+            at = f" where {', '.join(map(repr, together))} are at their {word} values together"
+            _assert_finite(setting, leaves({**panel, **together}), at)
 
 
 def _assert_finite(setting: Setting, tried: Mapping[str, IndexTensor], at: str) -> None:
@@ -174,7 +190,9 @@ def check_determinism(setting: Setting, seed: int) -> None:
     )
     panel = setting.panel(seed)
     with other_random_states(1):
+        before = random_states()
         first = predicted(setting.model, panel)
+        moved = [name for name, value in random_states().items() if value != before[name]]
     with other_random_states(2):
         second = predicted(setting.model, panel)
     for name in first:
@@ -182,6 +200,16 @@ def check_determinism(setting: Setting, seed: int) -> None:
             f"{_who(setting)}: expected the same {name!r} from the same inputs; found a "
             "difference between two calls. fix: draw nothing at random and keep no state in forward"
         )
+    # A setting that the very first prediction changes is the same before and after any other.
+    now = settings()
+    moved += [
+        name for name, value in setting.kept.get("settings", now).items() if value != now[name]
+    ]
+    assert not moved, (
+        f"{_who(setting)}: expected a prediction to leave the process as it was; found that it "
+        f"changes {', '.join(moved)}. fix: give what is random a generator of its own, and leave "
+        "settings to whoever runs the model"
+    )
 
 
 def check_large_values(setting: Setting, seed: int) -> None:

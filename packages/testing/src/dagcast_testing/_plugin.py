@@ -53,7 +53,7 @@ def pytest_runtest_makereport(
     if key is None or call.excinfo is None or not report.failed:
         return report
     # Only a failure pays for the contract layer.
-    from dagcast_testing._problems import first_line, place_of, problem_of
+    from dagcast_testing._problems import first_line, place_of, problem_of, unimported
 
     error = call.excinfo.value
     text = first_line(str(error))
@@ -70,7 +70,9 @@ def pytest_runtest_makereport(
             return report
     everywhere.setdefault(key, {})[test] = text
     distribution, _, model = key[1].partition(":")
-    problem = problem_of(_name(item), text, model=model, distribution=distribution if model else "")
+    problem = unimported(error) or problem_of(
+        _name(item), text, model=model, distribution=distribution if model else ""
+    )
     item.user_properties.append((PROPERTY, json.dumps(problem.to_json())))
     item.config.stash[_LINES].append(str(problem))
     if item.config.option.tbstyle not in ("long", "native"):
@@ -84,12 +86,20 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Say in one line what keeps a test file from being imported, if it is a model's contract.
 
-    A model whose ``forward`` does not match its contract fails where its class is defined, and that
-    is the suite's verdict. A declaration that is none, such as a quantity without dims, is one line
+    Or a version of what it needs that lacks what it imports: a floor that is too low. A model whose
+    ``forward`` does not match its contract fails where its class is defined, and that is the
+    suite's verdict. A declaration that is none, such as a quantity without dims, is one line
     too, but no model was tried.
     """
     report = yield
     error = getattr(getattr(getattr(report, "call", None), "excinfo", None), "value", None)
+    # pytest raises an error of its own from one of an import.
+    cause = getattr(error, "__cause__", None) or error
+    if isinstance(cause, (ImportError, AttributeError)):
+        from dagcast_testing._problems import unimported
+
+        _note(collector, report, unimported(cause))
+        return report
     if error is None or type(error).__name__ != "ContractError":
         return report
     from dagcast_testing._problems import first_line, place_of, problem_of
@@ -105,6 +115,17 @@ def pytest_make_collect_report(
     if not any(text in known for known in lines):
         lines.append(line)
     return report
+
+
+def _note(collector: pytest.Collector, report: pytest.CollectReport, problem: Any) -> None:
+    """Print a problem in place of the traceback, once for all files that it keeps from running."""
+    if problem is None:
+        return
+    if collector.config.option.tbstyle not in ("long", "native"):
+        report.longrepr = str(problem)
+    lines = collector.config.stash[_LINES]
+    if str(problem) not in lines:
+        lines.append(str(problem))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ import traceback
 from pathlib import Path
 
 from dagcast_core.contract import Problem
+from dagcast_testing._lacking import lacking, registered
 
 SELECTION = "DAGCAST_CONFORMANCE"
 MODULE = "dagcast_testing.conformance"
@@ -44,6 +45,41 @@ def problem_of(test: str, text: str, *, model: str = "", distribution: str = "")
 def first_line(text: str) -> str:
     """Return a message as one line, without what pytest adds about the assertion's values."""
     return " ".join(text.removeprefix("AssertionError: ").split("\nassert ")[0].split())
+
+
+def unimported(error: BaseException) -> Problem | None:
+    """Return the problem of a package whose code imports what another version would have.
+
+    Args:
+        error: as it was raised, with its traceback.
+    """
+    package, place = _raised_in(error)
+    lack = lacking(error, package)
+    distribution = registered(package) if package else ""
+    if lack is None or not distribution:
+        return None
+    return Problem.of(
+        "DC201",
+        package,
+        producer=distribution,
+        expected=f"a module that imports with {lack.distribution} as declared",
+        found=f"{type(error).__name__}: {first_line(str(error))}{place}; "
+        f"{lack.found(distribution)}",
+        fix=lack.fix,
+    )
+
+
+def _raised_in(error: BaseException) -> tuple[str, str]:
+    """The importable package whose line went wrong, if it lies in one, and the line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not _MACHINERY.search(f.filename)]
+    if not own:
+        return "", ""
+    folder = Path(own[-1].filename).parent
+    while (folder.parent / "__init__.py").exists():
+        folder = folder.parent
+    named = folder.name if (folder / "__init__.py").exists() else ""
+    return named, place_of(error)
 
 
 def place_of(error: BaseException) -> str:

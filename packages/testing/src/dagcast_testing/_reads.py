@@ -1,5 +1,7 @@
 """Checks of what a model reads: declared quantities only, labels not positions, no future."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import torch
@@ -15,6 +17,7 @@ from dagcast_testing._outputs import (
     same,
     shown,
 )
+from dagcast_testing._problems import first_line, place_of
 from dagcast_testing._setting import Setting
 
 _DAY, _WEEK = 24, 168
@@ -82,22 +85,26 @@ def check_label_order(setting: Setting, seed: int) -> None:
     """Labels in another order give the same values by label: nothing goes by position.
 
     Labels are turned round, every one to the next place: no weights by position but equal ones
-    stay the same.
+    stay the same. One label by itself has the values that it has among the others.
     """
     panel = setting.panel(seed)
     expected = setting.outputs(seed)
     dims = {d.name for i in setting.inputs for d in i.quantity.dims if d.kind != "time"}
     for dim in sorted(dims):
-        turned = {n: _turned(t, dim, 1) if dim in t.dims else t for n, t in panel.items()}
+        turned = {n: rolled_on(t, dim, 1) if dim in t.dims else t for n, t in panel.items()}
         found = predicted(setting.model, Panel(turned))
         check_labels_of(setting, turned, found)
         for name, values in expected.items():
-            again = _turned(found[name], dim, -1) if dim in values.dims else found[name]
+            again = rolled_on(found[name], dim, -1) if dim in values.dims else found[name]
             assert torch.allclose(values.tensor, again.tensor, rtol=1e-9, equal_nan=True), (
                 f"{_who(setting)}: expected {name!r} by label to be the same when the labels of "
                 f"{dim!r} come in another order; found a difference at "
                 f"{_differs(values, again)}. fix: combine by label, never by position"
             )
+    own = _apart(setting.model.contract)
+    if own is not None and own in dims:
+        first = next(t.index(own)[0] for t in panel.values() if own in t.dims)
+        _check_apart(setting, panel, expected, own, [first], f"{first!r}", "by itself")
 
 
 def check_look_ahead(setting: Setting, seed: int) -> None:
@@ -312,16 +319,70 @@ def check_unseen_labels(setting: Setting, seed: int) -> None:
         if dim != _apart(setting.model.contract):
             # Labels of other dims may be summed over or shared out, and a further one has a part.
             continue
-        narrower = {n: t.sel({dim: list(known)}) if dim in t.dims else t for n, t in panel.items()}
+        _check_apart(
+            setting, panel, found, dim, list(known), "known labels", "beside an unseen one"
+        )
+        _check_pooled(wider, panel, dim, newcomer)
+
+
+def _check_apart(
+    setting: Setting, panel: Panel, found: Panel, dim: str, kept: list[object], who: str, where: str
+) -> None:
+    """Some labels by themselves have what they have among all."""
+    narrower = {n: t.sel({dim: kept}) if dim in t.dims else t for n, t in panel.items()}
+    try:
         alone = predicted(setting.model, Panel(narrower))
-        for name, values in alone.items():
-            if dim not in values.dims:
-                continue
-            beside = found[name].sel({dim: list(known)})
-            assert torch.allclose(values.tensor, beside.tensor, rtol=1e-9, equal_nan=True), (
-                f"{_who(setting)}: expected {name!r} of known labels of {dim!r} to be the same "
-                f"beside an unseen one; found a difference at {_differs(values, beside)}"
-            )
+    except Exception as error:
+        raise AssertionError(
+            f"{_who(setting)}: expected a prediction for {shown(kept)} of {dim!r} alone; found "
+            f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}. fix: let every "
+            "label stand for itself"
+        ) from error
+    for name, values in alone.items():
+        if dim not in values.dims:
+            continue
+        beside = found[name].sel({dim: kept})
+        assert torch.allclose(values.tensor, beside.tensor, rtol=1e-9, equal_nan=True), (
+            f"{_who(setting)}: expected {name!r} of {who} of {dim!r} to be the same {where}; found "
+            f"a difference at {_differs(values, beside)}. fix: let every label stand for itself"
+        )
+
+
+def _check_pooled(wider: Setting, panel: Panel, dim: str, newcomer: str) -> None:
+    """Where nothing learned tells the known labels apart, an unseen one is like them.
+
+    Every label gets the inputs of the first and every parameter its mean over the labels. A model
+    that tells known labels apart all the same, by what it keeps beside parameters, is left alone.
+    """
+    model = copy.deepcopy(wider.model)
+    for _, parameter in model.labelled_parameters():
+        if dim in parameter.dims:
+            raw, axis = parameter.raw.detach(), parameter.dims.index(dim)
+            parameter.raw.data.copy_(raw.mean(dim=axis, keepdim=True).expand_as(raw))
+    alike = {}
+    for name, tensor in panel.items():
+        if dim in tensor.dims:
+            axis = tensor.dims.index(dim)
+            first = tensor.tensor.narrow(axis, 0, 1).expand_as(tensor.tensor)
+            tensor = tensor.with_tensor(first.clone())
+        alike[name] = tensor
+    for name, values in predicted(model, Panel(alike)).items():
+        if dim not in values.dims:
+            continue
+        axis = values.dims.index(dim)
+        first = values.tensor.narrow(axis, 0, 1).expand_as(values.tensor)
+        off = ~torch.isclose(values.tensor, first, rtol=1e-9, atol=1e-12, equal_nan=True)
+        strange = [
+            label
+            for label, o in zip(values.index(dim), off.unbind(axis), strict=True)
+            if bool(o.any())
+        ]
+        assert strange != [newcomer], (
+            f"{_who(wider)}: expected {name!r} of the unseen label {newcomer!r} to be that of the "
+            f"known ones where inputs and parameters are the same; found another at "
+            f"{first_cell(values, off)}. fix: keep what is learned by label in "
+            "self.parameter(...), and read it with .at(...)"
+        )
 
 
 def _apart(contract: Contract) -> str | None:
@@ -335,7 +396,8 @@ def _apart(contract: Contract) -> str | None:
     return next((dim for dim in reversed(dims) if dims.count(dim) == most), None)
 
 
-def _turned(tensor: IndexTensor, dim: str, by: int) -> IndexTensor:
+def rolled_on(tensor: IndexTensor, dim: str, by: int) -> IndexTensor:
+    """Move every label along ``dim`` ``by`` places on, the last to the front."""
     places = np.roll(np.arange(tensor.sizes[dim]), by)
     return tensor.isel({dim: places.tolist()})
 

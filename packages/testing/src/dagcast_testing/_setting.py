@@ -48,6 +48,24 @@ class Setting:
             self.kept["panel", seed] = drawn
         return drawn
 
+    def corners(self, seed: int) -> "Setting":
+        """Return the same setting, with every real value at one end of its typical range."""
+        ends = self.kept.get("corners")
+        if ends is None:
+            ends = self.kept["corners"] = replace(self, ranges=self.ranges)
+            rng = np.random.default_rng(seed)
+            drawn = {n: self._at_ends(n, t, rng) for n, t in self.panel(seed).items()}
+            ends.kept["panel", seed] = Panel(drawn)
+        return ends
+
+    def _at_ends(self, name: str, drawn: IndexTensor, rng: np.random.Generator) -> IndexTensor:
+        ends = self.ranges.get(name, self.model.contract.input(name).quantity.typical)
+        if ends is None or not drawn.tensor.is_floating_point():
+            return drawn
+        high = torch.as_tensor(rng.random(tuple(drawn.tensor.shape)) < 0.5)
+        values = torch.where(high, float(ends[1]), float(ends[0])).to(drawn.dtype)
+        return drawn.with_tensor(values)
+
     def outputs(self, seed: int) -> Panel:
         """Predict from the panel drawn with ``seed``, once."""
         return self.traced(seed)[1].detach()

@@ -22,7 +22,8 @@ from dagcast_core.model import Model, ModelCollection
 
 _CLOCKS = (
     *(time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter),
-    *(time.perf_counter_ns, time.process_time, time.process_time_ns),
+    *(time.perf_counter_ns, time.process_time, time.process_time_ns, time.thread_time),
+    *(getattr(time, name) for name in ("clock_gettime", "clock_gettime_ns") if hasattr(time, name)),
 )
 # Of the moment that they are given, or of now.
 _CONVERSIONS = (time.localtime, time.gmtime, time.ctime, time.asctime)
@@ -47,6 +48,7 @@ def clock_read(model: Model) -> str | None:
             if (
                 any(called is clock for clock in _CLOCKS)
                 or (not node.args and any(called is clock for clock in _CONVERSIONS))
+                or (called is time.strftime and len(node.args) == 1)
                 or (owner in _DATES and getattr(called, "__name__", "") in _NOW)
                 or (
                     called in (pd.Timestamp, pd.to_datetime, np.datetime64)
@@ -82,6 +84,24 @@ def other_random_states(seed: int) -> Iterator[None]:
     finally:
         np.random.set_state(before)
         random.setstate(older)
+
+
+def random_states() -> dict[str, object]:
+    """Return the states of the generators that a whole process shares, by what they are."""
+    return {
+        "torch's global generator": torch.random.get_rng_state().numpy().tobytes(),
+        "numpy's global generator": str(np.random.get_state(legacy=False)),
+        "Python's global generator": random.getstate(),
+    }
+
+
+def settings() -> dict[str, object]:
+    """Return what torch does for a whole process, by what it is."""
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "the number of threads": torch.get_num_threads(),
+        "torch's gradient mode": torch.is_grad_enabled(),
+    }
 
 
 def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:

@@ -10,12 +10,13 @@ import pytest
 
 from dagcast_core.contract import Contract
 from dagcast_core.model import Model
-from dagcast_testing import _causal, _outputs, _reads
+from dagcast_testing import _causal, _outputs, _reads, _starts
 from dagcast_testing._guard import check_overrides
 from dagcast_testing._installed import installed_for
 from dagcast_testing._order import follows_from
 from dagcast_testing._problems import first_line, place_of
 from dagcast_testing._setting import Labels, Ranges, Setting, labels_of
+from dagcast_testing._source import settings
 
 
 class ModelContract:
@@ -143,6 +144,10 @@ class ModelContract:
         """Everything learned is in the state dict, also what a warm start learned."""
         _outputs.check_state_dict(setting, seed=0)
 
+    def test_warm_start_takes_data_as_it_comes(self, setting: Setting) -> None:
+        """Labels in any order, gaps, and nothing changed or drawn at random."""
+        _starts.check_warm_start(setting, seed=0)
+
     def test_reads_only_declared_quantities(self, setting: Setting) -> None:
         """Other quantities beside them make no difference."""
         _reads.check_declared_reads(setting, seed=0)
@@ -263,6 +268,7 @@ def setting_of(model: Model, labels: Labels, hours: int, ranges: Ranges) -> Sett
     made = Setting(model, labels, hours, ranges)
     made = made.with_hours(max(hours, 3 * made.reach + 12))
     made.kept["fresh"] = copy.deepcopy(model)
+    made.kept["settings"] = settings()
     return made
 
 

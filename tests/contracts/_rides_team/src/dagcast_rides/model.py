@@ -45,4 +45,4 @@ class Rides(Model):
     def warm_start(self, history: Panel) -> None:
         """Take what is usual from another team's bookings."""
         if "bookings" in history:
-            self.usual.fill_(history["bookings"].tensor.mean())
+            self.usual.fill_(history["bookings"].tensor.nanmean())

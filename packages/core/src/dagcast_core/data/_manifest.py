@@ -122,6 +122,8 @@ class Batch:
     quarantine: StoredFile | None
     coverage: Coverage | None
     report: IngestReport
+    # Of the manifest, written once: each delivery writes those of all before it.
+    _line: str = field(default="", init=False, repr=False, compare=False)
 
     def files(self) -> tuple[StoredFile, ...]:
         """The files of this batch."""
@@ -145,6 +147,12 @@ class Batch:
             "coverage": None if self.coverage is None else self.coverage.to_json(),
             "report": self.report.to_json(),
         }
+
+    def line(self) -> str:
+        """The batch as its line of the manifest."""
+        if not self._line:
+            object.__setattr__(self, "_line", _compactly(self.to_json()))
+        return self._line
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Batch:
@@ -204,7 +212,7 @@ class Manifest:
             "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
         # A line for each batch: without indents json is written by C, which a year's loads need.
-        lines = [_compactly(self.batches[key].to_json()) for key in sorted(self.batches)]
+        lines = [self.batches[key].line() for key in sorted(self.batches)]
         rest = _compactly(document)
         return f'{{"batches": [\n{_LINES.join(lines)}\n],\n{rest[1:]}\n'.encode()
 

@@ -65,11 +65,11 @@ def _compare_with_stored(
     connection: duckdb.DuckDBPyConnection, stored: str, table: EventTable
 ) -> None:
     key = listed(identity_of(table))
-    connection.execute(
+    made = connection.execute(
         f"CREATE OR REPLACE TEMP TABLE hits AS SELECT {key} FROM {stored} SEMI JOIN "
         f"(SELECT {key} FROM staged WHERE reason IS NULL) USING ({key})"
     )
-    if not connection.execute("SELECT COUNT(*) FROM hits").fetchall()[0][0]:
+    if not made.fetchall()[0][0]:
         return
     same = " AND ".join(
         f"s.{quoted(name)} IS NOT DISTINCT FROM h.{quoted(name)}" for name in content_of(table)
@@ -86,11 +86,11 @@ def _compare_with_stored(
 
 def _compare_within(connection: duckdb.DuckDBPyConnection, table: EventTable) -> None:
     key = listed(identity_of(table))
-    connection.execute(
+    made = connection.execute(
         f"CREATE OR REPLACE TEMP TABLE doubled AS SELECT {key}, min({KNOWN}) AS _first FROM staged "
         f"WHERE reason IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
     )
-    if not connection.execute("SELECT COUNT(*) FROM doubled").fetchall()[0][0]:
+    if not made.fetchall()[0][0]:
         return
     # Of several rows with one key the one known first counts, and what says the same repeats it. If
     # those known first contradict each other, none of them counts; never the order in the file.

@@ -72,6 +72,8 @@ def execute(
             f"cannot ingest into {table.name!r}: expected SQL expressions over the declared "
             f"columns in its sums and checks; found {_first_line(error)}. Correct the declaration."
         ) from error
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise SourceError(
             f"{opened.label} as {table.name!r}",
@@ -153,6 +155,8 @@ def _copy(
     statement = f"COPY ({query}) TO {text(str(temporary))} {form}"
     try:
         rows = int(connection.execute(statement).fetchall()[0][0])
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise unwritten(folder, _first_line(error)) from error
     if not rows:

@@ -150,6 +150,8 @@ class Reader:
                         parts[name][at] = rows[name]
                     if plain:
                         present[at] = True
+            except duckdb.OutOfMemoryException:
+                raise
             except duckdb.Error as error:
                 raise _damaged(table, error) from error
         if covered is None:

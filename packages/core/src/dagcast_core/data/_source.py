@@ -18,7 +18,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet
 
+from dagcast_core.data._closed import require_closed
 from dagcast_core.data._csv import CsvFile, Dialect, NoTableError, Part, examine
 from dagcast_core.data._database import DatabaseRows, copy_rows
 from dagcast_core.data._declare import EventTable
@@ -49,6 +51,8 @@ from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table | DatabaseRows
 
+MOST_ROWS = 200_000_000
+"""Rows of one Parquet file: a few kilobytes can say that they are more than any machine holds."""
 _NARROW = 2**30
 """Bytes of memory below which each further thread costs more than it brings."""
 
@@ -128,7 +132,8 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
     # holds nothing between calls; a forked process must not use its parent's, whose threads are
     # not there.
     left = room()
-    connection = duckdb.connect()
+    # No variable of the program is a table because a statement names one so.
+    connection = duckdb.connect(config={"python_enable_replacements": False})
     # Left open until the modules are torn down, the bindings complain of leaks on stderr.
     atexit.register(_database.cache_clear)
     connection.execute("SET enable_progress_bar = false")
@@ -157,8 +162,9 @@ def open_source(
 
     Raises:
         SourceError: no such file, neither Parquet nor CSV, or columns missing or of other types.
-        DeclarationError: the mapping does not fit the table, or does not run.
+        DeclarationError: the mapping does not fit the table, does not run, or reads something else.
     """
+    require_closed(connection, table, mapping)
     csv, meaning = None, ""
     names = [column.name for column in table.columns]
     reading = _Reading(table, "source", names, whole=False)
@@ -381,6 +387,9 @@ def _register_file(
         except duckdb.Error as error:
             summary = str(error).strip().splitlines()[0]
             raise SourceError(label, wanted, f"a damaged Parquet file ({summary})", fix) from error
+        if (rows := _rows_said(path)) > MOST_ROWS:
+            wanted = f"at most {MOST_ROWS:,} rows in one Parquet file"
+            raise SourceError(label, wanted, f"{rows:,}", "Split it into several.")
         return path.name, digest, None
     if path.suffix.lower() in (".parquet", ".pq"):
         raise SourceError(label, wanted, "content that is not Parquet", fix)
@@ -398,6 +407,15 @@ def _register_file(
             raise SourceError(label, wanted, found, fix) from error
         _load_csv(connection, reading, label, csv)
     return path.name, digest, csv
+
+
+def _rows_said(path: Path) -> int:
+    """How many rows a Parquet file says that it has."""
+    try:
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        # The database has read its end already, and says what is wrong with the rest.
+        return 0
 
 
 def _no_header(label: str, reading: _Reading, error: NoTableError) -> SourceError:

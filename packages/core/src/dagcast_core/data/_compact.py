@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagcast_core.data._manifest import Manifest, StoredFile, sampled, trust
+from dagcast_core.data._manifest import Manifest, StoredFile, own_folder, sampled, trust
 from dagcast_core.data._source import connect
 from dagcast_core.data._sql import by_key, listed, parquet, text
 
@@ -158,7 +158,7 @@ def _merge(
     batches: tuple[str, ...],
     order: Sequence[str],
 ) -> _Merged:
-    (folder / FOLDER).mkdir(exist_ok=True)
+    own_folder(folder, FOLDER)
     number = 1 + max(
         (int(p.stem.rpartition("-")[2]) for p in (folder / FOLDER).glob(f"{table}-*.parquet")),
         default=0,

@@ -23,7 +23,12 @@ from dagcast_core.data._sql import quoted
 LONGEST = 200
 """Characters of a label; longer texts are notes."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+# What moves the cursor, and what cannot be seen. Joiners (U+200C, U+200D) are letters' business.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_JOINERS = re.compile("[\u200c\u200d]")
 _BETWEEN = re.compile(r"[\s_\-./]+")
 _LISTED = 100
 
@@ -145,10 +150,14 @@ def _alike(dim: str) -> str:
 
 
 def _rarer_of_alike(totals: Mapping[str, int]) -> set[str]:
-    """Of labels that differ in case, blanks, dashes, dots or underscores, all but the commonest."""
+    """Of labels that differ in case, width, blanks, dashes, dots or joiners, all but one each.
+
+    The commonest stays.
+    """
     groups: dict[str, list[str]] = {}
     for label in totals:
-        groups.setdefault(_BETWEEN.sub(" ", label.casefold()).strip(), []).append(label)
+        seen = _JOINERS.sub("", unicodedata.normalize("NFKC", label)).casefold()
+        groups.setdefault(_BETWEEN.sub(" ", seen).strip(), []).append(label)
     rarer = set()
     for labels in groups.values():
         rarer |= set(sorted(labels, key=lambda label: (-totals[label], label))[1:])

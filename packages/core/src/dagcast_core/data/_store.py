@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -162,6 +163,30 @@ class MetricStore:
             held = tuple(sorted({*manifest.accepted.get(dim, ()), *known, *wanted}))
             accepted = {**manifest.accepted, dim: held}
             write_manifest(self._folder, replace(manifest, accepted=accepted))
+
+    def accepted_since(self, before: str, dim: str, labels: Sequence[str]) -> bool:
+        """Whether the store is what an earlier one became by accepting these labels, and no more.
+
+        That is what is found where :meth:`accept` was killed before its caller wrote it down.
+
+        Args:
+            before: ``manifest_id`` of the earlier one.
+            dim: whose labels they are.
+            labels: that were accepted.
+        """
+        manifest = self._manifest()
+        held = set(manifest.accepted.get(dim, ()))
+        wanted = sorted({normal(label) for label in _distinct(labels)})
+        if not held.issuperset(wanted):
+            return False
+        others = {name: names for name, names in manifest.accepted.items() if name != dim}
+        # Some of them may have been accepted earlier, or none of the dim's.
+        most = len(wanted) if len(wanted) <= 8 else 0
+        known = [again for n in range(most + 1) for again in combinations(wanted, n)]
+        first = held == {*_labels(manifest).get(dim, ()), *wanted}
+        earlier = [others] if first else []
+        earlier += [{**others, dim: tuple(held.difference(wanted) | set(k))} for k in known]
+        return any(replace(manifest, accepted=found).id == before for found in earlier)
 
     def define(self, *metrics: LinearMetric) -> None:
         """Adds metrics computed from others, such as a profit.

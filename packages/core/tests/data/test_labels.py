@@ -70,6 +70,11 @@ def test_a_label_that_comes_later_waits_until_it_is_accepted(store, rides_table,
         store.accept("city", ["NYC"])
     with pytest.raises(DataError, match="found blanks"):
         store.accept("region", [" "])
+    for label, why in {
+        "N\u200bYC": "holds control", "\x07": "holds control", "x" * 201: "is longer than",
+    }.items():  # fmt: skip
+        with pytest.raises(DataError, match=f"cannot accept the label .*found that region {why}"):
+            store.accept("region", [label])
 
 
 def test_a_declared_list_is_what_labels_may_be(store, rides_table, make_rides):

@@ -121,7 +121,7 @@ def _verdicts(dim: str, counts: Mapping[str, int], rule: LabelRule) -> list[_Ver
     otherwise = _new(dim) if rule.allowed is None else f"unknown {dim}"
     found = []
     for label, text in sorted(kept.items()):
-        why = _unfit(dim, text)
+        why = unfit(dim, text)
         if why is None and text in alike:
             why = _alike(dim)
         elif why is None and allowed is not None and text not in allowed:
@@ -131,7 +131,7 @@ def _verdicts(dim: str, counts: Mapping[str, int], rule: LabelRule) -> list[_Ver
     return found
 
 
-def _unfit(dim: str, label: str) -> str | None:
+def unfit(dim: str, label: str) -> str | None:
     """Why no label of any dim may be so; None where it may."""
     if not label:
         return f"{dim} is blank"

@@ -20,10 +20,11 @@ from dagcast_core.data._errors import (
     DataError,
     StoreError,
     UnknownMetricError,
+    shortened,
 )
 from dagcast_core.data._ingest import Ingestion, ingest_all
 from dagcast_core.data._inspect import Span, conflicts, quarantine, spans, verify
-from dagcast_core.data._labels import normal
+from dagcast_core.data._labels import normal, unfit
 from dagcast_core.data._manifest import (
     Coverage,
     Manifest,
@@ -148,11 +149,17 @@ class MetricStore:
 
         Raises:
             UnknownMetricError: no table of the store has that dim.
-            DataError: a label is blank.
+            DataError: a label is blank, or no text that can be one.
         """
         wanted = {normal(label) for label in _distinct(labels)}
         if "" in wanted:
             raise DataError(f"cannot accept a label of {dim!r}: expected a text; found blanks.")
+        for label in sorted(wanted):
+            if why := unfit(dim, label):
+                raise DataError(
+                    f"cannot accept the label {shortened([label[:40]])}: expected a text that can "
+                    f"be one; found that {why}. Its rows would be set aside all the same."
+                )
         with locked(self._folder):
             manifest = read_manifest(self._folder)
             dims = {name for table in manifest.tables.values() for name in table.dims}

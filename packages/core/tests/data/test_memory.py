@@ -31,7 +31,9 @@ def test_a_limit_leaves_what_is_not_used_yet(monkeypatch):
 def test_nothing_is_begun_where_threads_would_not_start(monkeypatch):
     """Libraries end the process there with SIGSEGV or SIGABRT."""
     limited(monkeypatch, LEAST // 2)
-    with pytest.raises(MemoryLimitError, match=r"found too little \(\d+ MB left of the \d+ MB"):
+    with pytest.raises(
+        MemoryLimitError, match=r"found too little \([\d,]+ MB left of the [\d,]+ MB"
+    ):
         room()
 
 

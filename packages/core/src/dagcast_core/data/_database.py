@@ -118,8 +118,11 @@ def _copy_duckdb(path: Path, statement: str, target: Path) -> None:
     if not path.is_file():
         found = f"{'a folder' if path.is_dir() else 'no such file'} at {path}"
         raise SourceError(path.name, "a DuckDB file", found, "Correct the path.")
-    own = {"python_enable_replacements": False, "temp_directory": str(target.parent)}
-    with duckdb.connect(str(path), read_only=True, config=own) as connection:
+    with duckdb.connect(
+        str(path),
+        read_only=True,
+        config={"python_enable_replacements": False, "temp_directory": str(target.parent)},
+    ) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         # A query is somebody's text, about this file alone. What is closed cannot be opened again.
         connection.execute(f"SET allowed_directories = [{text(str(target.parent))}]")

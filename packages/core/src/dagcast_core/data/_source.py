@@ -164,7 +164,6 @@ def open_source(
         SourceError: no such file, neither Parquet nor CSV, or columns missing or of other types.
         DeclarationError: the mapping does not fit the table, does not run, or reads something else.
     """
-    require_closed(connection, table, mapping)
     csv, meaning = None, ""
     names = [column.name for column in table.columns]
     reading = _Reading(table, "source", names, whole=False)
@@ -173,6 +172,7 @@ def open_source(
         # What a select reads cannot be told from what it makes.
         names_read = [] if mapping.select is not None else list(read)
         reading = _Reading(table, "raw", names_read, whole=needs_all(mapping))
+    require_closed(connection, table, mapping)
     if isinstance(source, pd.DataFrame | pa.Table):
         label, digest = _register_frame(connection, reading, source)
     elif isinstance(source, DatabaseRows):

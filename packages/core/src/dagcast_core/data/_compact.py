@@ -50,13 +50,21 @@ def ledger_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
     return _files(folder, table, _ledgers(manifest, table))
 
 
-def key_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
+def key_files(
+    folder: Path, manifest: Manifest, table: str, sure: set[str] | None = None
+) -> list[Path]:
     """The files that hold a table's accepted rows: merged ones as far as they are whole.
+
+    Args:
+        folder: of the store.
+        manifest: what it holds.
+        table: whose.
+        sure: files that this holder of the lock looked at already; those looked at are added.
 
     Raises:
         StoreError: a file that is not in a whole merged one is absent or differs.
     """
-    return _files(folder, f"{table}{_KEYS}", _keys(manifest, table))
+    return _files(folder, f"{table}{_KEYS}", _keys(manifest, table), sure)
 
 
 def _ledgers(manifest: Manifest, table: str) -> dict[str, StoredFile]:
@@ -67,7 +75,9 @@ def _keys(manifest: Manifest, table: str) -> dict[str, StoredFile]:
     return {b.id: b.keys for b in manifest.of_table(table) if b.keys is not None}
 
 
-def _files(folder: Path, name: str, batches: dict[str, StoredFile]) -> list[Path]:
+def _files(
+    folder: Path, name: str, batches: dict[str, StoredFile], sure: set[str] | None = None
+) -> list[Path]:
     paths: list[Path] = []
     for merged in _read(folder).get(name, ()):
         path = folder / FOLDER / merged.file
@@ -76,7 +86,11 @@ def _files(folder: Path, name: str, batches: dict[str, StoredFile]) -> list[Path
             paths.append(path)
             for key in merged.batches:
                 del batches[key]
-    return [*paths, *trust(folder, batches.values())]
+    sure = set() if sure is None else sure
+    known = [folder / item.path for item in batches.values() if item.path in sure]
+    found = trust(folder, (item for item in batches.values() if item.path not in sure))
+    sure.update(item.path for item in batches.values())
+    return [*paths, *known, *found]
 
 
 def compact(folder: Path, manifest: Manifest, tables: Sequence[str]) -> None:

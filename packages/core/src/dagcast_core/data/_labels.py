@@ -109,7 +109,11 @@ def judge_labels(
 
 def _verdicts(dim: str, counts: Mapping[str, int], rule: LabelRule) -> list[_Verdict]:
     """What is to be said of labels; of most there is nothing."""
-    kept = {label: normal(label) for label in counts}
+    # Thousands of labels are mostly plain letters, and asked about once, together.
+    together = "".join(counts)
+    plain = together.isascii() and together.isprintable()
+    kept = {label: label.strip() if plain else normal(label) for label in counts}
+    fit = plain and all(kept.values()) and max(map(len, kept.values()), default=0) <= LONGEST
     alike: set[str] = set()
     if rule.known is not None and not rule.known:
         totals: Counter[str] = Counter()
@@ -121,7 +125,7 @@ def _verdicts(dim: str, counts: Mapping[str, int], rule: LabelRule) -> list[_Ver
     otherwise = _new(dim) if rule.allowed is None else f"unknown {dim}"
     found = []
     for label, text in sorted(kept.items()):
-        why = unfit(dim, text)
+        why = None if fit else unfit(dim, text)
         if why is None and text in alike:
             why = _alike(dim)
         elif why is None and allowed is not None and text not in allowed:

@@ -24,16 +24,21 @@ from dagcast_core.data._sql import (
 
 
 def mark_repeats(
-    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, table: EventTable
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    manifest: Manifest,
+    table: EventTable,
+    sure: set[str] | None = None,
 ) -> None:
     """Marks good rows whose key was accepted in an earlier source, or earlier in this one.
 
     A row that says the same is a duplicate, one that says something else a conflict: nobody knows
-    which of the two is right, so neither is dropped without a word.
+    which of the two is right, so neither is dropped without a word. For ``sure`` see
+    :func:`key_files`.
     """
     if not table.key:
         return
-    stored = key_files(folder, manifest, table.name)
+    stored = key_files(folder, manifest, table.name, sure)
     if stored:
         _compare_with_stored(connection, _near(connection, parquet(stored), table), table)
     _compare_within(connection, table)

@@ -90,6 +90,27 @@ def test_accepted_labels_are_no_unknown_store(project):
     assert events(project) == before
 
 
+@pytest.mark.parametrize("already", [(), ("west",), ("north",)])
+def test_acceptance_that_was_killed_before_its_line_is_done_again(project, monkeypatch, already):
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    ingest(project)
+    if already:
+        accept_labels(project, "site", already)
+    with monkeypatch.context() as broken:
+        broken.setattr(Project, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            accept_labels(project, "site", ("west", "south"))
+    with pytest.raises(ProjectError, match="`dagcast data accept` was killed"):
+        open_session(project)
+    with pytest.raises(ProjectError, match="as the last ingestion left it"):
+        accept_labels(project, "site", ("west",))
+    accept_labels(project, "site", ("west", "south"))
+    open_session(project)
+    assert events(project)[-1] == "accepted"
+
+
 def test_a_session_reads_and_names_the_store_that_it_was_opened_on(project):
     """Also where an ingestion comes in between: a fit names the data that it was fitted on."""
     ingest(project)

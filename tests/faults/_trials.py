@@ -170,21 +170,44 @@ def week_kills(
 
 def _final(folder: Path) -> object:
     """What a project holds, but for how often the log says that the store was filled."""
-    files, log = view(folder, exact=True)
-    once = [line for k, line in enumerate(log) if line not in log[:k] or line[0] != "ingested"]
+    files, once = _filled_once(view(folder, exact=True))
     kept = ("plans/", "models/", "reports/", "events/")
     return {name: content for name, content in files.items() if name.startswith(kept)}, once
 
 
+def _filled_once(found: object) -> object:
+    """What a project holds, but for how often its log says that the store was filled."""
+    if found is None:
+        return None
+    files, log = found
+    once = [line for k, line in enumerate(log) if line not in log[:k] or line[0] != "ingested"]
+    return files, once
+
+
 def _completed(
-    action: Action, folder: Path, before: object, after: object, *, exact: bool
+    action: Action,
+    folder: Path,
+    before: object,
+    after: object,
+    *,
+    exact: bool,
+    seen: Callable[[object], object] = lambda found: found,
 ) -> list[str]:
     """What is wrong with a project after a command that was stopped, and after its next run.
 
     Plans, fits and the log are as before or as after. What else a command writes, such as a page or
     sources in the store, may be there already: the next run does the rest.
+
+    Args:
+        action: the command.
+        folder: of the project.
+        before: what it held before.
+        after: what it holds after an undisturbed run.
+        exact: compare files by content.
+        seen: what of all that has to be alike.
     """
-    found = view(folder, exact=exact)
+    before, after = seen(before), seen(after)
+    found = seen(view(folder, exact=exact))
     if found == after:
         return []
     problems = []
@@ -193,7 +216,7 @@ def _completed(
     again = in_child(action)
     if again.code != 0:
         problems.append(f"again: {again.err}")
-    if view(folder, exact=exact) != after:
+    if seen(view(folder, exact=exact)) != after:
         problems.append("another run does not lead to what an undisturbed one does")
     return problems
 
@@ -229,7 +252,8 @@ def fills(case: Case, states: Path, work: Path, *, exact: bool, points: int) -> 
         problems = [outcome.odd]
         if left := leftovers(folder):
             problems.append(f"left {left}")
-        problems += _completed(action, folder, before, after, exact=exact)
+        # Folders that entered before the disk was full have a line of their own.
+        problems += _completed(action, folder, before, after, exact=exact, seen=_filled_once)
         count.add(f"{case.name} on a disk with room for {size} bytes", problems)
     return count
 

@@ -197,6 +197,9 @@ def _amounts(column: "pd.Series[Any]", unit: str, path: Path) -> "pd.Series[Any]
     import pandas as pd
 
     amounts = pd.to_numeric(column, errors="coerce").astype("float64")
+    if pd.api.types.is_bool_dtype(column):
+        # True is no amount of anything.
+        amounts[:] = np.nan
     bad = ~np.isfinite(amounts) | (amounts < 0)
     if bad.any():
         raise UsageError(
@@ -210,6 +213,8 @@ def _amounts(column: "pd.Series[Any]", unit: str, path: Path) -> "pd.Series[Any]
 def _known(found: Iterable[str], allowed: Sequence[str], dim: str, path: Path) -> None:
     for label in found:
         if label not in allowed:
+            # Of a label that is none, pandas makes what is no text.
+            label = label if isinstance(label, str) else ""
             # A text of megabytes is like none, and nobody wants to read it.
             label = label if len(label) <= _LONGEST else f"{label[:_LONGEST]}..."
             near = difflib.get_close_matches(label, allowed, n=1)
@@ -217,6 +222,6 @@ def _known(found: Iterable[str], allowed: Sequence[str], dim: str, path: Path) -
             shown = ", ".join(allowed[:8]) + (" ..." if len(allowed) > 8 else "")
             raise UsageError(
                 f"{'a lever' if dim == LEVER else f'labels of {dim}'} out of {shown} in {path}",
-                repr(label),
+                repr(label) if label else "a row without one",
                 f"{advice} {_NOTHING_DONE}".strip(),
             )

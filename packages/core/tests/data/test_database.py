@@ -255,3 +255,23 @@ def postgres():
                 ("pg_ctl", "-D", str(data), "-m", "immediate", "stop"),
                 cwd=folder, capture_output=True, timeout=60, check=False, **user,
             )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT * FROM read_csv('{}')", "SELECT * FROM '{}'", "FROM counts, read_text('{}')",
+     "FROM counts) TO '{}' (FORMAT csv); COPY (FROM counts",
+     "FROM read_csv('{}') UNION FROM counts",
+     "FROM counts); SET enable_external_access = true; COPY (FROM '{}'"],
+)  # fmt: skip
+def test_a_query_of_a_duckdb_file_reads_and_writes_no_other(store, tmp_path, query):
+    path, victim = tmp_path / "city.duckdb", tmp_path / "secret.csv"
+    content = "at_hour,city,n\n2025-01-06 00:00:00,A,1\n"
+    victim.write_text(content)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE counts AS SELECT * FROM read_csv(?)", [str(victim)])
+    rows = DatabaseRows(query=query.format(victim), path=path)
+    with pytest.raises(SourceError):
+        store.ingest_all([Ingestion(CUBE, rows, mapping=TO_CUBE)])
+    assert victim.read_text() == content
+    assert not store.folder.exists()

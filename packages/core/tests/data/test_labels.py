@@ -26,6 +26,23 @@ def test_one_word_among_many_is_no_label(store, rides_table, make_rides, rare):
         assert report.quarantined == {"region written like another one": 1}
 
 
+@pytest.mark.parametrize("rare", ["bo\u200dost", "boo\u200cst", "\uff42oost", "boos\uff34"])
+def test_a_label_that_looks_like_another_one_is_no_label(store, rides_table, make_rides, rare):
+    rides = rides_of(make_rides, boost=40, x=1)
+    rides.loc[rides["region"] == "x", "region"] = rare
+    report = store.ingest(rides_table, rides)
+    assert report.quarantined == {"region written like another one": 1}
+
+
+@pytest.mark.parametrize("hidden", ["\xad", "\u200b", "\u200e", "\u200f", "\u2060", "\U000e0041"])
+def test_a_label_holds_nothing_that_cannot_be_seen(store, rides_table, make_rides, hidden):
+    rides = rides_of(make_rides, boost=4, x=1)
+    rides.loc[rides["region"] == "x", "region"] = f"bo{hidden}ost"
+    report = store.ingest(rides_table, rides)
+    assert report.quarantined == {"region holds control characters": 1}
+    assert store.labels()["region"] == ("boost",)
+
+
 def test_labels_that_differ_by_more_than_case_are_labels(store, rides_table, make_rides):
     rides = rides_of(make_rides, a=1)
     names = ["12_3", "1_23", "02139", "2139", "NA", "N/A1", "Manhattan", "Manhatten"]
@@ -53,6 +70,11 @@ def test_a_label_that_comes_later_waits_until_it_is_accepted(store, rides_table,
         store.accept("city", ["NYC"])
     with pytest.raises(DataError, match="found blanks"):
         store.accept("region", [" "])
+    for label, why in {
+        "N\u200bYC": "holds control", "\x07": "holds control", "x" * 201: "is longer than",
+    }.items():  # fmt: skip
+        with pytest.raises(DataError, match=f"cannot accept the label .*found that region {why}"):
+            store.accept("region", [label])
 
 
 def test_a_declared_list_is_what_labels_may_be(store, rides_table, make_rides):

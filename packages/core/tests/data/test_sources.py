@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from dagcast_core.data import Check, DeclarationError, SourceError
+from dagcast_core.data import Check, DeclarationError, SourceError, _source
 
 
 @pytest.fixture
@@ -122,3 +122,14 @@ def test_times_to_the_nanosecond_are_read(store, rides_table, make_rides, tmp_pa
 
 def test_extra_columns_are_ignored(store, rides_table, good):
     assert store.ingest(rides_table, good.assign(note="hello", at2=pd.NaT)).accepted == 1
+
+
+def test_parquet_file_of_more_rows_than_a_machine_holds_is_refused(
+    store, rides_table, tmp_path, good, monkeypatch
+):
+    """Some kilobytes can say that they are a thousand million rows; none of them is expanded."""
+    path = tmp_path / "rides.parquet"
+    pd.concat([good] * 3).to_parquet(path)
+    monkeypatch.setattr(_source, "MOST_ROWS", 2)
+    found = refused(store, rides_table, path)
+    assert "expected at most 2 rows in one Parquet file; found 3. Nothing was changed" in found

@@ -1,5 +1,6 @@
 """Stores in odd places and stores that somebody changed: the right rows, or a refusal in words."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -209,3 +210,28 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(filled, place):
     for act in (lambda: revenue(filled, cache=False), filled.verify):
         with pytest.raises(StoreError, match=r"no plain file|found (no file|0 bytes)"):
             act()
+
+
+@pytest.mark.parametrize("kind", ["ledgers", "ledgers/rides", "keys/rides", "quarantine"])
+def test_nothing_is_written_through_a_link_in_the_store(tmp_path, store, rides_table, good, kind):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    place = store.folder / kind
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(elsewhere)
+    wrong = good.assign(region=["SFO", ""])
+    with pytest.raises(StoreError, match=f"a folder of its own at {place}; found a link"):
+        store.ingest(rides_table, wrong)
+    assert not any(elsewhere.iterdir())
+    place.unlink()
+    assert store.ingest(rides_table, wrong).accepted == 1
+
+
+@pytest.mark.parametrize("path", ["../victim.parquet", "/etc/passwd", "ledgers/rides/../../x"])
+def test_a_manifest_that_names_files_elsewhere_is_refused(filled, path):
+    manifest = filled.folder / "store.json"
+    document = json.loads(manifest.read_text())
+    document["batches"][0]["ledger"]["path"] = path
+    manifest.write_text(json.dumps(document))
+    with pytest.raises(StoreError, match="is no file of a store"):
+        revenue(filled)

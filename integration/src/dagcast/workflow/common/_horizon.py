@@ -82,8 +82,8 @@ def require_logged(project: Project, store: "MetricStore") -> None:
         raise ProjectError(
             f"the store {project.store} as the last ingestion left it ({logged[:12]})",
             f"another one ({store.manifest_id[:12]})",
-            "If an ingestion was killed or is under way, run `dagcast ingest`, which logs what "
-            "entered; otherwise restore store/store.json from a copy.",
+            "If an ingestion or `dagcast data accept` was killed or is under way, run it again, "
+            "which logs what entered; otherwise restore store/store.json from a copy.",
         )
 
 

@@ -44,7 +44,11 @@ def accept_labels(project: Project, dim: str, labels: tuple[str, ...]) -> Accept
 
     if not labels:
         raise UsageError("a label to accept", "none", "Name those that `dagcast ingest` listed.")
-    store = open_store(project)
+    store = MetricStore(project.store)
+    logged = project.logged_store()
+    # One that was killed before its line was written is done again.
+    if logged is None or not store.accepted_since(logged, dim, labels):
+        store = open_store(project)
     try:
         store.accept(dim, labels)
     except UnknownMetricError as error:

@@ -24,6 +24,7 @@ from ._declare import (
 from ._errors import (
     DataError as DataError,
     DeclarationError as DeclarationError,
+    MemoryLimitError as MemoryLimitError,
     MissingCellsError as MissingCellsError,
     SourceError as SourceError,
     StoreError as StoreError,

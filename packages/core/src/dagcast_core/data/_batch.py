@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -42,15 +43,21 @@ def make_batch(
         ledger: SELECT over ``staged`` that yields the ledger.
     """
     execute(connection, f"CREATE TEMP TABLE ledger AS {ledger}", opened, table)
-    files = _write(connection, folder, layout, opened)
+    refused = dict(
+        connection.execute(
+            "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    )
+    files = _write(connection, folder, layout, opened, clean=not refused)
+    coverage, gaps = _coverage(connection, table)
     return Batch(
         id=key,
         table=table.name,
         ledger=files[0],
         keys=files[1],
         quarantine=files[2],
-        coverage=_coverage(connection, table),
-        report=_report(connection, layout, opened),
+        coverage=coverage,
+        report=_report(connection, layout, opened, refused, gaps),
     )
 
 
@@ -65,6 +72,8 @@ def execute(
             f"cannot ingest into {table.name!r}: expected SQL expressions over the declared "
             f"columns in its sums and checks; found {_first_line(error)}. Correct the declaration."
         ) from error
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise SourceError(
             f"{opened.label} as {table.name!r}",
@@ -79,9 +88,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, folder: Path, table: EventTable, opened: OpenSource
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    table: EventTable,
+    opened: OpenSource,
+    *,
+    clean: bool,
 ) -> tuple[StoredFile | None, StoredFile | None, StoredFile | None]:
-    """Writes ledger, keys and quarantine; a file without rows is not kept."""
+    """Writes ledger, keys and, unless every row is good, quarantine; none without rows is kept."""
     dims = [quoted(dim) for dim in table.dims]
     sums = [quoted(entry.name) for entry in table.sums]
     times = ["hour", "known_at", *(["revised_at"] if table.revision == "latest" else [])]
@@ -92,11 +106,12 @@ def _write(
     key = listed(by_key(table))
     rows = listed([column.name for column in table.columns])
     keys = f"SELECT {rows} FROM staged WHERE reason IS NULL ORDER BY {key}"
-    refused = _set_aside(connection, table, opened)
+    clean = clean and (opened.csv is None or not opened.csv.refused)
+    refused = "" if clean else _set_aside(connection, table, opened)
     return (
         _copy(connection, folder, "ledgers", table.name, ledger),
         _copy(connection, folder, "keys", table.name, keys) if table.key else None,
-        _copy(connection, folder, "quarantine", table.name, refused),
+        _copy(connection, folder, "quarantine", table.name, refused) if refused else None,
     )
 
 
@@ -140,6 +155,8 @@ def _copy(
     statement = f"COPY ({query}) TO {text(str(temporary))} {form}"
     try:
         rows = int(connection.execute(statement).fetchall()[0][0])
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise unwritten(folder, _first_line(error)) from error
     if not rows:
@@ -148,14 +165,17 @@ def _copy(
     return adopt(folder, temporary, kind, table, rows)
 
 
-def _coverage(connection: duckdb.DuckDBPyConnection, table: EventTable) -> Coverage | None:
-    """The range and labels of the accepted rows, where the caller states none."""
-    limits = connection.execute(
+def _coverage(
+    connection: duckdb.DuckDBPyConnection, table: EventTable
+) -> tuple[Coverage | None, int]:
+    """Range and labels of the accepted rows, where none are stated; hours without a row."""
+    first, last, gaps = connection.execute(
         "SELECT strftime(min(hour), '%Y-%m-%dT%H:00:00Z'), "
-        "strftime(max(hour), '%Y-%m-%dT%H:00:00Z') FROM ledger"
+        "strftime(max(hour), '%Y-%m-%dT%H:00:00Z'), "
+        "date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour) FROM ledger"
     ).fetchall()[0]
-    if limits[0] is None:
-        return None
+    if first is None:
+        return None, 0
     labels = {
         dim: tuple(
             row[0]
@@ -165,36 +185,31 @@ def _coverage(connection: duckdb.DuckDBPyConnection, table: EventTable) -> Cover
         )
         for dim in table.dims
     }
-    return Coverage(limits[0], limits[1], labels)
+    return Coverage(first, last, labels), int(gaps)
 
 
 def _report(
-    connection: duckdb.DuckDBPyConnection, table: EventTable, opened: OpenSource
+    connection: duckdb.DuckDBPyConnection,
+    table: EventTable,
+    opened: OpenSource,
+    reasons: Mapping[str, int],
+    gaps: int,
 ) -> IngestReport:
     time = quoted(table.until or table.time)
     allowance = round(table.late_after_hours * 3_600_000_000)
     late = f"epoch_us({KNOWN}) - epoch_us({time}) > {allowance}" if table.known_at else "FALSE"
-    counted = connection.execute(
-        f"SELECT COUNT(*), COUNT(*) FILTER (reason IS NULL), "
-        f"COUNT(*) FILTER (reason IS NULL AND {late}), "
-        f"COUNT(*) FILTER (reason IS NULL AND _ambiguous), "
-        f"COUNT(*) FILTER (reason IS NULL AND _nonexistent) FROM staged"
-    ).fetchall()[0]
-    reasons = connection.execute(
-        "SELECT reason, COUNT(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    remarks = {}
-    for remark in table.remarks:
-        row = connection.execute(
-            f"SELECT COUNT(*) FROM staged WHERE reason IS NULL AND ({remark.fails})"
-        ).fetchall()[0]
-        remarks[remark.reason] = int(row[0])
-    refused = {str(why): int(count) for why, count in reasons}
+    counts = [
+        "COUNT(*)",
+        "COUNT(*) FILTER (reason IS NULL)",
+        f"COUNT(*) FILTER (reason IS NULL AND {late})",
+        "COUNT(*) FILTER (reason IS NULL AND _ambiguous)",
+        "COUNT(*) FILTER (reason IS NULL AND _nonexistent)",
+        *(f"COUNT(*) FILTER (reason IS NULL AND ({r.fails}))" for r in table.remarks),
+    ]
+    counted = connection.execute(f"SELECT {', '.join(counts)} FROM staged").fetchall()[0]
+    remarks = {r.reason: int(n) for r, n in zip(table.remarks, counted[5:], strict=True)}
+    refused = {str(why): int(count) for why, count in reasons.items()}
     lines = Counter() if opened.csv is None else Counter(opened.csv.counts)
-    gaps = connection.execute(
-        "SELECT COALESCE(date_diff('hour', min(hour), max(hour)) + 1 - COUNT(DISTINCT hour), 0) "
-        "FROM ledger"
-    ).fetchall()[0]
     return IngestReport(
         table=table.name,
         read=int(counted[0]) + lines.total(),
@@ -202,7 +217,7 @@ def _report(
         duplicates=refused.pop("duplicate", 0),
         late=int(counted[2]),
         quarantined=dict(sorted((lines + Counter(refused)).items())),
-        gaps=int(gaps[0]),
+        gaps=gaps,
         ambiguous=int(counted[3]),
         nonexistent=int(counted[4]),
         remarks={why: count for why, count in remarks.items() if count},

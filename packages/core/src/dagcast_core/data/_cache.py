@@ -69,13 +69,15 @@ def recall(folder: Path, key: str) -> dict[str, Cube] | None:
 
 
 def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
-    """Stores cubes under ``key``; a folder that cannot be written is left alone."""
+    """Stores cubes under ``key``; a folder that cannot be written, or a link, is left alone."""
     from safetensors.torch import save
 
     dims = json.dumps({name: list(cube.dims) for name, cube in cubes.items()}, sort_keys=True)
     content = save({name: cube.values for name, cube in cubes.items()}, {"dims": dims})
     temporary = folder / f".tmp-{os.getpid()}-{key}"
     try:
+        if folder.is_symlink():
+            return
         folder.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         digests = f"{sampled(temporary)[:16]}-{hashlib.sha256(content).hexdigest()[:16]}"

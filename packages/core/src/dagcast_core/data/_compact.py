@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagcast_core.data._manifest import Manifest, StoredFile, sampled, trust
+from dagcast_core.data._manifest import Manifest, StoredFile, own_folder, sampled, trust
 from dagcast_core.data._source import connect
 from dagcast_core.data._sql import by_key, listed, parquet, text
 
@@ -50,13 +50,21 @@ def ledger_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
     return _files(folder, table, _ledgers(manifest, table))
 
 
-def key_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
+def key_files(
+    folder: Path, manifest: Manifest, table: str, sure: set[str] | None = None
+) -> list[Path]:
     """The files that hold a table's accepted rows: merged ones as far as they are whole.
+
+    Args:
+        folder: of the store.
+        manifest: what it holds.
+        table: whose.
+        sure: files that this holder of the lock looked at already; those looked at are added.
 
     Raises:
         StoreError: a file that is not in a whole merged one is absent or differs.
     """
-    return _files(folder, f"{table}{_KEYS}", _keys(manifest, table))
+    return _files(folder, f"{table}{_KEYS}", _keys(manifest, table), sure)
 
 
 def _ledgers(manifest: Manifest, table: str) -> dict[str, StoredFile]:
@@ -67,7 +75,9 @@ def _keys(manifest: Manifest, table: str) -> dict[str, StoredFile]:
     return {b.id: b.keys for b in manifest.of_table(table) if b.keys is not None}
 
 
-def _files(folder: Path, name: str, batches: dict[str, StoredFile]) -> list[Path]:
+def _files(
+    folder: Path, name: str, batches: dict[str, StoredFile], sure: set[str] | None = None
+) -> list[Path]:
     paths: list[Path] = []
     for merged in _read(folder).get(name, ()):
         path = folder / FOLDER / merged.file
@@ -76,7 +86,11 @@ def _files(folder: Path, name: str, batches: dict[str, StoredFile]) -> list[Path
             paths.append(path)
             for key in merged.batches:
                 del batches[key]
-    return [*paths, *trust(folder, batches.values())]
+    sure = set() if sure is None else sure
+    known = [folder / item.path for item in batches.values() if item.path in sure]
+    found = trust(folder, (item for item in batches.values() if item.path not in sure))
+    sure.update(item.path for item in batches.values())
+    return [*paths, *known, *found]
 
 
 def compact(folder: Path, manifest: Manifest, tables: Sequence[str]) -> None:
@@ -158,7 +172,7 @@ def _merge(
     batches: tuple[str, ...],
     order: Sequence[str],
 ) -> _Merged:
-    (folder / FOLDER).mkdir(exist_ok=True)
+    own_folder(folder, FOLDER)
     number = 1 + max(
         (int(p.stem.rpartition("-")[2]) for p in (folder / FOLDER).glob(f"{table}-*.parquet")),
         default=0,

@@ -28,7 +28,8 @@ class DatabaseRows:
 
     Attributes:
         relation: table or view, with its schema where it has one, e.g. "public.trips".
-        query: a SELECT in the database's own SQL, in place of ``relation``.
+        query: a SELECT in the database's own SQL, in place of ``relation``; one of a DuckDB
+            file reads no other file.
         path: of a DuckDB file, which is opened to read only.
         driver: module with a DB-API ``connect``, in place of ``path``; those of ADBC, such as
             "adbc_driver_postgresql.dbapi", hand over columns instead of rows.
@@ -117,8 +118,15 @@ def _copy_duckdb(path: Path, statement: str, target: Path) -> None:
     if not path.is_file():
         found = f"{'a folder' if path.is_dir() else 'no such file'} at {path}"
         raise SourceError(path.name, "a DuckDB file", found, "Correct the path.")
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with duckdb.connect(
+        str(path),
+        read_only=True,
+        config={"python_enable_replacements": False, "temp_directory": str(target.parent)},
+    ) as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        # A query is somebody's text, about this file alone. What is closed cannot be opened again.
+        connection.execute(f"SET allowed_directories = [{text(str(target.parent))}]")
+        connection.execute("SET enable_external_access = false")
         connection.execute(f"COPY ({statement}) TO {text(str(target))} (FORMAT parquet)")
 
 

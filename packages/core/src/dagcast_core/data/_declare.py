@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from dagcast_core.data._errors import DeclarationError
@@ -247,7 +247,10 @@ class EventTable:
                 continue
             value = getattr(self, item.name)
             if item.name in ("columns", "checks", "remarks", "sums", "metrics", "implied_by"):
-                value = [_plain(asdict(entry)) for entry in value]
+                value = [
+                    {part.name: getattr(entry, part.name) for part in fields(entry)}
+                    for entry in value
+                ]
             document[item.name] = _plain(value)
         return document
 

@@ -64,7 +64,7 @@ def declared(manifest: Manifest, table: EventTable) -> dict[str, EventTable]:
             a metric of the same name.
     """
     held = manifest.tables.get(table.name)
-    if held is not None and held.layout() != table.layout():
+    if held is not None and held != table and held.layout() != table.layout():
         before, after = held.layout(), table.layout()
         changed = sorted(name for name in after if after[name] != before.get(name))
         raise DeclarationError(

@@ -78,6 +78,17 @@ class StoreError(DataError):
     """The store's folder is not one this version can read, or a file of it is damaged."""
 
 
+class MemoryLimitError(DataError):
+    """There is too little memory to read or to ingest; what is on disk is as it was."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"cannot read or ingest: expected enough memory; found too little ({found}). Nothing "
+            f"was changed on disk. Close other programs, raise the limit (`ulimit -a` shows it), "
+            f"or read less at once."
+        )
+
+
 def shortened(items: Sequence[object], limit: int = 12) -> str:
     """Lists a few items and counts the rest."""
     shown = ", ".join(repr(item) for item in items[:limit])

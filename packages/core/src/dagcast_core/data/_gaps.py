@@ -48,30 +48,39 @@ def find_holes(
     stated = [b.coverage for b in manifest.of_table(table.name) if b.coverage is not None]
     if not stated:
         return ()
-    begin = max(min(first, *(pd.Timestamp(c.start) for c in stated)), first - _LEARNED)
-    hours = pd.DatetimeIndex(pd.date_range(begin, last, freq="h", name="hour")).as_unit("us")
     labels: dict[str, set[str]] = {}
     for name in (table.name, *(implied.table for implied in table.implied_by)):
         for batch in manifest.of_table(name):
             for dim, found in (batch.coverage.labels if batch.coverage else {}).items():
                 labels.setdefault(dim, set()).update(found)
-    as_of = pd.Timestamp("2100-01-01", tz="UTC")
-    window = Window(hours, as_of, {dim: tuple(sorted(found)) for dim, found in labels.items()})
-    reader = Reader(folder, manifest, window, identity(window))
+    ordered = {dim: tuple(sorted(found)) for dim, found in labels.items()}
+
+    def reader_of(begin: pd.Timestamp) -> tuple[Reader, pd.DatetimeIndex]:
+        hours = pd.DatetimeIndex(pd.date_range(begin, last, freq="h", name="hour")).as_unit("us")
+        window = Window(hours, pd.Timestamp("2100-01-01", tz="UTC"), ordered)
+        return Reader(folder, manifest, window, identity(window)), hours
+
+    reader, hours = reader_of(first)
     present, expected = reader.presence(table)
-    new = np.asarray(hours >= first)
-    names = list(product(*(window.labels[dim] for dim in table.dims)))
+    names = list(product(*(ordered[dim] for dim in table.dims)))
     holes: list[Hole] = []
 
     def report(silent: npt.NDArray[np.bool_], why: str) -> None:
-        for row, run in _runs(silent.reshape(len(names), -1) & new):
+        for row, run in _runs(silent.reshape(len(names), -1)):
             cells = dict(zip(table.dims, names[row], strict=True))
             start, end = (f"{hours[n]:%Y-%m-%dT%H:%MZ}" for n in (run.start, run.stop - 1))
             holes.append(Hole(table.name, cells, start, end, run.stop - run.start, why))
 
-    if table.empty != "missing" and names:
-        silent = _silences(present.reshape(len(names), -1), expected.reshape(len(names), -1), hours)
-        report(silent, "it has rows in nearly all such hours of other days")
+    # What was usual before is read only where a new hour is silent.
+    if table.empty != "missing" and names and (expected & ~present).any():
+        begin = max(min(first, *(pd.Timestamp(c.start) for c in stated)), first - _LEARNED)
+        learned, before = reader_of(begin)
+        both = [cells.reshape(len(names), -1) for cells in learned.presence(table)]
+        silent = _silences(both[0], both[1], before, len(before) - len(hours))
+        report(
+            silent[:, len(before) - len(hours) :],
+            "it has rows in nearly all such hours of other days",
+        )
     for implied in table.implied_by:
         happened = reader.happened(implied, table)
         report(happened & ~present, f"{implied.table} says that something happened ({implied.of})")
@@ -80,33 +89,49 @@ def find_holes(
 
 
 def _silences(
-    present: npt.NDArray[np.bool_], expected: npt.NDArray[np.bool_], hours: pd.DatetimeIndex
+    present: npt.NDArray[np.bool_],
+    expected: npt.NDArray[np.bool_],
+    hours: pd.DatetimeIndex,
+    since: int,
 ) -> npt.NDArray[np.bool_]:
-    """Runs of hours without rows that the label's habit at those hours of the day rules out."""
-    day = np.asarray(hours.hour)
-    weight = np.zeros(present.shape)
-    for hour in range(24):
-        at = day == hour
-        days = expected[:, at].sum(axis=1)
-        # Half a row and half a silence more than were seen: a habit of one day is no certainty.
-        share = ((present & expected)[:, at].sum(axis=1) + 0.5) / (days + 1)
-        weight[:, at] = np.log1p(-share)[:, None]
-    # An hour that no label has rows in is an outage of the source, and counted as such.
-    weight[:, ~present.any(axis=0)] = 0.0
+    """Runs of hours without rows that the label's habit at those hours of the day rules out.
+
+    Only of those that reach an hour from the place ``since`` on.
+    """
+    found = np.zeros_like(present)
     silent = expected & ~present
-    found = np.zeros_like(silent)
-    for row, run in _runs(silent):
-        if weight[row, run].sum() < _UNLIKELY:
-            found[row, run] = True
+    rows = np.flatnonzero(silent[:, since:].any(axis=1))
+    if not rows.size:
+        return found
+    day = np.asarray(hours.hour)
+    days = _by_hour(expected[rows], day)
+    # Half a row and half a silence more than were seen: a habit of one day is no certainty.
+    share = (_by_hour(present[rows] & expected[rows], day) + 0.5) / (days + 1)
+    habit = np.log1p(-share)
+    # An hour that no label has rows in is an outage of the source, and counted as such.
+    outage = np.asarray(~present.any(axis=0))
+    for row, run in _runs(silent[rows]):
+        if run.stop > since:
+            weight = np.where(outage[run], 0.0, habit[row, day[run]])
+            if weight.sum() < _UNLIKELY:
+                found[rows[row], run] = True
     return found
+
+
+def _by_hour(cells: npt.NDArray[np.bool_], day: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many cells of each row are true at each hour of the day; hours follow one another."""
+    lead = int(day[0])
+    padded = np.zeros((len(cells), -(-(lead + len(day)) // 24) * 24), dtype=bool)
+    padded[:, lead : lead + len(day)] = cells
+    return np.asarray(padded.reshape(len(cells), -1, 24).sum(axis=1))
 
 
 def _runs(cells: npt.NDArray[np.bool_]) -> Iterator[tuple[int, slice]]:
     """Unbroken runs along the second axis."""
-    padded = np.zeros((cells.shape[0], cells.shape[1] + 2), dtype=np.int8)
+    padded = np.zeros((cells.shape[0], cells.shape[1] + 2), dtype=bool)
     padded[:, 1:-1] = cells
-    steps = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(steps == 1)
-    stops = np.nonzero(steps == -1)[1]
+    before, after = padded[:, :-1], padded[:, 1:]
+    rows, starts = np.nonzero(after & ~before)
+    stops = np.nonzero(before & ~after)[1]
     for row, start, stop in zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True):
         yield row, slice(start, stop)

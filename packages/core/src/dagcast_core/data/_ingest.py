@@ -108,6 +108,7 @@ def ingest_all(
             note_pending(folder, (item.path for batch in gone for item in batch.files()))
             manifest = declare(rebuilt, tables, derived)
             reports = []
+            sure: set[str] = set()
             for entry in work:
                 held = manifest.batches.get(entry.key)
                 if held is not None:
@@ -116,7 +117,7 @@ def ingest_all(
                 manifest = _without_former(folder, manifest, entry)
                 # Sources declared together say together which labels there are.
                 known_by = manifest if entry.item.mapping is None else _kept(rebuilt, work)
-                batch = _ingest_one(folder, manifest, entry, _label_rules(known_by, entry))
+                batch = _ingest_one(folder, manifest, entry, _label_rules(known_by, entry), sure)
                 reports.append(batch.report)
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
             if manifest != before:
@@ -197,7 +198,11 @@ class _Work:
 
 
 def _ingest_one(
-    folder: Path, manifest: Manifest, entry: _Work, rules: Mapping[str, LabelRule]
+    folder: Path,
+    manifest: Manifest,
+    entry: _Work,
+    rules: Mapping[str, LabelRule],
+    sure: set[str],
 ) -> Batch:
     table, connection = entry.table, entry.connection
     opening = entry.item.begins if entry.item.since and entry.item.begins in table.dims else None
@@ -218,7 +223,7 @@ def _ingest_one(
     statement = f"CREATE TEMP TABLE staged AS {judged}"
     execute(connection, statement, entry.opened, table)
     news = judge_labels(connection, table, rules)
-    mark_repeats(connection, folder, manifest, table)
+    mark_repeats(connection, folder, manifest, table, sure)
     ledger = aggregate(table, "staged", KNOWN, "reason IS NULL")
     batch = make_batch(connection, folder, table, table, entry.opened, entry.key, ledger)
     # The rows are on the disk now; several tables need not be held at once.

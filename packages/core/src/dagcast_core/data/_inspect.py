@@ -121,6 +121,8 @@ def _query(
 ) -> duckdb.DuckDBPyConnection:
     try:
         return connection.execute(statement)
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise StoreError(
             f"cannot read the metric store {folder}: expected the files its manifest "

@@ -23,7 +23,12 @@ from dagcast_core.data._sql import quoted
 LONGEST = 200
 """Characters of a label; longer texts are notes."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+# What moves the cursor, and what cannot be seen. Joiners (U+200C, U+200D) are letters' business.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_JOINERS = re.compile("[\u200c\u200d]")
 _BETWEEN = re.compile(r"[\s_\-./]+")
 _LISTED = 100
 
@@ -50,7 +55,7 @@ class _Verdict:
 
 def normal(label: str) -> str:
     """A label as it is kept: composed characters (NFC), no blanks around."""
-    return unicodedata.normalize("NFC", label).strip()
+    return label.strip() if label.isascii() else unicodedata.normalize("NFC", label).strip()
 
 
 def judge_labels(
@@ -76,7 +81,7 @@ def judge_labels(
                 ).fetchall()
             )
         )
-        verdicts = [v for v in _verdicts(dim, counts, rules[dim]) if v.why or v.label != v.normal]
+        verdicts = _verdicts(dim, counts, rules[dim])
         if verdicts:
             connection.register(
                 "verdicts",
@@ -103,27 +108,41 @@ def judge_labels(
 
 
 def _verdicts(dim: str, counts: Mapping[str, int], rule: LabelRule) -> list[_Verdict]:
-    totals: Counter[str] = Counter()
-    for label, count in counts.items():
-        totals[normal(label)] += count
-    alike = _rarer_of_alike(totals) if rule.known is not None and not rule.known else set()
+    """What is to be said of labels; of most there is nothing."""
+    # Thousands of labels are mostly plain letters, and asked about once, together.
+    together = "".join(counts)
+    plain = together.isascii() and together.isprintable()
+    kept = {label: label.strip() if plain else normal(label) for label in counts}
+    fit = plain and all(kept.values()) and max(map(len, kept.values()), default=0) <= LONGEST
+    alike: set[str] = set()
+    if rule.known is not None and not rule.known:
+        totals: Counter[str] = Counter()
+        for label, count in counts.items():
+            totals[kept[label]] += count
+        alike = _rarer_of_alike(totals)
+    # An empty set of known labels is the first source, whose labels are all taken.
+    allowed = rule.known or None if rule.allowed is None else frozenset(rule.allowed)
+    otherwise = _new(dim) if rule.allowed is None else f"unknown {dim}"
     found = []
-    for label in sorted(counts):
-        kept, why = normal(label), None
-        if not kept:
-            why = f"{dim} is blank"
-        elif _CONTROL.search(kept):
-            why = f"{dim} holds control characters"
-        elif len(kept) > LONGEST:
-            why = f"{dim} is longer than {LONGEST} characters"
-        elif rule.allowed is not None:
-            why = None if kept in rule.allowed else f"unknown {dim}"
-        elif kept in alike:
+    for label, text in sorted(kept.items()):
+        why = None if fit else unfit(dim, text)
+        if why is None and text in alike:
             why = _alike(dim)
-        elif rule.known and kept not in rule.known:
-            why = _new(dim)
-        found.append(_Verdict(label, kept, why))
+        elif why is None and allowed is not None and text not in allowed:
+            why = otherwise
+        if why is not None or label != text:
+            found.append(_Verdict(label, text, why))
     return found
+
+
+def unfit(dim: str, label: str) -> str | None:
+    """Why no label of any dim may be so; None where it may."""
+    if not label:
+        return f"{dim} is blank"
+    plain = label.isascii() and label.isprintable()
+    if not plain and _CONTROL.search(label):
+        return f"{dim} holds control characters"
+    return f"{dim} is longer than {LONGEST} characters" if len(label) > LONGEST else None
 
 
 def _new(dim: str) -> str:
@@ -135,10 +154,14 @@ def _alike(dim: str) -> str:
 
 
 def _rarer_of_alike(totals: Mapping[str, int]) -> set[str]:
-    """Of labels that differ in case, blanks, dashes, dots or underscores, all but the commonest."""
+    """Of labels that differ in case, width, blanks, dashes, dots or joiners, all but one each.
+
+    The commonest stays.
+    """
     groups: dict[str, list[str]] = {}
     for label in totals:
-        groups.setdefault(_BETWEEN.sub(" ", label.casefold()).strip(), []).append(label)
+        seen = _JOINERS.sub("", unicodedata.normalize("NFKC", label)).casefold()
+        groups.setdefault(_BETWEEN.sub(" ", seen).strip(), []).append(label)
     rarer = set()
     for labels in groups.values():
         rarer |= set(sorted(labels, key=lambda label: (-totals[label], label))[1:])

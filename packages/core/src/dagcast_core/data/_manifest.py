@@ -122,6 +122,8 @@ class Batch:
     quarantine: StoredFile | None
     coverage: Coverage | None
     report: IngestReport
+    # Of the manifest, written once: each delivery writes those of all before it.
+    _line: str = field(default="", init=False, repr=False, compare=False)
 
     def files(self) -> tuple[StoredFile, ...]:
         """The files of this batch."""
@@ -146,11 +148,19 @@ class Batch:
             "report": self.report.to_json(),
         }
 
+    def line(self) -> str:
+        """The batch as its line of the manifest."""
+        if not self._line:
+            object.__setattr__(self, "_line", _compactly(self.to_json()))
+        return self._line
+
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Batch:
         """Reads what :meth:`to_json` wrote."""
 
         def stored(entry: Mapping[str, Any] | None) -> StoredFile | None:
+            if entry is not None and not _OWN.fullmatch(entry["path"]):
+                raise ValueError(f"{entry['path']!r} is no file of a store")
             return None if entry is None else StoredFile(**entry)
 
         coverage = document["coverage"]
@@ -204,7 +214,7 @@ class Manifest:
             "accepted": {dim: sorted(names) for dim, names in sorted(self.accepted.items())},
         }
         # A line for each batch: without indents json is written by C, which a year's loads need.
-        lines = [_compactly(self.batches[key].to_json()) for key in sorted(self.batches)]
+        lines = [self.batches[key].line() for key in sorted(self.batches)]
         rest = _compactly(document)
         return f'{{"batches": [\n{_LINES.join(lines)}\n],\n{rest[1:]}\n'.encode()
 
@@ -397,13 +407,30 @@ def adopt(folder: Path, temporary: Path, kind: str, table: str, rows: int) -> St
     with temporary.open("rb+") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
-    target = folder / kind / table / f"{digest[:32]}{temporary.suffix}"
+    target = own_folder(folder, kind, table) / f"{digest[:32]}{temporary.suffix}"
     name = target.relative_to(folder).as_posix()
-    target.parent.mkdir(parents=True, exist_ok=True)
     note_pending(folder, [name])
     os.replace(temporary, target)
     _sync_folder(target.parent)
     return StoredFile(name, digest, rows, target.stat().st_size, sampled(target))
+
+
+def own_folder(folder: Path, *parts: str) -> Path:
+    """A folder within the store, made if needed.
+
+    Raises:
+        StoreError: one of them is a link, through which files would be written elsewhere.
+    """
+    for part in parts:
+        folder = folder / part
+        if folder.is_symlink():
+            raise StoreError(
+                f"cannot write to the metric store: expected a folder of its own at {folder}; "
+                f"found a link to {os.readlink(folder)}. Nothing was written there. Put the folder "
+                f"itself in its place."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def sampled(path: Path) -> str:
@@ -511,15 +538,17 @@ def _sweep(folder: Path) -> None:
     for left in folder.glob(".tmp-*"):
         left.unlink()
     for name in _pending(folder):
-        if name not in named:
-            (folder / name).unlink(missing_ok=True)
+        path = folder / name
+        if name not in named and not any(p.is_symlink() for p in (path.parent, path.parent.parent)):
+            path.unlink(missing_ok=True)
     (folder / _PENDING).unlink(missing_ok=True)
 
 
 def _take_back(folder: Path, fresh: list[Path]) -> None:
     """Removes the folders made for an ingestion that failed before anything was stored."""
     (folder / ".lock").unlink(missing_ok=True)
-    inner = [path for kind in FOLDERS for path in (*(folder / kind).glob("*"), folder / kind)]
+    own = [folder / kind for kind in FOLDERS if not (folder / kind).is_symlink()]
+    inner = [path for kind in own for path in (*kind.glob("*"), kind)]
     for path in (*inner, *fresh):
-        if path.is_dir() and not any(path.iterdir()):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()

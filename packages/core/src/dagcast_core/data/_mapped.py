@@ -343,6 +343,8 @@ def _run(
 ) -> list[tuple[object, ...]]:
     try:
         return connection.execute(statement).fetchall()
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise DeclarationError(
             f"cannot map the columns of {mapping.name!r}: expected expressions that DuckDB runs "

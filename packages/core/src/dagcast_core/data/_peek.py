@@ -67,6 +67,8 @@ def peek(source: Path | DatabaseRows, dialect: Dialect | None = None, rows: int 
         try:
             kinds = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
             first = connection.execute(f"SELECT * FROM {relation} LIMIT {rows}").fetchdf()
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             summary = str(error).strip().splitlines()[0]
             fix = "Write the file again, or give another one."

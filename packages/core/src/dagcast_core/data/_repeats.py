@@ -24,16 +24,21 @@ from dagcast_core.data._sql import (
 
 
 def mark_repeats(
-    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, table: EventTable
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    manifest: Manifest,
+    table: EventTable,
+    sure: set[str] | None = None,
 ) -> None:
     """Marks good rows whose key was accepted in an earlier source, or earlier in this one.
 
     A row that says the same is a duplicate, one that says something else a conflict: nobody knows
-    which of the two is right, so neither is dropped without a word.
+    which of the two is right, so neither is dropped without a word. For ``sure`` see
+    :func:`key_files`.
     """
     if not table.key:
         return
-    stored = key_files(folder, manifest, table.name)
+    stored = key_files(folder, manifest, table.name, sure)
     if stored:
         _compare_with_stored(connection, _near(connection, parquet(stored), table), table)
     _compare_within(connection, table)
@@ -65,11 +70,11 @@ def _compare_with_stored(
     connection: duckdb.DuckDBPyConnection, stored: str, table: EventTable
 ) -> None:
     key = listed(identity_of(table))
-    connection.execute(
+    made = connection.execute(
         f"CREATE OR REPLACE TEMP TABLE hits AS SELECT {key} FROM {stored} SEMI JOIN "
         f"(SELECT {key} FROM staged WHERE reason IS NULL) USING ({key})"
     )
-    if not connection.execute("SELECT COUNT(*) FROM hits").fetchall()[0][0]:
+    if not made.fetchall()[0][0]:
         return
     same = " AND ".join(
         f"s.{quoted(name)} IS NOT DISTINCT FROM h.{quoted(name)}" for name in content_of(table)
@@ -86,11 +91,11 @@ def _compare_with_stored(
 
 def _compare_within(connection: duckdb.DuckDBPyConnection, table: EventTable) -> None:
     key = listed(identity_of(table))
-    connection.execute(
+    made = connection.execute(
         f"CREATE OR REPLACE TEMP TABLE doubled AS SELECT {key}, min({KNOWN}) AS _first FROM staged "
         f"WHERE reason IS NULL GROUP BY {key} HAVING COUNT(*) > 1"
     )
-    if not connection.execute("SELECT COUNT(*) FROM doubled").fetchall()[0][0]:
+    if not made.fetchall()[0][0]:
         return
     # Of several rows with one key the one known first counts, and what says the same repeats it. If
     # those known first contradict each other, none of them counts; never the order in the file.

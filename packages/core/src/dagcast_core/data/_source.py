@@ -7,6 +7,8 @@ import hashlib
 import io
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +18,16 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet
 
+from dagcast_core.data._closed import require_closed
 from dagcast_core.data._csv import CsvFile, Dialect, NoTableError, Part, examine
 from dagcast_core.data._database import DatabaseRows, copy_rows
 from dagcast_core.data._declare import EventTable
-from dagcast_core.data._errors import SourceError, shortened
+from dagcast_core.data._errors import MemoryLimitError, SourceError, shortened
 from dagcast_core.data._mapped import columns_read, map_columns, mapping_digest, needs_all
 from dagcast_core.data._mapping import ColumnMap
+from dagcast_core.data._memory import room
 from dagcast_core.data._scratch import scratch_folder
 from dagcast_core.data._sql import (
     CLEANED,
@@ -45,6 +50,11 @@ from dagcast_core.data._times import understand
 from dagcast_core.data._zones import FIRST_YEAR, LAST_YEAR
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table | DatabaseRows
+
+MOST_ROWS = 200_000_000
+"""Rows of one Parquet file: a few kilobytes can say that they are more than any machine holds."""
+_NARROW = 2**30
+"""Bytes of memory below which each further thread costs more than it brings."""
 
 _WORDS = {
     "text": "text",
@@ -101,11 +111,19 @@ class OpenSource:
         return f"{self.rows}._line" if copied else at
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """A connection of its own, with its own temporary tables, whose zone is UTC."""
-    connection = _database(os.getpid()).cursor()
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
+@contextmanager
+def connect() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own, with its own temporary tables, whose zone is UTC.
+
+    Raises:
+        MemoryLimitError: there is too little memory for what is done with it.
+    """
+    try:
+        with _database(os.getpid()).cursor() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryLimitError(str(error).splitlines()[0]) from error
 
 
 @lru_cache(maxsize=1)
@@ -113,12 +131,19 @@ def _database(process: int) -> duckdb.DuckDBPyConnection:
     # Starting a database costs fifty times as much as connecting to one. It lives in memory and
     # holds nothing between calls; a forked process must not use its parent's, whose threads are
     # not there.
-    connection = duckdb.connect()
+    left = room()
+    # No variable of the program is a table because a statement names one so.
+    connection = duckdb.connect(config={"python_enable_replacements": False})
     # Left open until the modules are torn down, the bindings complain of leaks on stderr.
     atexit.register(_database.cache_clear)
     connection.execute("SET enable_progress_bar = false")
     # What does not fit in memory would spill into the working directory.
     connection.execute(f"SET temp_directory = {text(str(scratch_folder()))}")
+    if left is not None:
+        # It asks the system how much memory there is, not what of it this process may use.
+        connection.execute(f"SET memory_limit = '{left // 2**21} MiB'")
+        if left < _NARROW:
+            connection.execute("SET threads = 1")
     # Nothing is fetched from elsewhere because a statement names a function or an address.
     for setting in ("autoinstall_known_extensions", "autoload_known_extensions",
                     "allow_community_extensions"):  # fmt: skip
@@ -137,7 +162,7 @@ def open_source(
 
     Raises:
         SourceError: no such file, neither Parquet nor CSV, or columns missing or of other types.
-        DeclarationError: the mapping does not fit the table, or does not run.
+        DeclarationError: the mapping does not fit the table, does not run, or reads something else.
     """
     csv, meaning = None, ""
     names = [column.name for column in table.columns]
@@ -147,6 +172,7 @@ def open_source(
         # What a select reads cannot be told from what it makes.
         names_read = [] if mapping.select is not None else list(read)
         reading = _Reading(table, "raw", names_read, whole=needs_all(mapping))
+    require_closed(connection, table, mapping)
     if isinstance(source, pd.DataFrame | pa.Table):
         label, digest = _register_frame(connection, reading, source)
     elif isinstance(source, DatabaseRows):
@@ -238,6 +264,8 @@ def _read_unusual_times(
             continue
         try:
             texts = [row[0] for row in connection.execute(statement).fetchall()]
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error:
             # A damaged row group; the statement that reads every row reports it.
             continue
@@ -275,6 +303,8 @@ def _years(
         limits = connection.execute(
             f"SELECT year(min({least})), year(max({most})) FROM source"
         ).fetchall()[0]
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error:
         # A damaged row group; the statement that reads every row reports it.
         limits = (None, None)
@@ -352,9 +382,14 @@ def _register_file(
             connection.execute(
                 f"SELECT COUNT(*) FROM (SELECT * FROM {reading.relation} LIMIT 1)"
             ).fetchall()
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             summary = str(error).strip().splitlines()[0]
             raise SourceError(label, wanted, f"a damaged Parquet file ({summary})", fix) from error
+        if (rows := _rows_said(path)) > MOST_ROWS:
+            wanted = f"at most {MOST_ROWS:,} rows in one Parquet file"
+            raise SourceError(label, wanted, f"{rows:,}", "Split it into several.")
         return path.name, digest, None
     if path.suffix.lower() in (".parquet", ".pq"):
         raise SourceError(label, wanted, "content that is not Parquet", fix)
@@ -372,6 +407,15 @@ def _register_file(
             raise SourceError(label, wanted, found, fix) from error
         _load_csv(connection, reading, label, csv)
     return path.name, digest, csv
+
+
+def _rows_said(path: Path) -> int:
+    """How many rows a Parquet file says that it has."""
+    try:
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        # The database has read its end already, and says what is wrong with the rest.
+        return 0
 
 
 def _no_header(label: str, reading: _Reading, error: NoTableError) -> SourceError:
@@ -415,6 +459,8 @@ def _load_csv(
         connection.execute(f"CREATE TEMP TABLE {reading.relation} AS {rows}")
         found = int(connection.execute(f"SELECT COUNT(*) FROM {reading.relation}").fetchall()[0][0])
         problem = f"{found:,}" if found != csv.rows else ""
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         problem = str(error).strip().splitlines()[0]
     if problem:

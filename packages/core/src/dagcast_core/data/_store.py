@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -19,10 +20,11 @@ from dagcast_core.data._errors import (
     DataError,
     StoreError,
     UnknownMetricError,
+    shortened,
 )
 from dagcast_core.data._ingest import Ingestion, ingest_all
 from dagcast_core.data._inspect import Span, conflicts, quarantine, spans, verify
-from dagcast_core.data._labels import normal
+from dagcast_core.data._labels import normal, unfit
 from dagcast_core.data._manifest import (
     Coverage,
     Manifest,
@@ -147,11 +149,17 @@ class MetricStore:
 
         Raises:
             UnknownMetricError: no table of the store has that dim.
-            DataError: a label is blank.
+            DataError: a label is blank, or no text that can be one.
         """
         wanted = {normal(label) for label in _distinct(labels)}
         if "" in wanted:
             raise DataError(f"cannot accept a label of {dim!r}: expected a text; found blanks.")
+        for label in sorted(wanted):
+            if why := unfit(dim, label):
+                raise DataError(
+                    f"cannot accept the label {shortened([label[:40]])}: expected a text that can "
+                    f"be one; found that {why}. Its rows would be set aside all the same."
+                )
         with locked(self._folder):
             manifest = read_manifest(self._folder)
             dims = {name for table in manifest.tables.values() for name in table.dims}
@@ -162,6 +170,30 @@ class MetricStore:
             held = tuple(sorted({*manifest.accepted.get(dim, ()), *known, *wanted}))
             accepted = {**manifest.accepted, dim: held}
             write_manifest(self._folder, replace(manifest, accepted=accepted))
+
+    def accepted_since(self, before: str, dim: str, labels: Sequence[str]) -> bool:
+        """Whether the store is what an earlier one became by accepting these labels, and no more.
+
+        That is what is found where :meth:`accept` was killed before its caller wrote it down.
+
+        Args:
+            before: ``manifest_id`` of the earlier one.
+            dim: whose labels they are.
+            labels: that were accepted.
+        """
+        manifest = self._manifest()
+        held = set(manifest.accepted.get(dim, ()))
+        wanted = sorted({normal(label) for label in _distinct(labels)})
+        if not held.issuperset(wanted):
+            return False
+        others = {name: names for name, names in manifest.accepted.items() if name != dim}
+        # Some of them may have been accepted earlier, or none of the dim's.
+        most = len(wanted) if len(wanted) <= 8 else 0
+        known = [again for n in range(most + 1) for again in combinations(wanted, n)]
+        first = held == {*_labels(manifest).get(dim, ()), *wanted}
+        earlier = [others] if first else []
+        earlier += [{**others, dim: tuple(held.difference(wanted) | set(k))} for k in known]
+        return any(replace(manifest, accepted=found).id == before for found in earlier)
 
     def define(self, *metrics: LinearMetric) -> None:
         """Adds metrics computed from others, such as a profit.

@@ -118,9 +118,7 @@ def concavity_of(compiled: Compiled, solution: Solution, options: Options) -> An
     rows = compiled.smooth.rows
     weights = solution.row_prices * rows.sign
     levers = tuple(compiled.space.slices.values())
-    held = is_supported(
-        compiled.smooth, solution.x, weights, options.seed, levers, solution.budget_prices
-    )
+    held = is_supported(compiled.smooth, solution.x, weights, options.seed, levers)
     return "tested" if held else "refuted"
 
 

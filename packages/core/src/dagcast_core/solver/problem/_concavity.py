@@ -141,7 +141,7 @@ def _worth_most_at_an_end(
     linear: LinearSet,
     room: Tensor,
 ) -> Tensor:
-    """Which cells of a part rise all the way, or bend upwards all the way; True for all others.
+    """Which cells of a part go one way from end to end, or bend upwards; True for all others.
 
     These are worth most at one of their ends. One that rises and bends down, like a threshold once
     it is passed, may be worth most in between.
@@ -177,7 +177,9 @@ def _flipped(
     upper = x - linear.lower > 0.5 * room
     gains = torch.where(upper, -way, way)
     ends = torch.where(upper, levels[0], levels[-1])
-    for chosen in (gains > 0, gains >= torch.quantile(gains[mine], 0.9)):
+    among = gains[mine]
+    tenth = among.kthvalue(max(round(0.9 * len(among)), 1)).values
+    for chosen in (gains > 0, gains >= tenth):
         if bool((mine & chosen).any()):
             yield torch.where(mine & chosen, ends, base)
 

@@ -54,6 +54,42 @@ def test_one_cell_at_the_wrong_end_is_seen_among_twenty():
     assert supported(problem(slope, 0.2), best(0.0)) == {False}
 
 
+def opposite(u, v):
+    """One end each, and both at the other are worth more."""
+    return 2.2 * u * (1.0 - v) - 1.2 * u - 0.9 * (1.0 - v)
+
+
+def one_pair(u, v):
+    """Of twenty pairs one is worth more at its other ends, together."""
+    worth = torch.ones(20, dtype=torch.float64)
+    worth[3] = 2.2
+    return worth * u * v - 1.05 * u - 1.05 * v
+
+
+def bent(u, v):
+    """As the first, and each bends upwards by itself."""
+    return opposite(u, v) + 1.1 * (u * u - u) + 1.1 * (v * v - v)
+
+
+@pytest.mark.parametrize(("form", "second"), [(opposite, 1.0), (one_pair, 0.0), (bent, 1.0)])
+@pytest.mark.parametrize("levers", [1, 2])
+def test_ends_that_are_better_together_are_seen(form, second, levers):
+    one = torch.ones(40, dtype=torch.float64)
+    x = torch.cat([0.0 * one[:20], second * one[20:]])
+    better = torch.cat([1.0 - x[:20], 1.0 - x[20:]])
+    if form is one_pair:
+        better = x.clone()
+        better[[3, 23]] = 1.0
+
+    def evaluate(y):
+        return form(y[:20], y[20:]).sum(), NONE
+
+    assert float(evaluate(better)[0]) > float(evaluate(x)[0]) + 0.05
+    parts = (slice(0, 20), slice(20, 40)) if levers == 2 else (slice(0, 40),)
+    asked = SmoothProblem(evaluate, LinearSet(0.0 * one, one))
+    assert {is_supported(asked, x, NONE, seed, parts) for seed in range(3)} == {False}
+
+
 def test_cells_that_a_ramp_ties_are_bounded_by_their_slope_alone():
     order = torch.arange(80, 100)[None]
     chains = Chains(order, torch.full(order.shape, 0.5, dtype=torch.float64))

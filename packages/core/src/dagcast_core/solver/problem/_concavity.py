@@ -4,8 +4,9 @@ The bound of the gap is the largest value over the linear set of a linear functi
 lie above the Lagrangian. Its slope is the gradient, which every concave Lagrangian lies below. A
 cell that rises, falls or bends upwards from end to end is worth most at an end. Where it stands at
 one, pushed against it, and no other limit holds it, it adds nothing to the bound with the slope 0
-either, which asks the least of the model: that the other end is worth no more. So a fare that bends
-upwards is bounded like anything else where it stands at the better end of its range.
+either, which asks the least of the model: that no other ends are worth more, of it and of its like
+together. So a fare that bends upwards is bounded like anything else where it stands at the better
+end of its range.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _POINTS = 12
 # Shares of their room to which the cells of one part are moved alone.
 _LEVELS = (0.0, 0.5, 1.0)
 _STEPS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
+# Times that each settled cell goes to the better end beside the others.
+_ROUNDS = 3
+# Shares of them that begin at their other ends.
+_DRAWN = (0.5, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.15, 0.15, 0.8)
 _TOLERANCE = 1e-7
 # Of its room: a cell so near to a bound stands at it.
 _AT = 1e-9
@@ -85,12 +90,12 @@ def is_supported(
             # The others alone too: what settled cells lose would hide what these gain.
             if is_above(point, share) or (some and is_above(torch.where(settled, x, point), share)):
                 return False
-    for others in _elsewhere(linear, x, room, seed) if some else ():
-        for part in parts or (slice(None),):
-            for point in _flipped(gradient, others, x, settled, part, linear, room):
-                with torch.no_grad():
-                    if is_above(point):
-                        return False
+    ends = _Ends(gradient, settled, x, linear, room)
+    for place, others in enumerate(_elsewhere(linear, x, room, seed) if some else ()):
+        for point in ends.looked_for(torch.where(settled, x, others), parts, seed + place):
+            with torch.no_grad():
+                if is_above(point):
+                    return False
     return True
 
 
@@ -155,33 +160,67 @@ def _worth_most_at_an_end(
     return ~mine | one_way | (slopes.diff(dim=0) >= -rounding).all(dim=0)
 
 
-def _flipped(
-    gradient: Callable[[Tensor], Tensor],
-    others: Tensor,
-    x: Tensor,
-    settled: Tensor,
-    part: slice,
-    linear: LinearSet,
-    room: Tensor,
-) -> Iterator[Tensor]:
-    """Points at which settled cells of a part stand at their other ends.
+class _Ends:
+    """The ends at which settled cells would be worth more together than where they are.
 
-    Those whose slopes on the way add up to a gain, and the tenth that loses least.
+    A cell that is worth most at an end for given others may be worth most at the other end once
+    these have changed theirs. So ends are changed, of all, of one part's, of drawn ones, and then
+    each cell goes to the end that is better beside the others, some times over.
+
+    Args:
+        gradient: slope of the Lagrangian at a point.
+        settled: (cells,) which are settled.
+        x: (cells,) where they are.
+        linear: bounds.
+        room: (cells,) from the lower bound to the upper.
     """
-    mine = _of(part, settled)
-    if not bool(mine.any()):
-        return
-    base = torch.where(settled, x, others)
-    levels, slopes = _along(gradient, base, mine, linear, room)
-    way = (0.5 * (slopes[1:] + slopes[:-1]) * levels.diff(dim=0)).sum(dim=0)
-    upper = x - linear.lower > 0.5 * room
-    gains = torch.where(upper, -way, way)
-    ends = torch.where(upper, levels[0], levels[-1])
-    among = gains[mine]
-    tenth = among.kthvalue(max(round(0.9 * len(among)), 1)).values
-    for chosen in (gains > 0, gains >= tenth):
-        if bool((mine & chosen).any()):
-            yield torch.where(mine & chosen, ends, base)
+
+    def __init__(
+        self,
+        gradient: Callable[[Tensor], Tensor],
+        settled: Tensor,
+        x: Tensor,
+        linear: LinearSet,
+        room: Tensor,
+    ) -> None:
+        self.gradient = gradient
+        self.settled = settled
+        self.linear = linear
+        self.room = room
+        # The way from where a cell is to its other end, with its sign.
+        self.way = torch.where(x - linear.lower > 0.5 * room, -room, room)
+
+    def looked_for(self, base: Tensor, parts: Sequence[slice], seed: int) -> Iterator[Tensor]:
+        """Points with other ends, beside the others of ``base``."""
+        _, slopes = _along(self.gradient, base, self.settled, self.linear, self.room)
+        upwards = torch.tensor(_STEPS, dtype=base.dtype).diff()[:, None]
+        mean = (0.5 * (slopes[1:] + slopes[:-1]) * upwards).sum(dim=0)
+        there = mean * self.way
+        # What a cell's own bend adds to its slope over the whole way.
+        bend = there - self.gradient(base) * self.way
+        among = there[self.settled]
+        tenth = among.kthvalue(max(round(0.9 * len(among)), 1)).values
+        generator = torch.Generator().manual_seed(seed + 13)
+        starts = [there > 0, there >= tenth, torch.ones_like(self.settled)]
+        starts += [_of(part, self.settled) for part in parts]
+        starts += [
+            torch.rand(base.shape, generator=generator, dtype=base.dtype) < share
+            for share in _DRAWN
+        ]
+        for start in starts:
+            changed = self.settled & start
+            for _ in range(_ROUNDS):
+                if not bool(changed.any()):
+                    break
+                point = torch.where(changed, base + self.way, base)
+                yield point
+                step = self.gradient(point) * self.way
+                # From here to the other end, or back.
+                gain = torch.where(changed, -step, step) + bend
+                again = self.settled & (changed ^ (gain > 0))
+                if bool((again == changed).all()):
+                    break
+                changed = again
 
 
 def _moved(

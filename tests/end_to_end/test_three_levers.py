@@ -15,7 +15,16 @@ from dagcast.project import open_project
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._problem import make_setting
 from dagcast.workflow.common._session import open_session
-from dagcast_core.decide import Budget, DecisionProblem, Options, Plan, solve, what_if
+from dagcast_core.decide import (
+    Budget,
+    DecisionError,
+    DecisionProblem,
+    Options,
+    Plan,
+    marginal_cost,
+    solve,
+    what_if,
+)
 from dagcast_core.tensor import Panel
 
 torch.set_num_threads(1)
@@ -176,6 +185,17 @@ def test_with_fares_held_the_plan_is_the_same_and_every_fare_stands_at_a_bound(s
     now = found.problem.current["base_fare"].sel(region=fares.index("region"))
     apart = (fares / now.sel(hour=fares.index("hour")) - 1.0).tensor.abs()
     assert apart.numpy() == pytest.approx(0.1, abs=1e-9)
+
+
+def test_a_point_of_prime_time_has_a_cost_in_money_without_naming_levers(purse):
+    """Bonuses and coupons are paid in one unit; a fare is in another and no amount."""
+    found = marginal_cost(purse.problem, purse.plan, "prime_time", change=-0.001)
+    assert found.lever in LEVERS[:2]
+    assert found.cost > 0.0
+    with pytest.raises(DecisionError, match="incentive_spend .*, base_fare .*Name them"):
+        marginal_cost(
+            purse.problem, purse.plan, "prime_time", levers=["incentive_spend", "base_fare"]
+        )
 
 
 def test_slsqp_finds_the_same_optimum(purse):

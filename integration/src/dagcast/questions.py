@@ -209,7 +209,7 @@ class OpenPlan:
         Args:
             outcome: a quantity that a model makes.
             change: of its total: -0.01 for one point less of a share.
-            levers: that may be raised, in one unit; all by default.
+            levers: that may be raised, in one unit; by default all in the unit of the first.
         """
         from dagcast_core.decide import marginal_cost
 

@@ -164,22 +164,25 @@ def _claimed_twice(plugins: Plugins) -> list[Problem]:
         ("metric", [(p, m.name) for p in plugins.plugins for m in _metrics_of(p)]),
         ("calendar", [(p, c.quantity) for p in plugins.plugins for c in p.calendars]),
     )
-    shared = {name for _, name in kinds[0][1] if sum(n == name for _, n in kinds[0][1]) > 1}
+    # Files and the columns of a store know no case: `Sessions.csv` is read as `sessions`.
+    spelt = [name.casefold() for _, name in kinds[0][1]]
+    shared = {name for _, name in kinds[0][1] if spelt.count(name.casefold()) > 1}
     # The metrics of a table that two packages claim are claimed twice with it.
     covered = {
         m.name for p in plugins.plugins for t in p.tables if t.name in shared for m in t.metrics
     }
     problems = []
     for kind, pairs in kinds:
-        names = [name for _, name in pairs]
+        names = [name.casefold() for _, name in pairs]
         for name in dict.fromkeys(names):
-            if names.count(name) == 1 or (kind == "metric" and name in covered):
+            claimed = [given for _, given in pairs if given.casefold() == name]
+            if len(claimed) == 1 or (kind == "metric" and covered.issuperset(claimed)):
                 continue
-            owners = [plugin for plugin, claimed in pairs if claimed == name]
+            owners = [plugin for plugin, given in pairs if given.casefold() == name]
             problems.append(
                 Problem.of(
                     "DC210",
-                    f"{kind} {name}",
+                    f"{kind} {' and '.join(dict.fromkeys(claimed))}",
                     consumer="project",
                     producer=_labels(owners),
                     expected="one",

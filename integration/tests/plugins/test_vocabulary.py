@@ -84,6 +84,15 @@ def test_two_packages_that_claim_a_table_are_one_problem():
     ]
 
 
+def test_tables_whose_names_differ_in_case_are_one():
+    """A file of the second would be read as one of the first."""
+    found = plugins(
+        one={"tables": (table("orders", "orders"),)}, two={"tables": (table("Orders", "calls"),)}
+    )
+    (problem,) = claims(found)
+    assert (problem.code, problem.name) == ("DC210", "table orders and Orders")
+
+
 @pytest.mark.parametrize(
     ("fields", "name"),
     [

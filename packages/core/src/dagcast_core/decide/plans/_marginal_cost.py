@@ -79,7 +79,7 @@ def marginal_cost(
         plan: on top of which is spent.
         outcome: a quantity that a model predicts.
         change: of its total, in its unit: -0.01 for one point less of a share.
-        levers: that may be raised, in one unit; all by default.
+        levers: that may be raised, in one unit; by default all in the unit of the first.
 
     Raises:
         DecisionError: no such outcome or lever, levers in several units, a change of 0, or no cell
@@ -131,13 +131,15 @@ def _raised(
     problem: DecisionProblem, compiled: Compiled, levers: Sequence[str] | None
 ) -> tuple[str, ...]:
     known = tuple(compiled.space.slices)
-    raised = known if levers is None else tuple(levers)
+    unit = problem.quantity(known[0]).unit
+    alike = tuple(name for name in known if problem.quantity(name).unit == unit)
+    raised = alike if levers is None else tuple(levers)
     for name in raised:
         if name not in known:
             raise DecisionError(f"no lever {name!r}. {closest(name, known)}")
-    units = {problem.quantity(name).unit: name for name in raised}
-    if len(units) != 1:
-        found = ", ".join(f"{name} ({unit})" for unit, name in units.items()) or "none"
+    units = {name: problem.quantity(name).unit for name in raised}
+    if len(set(units.values())) != 1:
+        found = ", ".join(f"{name} ({unit})" for name, unit in units.items()) or "none"
         raise DecisionError(
             f"costs of levers in one unit can be compared; found {found}. Name them with levers=."
         )

@@ -22,6 +22,7 @@ from dagcast_core.decide import (
     Options,
     Plan,
     marginal_cost,
+    outcome_sensitivity,
     solve,
     what_if,
 )
@@ -196,6 +197,11 @@ def test_a_point_of_prime_time_has_a_cost_in_money_without_naming_levers(purse):
         marginal_cost(
             purse.problem, purse.plan, "prime_time", levers=["incentive_spend", "base_fare"]
         )
+
+
+def test_a_label_has_no_relative_change(purse):
+    with pytest.raises(DecisionError, match="'hour_of_week' is of int64: its values name"):
+        outcome_sensitivity(purse.problem, purse.plan, "profit", "hour_of_week")
 
 
 def test_slsqp_finds_the_same_optimum(purse):

@@ -47,7 +47,8 @@ def sensitivity(
         options: of that solve.
 
     Raises:
-        DecisionError: no such quantity or parameter, or the plan is of another problem.
+        DecisionError: no such quantity or parameter, one whose values are labels, or the plan is of
+            another problem.
     """
     compiled = compiled_at(problem, plan)
     unit = compiled.goal.unit
@@ -88,7 +89,8 @@ def outcome_sensitivity(
         change: relative change of all its values.
 
     Raises:
-        DecisionError: no such outcome, quantity or parameter, or the plan is of another problem.
+        DecisionError: no such outcome, quantity or parameter, one whose values are labels, or the
+            plan is of another problem.
     """
     compiled = compiled_at(problem.certain(), plan)
     certain = compiled.problem
@@ -186,6 +188,12 @@ def _kind(compiled: Compiled, name: str) -> str:
     problem = compiled.problem
     given = name in problem.context or name in compiled.space.slices
     if given and name in problem.contract.input_names:
+        dtype = problem.quantity(name).dtype
+        if dtype != "float64":
+            raise DecisionError(
+                f"{name!r} is of {dtype}: its values name something, and a relative change of "
+                "them means nothing. Ask for a quantity that is measured."
+            )
         return "input"
     if name in problem.contract.output_names:
         return "quantity"

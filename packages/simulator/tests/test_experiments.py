@@ -51,11 +51,12 @@ def test_the_default_set_informs_every_link(measured):
         ("incentive_spend", "driver_hours"),
         ("incentive_spend", "rides"),
         ("driver_hours", "eta"),
+        ("driver_hours", "prime_time"),
         ("driver_hours", "rides"),
         ("coupon_spend", "sessions"),
         ("base_fare", "conversion"),
     }
-    assert len(measured) == 10
+    assert len(measured) == 11
 
 
 def test_estimates_from_one_trial_come_with_their_covariance(ten_weeks, measured):
@@ -79,7 +80,7 @@ def test_longer_histories_try_two_doses_and_parts_of_the_day():
     names = {item.experiment.name for item in world.experiments()}
     assert {f"{kind}-low-hours" for kind in ("guarantee", "streak", "boost")} <= names
     assert {f"bonus-pause-{part}-hours" for part in PARTS_OF_DAY} <= names
-    assert len(names) == 16
+    assert len(names) == 17
 
 
 def test_parts_of_the_day_share_out_all_hours():

@@ -94,7 +94,7 @@ def test_estimates_agree_with_the_truth_within_their_errors(ten_weeks, measured)
         truth = ten_weeks.true_effect(item.experiment)
         z = (item.experiment.estimate - truth) / item.experiment.standard_error
         assert abs(z) < 3.5, (name, item.experiment.estimate, truth)
-        assert np.sign(truth) == (-1 if item.experiment.outcome == "eta" else 1)
+        assert np.sign(truth) == (-1 if item.experiment.outcome in ("eta", "prime_time") else 1)
 
 
 def test_a_user_split_overstates_a_price_change_for_all(ten_weeks, measured):

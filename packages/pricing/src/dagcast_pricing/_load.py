@@ -21,8 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dagcast_core import IndexTensor, LossTerm, Model, Panel, Ridge
-from dagcast_core.model import calendar_start
+from dagcast_core import IndexTensor, LossTerm, Model, Panel, Ridge, calendar_start
 from dagcast_pricing.contract import LOAD_CONTRACT
 
 # Sessions and driver hours of an hour that is asleep; their ratio must stay defined.

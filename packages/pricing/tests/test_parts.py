@@ -26,9 +26,9 @@ def test_load_is_sessions_per_driver_hour_where_hours_are_usual(
     assert load.tensor[1, 5].item() == pytest.approx(math.log(90.0 / 40.0), abs=0.02)
     # Each log of driver hours beyond the usual takes `relief` away, one of sessions adds 1.
     more = model(riders, usual * 1.5, hour_of_week) - load
-    assert more.tensor[1, 5].item() == pytest.approx(-1.2 * math.log(1.5), rel=1e-3)
+    assert more.tensor[1, 5].item() == pytest.approx(-1.2 * math.log(1.5), rel=3e-3)
     busier = model(riders * 1.5, usual, hour_of_week) - load
-    assert busier.tensor[1, 5].item() == pytest.approx(math.log(1.5), rel=1e-3)
+    assert busier.tensor[1, 5].item() == pytest.approx(math.log(1.5), rel=3e-3)
 
 
 def test_usual_driver_hours_are_of_the_region_and_the_hour_of_the_week(

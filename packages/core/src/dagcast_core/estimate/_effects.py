@@ -72,6 +72,8 @@ def fixed_effects_difference(
     """
     y = np.asarray(outcome, dtype=np.float64)
     d = np.asarray(treated, dtype=np.float64)
+    if not len(y):
+        raise EstimationError("there is no observation")
     if not (np.isfinite(y).all() and np.isin(d, (0.0, 1.0)).all()):
         raise EstimationError("outcomes must be finite and treatment 0 or 1")
     if d.min() == d.max():

@@ -75,6 +75,7 @@ from .data import (
 )
 from .model import (
     CalendarStart as CalendarStart,
+    Certainty as Certainty,
     Conflict as Conflict,
     DebugReport as DebugReport,
     ExperimentAgreement as ExperimentAgreement,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast.errors import ProjectError
-from dagcast.figures import number
+from dagcast.figures import DASH, number
 from dagcast.project import Project
 from dagcast.workflow.common._findings import repeated
 from dagcast.workflow.common._fits import (
@@ -99,6 +99,7 @@ class FitResult(Result):
                 "",
             )
             tables.append(ResultTable("Experiments in the joint fit", measured, rows))
+            tables.append(_known_by(self.report))
         if self.errors:
             tables.append(error_table("In-sample errors", self.errors, self.titles))
         remarks = (
@@ -120,6 +121,19 @@ class FitResult(Result):
 
     def to_json(self) -> dict[str, Any]:
         return {**Result.to_json(self), "report": self.report.to_json()}
+
+
+def _known_by(report: "FitReport") -> ResultTable:
+    """Where what is known of each measured effect comes from."""
+    rows = []
+    for item in report.experiments:
+        known = item.left_out.certainty
+        shares = (known.trials, known.history, known.priors) if known else ()
+        # Nothing that is learned moves an effect without shares.
+        rows.append((item.name, *([f"{share:.0%}" for share in shares] or [DASH] * 3)))
+    columns = ("effect of", "trials", "history", "priors")
+    note = "shares of what is known of the effect, its own trial among the trials"
+    return ResultTable("Known by", columns, tuple(rows), note)
 
 
 def fit(project: Project, *, warm: bool = False, progress: Progress = silent) -> FitResult:

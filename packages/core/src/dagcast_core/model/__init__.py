@@ -1,6 +1,7 @@
 """Models, collections of them, their fit and their uncertainty."""
 
 from dagcast_core.model._calendar import CalendarStart, calendar_start, since_opening
+from dagcast_core.model._certainty import Certainty
 from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._conflicts import Conflict, conflicts_among
 from dagcast_core.model._debug import DebugReport, Direction, UnitDebug, debug
@@ -36,6 +37,7 @@ from dagcast_core.model._wiring import Wiring
 
 __all__ = [
     "CalendarStart",
+    "Certainty",
     "Conflict",
     "DebugReport",
     "Deviation",

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, final
 
 import torch
 
+from dagcast_core.model._certainty import Certainty, certainties
 from dagcast_core.model._evidence import Evidence
 from dagcast_core.model._expected import Linearised, expectation, linearised
 from dagcast_core.model._precision import Precision
@@ -40,6 +41,8 @@ class LeftOut:
         moved: by name of the models that are fitted together, how far the experiment moved their
             parameters, at most, in standard deviations of their own fits; filled in where it
             contradicts.
+        certainty: where what is known of the effect, with the experiment, comes from; None where
+            no parameter moves it.
     """
 
     experiment: str
@@ -49,6 +52,7 @@ class LeftOut:
     deviation: Deviation
     doubt: float = 0.0
     moved: Mapping[str, float] = field(default_factory=dict)
+    certainty: Certainty | None = None
 
     @property
     def difference(self) -> float:
@@ -111,6 +115,7 @@ def left_out_of(
     expected = found.residuals + prior @ pulls
     together = torch.linalg.solve(prior + evidence.covariance, expected)
     results = {}
+    certain = certainties(units, precisions, evidence, found)
     for place, experiment in enumerate(evidence.experiments):
         others = [i for i in range(len(evidence)) if i != place]
         total = (prior + evidence.covariance)[others][:, others]
@@ -126,6 +131,7 @@ def left_out_of(
             math.sqrt(max(effect, 0.0)),
             evidence.deviation(place, effect - 2.0 * shared),
             evidence.doubt(place),
+            certainty=certain[place],
         )
         if result.verdict == "contradicts":
             without = torch.zeros_like(together)

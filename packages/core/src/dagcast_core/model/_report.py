@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
 from dagcast_core.model._conflicts import Conflict
@@ -213,6 +213,9 @@ class FitReport:
                     "z": e.z,
                     "verdict": e.left_out.verdict,
                     "moved": dict(e.left_out.moved),
+                    "known_by": None
+                    if e.left_out.certainty is None
+                    else asdict(e.left_out.certainty),
                 }
                 for e in self.experiments
             ],

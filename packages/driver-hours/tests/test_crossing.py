@@ -90,7 +90,8 @@ def fitted(hour_of_week: IndexTensor):
 def test_what_others_lose_is_not_gained_and_is_said(fitted, hour_of_week: IndexTensor):
     model, report, _ = fitted
     kept = float(model.leaves["crossing-drivers"].kept.value().tensor.detach())
-    assert kept == pytest.approx(0.5, abs=0.1)
+    # Of three regions a trial side by side sees 1.25 of what a paid one adds; 0.5 of it is lost.
+    assert kept == pytest.approx(0.5 / 1.25, abs=0.1)
     (said,) = interference(model)
     assert f"'kept' to be {kept:.2f}, and 1 where trials compare labels side by side" in said
     assert said in report.notes
@@ -138,5 +139,5 @@ def test_a_trial_of_all_regions_together_moves_what_is_kept(fitted, hour_of_week
         model = driver_hours_collection(REGIONS)
         fit(model, known, [trial(hours, together=together)])
         kept[together] = float(model.leaves["crossing-drivers"].kept.value().tensor.detach())
-    assert kept[False] == pytest.approx(0.5, abs=0.1)
+    assert kept[False] == pytest.approx(0.4, abs=0.1)
     assert kept[True] > kept[False] + 0.03

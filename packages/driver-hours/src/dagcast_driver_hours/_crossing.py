@@ -3,8 +3,11 @@
     gained_driver_hours = kept * incremental_driver_hours
 
 Drivers who come over a border for a bonus are missing where they come from. A trial that compares
-regions side by side counts them as made, so its effects are those of ``kept = 1``; a plan for all
-regions gains ``kept`` of them.
+regions side by side counts them as made, and more: who is not paid loses them, so that of ``n``
+regions it sees ``1 + lost / (n - 1)`` of what a paid region adds. That is its ``kept = 1``, and of
+it a plan for all regions gains
+
+    kept = (1 - lost) / (1 + lost / (n - 1))
 
 Evidence: the history of the other regions. Where bonuses added hours elsewhere, were there fewer
 here than the hour of the week, the week and the bonuses here say? With hours less those bought over
@@ -114,8 +117,12 @@ class CrossingDrivers(Model):
         lost, deviation = share_lost(
             *(item.values("region", "hour").numpy() for item in (hours, bought, week))
         )
-        mean, upper = self._belief(lost, deviation)
-        kept, least = (1.0 - min(value, 0.99) for value in (mean, upper))
+        # What no history shows is not taken off twice.
+        others = len(regions) - 1 if np.isfinite(deviation) else np.inf
+        kept, least = (
+            (1.0 - min(value, 0.99)) / (1.0 + value / others)
+            for value in self._belief(lost, deviation)
+        )
         self.expected.fill_(kept)
         odds = np.log(kept / (1 - kept)), np.log(least / (1 - least))
         self.spread.fill_(max((odds[0] - odds[1]) / _HIGH, 0.1))

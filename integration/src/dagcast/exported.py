@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from dagcast.plugins import Plugins
 
 EXPORT_SCHEMA = "dagcast.exported/1"
+"""How a file of exported contracts says what it is."""
 RELEASE_SCHEMA = "dagcast.release/1"
+"""How the manifest of a release says what it is."""
 _POINTER_SCHEMA = "dagcast.current-release/1"
 _WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
 _SECONDS = 30.0

@@ -1,6 +1,7 @@
 """The site's pages are read from the packages: nothing has to be listed, nothing is forgotten."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ import pytest
 
 from dagcast.cli import app
 from dagcast.errors import EXIT_CODES
+from dagcast_testing.template import render
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
@@ -105,6 +107,13 @@ def test_nobody_uses_a_room_of_a_layer_from_outside():
                 if layer in hooks.PAGES and deep and not own.startswith(layer):
                     found.append(f"{file.relative_to(ROOT)}:{node.lineno}: {source}")
     assert found == []
+
+
+def test_ci_on_the_page_is_the_one_that_a_new_repository_has():
+    page = (ROOT / "docs" / "how-to" / "write-a-team-package.md").read_text("utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    made = render("weather-sessions", "repository")
+    assert shown == [made[".github/workflows/ci.yml"], made[".gitlab-ci.yml"]]
 
 
 def command(*words):

@@ -10,7 +10,9 @@ from dagcast.workflow.common._data_id import data_id
 
 @pytest.fixture
 def events(tmp_path):
-    frame = pd.DataFrame({"region": ["SFO", "OAK"], "usd": [1.5, 2.0]})
+    frame = pd.DataFrame(
+        {"region": ["SFO", "OAK"], "usd": [1.5, 2.0], "at": pd.Timestamp("2026-01-05")}
+    )
     frame.to_parquet(tmp_path / "spend.parquet", index=False)
     (tmp_path / "regions.json").write_text(json.dumps([{"region": "SFO", "lat": 37.6}]))
     return tmp_path
@@ -18,7 +20,7 @@ def events(tmp_path):
 
 def test_same_values_are_the_same_data_however_they_are_written(events):
     before = data_id(events)
-    frame = pd.read_parquet(events / "spend.parquet")[["usd", "region"]]
+    frame = pd.read_parquet(events / "spend.parquet")[["usd", "at", "region"]]
     # The last digits of a number belong to the machine.
     frame["usd"] += 1e-12
     frame.to_parquet(events / "spend.parquet", compression="gzip", index=False)

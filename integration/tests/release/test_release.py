@@ -148,9 +148,7 @@ def test_first_release_records_packages_gates_and_figures(market):
         "backtest",
     ]
     assert {str(package) for package in manifest.packages} >= {"alpha 1.0.0", "beta 1.0.0"}
-    assert manifest.metrics == (
-        Metric("mase.eta", 0.80, 0.02, seeds=(0,), data="a market"),
-    )
+    assert manifest.metrics == (Metric("mase.eta", 0.80, 0.02, seeds=(0,), data="a market"),)
     needed = {line.partition("==")[0] for line in manifest.environment}
     assert {"alpha", "beta", "torch", "sympy"} <= needed
     # Installed here, and nothing that a package needs.

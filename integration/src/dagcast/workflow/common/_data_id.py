@@ -24,10 +24,13 @@ def data_id(events: Path) -> str:
     whole = hashlib.sha256()
     for file in sorted(events.rglob("*")):
         if file.suffix == ".parquet":
-            frame = pd.read_parquet(file).round(_DIGITS)
+            frame = pd.read_parquet(file)
             # Column by column, and not as somebody's Parquet lays them out.
             for column in sorted(map(str, frame)):
-                values = pd.util.hash_pandas_object(frame[column], index=False)
+                column_values = frame[column]
+                if pd.api.types.is_float_dtype(column_values):
+                    column_values = column_values.round(_DIGITS)
+                values = pd.util.hash_pandas_object(column_values, index=False)
                 whole.update(f"{file.name}:{column}:{len(frame)}".encode())
                 whole.update(values.to_numpy().tobytes())
         elif file.suffix == ".json":

@@ -29,7 +29,7 @@ class NewResult(Result):
     def tables(self) -> tuple[ResultTable, ...]:
         rows = tuple((name,) for name in self.files)
         steps = tuple((command,) for command in self.next_commands[1:])
-        tables = [ResultTable(f"New package {self.folder}", ("file",), rows)]
+        tables = [ResultTable(f"New in {self.folder.absolute()}", ("file",), rows)]
         if steps:
             tables.append(ResultTable("After that", ("command",), steps))
         return tuple(tables)

@@ -4,7 +4,7 @@ The answers stand in docs/comparison.md.
 
 Each tool runs in an environment of its own, and all meet in a folder:
 
-    python tests/benchmarks/other_tools.py prepare FOLDER       # where dagcast is installed
+    python tests/benchmarks/other_tools.py prepare FOLDER SEED  # where dagcast is installed
     python tests/benchmarks/other_tools.py prophetverse FOLDER  # where prophetverse 0.12 is
     python tests/benchmarks/other_tools.py dowhy FOLDER         # where dowhy 0.14 is
     python tests/benchmarks/other_tools.py report FOLDER
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-REGIONS, WEEKS, SEED = 4, 10, 0
+REGIONS, WEEKS = 4, 10
 KNOWN_AHEAD = ("temperature", "precipitation", "holiday", "local_event", "coupon_spend")
 
 
@@ -44,7 +44,8 @@ def prepare(folder: Path) -> dict[str, Any]:
 
     project = folder / "market"
     if not project.exists():
-        workflow.simulate(project, regions=REGIONS, weeks=WEEKS, seed=SEED)
+        seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+        workflow.simulate(project, regions=REGIONS, weeks=WEEKS, seed=seed)
         workflow.ingest(open_project(project, environment={}))
     market = Market(project)
     history = market.history

@@ -217,7 +217,8 @@ def _named(name: str, registrations: "Sequence[Registration]") -> "Quantity":
         raise UsageError(
             "a quantity that some model makes or reads",
             f"{name!r}",
-            f"Write {near!r} if that is meant." if near else "See `dagcast contracts list`.",
+            (f"Write {near!r} if that is meant, or see" if near else "See")
+            + " `dagcast contracts list`; with --from it reads what others exported.",
         )
     return found[name]
 

@@ -46,10 +46,12 @@ class SnapshotResult(Result):
     files: tuple[Path, ...]
 
     def tables(self) -> tuple[ResultTable, ...]:
+        if not self.files:
+            return (ResultTable("Contracts", (), (("every contract.json is as declared",),)),)
         return (ResultTable("Contracts", ("file",), tuple((str(path),) for path in self.files)),)
 
     def next_command(self) -> str:
-        return "git diff --stat"
+        return "git diff --stat" if self.files else ""
 
 
 def new(

@@ -211,7 +211,9 @@ def path_of(module: ModuleType, name: str) -> str:
     """Path of a public name where it is defined, as the renderer looks it up."""
     value = getattr(module, name)
     if inspect.isclass(value) or inspect.isfunction(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        # What a decorator made is named after the inside of the decorator.
+        local = "<locals>" in value.__qualname__
+        return f"{value.__module__}.{name if local else value.__qualname__}"
     found = attribute(module, name)
     return found.path if found is not None else f"{module.__name__}.{name}"
 

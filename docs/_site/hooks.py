@@ -372,7 +372,7 @@ def _command(command: Any, path: str, parent: Any, level: int) -> list[str]:
         shown = [row for row in rows if row is not None]
         if shown:
             lines += ["| option | |", "|---|---|"]
-            lines += [f"| `{_cell(row[0])}` | {_cell(row[1])} |" for row in shown]
+            lines += [f"| {_code(row[0])} | {_cell(row[1])} |" for row in shown]
         return lines
 
 
@@ -438,5 +438,11 @@ def _default(value: Any) -> str:
         return f"`{value}`"
 
 
+def _code(text: str) -> str:
+    # Backticks would show the backslash that keeps a bar in its cell, and what stands for a "<".
+    plain = not set(text) & set("|<")
+    return f"`{text}`" if plain else f"<code>{_cell(text)}</code>"
+
+
 def _cell(text: str) -> str:
-    return " ".join(str(text).split()).replace("|", r"\|").replace("<", "&lt;")
+    return " ".join(str(text).split()).replace("<", "&lt;").replace("|", "&#124;")

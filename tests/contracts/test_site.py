@@ -1,6 +1,7 @@
 """The site's pages are read from the packages: nothing has to be listed, nothing is forgotten."""
 
 import ast
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -114,6 +115,24 @@ def test_ci_on_the_page_is_the_one_that_a_new_repository_has():
     shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     made = render("weather-sessions", "repository")
     assert shown == [made[".github/workflows/ci.yml"], made[".gitlab-ci.yml"]]
+
+
+def test_curves_of_the_models_pages_are_those_of_the_models(tmp_path, monkeypatch):
+    """Drawn again, no point lies elsewhere by more than rounding does."""
+    folder = ROOT / "docs" / "models"
+    spec = importlib.util.spec_from_file_location("site_draw", folder / "draw.py")
+    draw = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(draw)
+    monkeypatch.setattr(draw, "FOLDER", tmp_path)
+    draw.main()
+    drawn = {file.name: file.read_text() for file in tmp_path.glob("*.svg")}
+    kept = {file.name: file.read_text() for file in (folder / "figures").glob("*.svg")}
+    assert sorted(drawn) == sorted(kept)
+    for name, text in drawn.items():
+        found, shown = (re.findall(r"-?\d+(?:\.\d+)?", which) for which in (text, kept[name]))
+        assert [float(n) for n in found] == pytest.approx([float(n) for n in shown], abs=0.21), (
+            f"{name}: run docs/models/draw.py"
+        )
 
 
 def command(*words):

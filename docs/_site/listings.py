@@ -45,7 +45,9 @@ def _command(command: Any, path: str, parent: Any, level: int) -> list[str]:
 
     with click.Context(command, info_name=path.rpartition(" ")[2], parent=parent) as context:
         usage = " ".join(command.collect_usage_pieces(context))
-        lines = ["", f"{'#' * level} `{path}`", "", inspect.cleandoc(command.help or ""), ""]
+        # Tells click to leave the lines below as they are, and is no letter.
+        text = re.sub(r" *\x08\n?", "", inspect.cleandoc(command.help or ""))
+        lines = ["", f"{'#' * level} `{path}`", "", text, ""]
         lines += ["```text", f"{path} {usage}", "```", ""]
         if isinstance(command, click.Group):
             for name in command.list_commands(context):

@@ -149,9 +149,16 @@ def test_what_people_decide_may_stand_still_and_pause():
     values[300:400] = 7.0
     values[500:600] = 0.0
     assert found(values, decided=True) == []
-    values[4 * 168 :] *= 100
-    (what,) = found(values, decided=True)
-    assert what.endswith("another unit?")
+    # A trial pays many times of what was usual; cents for dollars are no trial.
+    trial = values.copy()
+    trial[4 * 168 : 5 * 168] *= 26
+    assert found(trial, decided=True) == []
+    assert len(found(trial)) > 1
+    for factor in (100, 0.01, 1000):
+        scaled = values.copy()
+        scaled[4 * 168 :] *= factor
+        (what,) = found(scaled, decided=True)
+        assert what.endswith("another unit?")
 
 
 def test_fit_and_plan_repeat_what_concerns_the_hours_that_they_read(tmp_path):

@@ -21,6 +21,9 @@ ZERO_SHARE = 0.9
 """A metric that is 0 everywhere in a larger share of the hours is seldom anything; no gap then."""
 JUMP = 20.0
 """Ratio of one week's median to the one before that is a change of unit rather than of business."""
+UNITS = (60.0, 100.0, 1000.0, 3600.0)
+"""By how much units of what people set differ: cents, thousands, minutes, seconds."""
+_NEAR = 1.3
 _DAY, _WEEK = 24, 168
 
 
@@ -81,7 +84,7 @@ def findings(
             yield Finding(metric, label, f"0 in {zeros:.0%} of its hours", odd=False)
         elif adds and zeros == 1:
             yield Finding(metric, label, "0 in every hour", odd=False)
-        yield from _jumps(metric, label, row, hours)
+        yield from _jumps(metric, label, row, hours, decided)
         if decided:
             continue
         yield from _constant(metric, label, row, hours)
@@ -100,7 +103,9 @@ def _constant(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> 
             yield Finding(metric, label, what)
 
 
-def _jumps(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> Iterator[Finding]:
+def _jumps(
+    metric: str, label: str, row: Values, hours: pd.DatetimeIndex, decided: bool
+) -> Iterator[Finding]:
     weeks = len(row) // _WEEK
     parts = row[: weeks * _WEEK].reshape(weeks, _WEEK)
     busy = np.where(parts > 0, parts, np.nan)
@@ -109,7 +114,12 @@ def _jumps(metric: str, label: str, row: Values, hours: pd.DatetimeIndex) -> Ite
     if enough.any():
         medians[enough] = np.nanmedian(busy[enough], axis=1)
     ratios = medians[1:] / medians[:-1]
-    for before in np.nonzero((ratios >= JUMP) | (ratios <= 1 / JUMP))[0].tolist():
+    large = np.maximum(ratios, 1 / ratios)
+    jumped = large >= JUMP
+    if decided:
+        # A trial pays many times of what was usual: only the factor of a unit is odd then.
+        jumped = np.any([(large > unit / _NEAR) & (large < unit * _NEAR) for unit in UNITS], axis=0)
+    for before in np.nonzero(jumped)[0].tolist():
         at, ratio = f"{hours[(before + 1) * _WEEK]:%Y-%m-%d}", float(ratios[before])
         times = f"{ratio:.0f} times" if ratio > 1 else f"a {1 / ratio:.0f}th of"
         yield Finding(

@@ -3,10 +3,26 @@
 import pytest
 
 from dagcast_core import Model
-from dagcast_pricing import Conversion, Money, PrimeTime, QuoteAppeal, Rides, pricing_collection
+from dagcast_pricing import (
+    Conversion,
+    MarketLoad,
+    Money,
+    PrimeTime,
+    QuoteAppeal,
+    Rides,
+    pricing_collection,
+)
 from dagcast_testing import ModelContract
 
 REGIONS = ("SFO", "LAX")
+
+
+class TestMarketLoadContract(ModelContract):
+    """MarketLoad obeys the model contract."""
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return MarketLoad(REGIONS)
 
 
 class TestPrimeTimeContract(ModelContract):

@@ -8,11 +8,62 @@ import pytest
 import torch
 
 from dagcast_core import IndexTensor, Panel
-from dagcast_pricing import Conversion, Money, PrimeTime, QuoteAppeal, Rides
+from dagcast_pricing import Conversion, MarketLoad, Money, PrimeTime, QuoteAppeal, Rides
 from dagcast_pricing.model import RidesHyperparameters
 
 REGIONS = ("SFO", "LAX", "CHI")
 Constant = Callable[[str, float], IndexTensor]
+
+
+def test_load_is_sessions_per_driver_hour_where_hours_are_usual(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model = MarketLoad(REGIONS)
+    usual = constant("driver_hours", 40.0)
+    model.warm_start(Panel({"driver_hours": usual, "hour_of_week": hour_of_week}))
+    riders = constant("sessions", 90.0)
+    load = model(riders, usual, hour_of_week)
+    assert load.tensor[1, 5].item() == pytest.approx(math.log(90.0 / 40.0), abs=0.02)
+    # Each log of driver hours beyond the usual takes `relief` away, one of sessions adds 1.
+    more = model(riders, usual * 1.5, hour_of_week) - load
+    assert more.tensor[1, 5].item() == pytest.approx(-1.2 * math.log(1.5), rel=3e-3)
+    busier = model(riders * 1.5, usual, hour_of_week) - load
+    assert busier.tensor[1, 5].item() == pytest.approx(math.log(1.5), rel=3e-3)
+
+
+def test_usual_driver_hours_are_of_the_region_and_the_hour_of_the_week(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model = MarketLoad((*REGIONS, "SEA"))
+    size = torch.tensor([20.0, 40.0, 80.0]).double().unsqueeze(1)
+    night = hour_of_week.tensor % 24 < 6
+    supply = constant("driver_hours", 1.0).with_tensor(torch.where(night, 0.5 * size, size))
+    model.warm_start(Panel({"driver_hours": supply, "hour_of_week": hour_of_week}))
+    # At the usual hours, day and night, relief has nothing to say.
+    riders = constant("sessions", 60.0)
+    model.relief.assign(1.0)
+    plain = model(riders, supply, hour_of_week)
+    model.relief.assign(1.6)
+    assert (model(riders, supply, hour_of_week) - plain).tensor.abs().max() < 0.03
+    # A region without history, known to the model or not, counts as the mean of the others.
+    usual = model.usual.exp()
+    assert usual[3, 12].item() == pytest.approx(40.0, rel=0.03)
+    new = {"region": ["SEA", "NYC"], "hour": hour_of_week.index("hour")[:3]}
+    calendar = IndexTensor([[12, 13, 14]] * 2, new, "hour_of_week")
+    drivers = IndexTensor([[40.0] * 3] * 2, new, "driver_hours")
+    load = model(drivers * 2.0, drivers, calendar)
+    assert torch.allclose(load.tensor, torch.tensor(math.log(2.0)).double(), atol=0.03)
+
+
+def test_load_stands_as_it_was_where_no_driver_hour_was_observed(
+    hour_of_week: IndexTensor, constant: Constant
+) -> None:
+    model = MarketLoad(REGIONS)
+    before = model.usual.clone()
+    unseen = constant("driver_hours", math.nan)
+    model.warm_start(Panel({"driver_hours": unseen, "hour_of_week": hour_of_week}))
+    model.warm_start(Panel({"hour_of_week": hour_of_week}))
+    assert torch.equal(model.usual, before)
 
 
 def test_prime_time_vanishes_in_slack_hours_and_rises_with_log_load(
@@ -22,14 +73,11 @@ def test_prime_time_vanishes_in_slack_hours_and_rises_with_log_load(
     model.rise.assign(0.5)
     model.threshold.assign(1.0)
     model.bend.assign(0.1)
-    slack = model(constant("sessions", 20.0), constant("driver_hours", 40.0), hour_of_week)
+    slack = model(constant("market_load", math.log(0.5)), hour_of_week)
     assert slack.tensor.min() >= 0
     assert slack.tensor.max() < 1e-6
-    load = 3.0
-    tight = model(
-        constant("sessions", 40.0 * math.exp(load)), constant("driver_hours", 40.0), hour_of_week
-    )
-    assert tight.tensor[0, 0].item() == pytest.approx(0.5 * (load - 1.0), abs=1e-3)
+    tight = model(constant("market_load", 3.0), hour_of_week)
+    assert tight.tensor[0, 0].item() == pytest.approx(0.5 * (3.0 - 1.0), abs=1e-3)
 
 
 def test_elasticity_of_conversion_to_price_is_minus_price_times_one_less_conversion(
@@ -172,13 +220,13 @@ def test_gradients_of_the_chain_match_finite_differences(
     hour_of_week: IndexTensor, constant: Constant
 ) -> None:
     few = {"hour": list(range(4)), "region": [0, 1]}
-    prime, appeal = PrimeTime(REGIONS), QuoteAppeal(REGIONS)
+    load, prime, appeal = MarketLoad(REGIONS), PrimeTime(REGIONS), QuoteAppeal(REGIONS)
     conversion, rides = Conversion(REGIONS), Rides(REGIONS)
     like, calendar = constant("x", 0.0).isel(few), hour_of_week.isel(few)
 
     def chain(sessions: torch.Tensor, drivers: torch.Tensor, eta: torch.Tensor) -> torch.Tensor:
         riders, supply, minutes = (like.with_tensor(t) for t in (sessions, drivers, eta))
-        surcharge = prime(riders, supply, calendar)
+        surcharge = prime(load(riders, supply, calendar), calendar)
         share = conversion(appeal(surcharge, minutes, like + 15.0), calendar)
         return rides(riders, share, supply).tensor
 

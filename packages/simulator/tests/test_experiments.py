@@ -51,11 +51,12 @@ def test_the_default_set_informs_every_link(measured):
         ("incentive_spend", "driver_hours"),
         ("incentive_spend", "rides"),
         ("driver_hours", "eta"),
+        ("driver_hours", "prime_time"),
         ("driver_hours", "rides"),
         ("coupon_spend", "sessions"),
         ("base_fare", "conversion"),
     }
-    assert len(measured) == 10
+    assert len(measured) == 11
 
 
 def test_estimates_from_one_trial_come_with_their_covariance(ten_weeks, measured):
@@ -79,7 +80,7 @@ def test_longer_histories_try_two_doses_and_parts_of_the_day():
     names = {item.experiment.name for item in world.experiments()}
     assert {f"{kind}-low-hours" for kind in ("guarantee", "streak", "boost")} <= names
     assert {f"bonus-pause-{part}-hours" for part in PARTS_OF_DAY} <= names
-    assert len(names) == 16
+    assert len(names) == 17
 
 
 def test_parts_of_the_day_share_out_all_hours():
@@ -93,7 +94,7 @@ def test_estimates_agree_with_the_truth_within_their_errors(ten_weeks, measured)
         truth = ten_weeks.true_effect(item.experiment)
         z = (item.experiment.estimate - truth) / item.experiment.standard_error
         assert abs(z) < 3.5, (name, item.experiment.estimate, truth)
-        assert np.sign(truth) == (-1 if item.experiment.outcome == "eta" else 1)
+        assert np.sign(truth) == (-1 if item.experiment.outcome in ("eta", "prime_time") else 1)
 
 
 def test_a_user_split_overstates_a_price_change_for_all(ten_weeks, measured):

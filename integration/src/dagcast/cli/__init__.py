@@ -32,7 +32,7 @@ _COMMANDS = {
     "simulate": ("_project", "Write a simulated marketplace's events."),
     "ingest": ("_project", "Read events into the store."),
     "data": ("_data", "List, show and judge the data; accept new labels."),
-    "experiments": ("_experiments", "Register, list and show measured effects."),
+    "experiments": ("_experiments", "Design trials; register, list and show measured effects."),
     "check": ("_models", "Assemble the installed packages and verify them."),
     "graph": ("_models", "Draw which model makes what for whom."),
     "fit": ("_models", "Fit each model, then all with the experiments."),

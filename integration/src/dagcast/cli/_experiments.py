@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def experiments() -> None:
-    """Measured effects: register, list and show them."""
+    """Measured effects: design a trial; register, list and show what was measured."""
 
 
 @experiments.command(
@@ -55,3 +55,80 @@ def show(folder: Path, settings: tuple[str, ...], name: str) -> "Result":
     from dagcast import workflow
 
     return workflow.show_experiment(opened(folder, settings), name)
+
+
+@experiments.command(
+    help="Say what a switchback would find on OUTCOME before it is run.\n\n"
+    "Trials that change nothing are laid over the outcome's own history and estimated as a real "
+    "one would be; how far they scatter is the standard error, and power follows from it.\n\n"
+    "    \b\n"
+    "    Examples:\n"
+    "      dagcast experiments design driver_hours --weeks 3 --project north\n"
+    "      dagcast experiments design rides --lever incentive_spend --effect 2.5 --project north\n"
+)
+@project_options
+@click.argument("outcome")
+@click.option("--lever", default=None, help="What is switched; the project's only lever if left.")
+@click.option("--weeks", default=2, show_default=True, help="Length of the trial.")
+@click.option(
+    "--window",
+    "windows",
+    type=int,
+    multiple=True,
+    help="Hours of a window; may be repeated.  [default: 14, 28, 42 and 84]",
+)
+@click.option(
+    "--washout",
+    type=int,
+    default=None,
+    help="Hours at the start of a window that do not count.  [default: as long as models remember]",
+)
+@click.option("--label", "labels", multiple=True, help="Takes part; all that are alive by default.")
+@click.option(
+    "--together", is_flag=True, help="All labels switch at once, as where they take from others."
+)
+@click.option("--effect", type=float, default=None, help="Whose power is wanted.")
+@click.option("--draws", default=400, show_default=True, help="Trials laid over the history.")
+@click.option(
+    "--schedule",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="CSV to write: windows and arms of the trial that finds most.",
+)
+@click.option("--start", default=None, help="First hour of the schedule, UTC; of the plan if left.")
+@click.option("--seed", default=0, show_default=True, help="Of the coins.")
+@result_options
+def design(
+    folder: Path,
+    settings: tuple[str, ...],
+    outcome: str,
+    lever: str | None,
+    weeks: int,
+    windows: tuple[int, ...],
+    washout: int | None,
+    labels: tuple[str, ...],
+    together: bool,
+    effect: float | None,
+    draws: int,
+    schedule: Path | None,
+    start: str | None,
+    seed: int,
+) -> "Result":
+    from dagcast import workflow
+    from dagcast.workflow.stages._design import WINDOWS
+
+    return workflow.design(
+        opened(folder, settings),
+        outcome,
+        lever=lever,
+        weeks=weeks,
+        windows=windows or WINDOWS,
+        washout=washout,
+        labels=labels,
+        together=together,
+        effect=effect,
+        draws=draws,
+        schedule=schedule,
+        start=start,
+        seed=seed,
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dagcast_pricing.model import (
         Conversion,
+        MarketLoad,
         Money,
         PrimeTime,
         QuoteAppeal,
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
         pricing_collection,
     )
 
-__all__ = ["Conversion", "Money", "PrimeTime", "QuoteAppeal", "Rides", "pricing_collection"]
+__all__ = [
+    "Conversion",
+    "MarketLoad",
+    "Money",
+    "PrimeTime",
+    "QuoteAppeal",
+    "Rides",
+    "pricing_collection",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,14 @@
 """Prime time: the surcharge that balances demand and supply.
 
-    prime_time = rise[region] * bend * softplus((log load - threshold[region, hour]) / bend)
-    load       = sessions / driver_hours
+    prime_time = rise[region] * bend * softplus((market_load - threshold[region, hour]) / bend)
 
-Below the threshold the surcharge vanishes smoothly; above it, it rises with the logarithm of the
-load. ``threshold`` is a region's own plus a profile over the hours of the week.
+Below the threshold the surcharge vanishes smoothly; above it, it rises with ``market_load``, a
+logarithm. ``threshold`` is a region's own plus a profile over the hours of the week.
 
-Evidence: the surcharge is set by a rule from the balance of the moment, so its dependence on the
-load is not confounded; only its mean over an hour is modelled.
+Evidence: fitted to observed surcharges, each hour at the load that its sessions and driver hours
+imply. The surcharge is set by a rule from the balance of the moment, so the history says how high
+it is at which load. What a driver hour does to the load is the business of ``market_load``, which
+experiments move.
 Left out: the spread of the surcharge within the hour, and a cap on it.
 """
 
@@ -26,13 +27,9 @@ from dagcast_core import (
     Ridge,
     Smoothness,
     SquaredError,
-    align,
 )
 from dagcast_core.dims import HOUR_OF_WEEK
 from dagcast_pricing.contract import PRIME_TIME, PRIME_TIME_CONTRACT, REGION
-
-# Sessions and driver hours of an hour that is asleep; their ratio must stay defined.
-_FLOOR = 0.05
 
 
 @final
@@ -53,17 +50,13 @@ class PrimeTime(Model):
         self.tilt = self.parameter(HOUR_OF_WEEK, labels=range(168), start=0.0)
         self.bend = self.parameter(start=0.3, transform="exp")
 
-    def forward(
-        self, sessions: IndexTensor, driver_hours: IndexTensor, hour_of_week: IndexTensor
-    ) -> IndexTensor:
+    def forward(self, market_load: IndexTensor, hour_of_week: IndexTensor) -> IndexTensor:
         """Compute the surcharge as a share; dims (region, hour)."""
-        load = (sessions.clamp(min=0.0) + _FLOOR).log() - (
-            driver_hours.clamp(min=0.0) + _FLOOR
-        ).log()
         tilt = self.tilt.value()
         threshold = (tilt - tilt.mean()).sel(hour_of_week=hour_of_week) + self.threshold
         bend = self.bend.value()
-        return self.rise.at(load) * (bend * ((load - threshold) / bend).softplus())
+        above = ((market_load - threshold) / bend).softplus()
+        return self.rise.at(market_load) * (bend * above)
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
         """Absolute errors weighted by sessions: a surcharge that nobody saw costs nothing."""
@@ -79,20 +72,23 @@ class PrimeTime(Model):
 
     def warm_start(self, history: Panel) -> None:
         """Start the threshold above the load of three hours in four."""
-        if "sessions" not in history or "driver_hours" not in history:
+        if "market_load" not in history:
             return
-        sessions, hours = align(
-            history["sessions"].detach(), history["driver_hours"].detach(), join="inner"
-        )
-        riders, supply = (x.values("region", "hour").numpy() for x in (sessions, hours))
-        load = np.log((riders + _FLOOR) / (supply + _FLOOR))
-        # Hours without riders say nothing about a busy hour.
-        load = np.where(riders > 0, load, np.nan)
+        observed = history["market_load"].detach()
+        load = observed.values("region", "hour").numpy()
+        if "sessions" in history:
+            riders = (
+                history["sessions"]
+                .detach()
+                .reindex(region=observed.index("region"), hour=observed.index("hour"))
+            )
+            # Hours without riders say nothing about a busy hour.
+            load = np.where(riders.values("region", "hour").numpy() > 0, load, np.nan)
         known = np.flatnonzero(np.isfinite(load).any(axis=1))
         if not len(known):
             return
         usual = np.nanquantile(load[known], 0.75, axis=1)
-        found = pd.Index(sessions.index("region")[known]).get_indexer(
+        found = pd.Index(observed.index("region")[known]).get_indexer(
             self.threshold.indexes["region"]
         )
         self.threshold.assign(np.append(usual, usual.mean())[found])

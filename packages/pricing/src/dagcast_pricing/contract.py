@@ -1,6 +1,6 @@
 """What the pricing team promises: prime time, conversion, rides and money.
 
-Five models in a row; nothing here imports torch.
+Six models in a row; nothing here imports torch.
 """
 
 from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity, Weighted
@@ -76,6 +76,16 @@ COUPON_SPEND = Quantity(
     description="rider coupons redeemable in the hour",
 )
 
+MARKET_LOAD = Quantity(
+    "market_load",
+    dims=(REGION, HOUR),
+    unit="1",
+    aggregation=_BY_SESSIONS,
+    typical=(-1, 3),
+    description="log of sessions per driver hour, hours counted as they relieve; never observed",
+    title="Load of the market",
+    better="lower",
+)
 PRIME_TIME = Quantity(
     "prime_time",
     dims=(REGION, HOUR),
@@ -148,16 +158,32 @@ PROFIT = Quantity(
     better="higher",
 )
 
+LOAD_CONTRACT = Contract(
+    "market-load",
+    inputs=(SESSIONS, DRIVER_HOURS, HOUR_OF_WEEK),
+    outputs=(MARKET_LOAD,),
+    effects=(
+        Effect(SESSIONS, MARKET_LOAD, sign="+", evidence="by definition"),
+        Effect(
+            DRIVER_HOURS,
+            MARKET_LOAD,
+            sign="-",
+            evidence="experiments from driver hours to prime time; prior from how history errs",
+        ),
+        Effect(HOUR_OF_WEEK, MARKET_LOAD, sign="?", differentiable=False),
+    ),
+    description="sessions per driver hour, with the relief that further hours bring",
+)
 PRIME_TIME_CONTRACT = Contract(
     "prime-time",
-    inputs=(SESSIONS, DRIVER_HOURS, HOUR_OF_WEEK),
+    version="2.0.0",
+    inputs=(MARKET_LOAD, HOUR_OF_WEEK),
     outputs=(PRIME_TIME,),
     effects=(
-        Effect(SESSIONS, PRIME_TIME, sign="+", evidence="the surcharge rule of the market"),
-        Effect(DRIVER_HOURS, PRIME_TIME, sign="-", evidence="the surcharge rule of the market"),
+        Effect(MARKET_LOAD, PRIME_TIME, sign="+", evidence="the surcharge rule of the market"),
         Effect(HOUR_OF_WEEK, PRIME_TIME, sign="?", differentiable=False),
     ),
-    description="surcharge from sessions per driver hour",
+    description="surcharge from the load of the market",
 )
 APPEAL_CONTRACT = Contract(
     "quote-appeal",
@@ -233,6 +259,7 @@ MONEY_CONTRACT = Contract(
 )
 
 CONTRACTS = (
+    LOAD_CONTRACT,
     PRIME_TIME_CONTRACT,
     APPEAL_CONTRACT,
     CONVERSION_CONTRACT,

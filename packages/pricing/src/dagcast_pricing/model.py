@@ -1,6 +1,6 @@
-"""From the balance of demand and supply to rides and profit: five models, wired by name.
+"""From the balance of demand and supply to rides and profit: six models, wired by name.
 
-    sessions, driver_hours          -> prime_time
+    sessions, driver_hours          -> market_load -> prime_time
     prime_time, eta, base_fare      -> quote_appeal -> conversion
     sessions, conversion, drivers   -> rides
     rides, prime_time, spend        -> revenue, driver_pay, profit
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from dagcast_core import ModelCollection
 from dagcast_pricing._conversion import AppealHyperparameters, Conversion, QuoteAppeal
+from dagcast_pricing._load import LoadHyperparameters, MarketLoad
 from dagcast_pricing._money import Money
 from dagcast_pricing._prime_time import PrimeTime
 from dagcast_pricing._rides import Rides, RidesHyperparameters
@@ -26,6 +27,7 @@ def pricing_collection(regions: Sequence[str]) -> ModelCollection:
     regions = tuple(regions)
     return ModelCollection(
         [
+            MarketLoad(regions),
             PrimeTime(regions),
             QuoteAppeal(regions),
             Conversion(regions),
@@ -39,6 +41,8 @@ def pricing_collection(regions: Sequence[str]) -> ModelCollection:
 __all__ = [
     "AppealHyperparameters",
     "Conversion",
+    "LoadHyperparameters",
+    "MarketLoad",
     "Money",
     "PrimeTime",
     "QuoteAppeal",

@@ -203,7 +203,7 @@ def _later(history: History) -> tuple[Trial, ...]:
 def measure_supply(
     env: Environment, trial: Trial, quantities: dict[str, Array], usual: dict[str, Array]
 ) -> tuple[Measured, ...]:
-    """Elasticities to driver hours: of ETA in tight and in slack hours of the day, and of rides.
+    """Elasticities to driver hours of ETA in tight and slack hours, of prime time and of rides.
 
     Args:
         env: the world's environment.
@@ -228,6 +228,7 @@ def measure_supply(
         for name, outcome, hours in (
             ("supply-eta-tight", "eta", TIGHT_HOURS),
             ("supply-eta-slack", "eta", SLACK_HOURS),
+            ("supply-prime-time", "prime_time", ()),
             ("supply-rides", "rides", ()),
         )
     ]

@@ -8,56 +8,73 @@ defaults. A public name without a docstring, or that no page shows, fails the bu
 import functools
 import importlib
 import inspect
-import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+# mkdocs and tests load this file by its path, and know no package around it.
+sys.path.insert(0, str(Path(__file__).parent))
+from listings import commands_page, settings_page  # noqa: E402
+
+sys.path.pop(0)
 REFERENCE = "reference/python"
 PROBLEMS = "reference/problems"
 # A link that a reader may follow fetches nothing; a script, a picture or a style does.
 _FETCHED = re.compile(
     r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]+\""
 )
+_GROUP = "dagcast.models"
+
+
+def source_folders(root: Path = ROOT) -> list[Path]:
+    """Folders that hold the sources of a package each, the command's first and core's next."""
+    folders = [root / "integration" / "src", *sorted(root.glob("packages/*/src"))]
+    return sorted(folders, key=lambda f: f.parent.name not in ("integration", "core"))
+
+
+def public_modules(folder: Path) -> tuple[str, ...]:
+    """Modules of a package that have a page, read from the files, so that none is forgotten.
+
+    They are the package and what lies directly in it, a file or a folder, without an underscore.
+    What lies deeper is a room of its layer: the layer's ``__init__`` says what it offers of it.
+    What a script names is run and not imported. A package that registers models, data or worlds
+    offers what its top does: nobody imports a team's files.
+
+    Args:
+        folder: of the sources, beside the package's ``pyproject.toml``.
+    """
+    project = tomllib.loads((folder.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    loaded = {target.partition(":")[0] for target in project.get("scripts", {}).values()}
+    team = _GROUP in project.get("entry-points", {})
+    found = []
+    for package in sorted(file.parent for file in folder.glob("*/__init__.py")):
+        inside = sorted({file.stem for file in package.glob("*.py")} | _folders(package))
+        names = [f"{package.name}.{name}" for name in inside if not name.startswith("_")]
+        found += [package.name, *(name for name in names if not team and name not in loaded)]
+    return tuple(found)
+
+
+def _folders(package: Path) -> set[str]:
+    return {file.parent.name for file in package.glob("*/__init__.py")}
+
+
 # One page each. What a package exports at its top is shown where it is made.
-PAGES = {
-    "dagcast_core": "Core: all names",
-    "dagcast_core.contract": "Core: contracts",
-    "dagcast_core.tensor": "Core: tensors",
-    "dagcast_core.model": "Core: models",
-    "dagcast_core.data": "Core: data",
-    "dagcast_core.evaluate": "Core: evaluation",
-    "dagcast_core.estimate": "Core: estimates of trials",
-    "dagcast_core.decide": "Core: decisions",
-    "dagcast_core.solver": "Core: solver",
-    "dagcast_core.hooks": "Core: hooks",
-    "dagcast_core.dims": "Core: dims",
-    "dagcast": "Integration",
-    "dagcast.workflow": "Integration: workflow",
-    "dagcast.plans": "Integration: plans",
-    "dagcast.review": "Integration: review",
-    "dagcast.release": "Integration: releases",
-    "dagcast.ingest": "Integration: ingestion",
-    "dagcast_testing": "Testing",
-    "dagcast_testing.template": "Testing: template",
-    "dagcast_marketplace": "Marketplace",
-    "dagcast_sessions": "Sessions",
-    "dagcast_incentives": "Incentives",
-    "dagcast_driver_hours": "Driver hours",
-    "dagcast_eta": "ETA",
-    "dagcast_pricing": "Pricing",
-    "dagcast_simulator": "Simulator",
-}
+PAGES = tuple(name for folder in source_folders() for name in public_modules(folder))
 
 
 def on_config(config: Any) -> Any:
     """Put the pages of each module, of each problem, and those that nobody placed into the menu."""
     folder = Path(config.docs_dir)
-    python = [{title: f"{REFERENCE}/{name}.md"} for name, title in PAGES.items()]
+    packages = dict.fromkeys(name.partition(".")[0] for name in PAGES)
+    python = [
+        {top: [f"{REFERENCE}/{name}.md" for name in PAGES if name.partition(".")[0] == top]}
+        for top in packages
+    ]
     problems = [f"reference/problems/{file.name}" for file in (folder / PROBLEMS).glob("*.md")]
     problems.sort(key=lambda path: ("README" not in path, path))
     for entry in config.nav:
@@ -77,9 +94,9 @@ def on_files(files: Any, config: Any) -> Any:
     from mkdocs.exceptions import PluginError
     from mkdocs.structure.files import File
 
-    wrong = [line for name in PAGES for line in undocumented(name)]
+    wrong = [line for name in PAGES for line in (*undocumented(name), *without_example(name))]
     if wrong:
-        raise PluginError("public names without a docstring:\n" + "\n".join(wrong))
+        raise PluginError("the reference lacks:\n" + "\n".join(wrong))
     made = {f"{REFERENCE}/{name}.md": page_of(name) for name in PAGES}
     made["reference/commands.md"] = commands_page()
     made["reference/settings.md"] = settings_page()
@@ -132,18 +149,30 @@ def on_post_build(config: Any) -> None:
         raise PluginError("pages that would fetch something: " + "; ".join(sorted(fetched)))
 
 
+@functools.cache
 def public_names(module: ModuleType) -> tuple[str, ...]:
-    """What a module offers: ``__all__``, or else its own names without an underscore."""
+    """What a module offers: ``__all__``, or else what its source defines without an underscore."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
         return tuple(listed)
+    source = source_of(module.__name__)
     return tuple(
         name
         for name, value in vars(module).items()
         if not name.startswith("_")
         and not inspect.ismodule(value)
-        and name not in ("TYPE_CHECKING", "Any")
-        and getattr(value, "__module__", module.__name__) == module.__name__
+        and name != "TYPE_CHECKING"
+        and (
+            getattr(value, "__module__", None) == module.__name__
+            # Of a constant only the source knows whether it was made there or imported.
+            or (
+                not inspect.isclass(value)
+                and not inspect.isfunction(value)
+                and source is not None
+                and name in source.members
+                and not source.members[name].is_alias
+            )
+        )
     )
 
 
@@ -179,7 +208,9 @@ def path_of(module: ModuleType, name: str) -> str:
     """Path of a public name where it is defined, as the renderer looks it up."""
     value = getattr(module, name)
     if inspect.isclass(value) or inspect.isfunction(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        # What a decorator made is named after the inside of the decorator.
+        local = "<locals>" in value.__qualname__
+        return f"{value.__module__}.{name if local else value.__qualname__}"
     found = attribute(module, name)
     return found.path if found is not None else f"{module.__name__}.{name}"
 
@@ -190,7 +221,7 @@ def undocumented(name: str) -> Iterator[str]:
     for public in public_names(module):
         value = getattr(module, public)
         if not first_line(module, public):
-            yield f"{name}.{public} ({type(value).__name__}): write what it is below or in it"
+            yield f"{name}.{public} ({type(value).__name__}): a text, written in it or below it"
 
 
 def first_line(module: ModuleType, name: str) -> str:
@@ -215,13 +246,21 @@ def attribute(module: ModuleType, name: str) -> Any:
     top = module.__name__.partition(".")[0]
     for path, other in list(sys.modules.items()):
         if path.partition(".")[0] == top and vars(other).get(name) is value:
-            found = sources(top)
-            for part in path.split(".")[1:]:
-                found = found.members.get(part) if found is not None else None
-            found = found.members.get(name) if found is not None else None
-            if found is not None and found.is_attribute and not found.is_alias and found.docstring:
+            source = source_of(path)
+            found = source.members.get(name) if source is not None else None
+            # Aliases first: what they lead to may lie in a library that was not read.
+            if found is not None and not found.is_alias and found.is_attribute and found.docstring:
                 return found
     return None
+
+
+def source_of(path: str) -> Any:
+    """A module as its source says; None where it is not in this project."""
+    top, *parts = path.split(".")
+    found = sources(top)
+    for part in parts:
+        found = found.members.get(part) if found is not None else None
+    return found
 
 
 @functools.cache
@@ -229,8 +268,8 @@ def sources(package: str) -> Any:
     """A package as its sources say, without running it; None where they are not in this project."""
     import griffe
 
-    folders = [*ROOT.glob("packages/*/src"), ROOT / "integration" / "src"]
-    if not any((folder / package).is_dir() for folder in folders):
+    folders = [folder for folder in source_folders() if (folder / package).is_dir()]
+    if not folders:
         return None
     return griffe.load(package, search_paths=list(map(str, folders)), allow_inspection=False)
 
@@ -264,117 +303,19 @@ def target_of(module: str, name: str, own: dict[str, str]) -> str:
 
 
 def example_of(name: str) -> str:
-    """The first Python of the README of the package that a module lies in, or of its own page."""
+    """A module's own example; a package may show the first Python of its README instead."""
     own = ROOT / "docs" / "_site" / "examples" / f"{name}.example.py"
     if own.is_file():
         return own.read_text(encoding="utf-8")
-    for readme in (*ROOT.glob("packages/*/README.md"), ROOT / "integration" / "README.md"):
-        if (readme.parent / "src" / name).is_dir():
-            found = re.search(r"```python\n(.*?)```", readme.read_text("utf-8"), re.DOTALL)
+    for folder in source_folders():
+        if (folder / name).is_dir() and (folder.parent / "README.md").is_file():
+            readme = (folder.parent / "README.md").read_text("utf-8")
+            found = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
             return found[1] if found else ""
     return ""
 
 
-def commands_page() -> str:
-    """Markdown of every command with its options, as ``--help`` says them."""
-    import click
-
-    from dagcast.cli import app
-
-    lines = [
-        "# Commands",
-        "",
-        "Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible, 130",
-        "interrupted. A setting is taken from a flag, then a variable `DAGCAST_...`, then",
-        "`dagcast.toml`, then its default.",
-    ]
-    with click.Context(app, info_name="dagcast") as context:
-        for name in app.list_commands(context):
-            lines += _command(app.get_command(context, name), f"dagcast {name}", context, 2)
-    return "\n".join(lines) + "\n"
-
-
-def _command(command: Any, path: str, parent: Any, level: int) -> list[str]:
-    import click
-
-    with click.Context(command, info_name=path.rpartition(" ")[2], parent=parent) as context:
-        usage = " ".join(command.collect_usage_pieces(context))
-        lines = ["", f"{'#' * level} `{path}`", "", inspect.cleandoc(command.help or ""), ""]
-        lines += ["```text", f"{path} {usage}", "```", ""]
-        if isinstance(command, click.Group):
-            for name in command.list_commands(context):
-                inner = command.get_command(context, name)
-                lines += _command(inner, f"{path} {name}", context, level + 1)
-            return lines
-        rows = [p.get_help_record(context) for p in command.get_params(context)]
-        shown = [row for row in rows if row is not None]
-        if shown:
-            lines += ["| option | |", "|---|---|"]
-            lines += [f"| `{_cell(row[0])}` | {_cell(row[1])} |" for row in shown]
-        return lines
-
-
-def settings_page() -> str:
-    """Markdown of every table of ``dagcast.toml`` with its keys and defaults."""
-    from pydantic import BaseModel
-
-    from dagcast.config import Config
-
-    lines = [
-        "# Settings",
-        "",
-        "What `dagcast.toml` may hold; `dagcast init` writes one with comments.",
-    ]
-
-    def table(title: str, model: type[BaseModel]) -> None:
-        nonlocal lines
-        text = inspect.cleandoc(model.__doc__ or "").replace("``", "`")
-        lines += ["", f"## {title}", "", text, "", "| key | takes | default |", "|---|---|---|"]
-        for key, field in model.model_fields.items():
-            kind = re.sub(r"\b(typing|datetime|annotated_types)\.", "", _type(field.annotation))
-            default = "" if field.is_required() else _default(field.default)
-            lines.append(f"| `{key}` | {_cell(kind)} | {_cell(default)} |")
-
-    table("Top level", Config)
-    for key, field in Config.model_fields.items():
-        model = _table_of(field.annotation)
-        if model is not None:
-            name = _type(field.annotation)
-            many = name.startswith("tuple")
-            title = (
-                f"`[[{key}]]`" if many else f"`[{key}.NAME]`" if "dict" in name else f"`[{key}]`"
-            )
-            table(title, model)
-    return "\n".join(lines) + "\n"
-
-
-def _table_of(annotation: Any) -> Any:
-    from typing import get_args
-
-    from pydantic import BaseModel
-
-    for part in (annotation, *get_args(annotation)):
-        if inspect.isclass(part) and issubclass(part, BaseModel):
-            return part
-    return None
-
-
-def _type(annotation: Any) -> str:
-    text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
-    text = re.sub(r"Annotated\[([\w.]+), .*?\](?=$|[ ,\]|])", r"\1", str(text))
-    return text.replace("dagcast.config.", "").replace("NoneType", "None")
-
-
-def _default(value: Any) -> str:
-    if value is None:
-        return ""
-    if hasattr(type(value), "model_fields"):
-        return "see below"
-    try:
-        return f"`{json.dumps(value)}`" if value not in ((), {}, "") else "empty"
-    except TypeError:
-        return f"`{value}`"
-
-
-def _cell(text: str) -> str:
-    return " ".join(str(text).split()).replace("|", r"\|").replace("<", "&lt;")
+def without_example(name: str) -> Iterator[str]:
+    """Say of a module without an example where to write one."""
+    if not example_of(name):
+        yield f"{name}: an example; write docs/_site/examples/{name}.example.py"

@@ -212,6 +212,11 @@ def pricing() -> None:
          "ride/session", minutes.tolist(), lines)  # fmt: skip
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Draw them all, by the models as they are."""
     for chart in (sessions, incentives, driver_hours, earnings, eta, pricing):
         chart()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,11 +16,16 @@ from dagcast.errors import ConfigError
 from dagcast.sources._settings import LabelSettings, SourceSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A finite number above 0."""
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A finite number, 0 or above."""
 Count = Annotated[int, Field(ge=1)]
+"""A whole number, 1 or above."""
 Labels = tuple[str, ...]
+"""Labels of a dim, or names of dims, in an order that matters."""
 
 ENVIRONMENT_PREFIX = "DAGCAST_"
+"""What a variable begins with that sets a setting, as ``DAGCAST_BACKTEST__ORIGINS`` does."""
 
 
 class _Settings(BaseModel):

@@ -4,7 +4,19 @@ Each says what was expected, what was found and what to do, and carries the exit
 the command line ends. Nothing on disk has changed when one of them is raised.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "failed",
+    2: "usage or settings",
+    3: "a gate not passed",
+    4: "infeasible",
+    5: "`week` waits for a person",
+    130: "interrupted",
+}
+"""What the exit code of a command says."""
 
 
 class DagcastError(Exception):

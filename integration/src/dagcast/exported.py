@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from dagcast.plugins import Plugins
 
 EXPORT_SCHEMA = "dagcast.exported/1"
+"""How a file of exported contracts says what it is."""
 RELEASE_SCHEMA = "dagcast.release/1"
+"""How the manifest of a release says what it is."""
 _POINTER_SCHEMA = "dagcast.current-release/1"
 _WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
 _SECONDS = 30.0
@@ -76,6 +78,36 @@ class Exported:
         }
 
 
+def _of_folder(folder: Path) -> Exported:
+    pointer = folder / "current.json"
+    if pointer.is_file():
+        return read_exported(str(pointer))
+    files = sorted({*folder.glob("contract.json"), *folder.glob("*/contract.json")})
+    if files:
+        found = [read_exported(str(file)) for file in files]
+        return Exported(tuple(r for item in found for r in item.registrations))
+    whole = [file for file in sorted(folder.glob("*")) if _is_exported(file)]
+    if len(whole) != 1:
+        names = ", ".join(file.name for file in whole[:3]) + ", ..." * (len(whole) > 3)
+        raise UsageError(
+            _WHAT,
+            f"the folder {folder} with {names}" if whole else f"the folder {folder} without any",
+            "Name one of them." if whole else "Name a file, or a folder of packages or releases.",
+        )
+    return read_exported(str(whole[0]))
+
+
+def _is_exported(file: Path) -> bool:
+    if not file.is_file() or file.suffix not in (".json", ".whl"):
+        return False
+    text = content_of(file) if file.suffix == ".whl" else file.read_text("utf-8", "replace")
+    try:
+        data = json.loads(text or "")
+    except ValueError:
+        return False
+    return isinstance(data, dict) and data.get("schema") in (EXPORT_SCHEMA, RELEASE_SCHEMA)
+
+
 def export_contracts(plugins: "Plugins", asked: Mapping[str, Any]) -> Exported:
     """Write down what installed packages promise and ask.
 
@@ -101,12 +133,15 @@ def read_exported(source: str) -> Exported:
 
     Args:
         source: a file that ``dagcast contracts export`` wrote, JSON or wheel, a release manifest, a
-            ``contract.json``, a folder that holds some of these, an ``https://`` address of a file,
-            or the name of an installed distribution that such a wheel became.
+            ``contract.json``, a folder (of releases: the current one; of packages: each
+            ``contract.json``; else the one file of these kinds that it holds), an ``https://``
+            address of a file, or the name of an installed distribution that such a wheel became.
 
     Raises:
         UsageError: there is nothing of that kind.
     """
+    if not source.strip():
+        raise UsageError(_WHAT, "an empty name", "Name a file, a folder or an address.")
     if "://" in source:
         return _exported(_fetched(source), source)
     path = Path(source)
@@ -116,15 +151,7 @@ def read_exported(source: str) -> Exported:
     if held is not None:
         return _exported(_parsed(held, source), source)
     if path.is_dir():
-        files = sorted({*path.glob("contract.json"), *path.glob("*/contract.json")})
-        if not files:
-            raise UsageError(
-                _WHAT,
-                f"the folder {path} without any",
-                "Name a file of integration/releases, or the folder packages.",
-            )
-        found = [read_exported(str(file)) for file in files]
-        return Exported(tuple(r for item in found for r in item.registrations))
+        return _of_folder(path)
     data = read_json(path, _WHAT)
     if data.get("schema") == _POINTER_SCHEMA:
         # Which release is current; what it promises is beside it.

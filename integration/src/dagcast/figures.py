@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
+"""Stands before a negative figure; a hyphen is too short to be seen."""
 DASH = "\N{EN DASH}"
+"""Stands where there is no figure, and between the ends of an interval."""
 
 _SYMBOLS = {
     "USD": "$",

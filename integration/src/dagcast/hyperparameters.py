@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dagcast_core.model import Model
 
 Chosen = Mapping[str, Mapping[str, Any]]
+"""Values by hyperparameter, by model or entry point: what ``[models.NAME]`` holds."""
 
 
 def tuned(built: "Mapping[str, list[Model]]", chosen: Chosen) -> "dict[str, list[Model]]":

@@ -34,9 +34,12 @@ from dagcast.errors import ProjectError
 from dagcast.journal import Entry, Journal
 
 CONFIG = "dagcast.toml"
+"""The file of a project's settings; a folder without it is no project."""
 LOG = "log.jsonl"
+"""The file that says who did what, when and why."""
 _HEAD = "log.head"
 FOLDERS = ("events", "store", "models", "plans", "reports")
+"""The folders of a project, as a new one has them."""
 
 
 @final

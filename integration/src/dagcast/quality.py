@@ -13,10 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 Values = npt.NDArray[np.float64]
+"""A cube with its dims of labels joined: dims (label, hour)."""
 
 CONSTANT_HOURS = 48
 """A value other than 0 that stays the same for longer is no measurement of a busy hour."""
 ZERO_SHARE = 0.9
+"""A metric that is 0 everywhere in a larger share of the hours is seldom anything; no gap then."""
 JUMP = 20.0
 """Ratio of one week's median to the one before that is a change of unit rather than of business."""
 UNITS = (60.0, 100.0, 1000.0, 3600.0)

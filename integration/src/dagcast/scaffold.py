@@ -165,10 +165,11 @@ def _module(name: str) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+    reserved = keyword.iskeyword(name)
+    if not _NAME.fullmatch(name) or reserved:
         raise UsageError(
             "lower-case words joined by hyphens, such as weather-sessions",
-            f"the package name {name!r}",
+            f"the package name {name!r}{', a word of Python itself' if reserved else ''}",
             "Choose another name.",
         )
 
@@ -176,7 +177,7 @@ def _check_name(name: str) -> None:
 def _check_free(name: str, folder: Path, distribution: str) -> None:
     if folder.exists():
         raise UsageError(
-            "a name that is not in the workspace yet",
+            "a name that is not taken yet",
             f"the folder {folder}",
             "Choose another name, or remove the folder.",
         )

@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from dagcast import workflow
 from dagcast._wheel import wheel_of
 from dagcast.assembly import check_assembly
 from dagcast.declaration import declaration
@@ -187,3 +188,29 @@ def test_current_release_is_what_its_pointer_names(file, tmp_path):
         json.dumps({"schema": "dagcast.current-release/1", "release": "r1", "history": []})
     )
     assert read_exported(str(tmp_path / "current.json")).by_distribution().keys() == {"acme-demand"}
+
+
+def test_folder_is_that_of_releases_of_packages_or_of_one_file(tmp_path, file):
+    assert read_exported(str(file.parent)) == read_exported(str(file))
+    (file.parent / "notes.json").write_text("[]")
+    (file.parent / "broken.json").write_text("{")
+    assert read_exported(str(file.parent)) == read_exported(str(file))
+    wheel = file.parent / "contracts-1.0-py3-none-any.whl"
+    wheel.write_bytes(wheel_of(wheel.name, file.read_text()))
+    with pytest.raises(UsageError, match=r"with contracts-1.0-py3-none-any.whl, contracts.json"):
+        read_exported(str(file.parent))
+    # Of a folder of releases, what is current.
+    pointer = {"schema": "dagcast.current-release/1", "release": "contracts"}
+    (file.parent / "current.json").write_text(json.dumps(pointer))
+    assert read_exported(str(file.parent)) == read_exported(str(file))
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_nothing_is_no_name_of_contracts(source):
+    with pytest.raises(UsageError, match="an empty name"):
+        read_exported(source)
+
+
+def test_contracts_are_not_exported_into_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="no folder .*nowhere"):
+        workflow.export_contracts(tmp_path / "nowhere" / "others.json")

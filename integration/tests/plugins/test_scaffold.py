@@ -122,7 +122,7 @@ def test_unusable_name_is_refused_and_nothing_is_written(workspace, name):
 def test_second_package_of_a_name_is_refused(workspace):
     new_package("wet-sessions", workspace)
     before = (workspace / "pyproject.toml").read_text()
-    with pytest.raises(UsageError, match="expected a name that is not in the workspace yet"):
+    with pytest.raises(UsageError, match="expected a name that is not taken yet"):
         new_package("wet-sessions", workspace)
     assert (workspace / "pyproject.toml").read_text() == before
 

@@ -28,7 +28,7 @@ from dagcast.release import (
     show,
     verify,
 )
-from dagcast.release._manifest import write_whole
+from dagcast.release._manifest import digest, write_whole
 from dagcast_core.contract import Contract, Dim, Problem, Quantity
 from dagcast_core.dims import HOUR
 
@@ -61,6 +61,7 @@ class Market:
         self.site = folder / "site"
         self.releases = folder / "releases"
         self.figures = {"mase.eta": 0.80}
+        self.data, self.parts = "a market", {}
         self.conforms = True
         monkeypatch.syspath_prepend(self.site)
         # The framework may be edited while its tests run; it would then count as changed.
@@ -96,7 +97,8 @@ class Market:
 
     def measure(self):
         return [
-            Metric(name, value, tolerance=0.02, seeds=(0,)) for name, value in self.figures.items()
+            Metric(name, value, 0.02, seeds=(0,), data=self.data, parts=self.parts.get(name, ()))
+            for name, value in self.figures.items()
         ]
 
     def gates(self, plugins):
@@ -146,7 +148,7 @@ def test_first_release_records_packages_gates_and_figures(market):
         "backtest",
     ]
     assert {str(package) for package in manifest.packages} >= {"alpha 1.0.0", "beta 1.0.0"}
-    assert manifest.metrics == (Metric("mase.eta", 0.80, 0.02, seeds=(0,)),)
+    assert manifest.metrics == (Metric("mase.eta", 0.80, 0.02, seeds=(0,), data="a market"),)
     needed = {line.partition("==")[0] for line in manifest.environment}
     assert {"alpha", "beta", "torch", "sympy"} <= needed
     # Installed here, and nothing that a package needs.
@@ -260,6 +262,111 @@ def test_candidate_whose_plans_are_worth_less_is_refused_as_one_that_errs_more(m
         promote(market.releases, "r2")
     market.figures["regret.truth"] = -3.0
     market.candidate("r3")
+    assert promote(market.releases, "r3").name == "r3"
+
+
+def windows(market, *errors):
+    """Figures of windows, and their mean as the figure of the whole."""
+    market.parts = {"mase.eta": errors}
+    market.figures = {"mase.eta": sum(errors) / len(errors)}
+
+
+@pytest.mark.parametrize(
+    ("errors", "goes_in"),
+    [
+        # Worse by 0.03 in every window: small, and no chance.
+        ((0.73, 0.83, 0.83, 0.93), False),
+        # Worse by 0.03 on average, by one window alone.
+        ((0.70, 0.80, 0.80, 1.02), True),
+        # Worse by 0.045 on average, by one window alone: more than chance is granted.
+        ((0.70, 0.80, 0.80, 1.08), False),
+        # Within the tolerance, in every window.
+        ((0.71, 0.81, 0.81, 0.91), True),
+    ],
+)
+def test_figure_is_compared_in_pairs_of_windows(market, errors, goes_in):
+    windows(market, 0.70, 0.80, 0.80, 0.90)
+    market.first()
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    windows(market, *errors)
+    assert market.candidate("r2").passed == goes_in
+    if not goes_in:
+        with pytest.raises(
+            ReleaseError, match=r"worse by 0.0\d+ \(90% interval .* over 4 windows\)"
+        ):
+            promote(market.releases, "r2")
+
+
+def test_regret_that_is_worse_is_refused_in_pairs_too(market):
+    market.figures["regret.truth"] = 120.0
+    market.parts = {"regret.truth": (100.0, 140.0)}
+    market.first()
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    market.figures["regret.truth"] = 120.03
+    market.parts = {"regret.truth": (100.03, 140.03)}
+    (problem,) = market.candidate("r2").gates[-1].problems
+    assert "regret.truth" in str(problem)
+
+
+def test_figures_of_other_data_are_not_compared(market):
+    market.first()
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    market.data, market.figures = "a harder market", {"mase.eta": 0.9}
+    market.candidate("r2")
+    with pytest.raises(ReleaseError) as refused:
+        promote(market.releases, "r2")
+    (problem,) = refused.value.problems
+    assert str(problem) == (
+        "DC502 [- <- beta] release metric 'mase.eta': expected the data of r1 (a market); found "
+        "a harder market. fix: figures of other data cannot be compared: where the market or its "
+        'windows were changed on purpose, verify with --afresh "REASON"'
+    )
+    # The better figure of an easier market is no better model.
+    market.data, market.figures = "an easier market", {"mase.eta": 0.1}
+    assert not market.candidate("r3").passed
+
+
+def test_figures_begin_afresh_on_purpose_and_the_manifest_says_why(market):
+    market.figures["mase.rides"] = 0.7
+    market.first()
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    market.data = "a harder market"
+    market.figures["mase.eta"] = 0.9
+    market.candidate("r2", afresh="the market has strikes now")
+    promote(market.releases, "r2")
+    assert show(market.releases).manifest.afresh == "the market has strikes now"
+    # From then on they are compared with those.
+    market.install("beta", "1.0.2", reads="x", makes="eta", unit="min")
+    market.figures["mase.eta"] = 0.93
+    assert not market.candidate("r3").passed
+
+
+def test_beginning_afresh_excuses_no_figure_of_the_same_data(market):
+    market.first()
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    market.figures = {"mase.eta": 0.9}
+    assert not market.candidate("r2", afresh="it is worse, and we like it").passed
+    market.figures = {}
+    assert not market.candidate("r3", afresh="nobody measures that any more").passed
+
+
+def test_release_of_before_figures_said_their_data_can_be_followed(market):
+    """Its figures are read, and are of data that nobody noted."""
+    market.data = ""
+    file = market.releases / "r1.json"
+    market.first()
+    written = json.loads(file.read_text())
+    for gate in written["gates"]:
+        for metric in gate["metrics"]:
+            del metric["data"], metric["parts"]
+    del written["sha256"]
+    written["sha256"] = digest(written)
+    file.write_text(json.dumps(written))
+    market.install("beta", "1.0.1", reads="x", makes="eta", unit="min")
+    market.data = "a market"
+    (problem,) = market.candidate("r2").gates[-1].problems
+    assert "the data of r1 (it does not say which)" in str(problem)
+    market.candidate("r3", afresh="r1 does not say its data")
     assert promote(market.releases, "r3").name == "r3"
 
 

@@ -19,6 +19,7 @@ import click
 from dagcast.cli import _collecting
 from dagcast.cli._failures import report_failure
 from dagcast.cli._stdout import give_up
+from dagcast.errors import EXIT_CODES
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -90,16 +91,14 @@ class _LazyGroup(click.Group):
 
 @click.group(
     cls=_LazyGroup,
+    help="Turn a business's history into decisions: fit, verify, plan, review, measure.\n\n"
+    f"Exit codes: {', '.join(f'{code} {said}' for code, said in EXIT_CODES.items())}. Settings: "
+    "flag, then DAGCAST_*, then dagcast.toml, then default.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="dagcast")
 def app() -> None:
-    """Turn a business's history into decisions: fit, verify, plan, review, measure.
-
-    Exit codes: 0 done, 1 failed, 2 usage or settings, 3 a gate not passed, 4 infeasible,
-    5 `week` waits for a person, 130 interrupted. Settings: flag, then DAGCAST_*, then
-    dagcast.toml, then default.
-    """
+    """The command; ``main`` runs it."""
 
 
 def main() -> None:

@@ -97,14 +97,20 @@ def propose(name: str, releases: Path, sources: Path | None) -> "Result":
 @click.argument("name")
 @_RELEASES
 @click.option("--together", is_flag=True, help="Allow several changed packages at once.")
+@click.option(
+    "--afresh",
+    default="",
+    metavar="REASON",
+    help="Why figures begin anew that were measured on other data than the current release's.",
+)
 @result_options
-def verify(name: str, releases: Path, together: bool) -> "Result":
+def verify(name: str, releases: Path, together: bool, afresh: str) -> "Result":
     """Run every gate on candidate NAME; exit 3 if one fails."""
     from dagcast import workflow
 
     with progress_shown() as progress:
         return workflow.verify_release(
-            name, releases=releases, together=together, progress=progress
+            name, releases=releases, together=together, afresh=afresh, progress=progress
         )
 
 

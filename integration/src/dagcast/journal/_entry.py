@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, final
 
-# Events by which a plan comes to be.
 PROPOSALS = ("proposed", "edited")
-# What makes the checks of an approval out of date.
+"""Events by which a plan comes to be."""
 RENEWALS = ("ingested", "fitted")
+"""Events that make the checks of an approval out of date."""
 
 # Names become folders below the project: none may lead elsewhere.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

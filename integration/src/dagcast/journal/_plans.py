@@ -8,9 +8,11 @@ from dagcast.errors import PlanStateError, ProjectError, UsageError
 from dagcast.journal._entry import PROPOSALS, Entry
 
 PlanState = Literal["proposed", "superseded", "approved", "rejected"]
+"""What a plan is, as the lines of the log add up."""
 Decision = Literal["approved", "rejected"]
-# A plan that was carried out cannot be withdrawn any more.
+"""What somebody makes of a plan."""
 CARRIED_OUT = ("played", "looked back")
+"""Events after which a plan was carried out, and cannot be withdrawn any more."""
 
 
 @final

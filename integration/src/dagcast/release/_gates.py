@@ -105,6 +105,8 @@ class MetricsGate:
         metrics = tuple(self.measure())
         problems = metric_problems(candidate, metrics, current)
         shown = ", ".join(f"{metric.name} {metric.value:.4g}" for metric in metrics)
+        if candidate.afresh:
+            shown += f"; those of other data begin afresh: {candidate.afresh}"
         return GateResult(self.name, not problems, shown or "no figures", problems, metrics)
 
 
@@ -113,7 +115,8 @@ def metric_problems(
 ) -> tuple[Problem, ...]:
     """Find figures that are missing, not finite, or worse than the current release allows.
 
-    The tolerance is that of the current release: a candidate does not set its own bar.
+    The tolerance is that of the current release: a candidate does not set its own bar. Figures of
+    other data cannot be compared, and are refused unless the candidate says why they begin afresh.
     """
     blamed = ", ".join(map(str, changed(candidate, current))) or candidate.name
     measured = {metric.name: metric for metric in metrics}
@@ -124,25 +127,70 @@ def metric_problems(
         for m in metrics
         if not finite(m)
     ]
-    for old in current.metrics if current else ():
+    if current is None:
+        return tuple(problems)
+    apart = []
+    for old in current.metrics:
         new = measured.get(old.name)
         if new is None:
             problems.append(
                 _metric_problem(old.name, blamed, f"a figure beside {old.value:.6g}", "none")
             )
-        elif finite(new) and new.worse_than(old) > old.tolerance:
+        elif finite(new) and new.data != old.data:
+            apart.append((new, old))
+        elif finite(new) and (found := _worse(new, old)):
             sense = "at most" if old.better == "lower" else "at least"
             limit = old.value + (old.tolerance if old.better == "lower" else -old.tolerance)
-            problems.append(
-                _metric_problem(
-                    old.name,
-                    blamed,
-                    f"{sense} {limit:.6g} ({old.value:.6g} of {current.name if current else ''} "
-                    f"with tolerance {old.tolerance:.6g})",
-                    f"{new.value:.6g}",
-                )
+            expected = (
+                f"{sense} {limit:.6g} ({old.value:.6g} of {current.name} with tolerance "
+                f"{old.tolerance:.6g})"
             )
+            problems.append(_metric_problem(old.name, blamed, expected, found))
+    if apart and not candidate.afresh:
+        new, old = apart[0]
+        problems.append(
+            Problem.of(
+                "DC502",
+                ", ".join(new.name for new, _ in apart),
+                producer=blamed,
+                expected=f"the data of {current.name} ({old.data or 'it does not say which'})",
+                found=new.data or "a figure that does not say of which data",
+                fix="figures of other data cannot be compared: where the market or its windows "
+                'were changed on purpose, verify with --afresh "REASON"',
+            )
+        )
     return tuple(problems)
+
+
+# A figure may be worse by chance: two candidates differ from window to window.
+_LEVEL = 0.9
+# So much worse, in tolerances, is refused whatever chance may do.
+_MOST = 2.0
+
+
+def _worse(new: Metric, old: Metric) -> str:
+    """What is found where a figure is worse than its tolerance allows; else nothing.
+
+    Windows of the same data are compared in pairs, which takes out what makes a week hard for
+    everybody. What lies within chance is let through up to twice the tolerance: a few windows tell
+    little, and an interval that is wide enough would hold anything.
+    """
+    worse = new.worse_than(old)
+    if worse <= old.tolerance:
+        return ""
+    if len(new.parts) != len(old.parts) or len(new.parts) < 2:
+        return f"{new.value:.6g}"
+    from dagcast_core.evaluate import mean_interval
+
+    sign = 1.0 if old.better == "lower" else -1.0
+    pairs = [sign * (after - before) for after, before in zip(new.parts, old.parts, strict=True)]
+    _, low, high = mean_interval(pairs, level=_LEVEL)
+    if low <= 0 and worse <= _MOST * old.tolerance:
+        return ""
+    return (
+        f"{new.value:.6g}, worse by {worse:.3g} ({_LEVEL:.0%} interval {low:.3g} to {high:.3g} "
+        f"over {len(pairs)} windows)"
+    )
 
 
 def _metric_problem(name: str, blamed: str, expected: str, found: str) -> Problem:

@@ -62,6 +62,10 @@ class Metric:
         tolerance: by how much a successor may be worse, in the unit of the value.
         better: which direction is better.
         seeds: that the figure depends on.
+        data: identifies what it was measured on, by content: figures of other data are another
+            thing. Empty where nobody said.
+        parts: the figure of each of several observations, such as a backtest's windows, so that two
+            candidates can be compared in pairs; empty where it has none.
     """
 
     name: str
@@ -69,6 +73,8 @@ class Metric:
     tolerance: float
     better: Better = "lower"
     seeds: tuple[int, ...] = ()
+    data: str = ""
+    parts: tuple[float, ...] = ()
 
     def worse_than(self, other: "Metric") -> float:
         """Return by how much this is worse than ``other``; negative if it is better."""
@@ -82,12 +88,15 @@ class Metric:
             "tolerance": self.tolerance,
             "better": self.better,
             "seeds": list(self.seeds),
+            "data": self.data,
+            "parts": list(self.parts),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Metric":
         """Read what ``to_json`` wrote."""
-        return cls(**{**data, "seeds": tuple(data["seeds"])})
+        parts = tuple(data.get("parts", ()))
+        return cls(**{**data, "seeds": tuple(data["seeds"]), "parts": parts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +149,11 @@ class Manifest:
         created_at: UTC, ISO 8601.
         commit: of the sources, if they were in a repository.
         packages: distributions of the set, by name.
-        environment: every installed distribution as ``name==version``.
+        environment: what the packages need, themselves included, as ``name==version``.
         data: what the figures were measured on.
         gates: results; empty before verification.
+        afresh: why figures that were measured on other data than the parent's begin anew; empty
+            where they may not.
     """
 
     name: str
@@ -153,6 +164,7 @@ class Manifest:
     environment: tuple[str, ...]
     data: str
     gates: tuple[GateResult, ...] = ()
+    afresh: str = ""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -184,6 +196,7 @@ class Manifest:
             "packages": [package.to_json() for package in self.packages],
             "environment": list(self.environment),
             "gates": [gate.to_json() for gate in self.gates],
+            **({"afresh": self.afresh} if self.afresh else {}),
         }
         return {**body, "sha256": digest(body)}
 
@@ -200,7 +213,7 @@ class Manifest:
         if data.get("sha256") != digest(body):
             raise ValueError("its sha256 does not fit its content: it was changed after the fact")
         known = {field.name for field in fields(cls)} | {"schema"}
-        if set(body) != known:
+        if set(body) | {"afresh"} != known:
             raise ValueError(f"its keys differ from {', '.join(sorted(known))}")
         try:
             return cls(
@@ -212,6 +225,7 @@ class Manifest:
                 environment=tuple(body["environment"]),
                 data=body["data"],
                 gates=tuple(GateResult.from_json(item) for item in body["gates"]),
+                afresh=body.get("afresh", ""),
             )
         except (ContractError, KeyError, TypeError) as error:
             raise ValueError(f"it cannot be read: {error}") from error

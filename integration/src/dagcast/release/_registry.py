@@ -11,7 +11,7 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -124,6 +124,7 @@ def verify(
     gates: Sequence[Gate],
     *,
     together: bool = False,
+    afresh: str = "",
 ) -> Manifest:
     """Run every gate on a proposal and keep the results as an immutable manifest.
 
@@ -135,6 +136,9 @@ def verify(
         plugins: what is installed now; it has to be what was proposed.
         gates: from ``default_gates``.
         together: allow several changed packages at once, where neither works without the other.
+        afresh: why figures may begin anew that were measured on other data than those of the
+            current release, such as a market that was made harder. Others are compared all the
+            same.
 
     Raises:
         UsageError: there is no such proposal, or it was verified before.
@@ -146,7 +150,7 @@ def verify(
             f"{releases / name}.json, which is never changed",
             "Propose the packages under another name.",
         )
-    candidate = _read(releases / "proposals" / f"{name}.json")
+    candidate = replace(_read(releases / "proposals" / f"{name}.json"), afresh=afresh.strip())
     moved = _moved(candidate, plugins)
     if moved:
         raise ReleaseError(name, moved)

@@ -129,6 +129,7 @@ def verify_release(
     *,
     releases: Path = RELEASES,
     together: bool = False,
+    afresh: str = "",
     measure: "Callable[[], Iterable[Metric]] | None" = None,
     progress: Progress = silent,
 ) -> ReleaseResult:
@@ -138,6 +139,7 @@ def verify_release(
         name: of the candidate.
         releases: folder of releases.
         together: allow several changed packages at once.
+        afresh: why figures of other data than the current release's begin anew.
         measure: figures of the candidate; by default error and regret on a simulated market.
         progress: told what is going on.
     """
@@ -152,7 +154,7 @@ def verify_release(
         measure or (lambda: measured_figures(progress=progress)),
         **demands(first_config(plugins)),
     )
-    manifest = verify(releases, name, plugins, gates, together=together)
+    manifest = verify(releases, name, plugins, gates, together=together, afresh=afresh)
     return _result(manifest, "verified", releases)
 
 
@@ -190,6 +192,7 @@ def measured_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
     """
     from dagcast.project import open_project
     from dagcast.release import Metric
+    from dagcast.workflow.common._data_id import data_id, id_of
     from dagcast.workflow.stages._backtest import backtest
     from dagcast.workflow.stages._fit import fit
     from dagcast.workflow.stages._ingest import ingest
@@ -201,17 +204,34 @@ def measured_figures(*, progress: Progress = silent) -> "tuple[Metric, ...]":
         simulate(folder, regions=REGIONS, weeks=WEEKS, seed=SEED, progress=progress)
         project = open_project(folder, environment={})
         ingest(project, progress=progress)
+        measured_on = data_id(folder / "events")
         result = backtest(project, progress=progress)
         fit(project, progress=progress)
         plan(project, progress=progress)
         progress("regret of the plan, by the market's truth", None)
-        regret, worth = true_regret(project, project.journal.find(None).plan)
+        regret, rules = _regret(project, project.journal.find(None).plan)
+    windows = f"{len(result.origins)} windows of {result.horizon} h to {result.origins[-1][:10]}"
+    # What the rules earn is the market's truth, whoever plans.
+    earned = id_of([f"{value:.4g}" for value in rules])[:8]
     return (
         *(
-            Metric(f"mase.{row.quantity}", row.mase, TOLERANCE, seeds=(SEED,))
+            Metric(
+                f"mase.{row.quantity}",
+                row.mase,
+                TOLERANCE,
+                seeds=(SEED,),
+                data=f"events {measured_on}, {windows}",
+                parts=result.by_origin[row.quantity],
+            )
             for row in result.rows
         ),
-        Metric("regret.truth", regret, TOLERANCE * worth, seeds=(SEED,)),
+        Metric(
+            "regret.truth",
+            regret,
+            TOLERANCE * (max(rules) - min(rules)),
+            seeds=(SEED,),
+            data=f"events {measured_on}, rules {earned}",
+        ),
     )
 
 
@@ -236,6 +256,12 @@ def true_regret(project: "Project", plan: str) -> tuple[float, float]:
         ProjectError: the events come from no simulated market.
         UsageError: the market does not tell what the objective counts.
     """
+    regret, rules = _regret(project, plan)
+    return regret, max(rules) - min(rules)
+
+
+def _regret(project: "Project", plan: str) -> tuple[float, list[float]]:
+    """The regret, and what each of the rules earns."""
     from dagcast.errors import UsageError
     from dagcast.plans import VALUE
     from dagcast.workflow.common._plan_files import load_decisions
@@ -260,7 +286,7 @@ def true_regret(project: "Project", plan: str) -> tuple[float, float]:
     setting = make_setting(open_session(project))
     present = as_frame(setting.current, setting.quantities)
     rules = [earned(present.assign(**{VALUE: present[VALUE] * share})) for share in _RULES]
-    return max(rules) - earned(load_decisions(project, plan)), max(rules) - min(rules)
+    return max(rules) - earned(load_decisions(project, plan)), rules
 
 
 def _result(manifest: "Manifest", action: str, releases: Path) -> ReleaseResult:

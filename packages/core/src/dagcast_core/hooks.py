@@ -27,7 +27,9 @@ PLUGIN_API = "1.1"
 """Version of the hooks: the major number has to agree, a minor one adds hooks."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+"""Decorates the functions of this module, which say what a hook is given and returns."""
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorates a package's own function of the same name, in the module of its entry point."""
 
 
 @hookspec

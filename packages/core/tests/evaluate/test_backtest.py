@@ -60,6 +60,10 @@ def test_errors_by_series_and_day_add_up():
     days = [row.mase for row in report.by_day("rides")]
     assert len(days) == 2
     assert np.mean(days) == pytest.approx(report.row("rides").mase)
+    weeks = [row.mase for row in report.by_origin("rides")]
+    assert len(weeks) == len(report.origins) > 1
+    assert np.mean(weeks) == pytest.approx(report.row("rides").mase)
+    assert len(set(weeks)) > 1
 
 
 def test_backtest_is_worse_for_a_worse_forecast():

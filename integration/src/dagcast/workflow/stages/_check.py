@@ -157,8 +157,9 @@ def _note(exported: "Exported | None", folder: Path | None) -> str:
     what = "what is installed"
     absent = exported.not_installed() if exported is not None else ()
     if absent:
-        names = ", ".join(dict.fromkeys(item.distribution for item in absent))
-        what += f", with the contracts of {names}, which is not here"
+        names = tuple(dict.fromkeys(item.distribution for item in absent))
+        verb = "is" if len(names) == 1 else "are"
+        what += f", with the contracts of {', '.join(names)}, which {verb} not here"
     return f"Without a project: {what}." if folder is not None else ""
 
 

@@ -156,7 +156,7 @@ def export_contracts(file: Path) -> ExportResult:
 
     Raises:
         UsageError: the installed packages do not load, or contradict each other; or the file's name
-            ends as a wheel's does and is none.
+            ends as a wheel's does and is none, or its folder is not there.
     """
     from dagcast._wheel import wheel_of
     from dagcast._whole import write_bytes, write_text
@@ -165,6 +165,12 @@ def export_contracts(file: Path) -> ExportResult:
     from dagcast.vocabulary import first_config
     from dagcast.workflow.common._assembled import demands
 
+    if not file.parent.is_dir():
+        raise UsageError(
+            "a file in a folder that is there",
+            f"no folder {file.parent}",
+            "Make it, or name another.",
+        )
     plugins = load_plugins()
     if plugins.problems:
         raise UsageError(
@@ -211,7 +217,8 @@ def _named(name: str, registrations: "Sequence[Registration]") -> "Quantity":
         raise UsageError(
             "a quantity that some model makes or reads",
             f"{name!r}",
-            f"Write {near!r} if that is meant." if near else "See `dagcast contracts list`.",
+            (f"Write {near!r} if that is meant, or see" if near else "See")
+            + " `dagcast contracts list`; with --from it reads what others exported.",
         )
     return found[name]
 

@@ -29,7 +29,7 @@ class NewResult(Result):
     def tables(self) -> tuple[ResultTable, ...]:
         rows = tuple((name,) for name in self.files)
         steps = tuple((command,) for command in self.next_commands[1:])
-        tables = [ResultTable(f"New package {self.folder}", ("file",), rows)]
+        tables = [ResultTable(f"New in {self.folder.absolute()}", ("file",), rows)]
         if steps:
             tables.append(ResultTable("After that", ("command",), steps))
         return tuple(tables)
@@ -46,10 +46,12 @@ class SnapshotResult(Result):
     files: tuple[Path, ...]
 
     def tables(self) -> tuple[ResultTable, ...]:
+        if not self.files:
+            return (ResultTable("Contracts", (), (("every contract.json is as declared",),)),)
         return (ResultTable("Contracts", ("file",), tuple((str(path),) for path in self.files)),)
 
     def next_command(self) -> str:
-        return "git diff --stat"
+        return "git diff --stat" if self.files else ""
 
 
 def new(

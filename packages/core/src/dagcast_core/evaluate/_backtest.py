@@ -72,10 +72,16 @@ class _Errors:
     mean: torch.Tensor
 
     def row(
-        self, quantity: str, series: Any = slice(None), steps: Any = slice(None)
+        self,
+        quantity: str,
+        series: Any = slice(None),
+        steps: Any = slice(None),
+        origins: Any = slice(None),
     ) -> BacktestRow:
         picked = [
-            summarise(errors[:, series, steps].transpose(0, 1).flatten(1), self.scales[series])
+            summarise(
+                errors[origins][:, series, steps].transpose(0, 1).flatten(1), self.scales[series]
+            )
             for errors in (self.model, self.naive, self.mean)
         ]
         model: ScaledError = picked[0]
@@ -88,7 +94,7 @@ class _Errors:
             model.series,
             model.excluded,
             *(
-                float(torch.nanmean(errors[:, series, steps]))
+                float(torch.nanmean(errors[origins][:, series, steps]))
                 for errors in (self.model, self.naive)
             ),
         )
@@ -136,6 +142,13 @@ class BacktestReport:
         return tuple(
             errors.row(quantity, steps=slice(first, first + 24))
             for first in range(0, self.horizon, 24)
+        )
+
+    def by_origin(self, quantity: str) -> tuple[BacktestRow, ...]:
+        """Errors of each forecast window, in the order of ``origins``: observations to pair."""
+        errors = self._of(quantity)
+        return tuple(
+            errors.row(quantity, origins=[position]) for position in range(len(self.origins))
         )
 
     def to_json(self) -> dict[str, Any]:

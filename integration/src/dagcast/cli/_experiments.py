@@ -115,14 +115,13 @@ def design(
     seed: int,
 ) -> "Result":
     from dagcast import workflow
-    from dagcast.workflow.stages._design import WINDOWS
 
     return workflow.design(
         opened(folder, settings),
         outcome,
         lever=lever,
         weeks=weeks,
-        windows=windows or WINDOWS,
+        windows=windows or workflow.WINDOWS,
         washout=washout,
         labels=labels,
         together=together,

@@ -45,6 +45,7 @@ _ORIGINS = {
     "SimulateResult": "stages._simulate",
     "SnapshotResult": "stages._packages",
     "ValidateResult": "stages._validate",
+    "WINDOWS": "stages._design",
     "approve": "stages._decide",
     "backtest": "stages._backtest",
     "backtest_regret": "stages._backtest_regret",

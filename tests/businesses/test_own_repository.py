@@ -67,7 +67,7 @@ def test_undeclared_import_is_found_in_the_packages_own_folder(wheels, repositor
     lines = wheels.run("dagcast check --against others.json; test $? = 3", repository).stdout
     file.write_text(before)
     (found,) = [line for line in lines.splitlines() if line.startswith("DC2")]
-    assert found.startswith("DC213 [- <- dagcast-night-sessions model.py:")
+    assert found.startswith("DC213 [<- dagcast-night-sessions model.py:")
     assert "write 'scipy>=" in found
 
 
@@ -78,7 +78,7 @@ def test_stale_snapshot_is_found_there_and_renewed(wheels, repository):
     data["contracts"][0]["outputs"][0]["unit"] = "2"
     file.write_text(json.dumps(data))
     lines = wheels.run("dagcast check --against others.json; test $? = 3", repository).stdout
-    assert "DC209 [- <- dagcast-night-sessions] snapshot 'contract.json'" in lines
+    assert "DC209 [<- dagcast-night-sessions] snapshot 'contract.json'" in lines
     wheels.run("dagcast snapshot", repository)
     assert file.read_text() == before
 

@@ -89,7 +89,7 @@ def test_model_that_cannot_be_built_is_the_only_finding():
 def test_problem_takes_a_message_apart_and_says_how_to_try_again():
     problem = problem_of("test_x", "eta: expected a; found b. fix: c", distribution="dagcast-eta")
     assert str(problem) == (
-        "DC401 [- <- eta (dagcast-eta)] conformance 'test_x': expected a; found b. fix: c; try "
+        "DC401 [<- eta (dagcast-eta)] conformance 'test_x': expected a; found b. fix: c; try "
         "again with DAGCAST_CONFORMANCE=dagcast-eta pytest --pyargs dagcast_testing.conformance "
         "-k test_x"
     )

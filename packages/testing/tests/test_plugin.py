@@ -76,7 +76,7 @@ def test_broken_contract_and_own_test_are_told_apart(pytester):
     result, lines = run(pytester, power=1.0, unit="ride")
     assert result.parseoutcomes()["failed"] == 2
     (line,) = lines
-    assert line.startswith("DC401 [- <- rides] conformance 'test_effects_have_the_declared_sign")
+    assert line.startswith("DC401 [<- rides] conformance 'test_effects_have_the_declared_sign")
 
 
 def test_argument_that_the_contract_lacks_is_one_line_at_collection(pytester):

@@ -7,7 +7,6 @@ import pluggy
 
 import dagcast_core.hooks as hooks
 from dagcast.plugins._claims import Claim
-from dagcast.plugins._light import HeavyImportError
 from dagcast_core.contract import Problem
 
 
@@ -18,7 +17,7 @@ def failed_import(claim: Claim, error: BaseException) -> Problem:
 
     fix = f"correct {claim.distribution}, install what it imports, or disable {claim.name!r}"
     own = claim.entry_point.module.partition(".")[0]
-    if isinstance(error, HeavyImportError):
+    if isinstance(error, hooks.HeavyImportError):
         return Problem.of(
             "DC201",
             claim.entry_point.value,

@@ -19,7 +19,6 @@ from dagcast.plugins._broken import bad_signature, failed_import
 from dagcast.plugins._claims import Claim, claims_in, unknown_disabled, without_clashes
 from dagcast.plugins._hooks import incomplete, results, settings, undecorated, unknown_hooks
 from dagcast.plugins._installed import Plugin, Plugins
-from dagcast.plugins._light import nothing_heavy
 from dagcast_core.contract import Calendar, Contract, Experiment, Problem
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def _loaded(claim: Claim, trial: pluggy.PluginManager) -> tuple[Plugin | None, l
 
 def _load(claim: Claim, trial: pluggy.PluginManager) -> tuple[Plugin | None, list[Problem]]:
     try:
-        with nothing_heavy():
+        with hooks.nothing_heavy():
             module = claim.entry_point.load()
     # A package can fail in any way while it is imported, and the others are still to be checked.
     except (Exception, SystemExit) as error:

@@ -9,8 +9,8 @@ import torch
 from dagcast_core.contract import Contract, Effect
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
-from dagcast_testing._outputs import first_cell, jittered, predicted, shown
-from dagcast_testing._setting import Setting, leaves
+from dagcast_testing._outputs import first_cell, predicted, shown
+from dagcast_testing._setting import Setting, jittered, leaves
 
 # Gradients below this share of the largest one are rounding, not a turned effect.
 _NOISE = 1e-9

@@ -21,6 +21,8 @@ PROPERTY = "dagcast.problem"
 _BUILD = "the fixture `model`"
 # What the suite is known by, so that nobody pays for importing it.
 _MARK = "dagcast_model_contract"
+# A line of the package's code, or its hooks: what two models have in common.
+_PLACE = re.compile(r"\.py:\d+|dagcast_(contracts|models)\b")
 # Where a model's class is held against its contract: errors from elsewhere are no test's verdict.
 _DEFINED = re.compile(r"[/\\]dagcast_core[/\\]model[/\\]")
 
@@ -62,11 +64,13 @@ def pytest_runtest_makereport(
     test = _name(item) if report.when == "call" else _BUILD
     everywhere = item.config.stash[_FAILED]
     for other in everywhere.values():
-        # One cause keeps all models of a package from being built.
-        if test == _BUILD and other.get(_BUILD) == text:
-            everywhere.setdefault(key, {})[_BUILD] = text
+        # One cause keeps all models of a package from being built; one line fails several alike.
+        if _of_any(other.get(test, "")) == _of_any(text) and (
+            test == _BUILD or _PLACE.search(text)
+        ):
+            everywhere.setdefault(key, {})[test] = text
             report.outcome = "skipped"
-            report.longrepr = (str(item.path), 0, f"Skipped: follows from {_BUILD}: {text}")
+            report.longrepr = (str(item.path), 0, f"Skipped: follows from {test}: {other[test]}")
             return report
     everywhere.setdefault(key, {})[test] = text
     distribution, _, model = key[1].partition(":")
@@ -150,6 +154,11 @@ def _key(item: pytest.Item) -> tuple[str, str] | None:
     parameters = getattr(item, "callspec", None)
     model = str(parameters.params.get("model", "")) if parameters is not None else ""
     return f"{cls.__module__}.{cls.__qualname__}", model
+
+
+def _of_any(text: str) -> str:
+    """What a test said, without which model it said it of."""
+    return re.sub(r"^[\w-]+: (?=expected )", "", text)
 
 
 def _name(item: pytest.Item) -> str:

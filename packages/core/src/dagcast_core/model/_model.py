@@ -224,6 +224,15 @@ def _checked(contract: Contract, outputs: Outputs) -> dict[str, IndexTensor]:
                 f"{len(names)} outputs ({', '.join(names)}). Return a mapping by name."
             )
         outputs = {names[0]: outputs}
+    given: object = outputs
+    if not isinstance(given, Mapping):
+        # Parts of a tuple have no names, and their order is nobody's promise.
+        listed = ", ".join(f"{name!r}: {name}" for name in names)
+        raise ModelError(
+            f"forward of {contract.model} returned a {type(given).__name__}; its contract "
+            f"declares {', '.join(names)}. Return {'the tensor, or ' * (len(names) == 1)}a mapping "
+            f"by name, {{{listed}}}."
+        )
     if set(outputs) != set(names):
         missing, extra = set(names) - set(outputs), set(outputs) - set(names)
         raise ModelError(

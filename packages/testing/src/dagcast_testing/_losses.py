@@ -23,7 +23,7 @@ from dagcast_core.model import (
 from dagcast_core.tensor import IndexTensor, Panel
 from dagcast_testing._history import whole_history
 from dagcast_testing._installed import installed_contracts
-from dagcast_testing._outputs import predicted, same, shown
+from dagcast_testing._outputs import predicted, same, shown, sum_of
 from dagcast_testing._problems import said
 from dagcast_testing._setting import Setting
 from dagcast_testing._source import other_random_states
@@ -65,10 +65,32 @@ def check_loss_terms(setting: Setting, seed: int) -> None:
             _check_fitness(setting, model, term, outputs)
         elif not isinstance(term, ExperimentAgreement):
             _check_prior(model, term)
+    _check_used(model, outputs, terms)
     chosen: object = model.optimizer()
     assert isinstance(chosen, OptimizerSpec), (
         f"{_who(model)}: expected optimizer to return an OptimizerSpec; found "
         f"{type(chosen).__name__}. fix: return one, or leave the method out"
+    )
+
+
+def _check_used(model: Model, outputs: Panel, terms: Iterable[LossTerm]) -> None:
+    """Every parameter moves an output, or is part of a likelihood."""
+    known = [p for p in model.labelled_parameters() if p[1].raw.requires_grad]
+    total = sum_of(outputs)
+    if not known:
+        return
+    gradients: Iterable[torch.Tensor | None] = [None] * len(known)
+    if total.requires_grad:
+        gradients = torch.autograd.grad(total, [p.raw for _, p in known], allow_unused=True)
+    likely = {id(v) for term in terms if isinstance(term, FitnessTerm) for v in vars(term).values()}
+    dead: list[object] = [
+        repr(name)
+        for (name, parameter), gradient in zip(known, gradients, strict=True)
+        if gradient is None and id(parameter) not in likely
+    ]
+    assert not dead, (
+        f"{_who(model)}: expected every parameter to move an output; found that {shown(dead)} is "
+        "made and not used. fix: use it in forward, or leave it out"
     )
 
 

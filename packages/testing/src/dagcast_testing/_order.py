@@ -22,6 +22,7 @@ AHEAD = "test_never_reads_past_the_look_ahead"
 BACK = "test_reads_back_no_further_than_its_memory"
 HORIZONS = "test_short_horizons"
 GRADIENTS = "test_declared_effects_have_gradients"
+SIGNS = "test_effects_have_the_declared_sign_in_every_region"
 DIFFERENCES = "test_gradients_equal_finite_differences"
 
 # In order: each follows from those before it, and every other test from all of them.
@@ -38,8 +39,11 @@ _FURTHER: dict[str, tuple[str, ...]] = {
     HORIZONS: (AHEAD, BACK),
     "test_other_windows": (AHEAD, BACK, HORIZONS),
     DIFFERENCES: (GRADIENTS, AHEAD),
+    # What has no gradient is never learned: that is said once.
+    "test_loss_terms_can_be_minimised": (GRADIENTS, DIFFERENCES),
+    "test_every_path_is_declared": (GRADIENTS, SIGNS),
     # An hour that reads the next one is moved by it, with whatever sign.
-    "test_effects_have_the_declared_sign_in_every_region": (GRADIENTS, DIFFERENCES, AHEAD),
+    SIGNS: (GRADIENTS, DIFFERENCES, AHEAD),
     "test_warm_start_takes_data_as_it_comes": (STATE,),
 }
 # What needs no prediction.

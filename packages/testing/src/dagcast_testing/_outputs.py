@@ -68,9 +68,11 @@ def check_labels_of(
             if not sources:
                 continue
             wanted, found = list(sources[0].index(dim)), list(output.index(dim))
-            lost = [label for label in wanted if label not in found]
-            added = [label for label in found if label not in wanted]
-            assert wanted == found, (
+            if wanted == found:
+                continue
+            lost: list[object] = [label for label in wanted if label not in set(found)]
+            added: list[object] = [label for label in found if label not in set(wanted)]
+            raise AssertionError(
                 f"{_who(setting)}: expected output {quantity.name!r} along {dim!r} to have the "
                 f"{len(wanted)} labels of its inputs in their order; found missing {shown(lost)}, "
                 f"added {shown(added)}. fix: combine tensors by label, and keep the left order"
@@ -129,6 +131,15 @@ def check_at_bounds(setting: Setting, seed: int) -> None:
             extreme = panel[item.name].with_tensor(torch.full_like(panel[item.name].tensor, end))
             at = f" where {item.name!r} is at its {word} value {end:g}"
             _assert_finite(setting, leaves({**panel, item.name: extreme}), at)
+    for item in setting.inputs:
+        low, high = item.quantity.bounds
+        given = panel[item.name]
+        # 0 degrees is as ordinary as any other.
+        inside = (low is None or low < 0) and (high is None or high > 0)
+        if inside and given.tensor.is_floating_point():
+            zeros = given.with_tensor(torch.zeros_like(given.tensor))
+            at = f" where {item.name!r} is 0"
+            _assert_finite(setting, leaves({**panel, item.name: zeros}), at)
     # A night hour has neither riders nor drivers: 0 / 0 shows where both are at the bound.
     for place, word in ((0, "least"), (1, "greatest")):
         ends = {i.name: i.quantity.bounds[place] for i in setting.inputs}

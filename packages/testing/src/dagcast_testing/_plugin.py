@@ -23,6 +23,7 @@ _BUILD = "the fixture `model`"
 _MARK = "dagcast_model_contract"
 # A line of the package's code, or its hooks: what two models have in common.
 _PLACE = re.compile(r"\.py:\d+|dagcast_(contracts|models)\b")
+_DROPPING = ("skip", "skipif", "xfail")
 # Where a model's class is held against its contract: errors from elsewhere are no test's verdict.
 _DEFINED = re.compile(r"[/\\]dagcast_core[/\\]model[/\\]")
 
@@ -31,6 +32,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing failed."""
     config.stash[_FAILED] = {}
     config.stash[_LINES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse marks that drop inherited tests.
+
+    Raises:
+        pytest.UsageError: a class of the suite, or a test of it, is skipped or expected to fail.
+    """
+    for item in items:
+        for mark in item.iter_markers():
+            if mark.name in _DROPPING and _key(item) is not None:
+                raise pytest.UsageError(
+                    f"{item.nodeid} is marked {mark.name!r}, which would drop a test of the model "
+                    "contract. Every model keeps every rule: make the model pass, or replace the "
+                    "test and decorate the replacement with @explained('why')"
+                )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,7 +1,10 @@
 """Checks that a prediction follows from its inputs and the parameters, and from nothing else."""
 
+import contextlib
 import copy
 import dataclasses
+import io
+from collections.abc import Mapping, ValuesView
 from typing import Any
 
 import torch
@@ -9,13 +12,15 @@ import torch
 from dagcast_core.model import Model, ModelCollection, hyperparameters_of
 from dagcast_core.tensor import Panel
 from dagcast_testing._history import own_history, whole_history
-from dagcast_testing._outputs import predicted, same
+from dagcast_testing._outputs import predicted, same, shown
+from dagcast_testing._problems import first_line, said
 from dagcast_testing._setting import Setting, jittered
 from dagcast_testing._source import (
     clock_read,
     environment_reads,
     other_random_states,
     random_states,
+    restore,
     settings,
 )
 
@@ -45,7 +50,12 @@ def check_determinism(setting: Setting, seed: int) -> None:
         "read the time off the labels of the inputs"
     )
     panel = setting.panel(seed)
-    with other_random_states(1), environment_reads(setting.model) as read:
+    out = io.StringIO()
+    with (
+        other_random_states(1),
+        environment_reads(setting.model) as read,
+        contextlib.redirect_stdout(out),
+    ):
         before = random_states()
         first = predicted(setting.model, panel)
         moved = [name for name, value in random_states().items() if value != before[name]]
@@ -60,10 +70,17 @@ def check_determinism(setting: Setting, seed: int) -> None:
         f"{_who(setting)}: expected the same outputs on every machine; found that {read[0]} the "
         "environment. fix: hand it to the constructor, or make it an input"
     )
+    printed = first_line(out.getvalue())
+    assert not printed, (
+        f"{_who(setting)}: expected a prediction that prints nothing, since results go to standard "
+        f"output; found {printed[:60]!r}. fix: use the module logging, or take the print out"
+    )
     # A setting that the very first prediction changes is the same before and after any other.
     now = settings()
     then = setting.kept.get("settings") or now
     moved += [name for name, value in then.items() if value != now[name]]
+    if moved:
+        restore(then)
     assert not moved, (
         f"{_who(setting)}: expected a prediction to leave the process as it was; found that it "
         f"changes {', '.join(moved)}. fix: give what is random a generator of its own, and leave "
@@ -87,7 +104,7 @@ def check_nothing_is_kept(setting: Setting, seed: int) -> None:
     if setting.model.contract.effects and moved:
         assert any(not same(first[n].tensor, untouched[n].tensor) for n in first), (
             f"{_who(setting)}: expected other outputs of other inputs; found the same bits, "
-            f"whatever is given. {_KEPT}"
+            f"whatever is given. {_KEPT}, and starts where outputs are alive"
         )
     _assert_same(setting, untouched, predicted(model, _copied(other)), "an earlier prediction")
     with torch.no_grad():
@@ -135,6 +152,8 @@ def check_state_dict(setting: Setting, seed: int) -> None:
     The model first sees other inputs, and its start is taken from data, as before a fit: from its
     own quantities alone, and from everything that a real history holds.
     """
+    for part in _members(setting.model):
+        _assert_registered(part)
     panel = setting.panel(seed)
     # Other tests have predicted with the model itself.
     fresh = setting.kept.get("fresh") or copy.deepcopy(setting.model)
@@ -165,6 +184,32 @@ def check_state_dict(setting: Setting, seed: int) -> None:
         )
 
 
+def _assert_registered(model: Model) -> None:
+    """What can be learned is known to torch: a list or a dict hides it from the fit."""
+    known = {id(item) for item in (*model.modules(), *model.parameters())}
+    for name, value in vars(model).items():
+        if name in ("_modules", "_parameters", "_buffers"):
+            continue
+        hidden = [item for item in _within(value) if id(item) not in known]
+        assert not hidden, (
+            f"{model.contract.model}: expected every parameter to be registered, so that it is "
+            f"fitted and saved; found {type(hidden[0]).__name__} in {name!r}, which is neither. "
+            "fix: assign each self.parameter(...) to an attribute of its own, or hold them in a "
+            "torch.nn.ModuleList"
+        )
+
+
+def _within(value: Any, depth: int = 3) -> list[Any]:
+    if isinstance(value, torch.nn.Module) or (
+        isinstance(value, torch.Tensor) and value.requires_grad
+    ):
+        return [value]
+    held = value.values() if isinstance(value, Mapping) else value
+    if not depth or not isinstance(held, (list, tuple, set, frozenset, ValuesView)):
+        return []
+    return [found for item in held for found in _within(item, depth - 1)]
+
+
 def _after_other_inputs(fresh: Model, other: Panel) -> Model:
     model = copy.deepcopy(fresh)
     predicted(model, other)
@@ -173,7 +218,14 @@ def _after_other_inputs(fresh: Model, other: Panel) -> Model:
 
 def _after_warm_start(fresh: Model, history: Panel) -> Model:
     model = copy.deepcopy(fresh)
-    model.warm_start(history)
+    try:
+        model.warm_start(history)
+    except Exception as error:
+        raise AssertionError(
+            f"{model.contract.model}: expected a start from a history that holds "
+            f"{shown(list(history))}; found {said(error)}. fix: look whether the history has what "
+            "warm_start takes from it, and do without"
+        ) from error
     return model
 
 

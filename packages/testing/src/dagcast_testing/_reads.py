@@ -17,12 +17,14 @@ from dagcast_testing._outputs import (
     same,
     shown,
 )
-from dagcast_testing._problems import first_line, place_of
+from dagcast_testing._problems import said
 from dagcast_testing._setting import Setting
 
 _DAY, _WEEK = 24, 168
 # Steps by which a window begins later; neither a day nor a week, nor a divisor of one.
 _LATER = 5
+# Not a year that the other windows lie in.
+_YEAR, _YEAR_FROM = 365 * _DAY, pd.Timestamp("2029-02-01T00:00:00Z")
 _WINDOWS = (
     ("2026-03-28T18:00:00Z", 24, "a change to summer time"),
     ("2026-10-24T18:00:00Z", 24, "a change from summer time"),
@@ -117,6 +119,8 @@ def check_look_ahead(setting: Setting, seed: int) -> None:
     whole, other = long.panel(seed), long.panel(seed + 1)
     expected, replaced = long.outputs(seed), long.outputs(seed + 1)
     late: str | None = None
+    # What is declared and never used would let an output be late, or a loop be refused, unseen.
+    unused = {"memory": setting.model.memory > 0, "look_ahead": look_ahead > 0}
     for cut in _cuts(long):
         mixed = _spliced(whole, other, cut, long)
         found = predicted(setting.model, mixed).detach()
@@ -130,12 +134,24 @@ def check_look_ahead(setting: Setting, seed: int) -> None:
                     f"changed from {_label(setting, values, cut)} on. fix: read only what is known "
                     "by then, or declare the look_ahead (a major change)"
                 )
+            if unused["look_ahead"]:
+                moved = _moved(setting, name, values, found[name], 0, cut)
+                unused["look_ahead"] = moved is None
+            if unused["memory"] and cut > _longest_lag(setting) + 1:
+                moved = _moved(setting, name, replaced[name], found[name], cut, None)
+                unused["memory"] = moved is None
             if late is None and not isinstance(setting.model, ModelCollection):
                 # The first steps hold the earliest value of a lagged input.
                 first = max(cut, _longest_lag(setting) + 1) + setting.model.memory
                 moved = _moved(setting, name, replaced[name], found[name], first, None)
                 if moved is not None:
                     late = _late(setting, name, moved, _label(setting, values, cut - 1))
+    for what, idle in unused.items():
+        assert not idle or isinstance(setting.model, ModelCollection), (
+            f"{_who(setting)}: expected the declared {what} to be used; found no output that reads "
+            f"{'back' if what == 'memory' else 'ahead'} at all. fix: declare 0, so that an output "
+            "at the wrong hour is seen"
+        )
     # The same pass says how far back the model reads: one test finds it, and another reports it.
     setting.kept["late", seed] = late
     for missing in (1, 24):
@@ -250,7 +266,7 @@ def check_horizons(setting: Setting, seed: int) -> None:
         except Exception as error:
             raise AssertionError(
                 f"{_who(setting)}: expected a prediction over a horizon of {hours} steps; found "
-                f"{type(error).__name__}: {error}. fix: handle windows longer than the horizon"
+                f"{said(error)}. fix: handle windows longer than the horizon"
             ) from error
         for quantity in setting.model.contract.outputs:
             if quantity.time_dim is None:
@@ -275,7 +291,7 @@ def check_windows(setting: Setting, seed: int) -> None:
         except Exception as error:
             raise AssertionError(
                 f"{_who(setting)}: expected a prediction over {what}; found "
-                f"{type(error).__name__}: {error}. fix: take labels of time as instants in UTC"
+                f"{said(error)}. fix: take labels of time as instants in UTC"
             ) from error
         check_labels_of(window, window.panel(seed), outputs)
         check_within(window, outputs, f" over {what}")
@@ -296,6 +312,56 @@ def check_windows(setting: Setting, seed: int) -> None:
             )
 
 
+def check_year(setting: Setting, seed: int) -> None:
+    """Every hour of a year has values within the bounds, and stands for itself.
+
+    What happens on one day of a year only is seen there. Where a model reads neither ahead nor
+    back, every other hour is exchanged, and the hours between must not move.
+    """
+    if isinstance(setting.model, ModelCollection):
+        # Members are tried by themselves.
+        return
+    year = setting.with_hours(_YEAR).with_start(_YEAR_FROM)
+    panel = year.panel(seed)
+    outputs = predicted(year.model, panel)
+    check_labels_of(year, panel, outputs)
+    check_within(year, outputs, " in some hour of a year")
+    if setting.reach:
+        return
+    other = year.panel(seed + 1)
+    for first in (0, 1):
+        mixed = Panel({n: _alternated(setting, panel[n], other[n], first) for n in panel})
+        found = predicted(year.model, mixed)
+        for name, values in outputs.items():
+            time = setting.model.contract.output(name).time_dim
+            if time is None:
+                continue
+            axis = values.dims.index(time.name)
+            kept = torch.arange(values.tensor.shape[axis]) % 2 != first
+            kept = kept.reshape([-1 if i == axis else 1 for i in range(len(values.dims))])
+            off = kept & ~torch.isclose(
+                values.tensor, found[name].tensor, rtol=1e-9, atol=1e-12, equal_nan=True
+            )
+            assert not bool(off.any()), (
+                f"{_who(setting)}: expected {name!r} not to depend on other hours; found it "
+                f"changed at {first_cell(values, off)} when the hours around it changed. fix: read "
+                "only what is known by then, or declare look_ahead or memory"
+            )
+
+
+def _alternated(
+    setting: Setting, tensor: IndexTensor, other: IndexTensor, first: int
+) -> IndexTensor:
+    """A tensor that is another's at every second step, from ``first`` on."""
+    time = setting.model.contract.input(str(tensor.name)).quantity.time_dim
+    if time is None:
+        return tensor
+    axis = tensor.dims.index(time.name)
+    steps = torch.arange(tensor.tensor.shape[axis]) % 2 == first
+    steps = steps.reshape([-1 if i == axis else 1 for i in range(len(tensor.dims))])
+    return tensor.with_tensor(torch.where(steps, other.tensor, tensor.tensor))
+
+
 def check_unseen_labels(setting: Setting, seed: int) -> None:
     """A label unseen in training is served by pooling and changes nothing for the others."""
     for dim, known in sorted(setting.labels.items()):
@@ -311,7 +377,7 @@ def check_unseen_labels(setting: Setting, seed: int) -> None:
         except Exception as error:
             raise AssertionError(
                 f"{_who(setting)}: expected the unseen label {newcomer!r} of {dim!r} to get the "
-                f"pooled value; found {type(error).__name__}: {error}. fix: keep what is learned "
+                f"pooled value; found {said(error)}. fix: keep what is learned "
                 "by label in self.parameter(...), which falls back on the pooled value"
             ) from error
         check_labels_of(wider, panel, found)
@@ -322,6 +388,9 @@ def check_unseen_labels(setting: Setting, seed: int) -> None:
         _check_apart(
             setting, panel, found, dim, list(known), "known labels", "beside an unseen one"
         )
+        # Nothing that was trained need be there.
+        who = f"the unseen label {newcomer!r}"
+        _check_apart(wider, panel, found, dim, [newcomer], who, "by itself")
         _check_pooled(wider, panel, dim, newcomer)
 
 
@@ -335,7 +404,7 @@ def _check_apart(
     except Exception as error:
         raise AssertionError(
             f"{_who(setting)}: expected a prediction for {shown(kept)} of {dim!r} alone; found "
-            f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}. fix: let every "
+            f"{said(error)}. fix: let every "
             "label stand for itself"
         ) from error
     for name, values in alone.items():

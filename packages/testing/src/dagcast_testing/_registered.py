@@ -1,6 +1,7 @@
 """Checks of how a package hands its models over: by the contracts and hooks that it registers."""
 
 import functools
+import importlib
 import importlib.metadata
 from collections.abc import Mapping
 from types import ModuleType
@@ -14,6 +15,7 @@ from dagcast_testing._installed import InstalledModel, registered_by
 from dagcast_testing._outputs import shown
 from dagcast_testing._problems import said
 from dagcast_testing._setting import ordinary_labels
+from dagcast_testing._source import other_random_states, random_states, settings
 
 
 def check_registered(model: Model) -> None:
@@ -41,6 +43,7 @@ def check_registered(model: Model) -> None:
         declared += contracts
         if model.contract in contracts:
             _check_built(model, plugin)
+    _check_exports(model, package)
     value = points[0].value
     assert declared, (
         f"{_who(model)}: expected dagcast_contracts of {value} to return the contract of the "
@@ -54,14 +57,28 @@ def check_registered(model: Model) -> None:
     )
 
 
+def _check_exports(model: Model, package: str) -> None:
+    module = importlib.import_module(package)
+    missing: list[object] = [n for n in getattr(module, "__all__", ()) if not hasattr(module, n)]
+    assert not missing, (
+        f"{_who(model)}: expected {package} to have every name of its __all__; found that "
+        f"{shown(missing)} is not there. fix: correct the list, or what it is looked up by"
+    )
+
+
 def _check_built(model: Model, plugin: ModuleType) -> None:
     """What is declared is built, for the labels that are given."""
-    given, built = _built(plugin)
+    given, built, changed = _built(plugin)
     if isinstance(built, Exception):
         raise AssertionError(
             f"{_who(model)}: expected dagcast_models to build models for {_few(given)}; found "
             f"{said(built)}. fix: take the labels from the argument"
         ) from built
+    assert not changed, (
+        f"{_who(model)}: expected dagcast_models to leave the process as it was; found that it "
+        f"changes {', '.join(changed)}. fix: give what is random a generator of its own, and "
+        "leave settings to whoever runs the model"
+    )
     mine = [item for item in built if item.contract == model.contract]
     assert mine, (
         f"{_who(model)}: expected dagcast_models to build a model with each declared contract; "
@@ -82,15 +99,24 @@ def _check_built(model: Model, plugin: ModuleType) -> None:
 
 
 @functools.cache
-def _built(plugin: ModuleType) -> tuple[Mapping[str, tuple[str, ...]], list[Model] | Exception]:
-    """Labels that nobody has thought of, and what a package builds for them, once."""
+def _built(
+    plugin: ModuleType,
+) -> tuple[Mapping[str, tuple[str, ...]], list[Model] | Exception, tuple[str, ...]]:
+    """Labels that nobody has thought of, what a package builds for them, and what that changes.
+
+    Once: all models of the package ask for it.
+    """
     item = InstalledModel("", "", None, plugin)
     dims = {d for contract in item.declared() for d in ordinary_labels(contract)}
     given = {dim: (f"{dim} of a project", f"{dim} elsewhere") for dim in sorted(dims)}
-    try:
-        return given, item.build_all(given)
-    except Exception as error:
-        return given, error
+    with other_random_states(3):
+        before = {**settings(), **random_states()}
+        try:
+            built: list[Model] | Exception = item.build_all(given)
+        except Exception as error:
+            built = error
+        now = {**settings(), **random_states()}
+    return given, built, tuple(name for name in now if now[name] != before[name])
 
 
 def _few(labels: Mapping[str, tuple[str, ...]]) -> str:

@@ -9,7 +9,7 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -131,6 +131,19 @@ def settings() -> dict[str, object]:
         "the number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
     }
+
+
+def restore(then: Mapping[str, object]) -> None:
+    """Set torch back to what ``settings`` returned: the next model is not to answer for this one.
+
+    Raises:
+        KeyError: a setting is missing.
+    """
+    dtype, threads, mode = (then[name] for name in settings())
+    if isinstance(dtype, torch.dtype) and isinstance(threads, int):
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(bool(mode))
 
 
 def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:

@@ -162,10 +162,6 @@ class ModelContract:
         """Labels in any order, gaps, and nothing changed or drawn at random."""
         _starts.check_warm_start(setting, seed=0)
 
-    def test_loss_terms_can_be_minimised(self, setting: Setting) -> None:
-        """They are the same every time, finite, and on what is the model's own."""
-        _losses.check_loss_terms(setting.moved, seed=0)
-
     def test_reads_only_declared_quantities(self, setting: Setting) -> None:
         """Other quantities beside them make no difference."""
         _reads.check_declared_reads(setting.moved, seed=0)
@@ -195,8 +191,9 @@ class ModelContract:
         _reads.check_horizons(setting.moved, seed=0)
 
     def test_other_windows(self, setting: Setting) -> None:
-        """A change of the clocks, a year's end, a leap day, another start."""
+        """A change of the clocks, a year's end, a leap day, another start, any day of a year."""
         _reads.check_windows(setting.moved, seed=0)
+        _reads.check_year(setting.moved, seed=0)
 
     def test_declared_effects_have_gradients(self, setting: Setting) -> None:
         """Plans are made through them."""
@@ -206,6 +203,10 @@ class ModelContract:
         """In every cell."""
         for seed in range(2):
             _causal.check_gradient_values(setting, seed)
+
+    def test_loss_terms_can_be_minimised(self, setting: Setting) -> None:
+        """They are the same every time, finite, and on what is the model's own."""
+        _losses.check_loss_terms(setting.moved, seed=0)
 
     def test_effects_have_the_declared_sign_in_every_region(self, setting: Setting) -> None:
         """At many random points."""

@@ -59,6 +59,7 @@ class Model(torch.nn.Module, ABC):
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         declared = cls.__dict__.get("contract")
+        _check_attributes(cls, declared)
         if isinstance(declared, Contract) and "forward" in cls.__dict__:
             _check_signature(cls, declared)
 
@@ -261,6 +262,25 @@ def _output(contract: Contract, quantity: Quantity, output: IndexTensor) -> Inde
             )
         output = output.transpose(*dims)
     return output if output.name == quantity.name else output.named(quantity.name)
+
+
+def _check_attributes(cls: type[Model], contract: object) -> None:
+    """Refuse what a class says of itself and nothing could act on."""
+    if cls.join not in ("exact", "inner"):
+        raise ContractError(f"join of {cls.__name__} is {cls.join!r}; expected 'exact' or 'inner'.")
+    memory: object = cls.memory
+    if not isinstance(memory, (int, property)) or (isinstance(memory, int) and memory < 0):
+        raise ContractError(
+            f"memory of {cls.__name__} is {memory!r}; expected 0 or more steps that forward reads "
+            "back."
+        )
+    if isinstance(contract, Contract):
+        strange = [name for name in cls.sums if name not in contract.output_names]
+        if strange:
+            raise ContractError(
+                f"sums of {cls.__name__} names {strange[0]!r}; expected outputs of its contract "
+                f"({', '.join(contract.output_names)})."
+            )
 
 
 def _check_signature(cls: type, contract: Contract) -> None:

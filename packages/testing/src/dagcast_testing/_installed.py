@@ -69,8 +69,7 @@ class InstalledModel:
 
     def declared(self) -> list[Contract]:
         """Return every contract of the package."""
-        found = _manager(self.plugin).hook.dagcast_contracts()
-        return [contract for contracts in found for contract in contracts]
+        return list(_declared(self.plugin))
 
     def build_all(self, labels: Mapping[str, Sequence[Any]]) -> list[Model]:
         """Build every model of the package, the members of collections among them."""
@@ -118,7 +117,7 @@ def installed_contracts() -> tuple[Contract, ...]:
 
     Looked up once: what is installed does not change while tests run.
     """
-    found = []
+    found: list[Contract] = []
     for point in importlib.metadata.entry_points(group=hooks.ENTRY_POINT_GROUP):
         # Another team's package may be broken in any way.
         with contextlib.suppress(Exception):
@@ -137,14 +136,21 @@ def installed_for(contract: Contract) -> InstalledModel | None:
     return None
 
 
-def registered_by(point: importlib.metadata.EntryPoint) -> tuple[Any, list[Contract]]:
-    """Return the module of an entry point and the contracts that it declares.
+@functools.cache
+def registered_by(point: importlib.metadata.EntryPoint) -> tuple[Any, tuple[Contract, ...]]:
+    """Return the module of an entry point and the contracts that it declares, asked once.
 
     Raises:
         Exception: whatever keeps it from being loaded or asked.
     """
     plugin = point.load()
-    return plugin, InstalledModel("", "", None, plugin).declared()
+    return plugin, _declared(plugin)
+
+
+@functools.cache
+def _declared(plugin: Any) -> tuple[Contract, ...]:
+    found = _manager(plugin).hook.dagcast_contracts()
+    return tuple(contract for contracts in found for contract in contracts)
 
 
 def _manager(plugin: Any) -> pluggy.PluginManager:

@@ -67,9 +67,9 @@ def check_labels_of(
             sources = [panel[i.name] for i in setting.inputs if dim in i.quantity.dim_names]
             if not sources:
                 continue
-            wanted, found = list(sources[0].index(dim)), list(output.index(dim))
-            if wanted == found:
+            if sources[0].index(dim).equals(output.index(dim)):
                 continue
+            wanted, found = list(sources[0].index(dim)), list(output.index(dim))
             lost: list[object] = [label for label in wanted if label not in set(found)]
             added: list[object] = [label for label in found if label not in set(wanted)]
             raise AssertionError(

@@ -92,6 +92,12 @@ class Setting:
 
     def index(self, dim: Dim) -> pd.Index:
         """Labels of ``dim`` in this setting."""
+        known: pd.Index | None = self.kept.get(("index", dim))
+        if known is None:
+            known = self.kept["index", dim] = self._index(dim)
+        return known
+
+    def _index(self, dim: Dim) -> pd.Index:
         if dim.kind == "time":
             return pd.date_range(self.start, periods=self.hours, freq=dim.frequency, unit="us")
         if dim.name in self.labels:

@@ -7,36 +7,19 @@ from _cases import (
     UNSEEN,
     after_rides,
     after_start,
-    contract,
     model,
 )
 
 LOSSES = "test_loss_terms_can_be_minimised"
-PREDICTS = "test_model_predicts"
-ROLL_UPS = "test_outputs_roll_up_as_declared"
-VALUES = "test_output_keeps_bounds_and_is_a_number"
 WINDOWS = "test_other_windows"
-RETURN = 'return {"chance": chance, "rides": rides}'
 ZERO = after_start("self.zero = self.parameter(start=0.0)")
 WARM = "    def warm_start("
 TERMS = "SquaredError('rides', weights='sessions'), PartialPooling(self.cost, 'region', 0.3)"
-CHANCE = 'CHANCE = Quantity("chance", BY_CELL, "1", aggregation=BY_SESSIONS, bounds=(0, 1))'
-RIDES = 'RIDES = Quantity("rides", BY_CELL, "ride/h", aggregation=SUM, bounds=(0, None))'
-ALIKE = (
-    contract(CHANCE, CHANCE.replace('"1", aggregation=BY_SESSIONS', '"ride/h", aggregation=SUM')),
-    contract("bounds=(0, 1))", "bounds=(0, None), typical=(0, 1))"),
-    contract(RIDES, RIDES.replace("bounds", "typical=(2, 100), bounds")),
-)
 
 
 def behind_zero(lines):
     """A change that adds ``lines`` times a parameter that starts at 0."""
     return (ZERO, after_rides(lines))
-
-
-def returned(text):
-    """A change of what forward returns."""
-    return model(RETURN, f"return {text}")
 
 
 def terms(listed, before=""):
@@ -297,60 +280,6 @@ FURTHER = {
             after_rides("rides = rides * (1.0 if torch.is_grad_enabled() else 1.0)"),
             REPEATABLE,
             "found another under torch.no_grad()",
-        ),
-    ],
-    "what forward returns": [
-        (
-            "a tuple",
-            returned("chance, rides"),
-            returned("dict(zip(('chance', 'rides'), (chance, rides)))"),
-            PREDICTS,
-            "forward of rides returned a tuple; its contract declares chance, rides. Return a "
-            "mapping by name, {'chance': chance, 'rides': rides}. fix: correct the line, or",
-        ),
-        (
-            "nothing",
-            returned("None"),
-            returned("{'rides': rides, 'chance': chance}"),
-            PREDICTS,
-            "forward of rides returned a NoneType; its contract declares chance, rides.",
-        ),
-        (
-            "another name",
-            returned('{"chance": chance, "ride": rides}'),
-            returned('{**{"chance": chance}, "rides": rides}'),
-            PREDICTS,
-            "of the declared inputs; found ModelError at model.py:",
-        ),
-        (
-            "two outputs of one unit exchanged",
-            (*ALIKE, returned('{"chance": rides, "rides": chance}')),
-            ALIKE,
-            VALUES,
-            "expected output 'chance' in (0.0, 1.0) and 'rides' in (2.0, 100.0) where inputs are "
-            "typical; found the values of one in the other",
-        ),
-    ],
-    "how it rolls up": [
-        (
-            "a count that is averaged where the others are summed",
-            contract(RIDES, RIDES.replace("aggregation=SUM", 'aggregation={"hour": "sum"}')),
-            contract(RIDES, RIDES.replace('"ride/h", aggregation=SUM', '"USD/h", aggregation={}')),
-            ROLL_UPS,
-            "expected output 'rides' in ride/h to be summed along 'region', as 'sessions' is",
-        ),
-        (
-            "weighted by what is no count",
-            contract(
-                'BY_SESSIONS = {"region": Weighted("sessions")',
-                'BY_SESSIONS = {"region": Weighted("price")',
-            ),
-            contract(
-                'BY_SESSIONS = {"region": Weighted("sessions")',
-                'BY_SESSIONS = {"region": Weighted("rides")',
-            ),
-            ROLL_UPS,
-            "to be weighted along 'region' by what is added up there; found 'price'",
         ),
     ],
 }

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from _cases import CHANCE, IMPORT, KINDS, after_rides, contract, model
+from _cases_declared import DECLARED
 from _cases_further import FURTHER
 from _mutations import TEAM, Change, TeamPackage, changed_files
 
@@ -32,14 +33,15 @@ MODULES = "\n".join(
         "import numpy as np",
         "import pandas as pd",
         IMPORT,
-        "from dagcast_core import FitnessTerm, PartialPooling, Ridge, SquaredError, align\n",
+        "from dagcast_core import FitnessTerm, NegativeBinomial, SquaredError, align",
+        "from dagcast_core import PartialPooling, Ridge\n",
     )
 )
 
 
 CASES = {
     f"{kind}-{case[0]}".replace(" ", "-"): case[1:]
-    for kind, cases in {**KINDS, **FURTHER}.items()
+    for kind, cases in {**KINDS, **FURTHER, **DECLARED}.items()
     for case in cases
 }
 

@@ -41,6 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pytest.UsageError: a class of the suite, or a test of it, is skipped or expected to fail.
     """
     for item in items:
+        # A replacement that says why may do as it likes.
+        if getattr(getattr(item, "function", None), "__dagcast_reason__", None):
+            continue
         for mark in item.iter_markers():
             if mark.name in _DROPPING and _key(item) is not None:
                 raise pytest.UsageError(

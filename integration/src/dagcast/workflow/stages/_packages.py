@@ -53,7 +53,7 @@ class SnapshotResult(Result):
 
     def tables(self) -> tuple[ResultTable, ...]:
         rows = tuple((str(path),) for path in self.files)
-        tables = [ResultTable("Contracts", ("file",), rows)]
+        tables = [ResultTable("Contracts", ("file",), rows)] if rows or not self.problems else []
         if self.problems:
             kept = tuple((problem,) for problem in self.problems)
             tables.append(ResultTable("Not written: changes that need another version", (), kept))

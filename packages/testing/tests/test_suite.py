@@ -10,7 +10,7 @@ from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
 from dagcast_core.dims import HOUR
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor
-from dagcast_testing import Setting, _causal, _outputs, _purity, _reads, _starts
+from dagcast_testing import Setting, _causal, _outputs, _purity, _reads, _starts, _windows
 
 INCENTIVE = Dim("incentive")
 REGION = Dim("region")
@@ -72,7 +72,7 @@ SEED_CHECKS = [
     _reads.check_missing_inputs,
     _reads.check_label_order,
     _reads.check_look_ahead,
-    _reads.check_horizons,
+    _windows.check_horizons,
     _reads.check_unseen_labels,
     _causal.check_gradients_exist,
     _causal.check_gradient_values,
@@ -82,7 +82,7 @@ SEED_CHECKS = [
     _outputs.check_single_precision,
     _outputs.check_roll_ups,
     _reads.check_memory,
-    _reads.check_windows,
+    _windows.check_windows,
     _starts.check_warm_start,
 ]
 
@@ -241,7 +241,7 @@ MUTANTS = [
     ),
     (overflow, _outputs.check_large_values, "where 'sessions' is as large as"),
     (cancel_digits, _outputs.check_single_precision, "'rides' of inputs in float32 to equal"),
-    (count_steps, _reads.check_windows, "'rides' not to depend on where a window begins"),
+    (count_steps, _windows.check_windows, "'rides' not to depend on where a window begins"),
     (weigh_by_parity, _reads.check_label_order, "the labels of 'region' come in another order"),
     (peek_at_eight, _reads.check_look_ahead, "08:00:00.* changed from 2026-01-05 09:00:00"),
     (
@@ -492,7 +492,7 @@ def test_lagged_input_is_no_look_ahead():
 
 def test_horizon_of_one_hour_has_to_work():
     with pytest.raises(AssertionError, match="expected a prediction over a horizon of 1 steps"):
-        _reads.check_horizons(setting(mutant(need_two_hours)), 0)
+        _windows.check_horizons(setting(mutant(need_two_hours)), 0)
 
 
 def test_empty_horizon_gives_an_empty_output():
@@ -507,7 +507,7 @@ def test_empty_horizon_gives_an_empty_output():
     with pytest.raises(
         AssertionError, match="expected 0 steps of 'rides' over a horizon of 0; found 1"
     ):
-        _reads.check_horizons(setting(Stubborn()), 0)
+        _windows.check_horizons(setting(Stubborn()), 0)
 
 
 def test_unseen_region_has_to_be_pooled():

@@ -65,29 +65,42 @@ def check_loss_terms(setting: Setting, seed: int) -> None:
             _check_fitness(setting, model, term, outputs)
         elif not isinstance(term, ExperimentAgreement):
             _check_prior(model, term)
-    _check_used(model, outputs, terms)
-    chosen: object = model.optimizer()
+    try:
+        chosen: object = model.optimizer()
+    except Exception as error:
+        raise AssertionError(
+            f"{_who(model)}: expected optimizer to say how the loss is minimised; found "
+            f"{said(error)}. fix: correct the line: a fit calls it"
+        ) from error
     assert isinstance(chosen, OptimizerSpec), (
         f"{_who(model)}: expected optimizer to return an OptimizerSpec; found "
         f"{type(chosen).__name__}. fix: return one, or leave the method out"
     )
 
 
-def _check_used(model: Model, outputs: Panel, terms: Iterable[LossTerm]) -> None:
+def check_used(setting: Setting, seed: int) -> None:
     """Every parameter moves an output, or is part of a likelihood."""
+    if isinstance(setting.model, ModelCollection):
+        return
+    fresh: Model = setting.kept.get("fresh") or setting.model
+    model = copy.deepcopy(fresh)
     known = [p for p in model.labelled_parameters() if p[1].raw.requires_grad]
-    total = sum_of(outputs)
+    total = sum_of(predicted(model, setting.panel(seed)))
     if not known:
         return
     gradients: Iterable[torch.Tensor | None] = [None] * len(known)
     if total.requires_grad:
         gradients = torch.autograd.grad(total, [p.raw for _, p in known], allow_unused=True)
-    likely = {id(v) for term in terms if isinstance(term, FitnessTerm) for v in vars(term).values()}
-    dead: list[object] = [
-        repr(name)
-        for (name, parameter), gradient in zip(known, gradients, strict=True)
-        if gradient is None and id(parameter) not in likely
-    ]
+    idle = [item for item, gradient in zip(known, gradients, strict=True) if gradient is None]
+    if not idle:
+        return
+    likely = {
+        id(value)
+        for term in _terms(model)
+        if isinstance(term, FitnessTerm)
+        for value in vars(term).values()
+    }
+    dead: list[object] = [repr(name) for name, item in idle if id(item) not in likely]
     assert not dead, (
         f"{_who(model)}: expected every parameter to move an output; found that {shown(dead)} is "
         "made and not used. fix: use it in forward, or leave it out"

@@ -10,7 +10,16 @@ import pytest
 
 from dagcast_core.contract import Contract
 from dagcast_core.model import Model
-from dagcast_testing import _causal, _losses, _outputs, _purity, _reads, _registered, _starts
+from dagcast_testing import (
+    _causal,
+    _losses,
+    _outputs,
+    _purity,
+    _reads,
+    _registered,
+    _starts,
+    _windows,
+)
 from dagcast_testing._guard import check_overrides
 from dagcast_testing._installed import installed_for
 from dagcast_testing._order import follows_from
@@ -188,12 +197,12 @@ class ModelContract:
 
     def test_short_horizons(self, setting: Setting) -> None:
         """One hour, and none."""
-        _reads.check_horizons(setting.moved, seed=0)
+        _windows.check_horizons(setting.moved, seed=0)
 
     def test_other_windows(self, setting: Setting) -> None:
         """A change of the clocks, a year's end, a leap day, another start, any day of a year."""
-        _reads.check_windows(setting.moved, seed=0)
-        _reads.check_year(setting.moved, seed=0)
+        _windows.check_windows(setting.moved, seed=0)
+        _windows.check_year(setting.moved, seed=0)
 
     def test_declared_effects_have_gradients(self, setting: Setting) -> None:
         """Plans are made through them."""
@@ -213,8 +222,9 @@ class ModelContract:
         _causal.check_signs(setting, range(self.draws))
 
     def test_every_path_is_declared(self, setting: Setting) -> None:
-        """What moves an output is claimed as an effect on it."""
+        """What moves an output is claimed as an effect on it, and what is declared moves one."""
         _causal.check_undeclared_paths(setting, seed=0)
+        _losses.check_used(setting.moved, seed=0)
 
 
 @dataclass(frozen=True, slots=True)

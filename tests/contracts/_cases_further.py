@@ -101,8 +101,8 @@ FURTHER = {
                 "rides = rides.with_tensor(rides.tensor * (1.0 + mine[:, None]))"
             ),
             after_rides("rides = rides * (1.0 + self.cost.at(rides))"),
-            "test_label_order_does_not_matter",
-            "by label to be the same when the labels of 'region' come in another order",
+            UNSEEN,
+            "of the unseen label 'unseen region' of 'region' to be the same by itself",
         ),
     ],
     "loss terms": [

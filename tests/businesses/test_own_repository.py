@@ -43,7 +43,7 @@ def test_package_of_an_own_repository_passes_its_own_ci(wheels, repository):
     assert len(first) == 3
     output = [wheels.run(step, repository).stdout for step in first]
     # Installed, so that a second process can build the model too.
-    assert "27 passed" in output[1]
+    assert "29 passed" in output[1]
     assert "skipped" not in output[1]
     assert "with the contracts of dagcast-driver-hours, dagcast-eta" in output[2]
 
@@ -67,7 +67,7 @@ def test_undeclared_import_is_found_in_the_packages_own_folder(wheels, repositor
     lines = wheels.run("dagcast check --against others.json; test $? = 3", repository).stdout
     file.write_text(before)
     (found,) = [line for line in lines.splitlines() if line.startswith("DC2")]
-    assert found.startswith("DC213 [- <- dagcast-night-sessions model.py:")
+    assert found.startswith("DC213 [<- dagcast-night-sessions model.py:")
     assert "write 'scipy>=" in found
 
 
@@ -75,12 +75,26 @@ def test_stale_snapshot_is_found_there_and_renewed(wheels, repository):
     file = repository / "contract.json"
     before = file.read_text()
     data = json.loads(before)
-    data["contracts"][0]["outputs"][0]["unit"] = "2"
+    data["contracts"][0]["outputs"][0]["description"] = "another"
     file.write_text(json.dumps(data))
     lines = wheels.run("dagcast check --against others.json; test $? = 3", repository).stdout
-    assert "DC209 [- <- dagcast-night-sessions] snapshot 'contract.json'" in lines
+    assert "DC209 [<- dagcast-night-sessions] snapshot 'contract.json'" in lines
     wheels.run("dagcast snapshot", repository)
     assert file.read_text() == before
+
+
+def test_a_breaking_change_is_found_before_and_after_the_snapshot_is_renewed(wheels, repository):
+    file = repository / "src" / "dagcast_night_sessions" / "contract.py"
+    before, held = file.read_text(), (repository / "contract.json").read_text()
+    file.write_text(before.replace('"night_sessions_draft"', '"night_sessions_total"'))
+    wheels.run("uv pip install --no-deps -e . && dagcast snapshot; test $? = 3", repository)
+    lines = wheels.run("dagcast check --against others.json; test $? = 3", repository).stdout
+    assert (repository / "contract.json").read_text() == held
+    file.write_text(before)
+    (found,) = [line for line in lines.splitlines() if line.startswith("DC")]
+    assert found.startswith("DC301 [<- dagcast-night-sessions]")
+    assert "renamed 'night_sessions_total'" in found
+    assert "write version='0.2.0' in its Contract and run dagcast snapshot" in found
 
 
 def test_one_file_for_a_notebook_keeps_its_contract(wheels, tmp_path):

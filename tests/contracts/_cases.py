@@ -519,8 +519,8 @@ KINDS = {
                 "place = 1.0 + 0.0 * torch.arange(rides.tensor.shape[0]).double()\n"
                 "rides = rides.with_tensor(rides.tensor * place[:, None])"
             ),
-            "test_label_order_does_not_matter",
-            "by label to be the same when the labels of 'region' come in another order",
+            UNSEEN,
+            "expected 'rides' of the unseen label 'unseen region' of 'region' to be the same by",
         ),
         (
             "a warm start by position",

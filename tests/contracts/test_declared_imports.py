@@ -49,7 +49,7 @@ def test_import_of_another_team_without_declaring_it_is_found(package):
     version = importlib.metadata.version("dagcast-eta")
     floor = ".".join(version.split(".")[:2])
     assert str(problem) == (
-        "DC213 [- <- mine model.py:3] undeclared import of 'dagcast_eta': expected dagcast-eta "
+        "DC213 [<- mine model.py:3] undeclared import of 'dagcast_eta': expected dagcast-eta "
         f"among project.dependencies; found dagcast-core>=0.1 declared; dagcast-eta {version} "
         f"installed for others. fix: write 'dagcast-eta>={floor}' there"
     )
@@ -70,7 +70,7 @@ def test_installed_version_outside_the_declared_range_is_found(package):
     (problem,) = packaging_problems(folder)
     version = importlib.metadata.version("dagcast-core")
     assert str(problem).startswith(
-        "DC214 [mine 0.3.0 <- -] requirement 'dagcast-core': expected dagcast-core"
+        "DC214 [mine 0.3.0 <-] requirement 'dagcast-core': expected dagcast-core"
     )
     assert f"found {version} installed. fix: install a version in that range, or" in str(problem)
 

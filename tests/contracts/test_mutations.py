@@ -11,6 +11,8 @@ import sys
 import pytest
 import torch
 from _cases import CHANCE, IMPORT, KINDS, after_rides, contract, model
+from _cases_declared import DECLARED
+from _cases_further import FURTHER
 from _mutations import TEAM, Change, TeamPackage, changed_files
 
 from dagcast.config import Config
@@ -26,20 +28,25 @@ torch.set_num_threads(1)
 REGION = Dim("region")
 MODULES = "\n".join(
     (
+        "import os",
         "import time",
         "import numpy as np",
         "import pandas as pd",
         IMPORT,
-        "from dagcast_core import align\n",
+        "from dagcast_core import FitnessTerm, NegativeBinomial, SquaredError, align",
+        "from dagcast_core import PartialPooling, Ridge\n",
     )
 )
 
 
-@pytest.mark.parametrize(
-    ("change", "twin", "test", "line"),
-    [case[1:] for cases in KINDS.values() for case in cases],
-    ids=[f"{kind}-{case[0]}".replace(" ", "-") for kind, cases in KINDS.items() for case in cases],
-)
+CASES = {
+    f"{kind}-{case[0]}".replace(" ", "-"): case[1:]
+    for kind, cases in {**KINDS, **FURTHER, **DECLARED}.items()
+    for case in cases
+}
+
+
+@pytest.mark.parametrize(("change", "twin", "test", "line"), CASES.values(), ids=CASES)
 def test_mutation_fails_one_test_in_one_line_and_its_twin_none(tmp_path, change, twin, test, line):
     found = failures(tmp_path, change)
     assert [f.test for f in found] == [test], "\n".join(f"{f.test}: {f.text}" for f in found)
@@ -269,6 +276,15 @@ def test_sorted_set_and_any_number_of_threads_pass_in_every_process(tmp_path):
     ran = team_ci(tmp_path, model(CHANCE, CHANCE + ordered))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "skipped" not in ran.stdout
+
+
+def test_start_at_random_is_one_line_though_two_constructions_tell_it(tmp_path):
+    start = 'start=0.05, transform="exp"'
+    change = model(start, 'start=0.05 + 0.01 * os.urandom(1)[0], transform="exp"')
+    ran = team_ci(tmp_path, change, model(IMPORT, "import os\n\n" + IMPORT), tests="constructions")
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("DC401")]
+    assert len(lines) == 1, ran.stdout + ran.stderr
+    assert "expected 'cost.raw' to start the same in every construction" in lines[0]
 
 
 def test_model_that_cannot_be_built_is_one_line(tmp_path):

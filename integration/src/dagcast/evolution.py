@@ -2,7 +2,8 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ from dagcast.exported import read_exported, read_json
 from dagcast.plugins import Plugins
 from dagcast_core.contract import (
     Contract,
+    ContractError,
     Problem,
+    differences,
     evolution_problems,
+    read_snapshot,
     snapshot,
 )
 
-_REMEDY = "run dagcast snapshot and commit the file"
+_RENEW = "run dagcast snapshot and commit the file"
+_RENEWED = " and " + _RENEW
 
 
 def check_evolution(plugins: Plugins, against: Path) -> tuple[Problem, ...]:
@@ -68,50 +73,113 @@ def check_snapshots(
 ) -> tuple[Problem, ...]:
     """Find packages of a workspace whose committed ``contract.json`` is missing or stale.
 
+    What is committed is a promise: a contract that changed by more than its version says is
+    reported as that, and a file is stale for whatever else differs.
+
     Args:
         plugins: from ``load_plugins``.
         workspace: its root, or the folder of one package in a repository of its own.
         only_present: whether a missing file is no problem.
     """
-    problems = []
-    for folder, distribution, contracts in _packages(plugins, workspace):
-        file = folder / "contract.json"
-        if only_present and not file.exists():
+    problems: list[Problem] = []
+    for package in _packages(plugins, workspace):
+        if only_present and not package.file.exists():
             continue
-        if not file.exists():
-            found = "no file"
-        else:
-            # Through JSON, so that tuples compare equal to the lists they were written as.
-            declared = json.loads(json.dumps(snapshot(distribution, contracts)))
-            found = "; ".join(_changes("", read_json(file, "a snapshot of contracts"), declared))
-        if found:
-            problems.append(
-                Problem.of(
-                    "DC209",
-                    str(file.relative_to(workspace)),
-                    producer=distribution,
-                    expected="the contracts as declared",
-                    found=found,
-                    fix=_REMEDY,
-                )
-            )
+        problems += package.outgrown()
+        stale = package.stale(workspace, skip={problem.name for problem in problems})
+        problems += [stale] if stale is not None else []
     return tuple(problems)
 
 
-def write_snapshots(plugins: Plugins, workspace: Path) -> tuple[Path, ...]:
+def write_snapshots(
+    plugins: Plugins, workspace: Path
+) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     """Write ``contract.json`` of every package of a workspace whose contracts changed.
 
     Returns:
-        The files written.
+        The files written, and what kept others from being: a contract that changed by more than
+        its version says would no longer be seen to have, once the file is renewed.
     """
-    written = []
-    for folder, distribution, contracts in _packages(plugins, workspace):
-        file = folder / "contract.json"
-        text = json.dumps(snapshot(distribution, contracts), indent=1) + "\n"
-        if not file.exists() or file.read_text() != text:
+    written: list[Path] = []
+    problems: list[Problem] = []
+    for package in _packages(plugins, workspace):
+        outgrown = package.outgrown()
+        problems += outgrown
+        text = json.dumps(package.declared, indent=1) + "\n"
+        file = package.file
+        if not outgrown and (not file.exists() or file.read_text() != text):
             file.write_text(text)
             written.append(file)
-    return tuple(written)
+    return tuple(written), tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """A package of a workspace: the snapshot that it commits, and what it declares."""
+
+    file: Path
+    distribution: str
+    contracts: tuple[Contract, ...]
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The snapshot as it should be."""
+        return snapshot(self.distribution, self.contracts)
+
+    def outgrown(self) -> tuple[Problem, ...]:
+        """Contracts that changed since the file was written by more than their version says."""
+        return evolution_problems(
+            self._committed(), self.contracts, producer=self.distribution, then=_RENEWED
+        )
+
+    def stale(self, workspace: Path, skip: Collection[str]) -> Problem | None:
+        """What else differs from the file, but for the models in ``skip``."""
+        ways = {_RENEW: None}
+        if not self.file.exists():
+            found = ["no file"]
+        else:
+            # Through JSON, so that tuples compare equal to the lists they were written as.
+            declared = json.loads(json.dumps(self.declared))
+            held = read_json(self.file, "a snapshot of contracts")
+            before = {contract.model: contract for contract in self._committed()}
+            found = []
+            for contract in self.contracts:
+                changes = differences(before.get(contract.model, contract), contract)
+                if contract.model in skip or not changes:
+                    continue
+                # In the terms of contracts, which know a rename from a loss and a gain.
+                found += [f"model {contract.model!r}: {change}" for change in changes]
+                ways |= dict.fromkeys(c.instead or "take the change back" for c in changes)
+                skip = {*skip, contract.model}
+            found += _changes("", _without(held, skip), _without(declared, skip))
+        if not found:
+            return None
+        return Problem.of(
+            "DC209",
+            str(self.file.relative_to(workspace)),
+            producer=self.distribution,
+            expected="the contracts as declared",
+            found="; ".join(found),
+            fix=", or ".join(ways),
+        )
+
+    def _committed(self) -> tuple[Contract, ...]:
+        if not self.file.exists():
+            return ()
+        try:
+            return read_snapshot(read_json(self.file, "a snapshot of contracts"))[1]
+        except (ContractError, KeyError, TypeError, ValueError):
+            # What cannot be read promises nothing; the difference says so.
+            return ()
+
+
+def _without(data: Mapping[str, Any], models: Collection[str]) -> dict[str, Any]:
+    held = [
+        item
+        for item in data.get("contracts", ())
+        if not (isinstance(item, dict) and item.get("model") in models)
+    ]
+    return {**data, "contracts": held}
 
 
 def _changes(where: str, committed: Any, declared: Any) -> Iterator[str]:
@@ -150,14 +218,16 @@ def _name(place: int, item: Any) -> str:
     return str(item.get("name") or item.get("quantity", {}).get("name") or place)
 
 
-def _packages(
-    plugins: Plugins, workspace: Path
-) -> Iterable[tuple[Path, str, tuple[Contract, ...]]]:
+def _packages(plugins: Plugins, workspace: Path) -> Iterator[_Package]:
     # A package with a repository of its own is its own workspace.
     for file in sorted(
         [*workspace.glob("pyproject.toml"), *workspace.glob("packages/*/pyproject.toml")]
     ):
         distribution = tomllib.loads(file.read_text()).get("project", {}).get("name", "")
-        contracts = tuple(c for plugin in plugins.of(distribution) for c in plugin.contracts)
-        if contracts:
-            yield file.parent, distribution, contracts
+        loaded = plugins.of(distribution)
+        contracts = tuple(contract for plugin in loaded for contract in plugin.contracts)
+        snapshot_file = file.with_name("contract.json")
+        # Of a package that cannot be loaded nobody knows what it declares; others may have
+        # declared something once.
+        if contracts or (loaded and snapshot_file.exists()):
+            yield _Package(snapshot_file, distribution, contracts)

@@ -80,7 +80,7 @@ def test_uninstalled_package_is_one_problem_and_nothing_is_built():
     plugins = installed(money=Package(MONEY))
     (problem,) = check_assembly(plugins, **ASKED).problems
     assert str(problem).startswith(
-        "DC102 [money (dagcast-money 1.0.0) <- -] missing quantity 'hours'"
+        "DC102 [money (dagcast-money 1.0.0) <-] missing quantity 'hours'"
     )
     with pytest.raises(AssemblyError, match="missing quantity 'hours'"):
         build_collection(plugins, LABELS, **ASKED)
@@ -152,7 +152,7 @@ def test_package_that_fails_to_build_is_named():
         raise KeyError("incentive")
 
     broken = Package(ANSWER, models=fail)
-    with pytest.raises(AssemblyError, match=r"DC205 \[- <- answer \(dagcast-answer 1.0.0\)\]"):
+    with pytest.raises(AssemblyError, match=r"DC205 \[<- answer \(dagcast-answer 1.0.0\)\]"):
         build_collection(installed(money=Package(MONEY), answer=broken), LABELS, **ASKED)
 
 

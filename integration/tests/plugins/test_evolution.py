@@ -1,6 +1,7 @@
 """Installed contracts against released ones, and the snapshots that packages commit."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,10 @@ ETA = Quantity("eta", (REGION, HOUR), "min")
 RELEASED = Contract("eta", outputs=(ETA,))
 CHANGED = Contract("eta", outputs=(Quantity("eta", (REGION, HOUR), "h"),))
 RAISED = Contract("eta", version="2.0.0", outputs=CHANGED.outputs)
+
+
+def replace_version(contract, version):
+    return Contract.from_json({**contract.to_json(), "version": version})
 
 
 def installed(*contracts):
@@ -77,14 +82,61 @@ def test_missing_file_and_empty_folder_are_refused(tmp_path):
 
 def test_snapshot_has_to_be_there_and_current(workspace):
     (missing,) = check_snapshots(installed(RELEASED), workspace)
-    assert str(missing).startswith("DC209 [- <- dagcast-eta] snapshot 'packages/eta/contract.json'")
-    assert write_snapshots(installed(RELEASED), workspace) == (
-        workspace / "packages" / "eta" / "contract.json",
-    )
+    assert str(missing).startswith("DC209 [<- dagcast-eta] snapshot 'packages/eta/contract.json'")
+    file = workspace / "packages" / "eta" / "contract.json"
+    assert write_snapshots(installed(RELEASED), workspace) == ((file,), ())
     assert check_snapshots(installed(RELEASED), workspace) == ()
-    assert write_snapshots(installed(RELEASED), workspace) == ()
-    (stale,) = check_snapshots(installed(CHANGED), workspace)
-    assert stale.found == """model 'eta', outputs, eta, unit: "min" in the file, "h" as declared"""
+    assert write_snapshots(installed(RELEASED), workspace) == ((), ())
+    (stale,) = check_snapshots(installed(DESCRIBED), workspace)
+    assert stale.found == (
+        """model 'eta', outputs, eta, description: "" in the file, "of a pickup" as declared"""
+    )
+    assert stale.fix == "run dagcast snapshot and commit the file"
+
+
+DESCRIBED = Contract("eta", outputs=(replace(ETA, description="of a pickup"),))
+RENAMED = Contract("eta", outputs=(replace(ETA, name="wait"),))
+DRAFT = replace_version(RELEASED, "0.1.0")
+
+
+def test_renewing_the_snapshot_hides_no_change(workspace):
+    """The file is the promise: what breaks it needs its version, before and after a renewal."""
+    write_snapshots(installed(RELEASED), workspace)
+    for _ in range(2):
+        (problem,) = check_snapshots(installed(RENAMED), workspace)
+        assert problem.code == "DC301"
+        assert "output 'eta': renamed 'wait' (same unit 'min' and dims" in problem.expected
+        assert problem.fix == (
+            "write version='2.0.0' in its Contract and run dagcast snapshot and commit the file, "
+            "or go on making 'eta' beside 'wait' until its readers have moved"
+        )
+        assert write_snapshots(installed(RENAMED), workspace) == ((), (problem,))
+
+
+def test_a_change_with_its_version_is_stale_until_it_is_renewed(workspace):
+    write_snapshots(installed(RELEASED), workspace)
+    moved = replace_version(RENAMED, "2.0.0")
+    (stale,) = check_snapshots(installed(moved), workspace)
+    assert stale.code == "DC209"
+    assert "model 'eta': output 'eta': renamed 'wait'" in stale.found
+    assert stale.fix.startswith("run dagcast snapshot and commit the file, or go on making 'eta'")
+    write_snapshots(installed(moved), workspace)
+    assert check_snapshots(installed(moved), workspace) == ()
+
+
+def test_a_draft_moves_its_second_number_and_may_go(workspace):
+    write_snapshots(installed(DRAFT), workspace)
+    (problem,) = check_snapshots(installed(replace_version(RENAMED, "0.1.0")), workspace)
+    assert problem.expected.startswith("at least 0.2.0 (major: output 'eta': renamed 'wait'")
+    (stale,) = check_snapshots(installed(replace_version(RENAMED, "0.2.0")), workspace)
+    assert stale.code == "DC209"
+    (stale,) = check_snapshots(installed(SECOND), workspace)
+    assert stale.code == "DC209"
+
+
+def test_a_package_that_stops_declaring_what_it_committed_is_found(workspace):
+    write_snapshots(installed(RELEASED), workspace)
+    assert check_snapshots(installed(), workspace)[0].code == "DC302"
 
 
 REORDERED = Contract("eta", outputs=(Quantity("eta", (HOUR, REGION), "min"),))
@@ -96,7 +148,6 @@ SECOND = Contract("late", outputs=(Quantity("wait", (REGION, HOUR), "min"),))
     [
         ((REORDERED,), "model 'eta', outputs, eta, dims: another order"),
         ((RELEASED, SECOND), "model 'late': declared, not in the file"),
-        ((SECOND,), "model 'eta': in the file, no longer declared"),
     ],
 )
 def test_stale_snapshot_names_model_and_difference(workspace, declared, found):
@@ -107,5 +158,5 @@ def test_stale_snapshot_names_model_and_difference(workspace, declared, found):
 
 def test_package_in_a_repository_of_its_own_is_its_own_workspace(workspace):
     folder = workspace / "packages" / "eta"
-    assert write_snapshots(installed(RELEASED), folder) == (folder / "contract.json",)
+    assert write_snapshots(installed(RELEASED), folder) == ((folder / "contract.json",), ())
     assert check_snapshots(installed(RELEASED), folder) == ()

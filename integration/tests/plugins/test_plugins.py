@@ -1,5 +1,6 @@
 """One broken package is reported with its name, and hides no other."""
 
+import subprocess
 import sys
 import textwrap
 from importlib.metadata import version
@@ -87,7 +88,7 @@ def broken(install, source, distribution="broken"):
 def test_package_that_does_not_import_is_reported_and_the_others_load(install):
     (line,) = broken(install, "x = 1\nimport no_such_module_at_all\n")
     assert line == (
-        "DC201 [- <- broken (broken 0.3.0)] import of 'broken_plugin': expected a module that "
+        "DC201 [<- broken (broken 0.3.0)] import of 'broken_plugin': expected a module that "
         "imports without torch and without errors; found ModuleNotFoundError: No module named "
         "'no_such_module_at_all' at broken_plugin.py:2. fix: declare and install the distribution "
         "that provides 'no_such_module_at_all', or disable 'broken'"
@@ -104,7 +105,7 @@ def test_floor_that_is_too_low_says_what_is_declared_and_what_is_there(install):
 @pytest.mark.parametrize("source", ["1 / 0", "import sys; sys.exit(3)", "def broken(:"])
 def test_package_that_fails_in_any_way_is_reported(install, source):
     (line,) = broken(install, source)
-    assert line.startswith("DC201 [- <- broken (broken 0.3.0)]")
+    assert line.startswith("DC201 [<- broken (broken 0.3.0)]")
 
 
 def test_entry_point_to_a_module_that_is_not_there_says_so(install):
@@ -117,7 +118,7 @@ def test_entry_point_to_a_module_that_is_not_there_says_so(install):
 def test_contract_that_is_wrong_by_itself_is_reported(install):
     source = GOOD.format(name="bad").replace('"1")', '"")')
     (line,) = broken(install, source)
-    assert line.startswith("DC205 [- <- broken (broken 0.3.0)] hook call 'dagcast_contracts'")
+    assert line.startswith("DC205 [<- broken (broken 0.3.0)] hook call 'dagcast_contracts'")
     assert "ContractError: Quantity 'bad' has no unit" in line
     assert "at broken_plugin.py:10. fix:" in line
 
@@ -125,14 +126,14 @@ def test_contract_that_is_wrong_by_itself_is_reported(install):
 def test_misspelt_hook_names_the_one_that_was_meant(install):
     source = GOOD.format(name="bad").replace("def dagcast_models", "def dagcast_model")
     (line,) = broken(install, source)
-    assert line.startswith("DC202 [- <- broken (broken 0.3.0)] hook 'dagcast_model'")
+    assert line.startswith("DC202 [<- broken (broken 0.3.0)] hook 'dagcast_model'")
     assert line.endswith("fix: rename it to 'dagcast_models'")
 
 
 def test_hook_with_another_argument_is_refused(install):
     source = GOOD.format(name="bad").replace("(labels)", "(labels, store)")
     (line,) = broken(install, source)
-    assert line.startswith("DC202 [- <- broken (broken 0.3.0)] hook 'dagcast_models'")
+    assert line.startswith("DC202 [<- broken (broken 0.3.0)] hook 'dagcast_models'")
     assert "expected dagcast_models(labels)" in line
 
 
@@ -165,7 +166,7 @@ def test_package_for_another_plugin_api_is_one_problem_though_its_hooks_are_unkn
     source = GOOD.format(name="bad").replace('"1"),))', '"1"),), plugin_api="2")')
     source += "\n@hookimpl\ndef dagcast_from_the_future():\n    return []\n"
     (line,) = broken(install, source)
-    assert line.startswith("DC203 [- <- broken (broken 0.3.0)] plugin API of 'bad'")
+    assert line.startswith("DC203 [<- broken (broken 0.3.0)] plugin API of 'bad'")
     assert "expected plugin API 1.1; found plugin API 2. fix: upgrade dagcast-core" in line
 
 
@@ -252,7 +253,7 @@ def test_two_packages_that_know_other_labels_of_a_dim_are_an_error(install, tmp_
 def test_a_hook_that_declares_something_else_is_reported(install, before, after, code, expected):
     assert before in DECLARES
     (line,) = broken(install, DECLARES.replace(before, after))
-    assert line.startswith(f"{code} [- <- broken (broken 0.3.0)]")
+    assert line.startswith(f"{code} [<- broken (broken 0.3.0)]")
     assert f"expected {expected}" in line
 
 
@@ -265,13 +266,36 @@ def test_models_without_contracts_are_refused(install):
         return []
     """
     (line,) = broken(install, source)
-    assert line.startswith("DC208 [- <- broken (broken 0.3.0)] missing hook 'dagcast_contracts'")
+    assert line.startswith("DC208 [<- broken (broken 0.3.0)] missing hook 'dagcast_contracts'")
+
+
+MODELS = """
+from dagcast_core.hooks import hookimpl
+
+@hookimpl
+def dagcast_contracts():
+    return []
+
+@hookimpl
+def dagcast_models(labels):
+    return MODELS
+"""
+
+
+def test_an_empty_list_of_contracts_beside_models_is_refused(install):
+    (line,) = broken(install, MODELS.replace("MODELS", "[Model(labels['region'])]"))
+    assert "missing hook 'dagcast_contracts': expected one Contract per model" in line
+
+
+def test_a_package_that_opts_out_declares_and_builds_nothing(install):
+    install("quiet", MODELS.replace("MODELS", "[]"))
+    assert load(install)[1] == []
 
 
 def test_contracts_without_models_are_refused(install):
     source = GOOD.format(name="bad").split("@hookimpl\ndef dagcast_models")[0]
     (line,) = broken(install, source)
-    assert line.startswith("DC208 [- <- broken (broken 0.3.0)] missing hook 'dagcast_models'")
+    assert line.startswith("DC208 [<- broken (broken 0.3.0)] missing hook 'dagcast_models'")
 
 
 def test_module_without_any_hook_is_refused(install):
@@ -286,7 +310,7 @@ def test_two_distributions_that_claim_one_name_are_both_refused(install):
     plugins, (line,) = load(install)
     assert [plugin.name for plugin in plugins.plugins] == ["good"]
     assert line == (
-        "DC204 [- <- dagcast-eta 1.0.0, my-eta 2.0.0] entry point 'eta': expected one entry point "
+        "DC204 [<- dagcast-eta 1.0.0, my-eta 2.0.0] entry point 'eta': expected one entry point "
         "of this name; found 2; pluggy would skip all but the first in silence. fix: rename one in "
         "its pyproject.toml, or disable one of dagcast-eta, my-eta"
     )
@@ -297,7 +321,7 @@ def test_module_under_two_names_is_registered_once_and_reported(install):
     install("dagcast-eta", GOOD.format(name="eta"), points=points)
     plugins, (line,) = load(install)
     assert [plugin.name for plugin in plugins.plugins] == ["eta"]
-    assert line.startswith("DC204 [- <- dagcast-eta 1.0.0] entry point 'eta-again'")
+    assert line.startswith("DC204 [<- dagcast-eta 1.0.0] entry point 'eta-again'")
 
 
 def test_disabling_one_of_two_settles_the_claim(install):
@@ -318,7 +342,7 @@ def test_disabled_plugin_is_not_even_imported(install, tmp_path):
 def test_unknown_name_to_disable_names_the_nearest(install):
     install("alpha", GOOD.format(name="alpha"))
     _, (line,) = load(install, disable=["alhpa"])
-    assert line.startswith("DC207 [project <- -] disabled plugin 'alhpa'")
+    assert line.startswith("DC207 [project <-] disabled plugin 'alhpa'")
     assert line.endswith("fix: write 'alpha'")
 
 
@@ -333,3 +357,25 @@ def test_shadowed_copy_of_a_distribution_is_no_second_claim(install, tmp_path, m
     plugins = load_plugins(path=[str(tmp_path), str(second)])
     assert plugins.problems == ()
     assert [plugin.version for plugin in plugins.plugins] == ["1.0.0"]
+
+
+HEAVY = """
+import sys; sys.path.insert(0, {folder!r})
+from dagcast.plugins import load_plugins
+plugins = load_plugins(path=[{folder!r}])
+print(*plugins.problems, sep="\\n")
+print(len(plugins.plugins), "torch" in sys.modules)
+"""
+
+
+def test_what_imports_torch_where_it_only_declares_is_refused_and_named(install):
+    """Every package that does, in a process that has not paid for it yet."""
+    for name, line in (("one", "import torch"), ("two", "from dagcast_core.model import Model")):
+        install(name, line + GOOD.format(name=name))
+    install("light", GOOD.format(name="light") + "if False:\n    import torch\n")
+    code = HEAVY.format(folder=install.path[0])
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second, left = ran.stdout.splitlines()
+    assert "found an import of torch at one_plugin.py:1, which every check would pay for" in first
+    assert "found an import of pandas at two_plugin.py:1" in second
+    assert left == "1 False"

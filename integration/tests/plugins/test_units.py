@@ -81,7 +81,7 @@ def test_limit_in_another_unit_than_it_counts_is_refused(tables, expected):
         assert lines == []
     else:
         (line,) = lines
-        assert line.startswith("DC105 [project <- ")
+        assert line.startswith("DC105 [project <-")
         assert expected in line
 
 

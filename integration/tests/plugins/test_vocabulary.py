@@ -157,7 +157,7 @@ def test_an_exogenous_input_is_known_ahead_or_a_problem():
 def test_an_observed_outcome_whose_team_is_missing_is_not_exogenous():
     (line,) = checked((model("m", SHIFTS, makes=ORDERS),), (table("log", "shifts", "shift/h"),))
     assert line == (
-        "DC102 [m (dagcast-team 1.0) <- -] missing quantity 'shifts': expected a model or the "
+        "DC102 [m (dagcast-team 1.0) <-] missing quantity 'shifts': expected a model or the "
         "project to provide it; found observations in table 'log' alone, which end where the "
         "forecast begins. fix: install or enable a package that forecasts 'shifts'; a stand-in "
         "would lose its effect in silence"
@@ -180,7 +180,7 @@ def test_the_weight_of_a_limit_is_there_but_need_not_be_moved():
     asked = {"levers": ["shifts"], "required": ["orders"], "weights": ["calls"]}
     assert checked((reader, calls), (), **asked) == []
     (line,) = checked((reader,), (), **asked)
-    assert line.startswith("DC102 [project <- -] missing quantity 'calls'")
+    assert line.startswith("DC102 [project <-] missing quantity 'calls'")
 
 
 SETTINGS = {

@@ -80,7 +80,7 @@ def test_package_of_an_integration_release_is_out_whatever_its_changelog_says(pa
 
 def test_nothing_to_say_is_nothing_to_release(package):
     plan = plan_bump(package)
-    assert str(plan.problems[0]).startswith("DC303 [- <- dagcast-eta] change fragments of")
+    assert str(plan.problems[0]).startswith("DC303 [<- dagcast-eta] change fragments of")
     with pytest.raises(UsageError, match="to be ready for release"):
         write_bump(package, plan)
 

@@ -189,7 +189,7 @@ def test_tolerance_is_where_a_worse_figure_is_refused(market, figure, goes_in):
         promote(market.releases, "r2")
     (problem,) = refused.value.problems
     assert str(problem) == (
-        "DC502 [- <- beta] release metric 'mase.eta': expected at most 0.82 (0.8 of r1 with "
+        "DC502 [<- beta] release metric 'mase.eta': expected at most 0.82 (0.8 of r1 with "
         "tolerance 0.02); found 0.8201. fix: improve the changed package until the figure holds, "
         "or leave it out of the release"
     )
@@ -226,7 +226,7 @@ def test_failed_conformance_names_package_and_check(market):
     market.conforms = False
     failed = market.candidate("r2")
     assert not failed.passed
-    with pytest.raises(ReleaseError, match=r"DC401 \[- <- alpha\] conformance 'test_x'"):
+    with pytest.raises(ReleaseError, match=r"DC401 \[<- alpha\] conformance 'test_x'"):
         promote(market.releases, "r2")
 
 
@@ -245,7 +245,7 @@ def test_breaking_change_without_a_version_is_refused_and_with_one_is_not(market
     market.first()
     market.install("beta", "2.0.0", reads="x", makes="eta", unit="h")
     market.candidate("r2")
-    with pytest.raises(ReleaseError, match=r"DC301 \[- <- beta 2.0.0\].* expected at least 2.0.0"):
+    with pytest.raises(ReleaseError, match=r"DC301 \[<- beta 2.0.0\].* expected at least 2.0.0"):
         promote(market.releases, "r2")
     market.install("beta", "2.0.1", "2.0.0", reads="x", makes="eta", unit="h")
     market.candidate("r3")
@@ -458,7 +458,7 @@ def test_gate_that_breaks_is_not_passed(market):
     market.measure = explode
     failed = market.candidate("r1")
     assert str(failed.gates[-1].problems[0]).startswith(
-        "DC501 [- <- r1] release gate 'backtest': expected it to pass; found RuntimeError: no data"
+        "DC501 [<- r1] release gate 'backtest': expected it to pass; found RuntimeError: no data"
     )
 
 

@@ -71,3 +71,9 @@ def test_class_without_a_model_says_so(pytester):
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "json")
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*TestEta has no model: define a fixture `model`*"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("draws", 0), ("draws", 7), ("hours", 1)])
+def test_suite_that_would_see_less_is_refused(name, value):
+    with pytest.raises(SuiteError, match=f"sets {name} = {value}, with which tests of"):
+        type("TestLess", (ModelContract,), {name: value})

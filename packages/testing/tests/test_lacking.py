@@ -48,7 +48,7 @@ def package(tmp_path, monkeypatch):
 )
 def test_what_another_version_would_have_is_one_line_with_range_and_version(package, source):
     text = str(unimported(package(source)))
-    assert text.startswith("DC201 [- <- mine] import of 'mine_of_rain': expected a module that")
+    assert text.startswith("DC201 [<- mine] import of 'mine_of_rain': expected a module that")
     assert f"at model.py:{source.count(chr(10))}; dagcast-core {CORE} is installed" in text
     assert "dagcast-core >=0.1 is declared. fix: raise the floor of dagcast-core to the" in text
     assert "first version that has 'Tide' and install that, or do without it" in text

@@ -50,7 +50,8 @@ def test_order_speaks_of_tests_that_exist_and_come_before():
     tests = [name for name in vars(ModelContract) if name.startswith("test_")]
     for name, causes in _FURTHER.items():
         for cause in causes:
-            assert tests.index(cause) < tests.index(name)
+            # A test that runs for several things follows from itself.
+            assert tests.index(cause) <= tests.index(name)
     assert [name for name in tests if name in _FIRST] == list(_FIRST)
     assert set(_APART) < set(tests)
 
@@ -71,13 +72,14 @@ def test_one_cause_is_one_finding_and_the_rest_says_so():
     (failed,) = [finding for finding in found if finding.outcome == "failed"]
     assert failed.text.startswith("copy: expected output 'supply' in (0.0, None); found -1 at (")
     skipped = [finding for finding in found if finding.outcome == "skipped"]
-    assert {finding.text for finding in skipped} == {f"follows from {failed.test}"}
+    apart = "no installed package registers a module of 'packages'"
+    assert {finding.text for finding in skipped} == {f"follows from {failed.test}", apart}
     assert [finding.test for finding in found if finding.outcome == "passed"]
 
 
 def test_what_a_model_remembers_of_other_tests_is_caught_in_the_suite():
     failed = [finding for finding in examine(Remembering) if finding.outcome == "failed"]
-    assert "test_state_dict_round_trip" in [finding.test for finding in failed]
+    assert [finding.test for finding in failed] == ["test_prediction_is_repeatable"]
 
 
 def test_model_that_cannot_be_built_is_the_only_finding():
@@ -89,7 +91,7 @@ def test_model_that_cannot_be_built_is_the_only_finding():
 def test_problem_takes_a_message_apart_and_says_how_to_try_again():
     problem = problem_of("test_x", "eta: expected a; found b. fix: c", distribution="dagcast-eta")
     assert str(problem) == (
-        "DC401 [- <- eta (dagcast-eta)] conformance 'test_x': expected a; found b. fix: c; try "
+        "DC401 [<- eta (dagcast-eta)] conformance 'test_x': expected a; found b. fix: c; try "
         "again with DAGCAST_CONFORMANCE=dagcast-eta pytest --pyargs dagcast_testing.conformance "
         "-k test_x"
     )

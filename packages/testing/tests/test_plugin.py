@@ -76,7 +76,7 @@ def test_broken_contract_and_own_test_are_told_apart(pytester):
     result, lines = run(pytester, power=1.0, unit="ride")
     assert result.parseoutcomes()["failed"] == 2
     (line,) = lines
-    assert line.startswith("DC401 [- <- rides] conformance 'test_effects_have_the_declared_sign")
+    assert line.startswith("DC401 [<- rides] conformance 'test_effects_have_the_declared_sign")
 
 
 def test_argument_that_the_contract_lacks_is_one_line_at_collection(pytester):
@@ -100,3 +100,17 @@ def test_module_that_cannot_be_imported_is_pytests_to_report(pytester):
     assert result.parseoutcomes() == {"errors": 1}
     assert not any(line.startswith("DC") for line in result.outlines)
     assert any("ModuleNotFoundError" in line for line in result.outlines)
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [("skip(reason='later')", "skip"), ("xfail", "xfail"), ("skipif(True, reason='x')", "skipif")],
+)
+def test_mark_that_drops_inherited_tests_is_refused(pytester, mark, name):
+    text = MODEL.format(extra="", power=-1.0, dims=2, unit="ride/h")
+    pytester.makepyfile(text.replace("class TestRides", f"@pytest.mark.{mark}\nclass TestRides"))
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-q")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"is marked '{name}', which would drop a test of the model contract" in "\n".join(
+        result.errlines
+    )

@@ -10,7 +10,7 @@ from dagcast_core.contract import Contract, Dim, Effect, Input, Quantity
 from dagcast_core.dims import HOUR
 from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor
-from dagcast_testing import Setting, _causal, _outputs, _reads, _starts
+from dagcast_testing import Setting, _causal, _outputs, _purity, _reads, _starts, _windows
 
 INCENTIVE = Dim("incentive")
 REGION = Dim("region")
@@ -65,14 +65,14 @@ SEED_CHECKS = [
     _outputs.check_dtypes,
     _outputs.check_values,
     _outputs.check_at_bounds,
-    _outputs.check_no_mutation,
-    _outputs.check_determinism,
-    _outputs.check_state_dict,
+    _purity.check_no_mutation,
+    _purity.check_determinism,
+    _purity.check_state_dict,
     _reads.check_declared_reads,
     _reads.check_missing_inputs,
     _reads.check_label_order,
     _reads.check_look_ahead,
-    _reads.check_horizons,
+    _windows.check_horizons,
     _reads.check_unseen_labels,
     _causal.check_gradients_exist,
     _causal.check_gradient_values,
@@ -82,7 +82,7 @@ SEED_CHECKS = [
     _outputs.check_single_precision,
     _outputs.check_roll_ups,
     _reads.check_memory,
-    _reads.check_windows,
+    _windows.check_windows,
     _starts.check_warm_start,
 ]
 
@@ -241,7 +241,7 @@ MUTANTS = [
     ),
     (overflow, _outputs.check_large_values, "where 'sessions' is as large as"),
     (cancel_digits, _outputs.check_single_precision, "'rides' of inputs in float32 to equal"),
-    (count_steps, _reads.check_windows, "'rides' not to depend on where a window begins"),
+    (count_steps, _windows.check_windows, "'rides' not to depend on where a window begins"),
     (weigh_by_parity, _reads.check_label_order, "the labels of 'region' come in another order"),
     (peek_at_eight, _reads.check_look_ahead, "08:00:00.* changed from 2026-01-05 09:00:00"),
     (
@@ -273,8 +273,8 @@ MUTANTS = [
         _outputs.check_at_bounds,
         "where 'price' is at its greatest value 100",
     ),
-    (change_inputs, _outputs.check_no_mutation, "expected input 'sessions' unchanged"),
-    (draw_at_random, _outputs.check_determinism, "difference between two calls"),
+    (change_inputs, _purity.check_no_mutation, "expected input 'sessions' unchanged"),
+    (draw_at_random, _purity.check_determinism, "difference between two calls"),
     (go_by_position, _reads.check_label_order, "the labels of 'region' come in another order"),
     (peek, _reads.check_look_ahead, r"not to depend on 'sessions' more than 0 steps ahead"),
     (normalise_by_the_horizon, _reads.check_look_ahead, "not to depend on"),
@@ -352,7 +352,7 @@ def test_state_that_earlier_predictions_leave_behind_is_caught():
             return Rides.rides(self, sessions, price, rain, night) / (1 + self.first)
 
     with pytest.raises(AssertionError, match="found that earlier predictions left something"):
-        _outputs.check_state_dict(setting(Remembering()), 0)
+        _purity.check_state_dict(setting(Remembering()), 0)
 
 
 class Anchored(Rides):
@@ -373,7 +373,7 @@ def test_warm_start_outside_the_state_dict_is_caught():
             self.level = float(level)
 
     with pytest.raises(AssertionError, match="found that warm_start left something outside"):
-        _outputs.check_state_dict(setting(Loose()), 0)
+        _purity.check_state_dict(setting(Loose()), 0)
 
 
 def test_warm_start_in_a_buffer_is_allowed():
@@ -385,7 +385,7 @@ def test_warm_start_in_a_buffer_is_allowed():
         def keep(self, level):
             self.level.copy_(level)
 
-    _outputs.check_state_dict(setting(Registered()), 0)
+    _purity.check_state_dict(setting(Registered()), 0)
 
 
 class Peeping(Rides):
@@ -492,7 +492,7 @@ def test_lagged_input_is_no_look_ahead():
 
 def test_horizon_of_one_hour_has_to_work():
     with pytest.raises(AssertionError, match="expected a prediction over a horizon of 1 steps"):
-        _reads.check_horizons(setting(mutant(need_two_hours)), 0)
+        _windows.check_horizons(setting(mutant(need_two_hours)), 0)
 
 
 def test_empty_horizon_gives_an_empty_output():
@@ -507,7 +507,7 @@ def test_empty_horizon_gives_an_empty_output():
     with pytest.raises(
         AssertionError, match="expected 0 steps of 'rides' over a horizon of 0; found 1"
     ):
-        _reads.check_horizons(setting(Stubborn()), 0)
+        _windows.check_horizons(setting(Stubborn()), 0)
 
 
 def test_unseen_region_has_to_be_pooled():
@@ -595,7 +595,7 @@ def test_state_kept_in_a_module_is_caught():
             return Rides.rides(self, *args) * KEPT.get("level", 1.0)
 
     with pytest.raises(AssertionError, match="'rides' of one model to stay as it was when another"):
-        _outputs.check_state_dict(setting(Global()), 0)
+        _purity.check_state_dict(setting(Global()), 0)
 
 
 def test_share_that_is_summed_is_caught_and_averaged_is_not():
@@ -636,9 +636,9 @@ def test_two_constructions_that_differ_are_caught():
             super().__init__()
             self.wet = self.parameter(start=float(torch.rand(())))
 
-    _outputs.check_constructions(setting(), Rides())
+    _purity.check_constructions(setting(), Rides())
     with pytest.raises(AssertionError, match=r"'wet\.raw' to start the same in every construction"):
-        _outputs.check_constructions(setting(Random()), Random())
+        _purity.check_constructions(setting(Random()), Random())
 
 
 def test_history_holds_what_the_source_mentions():
@@ -651,7 +651,7 @@ def test_history_holds_what_the_source_mentions():
             return Rides.rides(self, *args) * getattr(self, "level", 1.0)
 
     with pytest.raises(AssertionError, match="found that warm_start left something outside"):
-        _outputs.check_state_dict(setting(Booked()), 0)
+        _purity.check_state_dict(setting(Booked()), 0)
 
 
 def test_clock_that_changes_nothing_between_two_calls_is_read_off_the_source():
@@ -660,4 +660,4 @@ def test_clock_that_changes_nothing_between_two_calls_is_read_off_the_source():
             return Rides.rides(self, *args) * (1.0 if time.time() > 0 else 2.0)
 
     with pytest.raises(AssertionError, match=r"test_suite\.py:\d+ reads the clock, time\.time\(\)"):
-        _outputs.check_determinism(setting(Clocked()), 0)
+        _purity.check_determinism(setting(Clocked()), 0)

@@ -17,6 +17,16 @@ def failed_import(claim: Claim, error: BaseException) -> Problem:
 
     fix = f"correct {claim.distribution}, install what it imports, or disable {claim.name!r}"
     own = claim.entry_point.module.partition(".")[0]
+    if isinstance(error, hooks.HeavyImportError):
+        return Problem.of(
+            "DC201",
+            claim.entry_point.value,
+            producer=str(claim),
+            expected="a module that imports without torch and without errors",
+            found=f"an import of {error.heavy}{place_of(error)}, which every check would pay for",
+            fix="import it, and models, inside dagcast_models, and for annotations under "
+            "`if TYPE_CHECKING:`",
+        )
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == own:
         fix = (
             f"write that module, or correct the entry point {claim.name!r} in the pyproject.toml "
@@ -44,16 +54,27 @@ def failed_import(claim: Claim, error: BaseException) -> Problem:
 
 def described(error: BaseException) -> str:
     """An error, with the line of the package that it comes from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    # The line to correct is the package's own: not one of the import machinery or of core, which
-    # only says why.
-    own = [f for f in frames if not re.match(r"<|.*/(dagcast_core|pluggy|dagcast)/", f.filename)]
-    place = f" at {own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else ""
     try:
         text = str(error)
     except Exception as second:
         text = f"no text, but {type(second).__name__}"
-    return f"{type(error).__name__}: {text}{place}"
+    return f"{type(error).__name__}: {text}{place_of(error)}"
+
+
+def place_of(error: BaseException) -> str:
+    """The line of the package that an error comes from, as ' at plugin.py:8'."""
+    if isinstance(error, SyntaxError):
+        # It says itself in which file and line.
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    # The line to correct is the package's own: not one of the import machinery or of core, which
+    # only says why.
+    own = [
+        f
+        for f in frames
+        if not re.match(r"<|.*/(dagcast_core|pluggy|dagcast|importlib)/", f.filename)
+    ]
+    return f" at {own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else ""
 
 
 def bad_signature(claim: Claim, error: pluggy.PluginValidationError) -> Problem:

@@ -92,6 +92,18 @@ def incomplete(
         missing, found = "dagcast_contracts", "a module that implements no hook"
     elif builds and not declares:
         missing, found = "dagcast_contracts", "models without contracts, which cannot be checked"
+    elif not contracts and _builds_some(trial):
+        return [
+            Problem.of(
+                "DC208",
+                "dagcast_contracts",
+                producer=str(claim),
+                expected="one Contract per model that dagcast_models builds",
+                found="an empty list beside a dagcast_models that builds some, so that nothing "
+                "of them is checked",
+                fix="return their contracts, or let dagcast_models return [] as well",
+            )
+        ]
     elif contracts and not builds:
         missing, found = "dagcast_models", "contracts without models, which cannot be kept"
     else:
@@ -106,6 +118,18 @@ def incomplete(
             fix=f"add it to {claim.entry_point.value}, decorated with @hookimpl",
         )
     ]
+
+
+def _builds_some(trial: pluggy.PluginManager) -> bool:
+    """Whether a hook that makes models does more than hand back an empty list.
+
+    Calling it would import torch; what it names is in its code.
+    """
+    codes = [
+        getattr(impl.function, "__code__", None)
+        for impl in trial.hook.dagcast_models.get_hookimpls()
+    ]
+    return any(code is None or bool(code.co_names or code.co_freevars) for code in codes)
 
 
 def _called(

@@ -94,7 +94,8 @@ def _loaded(claim: Claim, trial: pluggy.PluginManager) -> tuple[Plugin | None, l
 
 def _load(claim: Claim, trial: pluggy.PluginManager) -> tuple[Plugin | None, list[Problem]]:
     try:
-        module = claim.entry_point.load()
+        with hooks.nothing_heavy():
+            module = claim.entry_point.load()
     # A package can fail in any way while it is imported, and the others are still to be checked.
     except (Exception, SystemExit) as error:
         return None, [failed_import(claim, error)]

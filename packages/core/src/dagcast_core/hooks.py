@@ -8,8 +8,11 @@ A package need not bring models: tables, labels, calendars and first settings ar
 their own.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -25,6 +28,50 @@ ENTRY_POINT_GROUP = "dagcast.models"
 """Group of entry points in which a package registers its module of hooks."""
 PLUGIN_API = "1.1"
 """Version of the hooks: the major number has to agree, a minor one adds hooks."""
+
+_HEAVY = frozenset({"torch", "pandas"})
+
+
+class HeavyImportError(ImportError):
+    """A package imports what only building its models needs.
+
+    Every check and every completion of a command asks packages what they declare: one that takes
+    seconds to import makes all of that slow, for everybody.
+
+    Attributes:
+        heavy: the module imported.
+    """
+
+    def __init__(self, heavy: str) -> None:
+        self.heavy = heavy
+        super().__init__(f"{heavy} is imported where a package is only asked what it declares")
+
+
+class _Refusal:
+    """Comes first in ``sys.meta_path``; what is imported already never gets there."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> None:
+        if name in _HEAVY:
+            raise HeavyImportError(name)
+
+
+@contextmanager
+def nothing_heavy() -> Iterator[None]:
+    """Let no import of torch or pandas begin; one that has happened already stays.
+
+    Raises:
+        HeavyImportError: the block imports one of them.
+    """
+    refusal = _Refusal()
+    sys.meta_path.insert(0, refusal)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(refusal)
+
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 """Decorates the functions of this module, which say what a hook is given and returns."""

@@ -31,7 +31,7 @@ def test_missing_input_names_the_closest_quantity_and_where_it_comes_from(demand
     sessions = make("demand", makes=["sessions"])
     (line,) = lines(sessions, supply, reader)
     assert line == (
-        "DC102 [eta (dagcast-eta 0.4.1) <- -] missing quantity 'open_hours': expected a model or "
+        "DC102 [eta (dagcast-eta 0.4.1) <-] missing quantity 'open_hours': expected a model or "
         "the project to provide it; found nothing that does; nearest is 'open_driver_hours' from "
         "supply (dagcast-driver-hours 0.3.0). fix: write 'open_driver_hours' if that is meant, or "
         "install or enable a package that produces 'open_hours'"
@@ -41,13 +41,13 @@ def test_missing_input_names_the_closest_quantity_and_where_it_comes_from(demand
 def test_missing_quantity_is_one_problem_for_all_its_readers(demand, pickup):
     other = make("other", reads=[DRIVER_HOURS], makes=["b"])
     (line,) = lines(demand, pickup, other)
-    assert line.startswith("DC102 [pickup, other <- -] missing quantity 'driver_hours'")
+    assert line.startswith("DC102 [pickup, other <-] missing quantity 'driver_hours'")
 
 
 def test_what_the_project_asks_for_has_to_be_produced(demand):
     assert lines(demand, required=["sessions"]) == []
     (line,) = lines(demand, required=["session"])
-    assert line.startswith("DC102 [project <- -] missing quantity 'session'")
+    assert line.startswith("DC102 [project <-] missing quantity 'session'")
     assert "nearest is 'sessions' from demand" in line
 
 
@@ -61,7 +61,7 @@ def test_optional_input_may_be_missing_but_not_misspelt():
 
     assert lines(reader("rainfall"), externals=["precipitation"]) == []
     (line,) = lines(reader("precipitaton"), externals=["precipitation"])
-    assert line.startswith("DC102 [reader <- -] missing quantity 'precipitaton'")
+    assert line.startswith("DC102 [reader <-] missing quantity 'precipitaton'")
 
 
 def test_what_follows_from_a_model_is_no_misspelling_of_what_it_reads():
@@ -72,13 +72,13 @@ def test_what_follows_from_a_model_is_no_misspelling_of_what_it_reads():
     last = make("last", reads=["gained"], makes=["driver_hours"])
     assert lines(first, last) == []
     (line,) = lines(first, make("other", makes=["driver_hours"]))
-    assert line.startswith(f"DC102 [first <- -] missing quantity '{name}'")
+    assert line.startswith(f"DC102 [first <-] missing quantity '{name}'")
 
 
 def test_missing_weight_of_an_average_is_a_missing_quantity(supply):
     pickup = Contract("pickup", inputs=(DRIVER_HOURS,), outputs=(ETA,))
     (line,) = lines(supply, pickup)
-    assert line.startswith("DC102 [pickup <- -] missing quantity 'sessions'")
+    assert line.startswith("DC102 [pickup <-] missing quantity 'sessions'")
     assert lines(supply, pickup, externals=["sessions"]) == []
 
 
@@ -94,7 +94,7 @@ def test_two_producers_are_named_and_compared_no_further(demand, supply, pickup)
     )
     (line,) = lines(demand, Registration(supply, "dagcast-supply", "0.3.0"), rival, pickup)
     assert line.startswith(
-        "DC103 [- <- supply (dagcast-supply 0.3.0), rival (my-supply 2.0.0)] two producers of "
+        "DC103 [<- supply (dagcast-supply 0.3.0), rival (my-supply 2.0.0)] two producers of "
         "'driver_hours': expected one producer; found 2. fix: choose one of dagcast-supply, "
         "my-supply"
     )
@@ -119,7 +119,7 @@ def test_choice_settles_two_producers(demand, supply, pickup):
 
 def test_choice_that_cannot_serve_is_refused(demand, supply, pickup):
     (line,) = lines(demand, supply, pickup, serving={"driver_hours": "my-supply"})
-    assert line.startswith("DC117 [project <- -] choice for 'driver_hours'")
+    assert line.startswith("DC117 [project <-] choice for 'driver_hours'")
     (line,) = lines(demand, supply, pickup, serving={"drivr_hours": "my-supply"})
     assert "fix: write 'driver_hours'" in line
 
@@ -148,7 +148,7 @@ def test_inner_parts_of_a_swapped_collection_are_left_out(supply, pickup):
 def test_two_models_of_one_name_are_refused(demand):
     twin = Registration(Contract("demand", outputs=(TURNED,)), "other", "1.0.0")
     (line,) = lines(demand, twin)
-    assert line.startswith("DC116 [- <- demand, demand (other 1.0.0)] model name 'demand'")
+    assert line.startswith("DC116 [<- demand, demand (other 1.0.0)] model name 'demand'")
 
 
 def test_every_problem_is_raised_at_once(demand, pickup):

@@ -108,6 +108,12 @@ def test_mean_is_the_default_aggregation_however_it_is_written():
             "leaves its bounds",
         ),
         (lambda: Input(ETA, default=1.0), "is required and has a default"),
+        (
+            lambda: Input(
+                Quantity("share", (REGION,), "1", bounds=(0, None)), required=False, default=-1.0
+            ),
+            "the default of Input 'share' is -1, outside the bounds",
+        ),
         (lambda: Input(ETA, required=False), "give the finite number that stands in for it"),
         (lambda: Input(ETA, lag=-1), "expected 0 or more steps"),
         (lambda: Input(Quantity("fare", (REGION,), "USD"), lag=1), "no time dim to count it along"),

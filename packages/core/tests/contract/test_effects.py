@@ -15,13 +15,13 @@ def test_effect_that_a_reader_does_not_claim_is_lost(demand, supply, pickup):
     (line,) = lines(
         demand, silent, externals=["driver_hours"], levers=["driver_hours"], required=["eta"]
     )
-    assert line.startswith("DC118 [pickup <- -] lost effect of 'driver_hours'")
+    assert line.startswith("DC118 [pickup <-] lost effect of 'driver_hours'")
 
 
 def test_lever_that_no_model_reads_is_a_lost_effect(demand):
     (line,) = lines(demand, externals=["driver_hours"], levers=["driver_hours"])
     assert line.startswith(
-        "DC118 [project <- -] lost effect of 'driver_hours': expected a model that reads"
+        "DC118 [project <-] lost effect of 'driver_hours': expected a model that reads"
     )
 
 
@@ -42,7 +42,7 @@ def test_required_quantity_that_no_lever_moves_is_a_lost_effect(demand, pickup):
     assert lines(demand, eta, money, answer, **asked) == []
     (line,) = lines(demand, eta, money, **asked)
     assert line.startswith(
-        "DC118 [project <- -] lost effect of 'spend': expected a lever to move eta; found no "
+        "DC118 [project <-] lost effect of 'spend': expected a lever to move eta; found no "
         "path of differentiable effects between them; nothing makes 'driver_hours', "
         "which pickup reads where it is there."
     )
@@ -63,10 +63,10 @@ def trial(lever="driver_hours", outcome="eta"):
 def test_experiment_speaks_of_known_quantities_on_a_path(demand, supply, pickup):
     assert lines(demand, supply, pickup, experiments=[trial()]) == []
     (line,) = lines(demand, supply, pickup, experiments=[trial(lever="driver_hour")])
-    assert line.startswith("DC114 [experiment supply-2 <- -] experiment 'driver_hour'")
+    assert line.startswith("DC114 [experiment supply-2 <-] experiment 'driver_hour'")
     assert "fix: write 'driver_hours'" in line
     (line,) = lines(demand, supply, pickup, experiments=[trial("driver_hours", "sessions")])
-    assert line.startswith("DC115 [experiment supply-2 <- -] experiment path 'driver_hours'")
+    assert line.startswith("DC115 [experiment supply-2 <-] experiment path 'driver_hours'")
 
 
 def test_missing_package_is_one_problem_and_not_one_per_experiment(demand, pickup):

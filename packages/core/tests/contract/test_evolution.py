@@ -172,7 +172,7 @@ def test_unchanged_contract_needs_no_new_version():
 def test_problem_names_what_changed_from_what_to_what():
     problem = evolution_problem(BEFORE, output(unit="h"), producer="eta (dagcast-eta 0.4.1)")
     assert str(problem) == (
-        "DC301 [- <- eta (dagcast-eta 0.4.1)] contract version of 'eta': expected at least 2.0.0 "
+        "DC301 [<- eta (dagcast-eta 0.4.1)] contract version of 'eta': expected at least 2.0.0 "
         "(major: unit of output 'eta': min -> h); found 1.0.0. fix: write version='2.0.0' in its "
         "Contract, or add an output of its own with the new meaning"
     )

@@ -179,3 +179,38 @@ def test_parameter_cannot_hide_a_method_of_every_model():
 def test_parameter_of_two_dims_needs_labels_by_dim():
     with pytest.raises(ModelError, match="needs its labels by dim"):
         Double().parameter(REGION, HOUR, labels=["SFO"])
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [(lambda x: (x,), "tuple"), (lambda x: [x], "list"), (lambda x: None, "None")],
+)
+def test_outputs_without_names_are_refused_with_what_to_return(make, found):
+    class Unnamed(Model):
+        contract = Contract("unnamed", inputs=(X,), outputs=(Y,))
+
+        def forward(self, x):
+            return make(x)
+
+    with pytest.raises(
+        ModelError, match=rf"returned a {found}.*; .*a mapping by name, \{{'y': y\}}"
+    ):
+        Unnamed().predict(Panel([data()]))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "words"),
+    [
+        ("join", "outer", "join of Odd is 'outer'; expected 'exact' or 'inner'"),
+        ("memory", -1, "memory of Odd is -1; expected 0 or more steps"),
+        ("sums", ("z",), r"sums of Odd names 'z'; expected outputs of its contract \(y\)"),
+    ],
+)
+def test_attribute_that_nothing_could_act_on_cannot_be_defined(attribute, value, words):
+    with pytest.raises(ContractError, match=words):
+        type("Odd", (Double,), {attribute: value, "contract": Double.contract})
+
+
+def test_parameter_that_starts_at_no_number_is_refused():
+    with pytest.raises(ModelError, match="a parameter starts at nan; expected finite numbers"):
+        Double().parameter(start=float("nan"))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from dagcast_core.contract import Contract, Effect
-from dagcast_core.model import Model
+from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
-from dagcast_testing._outputs import first_cell, jittered, predicted, shown
-from dagcast_testing._setting import Setting, leaves
+from dagcast_testing._outputs import first_cell, predicted, shown
+from dagcast_testing._setting import Setting, jittered, leaves
 
 # Gradients below this share of the largest one are rounding, not a turned effect.
 _NOISE = 1e-9
@@ -287,6 +287,7 @@ def check_undeclared_paths(setting: Setting, seed: int) -> None:
     before = predicted(model, panel)
     for item in contract.inputs:
         after = predicted(model, Panel({**panel, item.name: other[item.name]}))
+        _assert_read(setting, item.name, panel, other, before, after)
         for name, values in before.items():
             moved = ~torch.isclose(
                 values.tensor, after[name].tensor, rtol=1e-9, atol=1e-12, equal_nan=True
@@ -297,6 +298,29 @@ def check_undeclared_paths(setting: Setting, seed: int) -> None:
                 f"{first_cell(values, moved)} without one. fix: declare it, with sign='?' if "
                 "nothing is claimed and differentiable=False if no gradient flows"
             )
+
+
+def _assert_read(
+    setting: Setting, name: str, panel: Panel, other: Panel, before: Panel, after: Panel
+) -> None:
+    """An input that is declared, and an effect of it that is claimed, are there."""
+    same = bool(torch.equal(panel[name].tensor, other[name].tensor))
+    # The only input that is sure to be there may be read for its labels alone.
+    labels = not any(item.required for item in setting.inputs if item.name != name)
+    # Members of a collection are tried by themselves.
+    if same or labels or isinstance(setting.model, ModelCollection):
+        return
+    still = [n for n in before if bool(torch.equal(before[n].tensor, after[n].tensor))]
+    assert len(still) < len(before), (
+        f"{_who(setting)}: expected the declared input {name!r} to move some output; found that "
+        "all its values may be others and no output is. fix: read it, or take it from the contract"
+    )
+    claimed = [e for e in _direct(setting.model.contract) if e.lever == name and e.outcome in still]
+    assert not claimed, (
+        f"{_who(setting)}: expected the declared effect {claimed[0]} to be there; found that all "
+        f"values of {name!r} may be others and {claimed[0].outcome!r} stays. fix: take the effect "
+        "from the contract, or mend the path"
+    )
 
 
 def _direct(contract: Contract) -> list[Effect]:

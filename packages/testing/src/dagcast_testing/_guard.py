@@ -7,6 +7,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _REASON = "__dagcast_reason__"
 _LEAST_REASON = 15
+# Hours below which a suite sees no whole day.
+_DAY = 24
 
 
 class SuiteError(TypeError):
@@ -54,6 +56,13 @@ def check_overrides(cls: type, suite: type) -> None:
             f"{where} sets __test__, which would drop every test of {suite.__name__}; remove it, "
             "or remove the class"
         )
+    for name, least in (("draws", vars(suite)["draws"]), ("hours", _DAY)):
+        given = vars(cls).get(name, least)
+        if not isinstance(given, int) or given < least:
+            raise SuiteError(
+                f"{where} sets {name} = {given!r}, with which tests of {suite.__name__} would see "
+                f"less; leave it out, or give {least} at least"
+            )
     for name in vars(suite):
         if not name.startswith("test_") or name not in vars(cls):
             continue

@@ -8,8 +8,6 @@ from dagcast_testing._installed import installed_contracts
 from dagcast_testing._setting import Setting
 from dagcast_testing._source import names_mentioned
 
-_WEEKS = 3
-
 _WEEKS = 4
 
 
@@ -20,7 +18,7 @@ def own_history(setting: Setting, seed: int) -> Panel:
     return Panel({**setting.panel(seed + 1), **outputs})
 
 
-def whole_history(setting: Setting, seed: int) -> Panel:
+def whole_history(setting: Setting, seed: int, *, weeks: int = _WEEKS) -> Panel:
     """Draw what a market has on record: other teams' quantities too, by whatever name they go.
 
     A quantity that no installed package declares is drawn if the source mentions its name, over

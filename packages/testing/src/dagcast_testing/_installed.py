@@ -52,15 +52,11 @@ class InstalledModel:
         """
         if self.error is not None or self.contract is None:
             raise self.error or LookupError(f"{self.distribution} declares no contract")
-        manager = pluggy.PluginManager(hooks.PROJECT)
-        manager.add_hookspecs(hooks)
-        manager.register(self.plugin)
         if labels is None:
             # The hook builds all models of the package, and each asks for its own dims.
-            declared = [c for contracts in manager.hook.dagcast_contracts() for c in contracts]
+            declared = self.declared()
             labels = {d: names for c in declared for d, names in ordinary_labels(c).items()}
-        built = [m for models in manager.hook.dagcast_models(labels=dict(labels)) for m in models]
-        carried = [model for item in built for model in _within(item)]
+        carried = self.build_all(labels)
         for model in carried:
             if model.contract == self.contract:
                 return model
@@ -70,6 +66,15 @@ class InstalledModel:
             f"but dagcast_models built {names}, none with that contract. Give the model the same "
             "Contract object that dagcast_contracts returns"
         )
+
+    def declared(self) -> list[Contract]:
+        """Return every contract of the package."""
+        return list(_declared(self.plugin))
+
+    def build_all(self, labels: Mapping[str, Sequence[Any]]) -> list[Model]:
+        """Build every model of the package, the members of collections among them."""
+        built = _manager(self.plugin).hook.dagcast_models(labels=dict(labels))
+        return [model for models in built for item in models for model in _within(item)]
 
 
 def installed_models(distributions: Iterable[str] = ()) -> list[InstalledModel]:
@@ -91,11 +96,7 @@ def installed_models(distributions: Iterable[str] = ()) -> list[InstalledModel]:
         if wanted and _normalised(name) not in wanted:
             continue
         try:
-            plugin = point.load()
-            manager = pluggy.PluginManager(hooks.PROJECT)
-            manager.add_hookspecs(hooks)
-            manager.register(plugin)
-            declared = [c for contracts in manager.hook.dagcast_contracts() for c in contracts]
+            plugin, declared = registered_by(point)
         # One broken package must not hide what is wrong with the others.
         except Exception as error:
             found.append(InstalledModel(name, distribution.version, None, None, error))
@@ -116,30 +117,47 @@ def installed_contracts() -> tuple[Contract, ...]:
 
     Looked up once: what is installed does not change while tests run.
     """
-    found = []
+    found: list[Contract] = []
     for point in importlib.metadata.entry_points(group=hooks.ENTRY_POINT_GROUP):
-        manager = pluggy.PluginManager(hooks.PROJECT)
-        manager.add_hookspecs(hooks)
         # Another team's package may be broken in any way.
         with contextlib.suppress(Exception):
-            manager.register(point.load())
-            found += [c for contracts in manager.hook.dagcast_contracts() for c in contracts]
+            found += registered_by(point)[1]
     return tuple(found)
 
 
 def installed_for(contract: Contract) -> InstalledModel | None:
     """Return the installed model that was registered with exactly this contract, if one was."""
     for point in importlib.metadata.entry_points(group=hooks.ENTRY_POINT_GROUP):
-        manager = pluggy.PluginManager(hooks.PROJECT)
-        manager.add_hookspecs(hooks)
         with contextlib.suppress(Exception):
-            plugin = point.load()
-            manager.register(plugin)
-            for contracts in manager.hook.dagcast_contracts():
-                if contract in contracts and point.dist is not None:
-                    name, version = point.dist.metadata["Name"], point.dist.version
-                    return InstalledModel(name, version, contract, plugin)
+            plugin, declared = registered_by(point)
+            if contract in declared and point.dist is not None:
+                name, version = point.dist.metadata["Name"], point.dist.version
+                return InstalledModel(name, version, contract, plugin)
     return None
+
+
+@functools.cache
+def registered_by(point: importlib.metadata.EntryPoint) -> tuple[Any, tuple[Contract, ...]]:
+    """Return the module of an entry point and the contracts that it declares, asked once.
+
+    Raises:
+        Exception: whatever keeps it from being loaded or asked.
+    """
+    plugin = point.load()
+    return plugin, _declared(plugin)
+
+
+@functools.cache
+def _declared(plugin: Any) -> tuple[Contract, ...]:
+    found = _manager(plugin).hook.dagcast_contracts()
+    return tuple(contract for contracts in found for contract in contracts)
+
+
+def _manager(plugin: Any) -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    manager.register(plugin)
+    return manager
 
 
 def selected_models() -> list[InstalledModel]:

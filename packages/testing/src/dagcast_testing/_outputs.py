@@ -1,34 +1,51 @@
 """Checks of what a model returns: labels, types, bounds, roll-ups; inputs are left alone."""
 
-import copy
+import itertools
+import math
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
 from dagcast_core.contract import Quantity, Weighted
-from dagcast_core.model import Model
+from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
-from dagcast_testing._history import own_history, whole_history
+from dagcast_testing._problems import place_of, said
 from dagcast_testing._setting import Setting, leaves
-from dagcast_testing._source import (
-    clock_read,
-    other_random_states,
-    random_states,
-    settings,
-)
 
 # Denominators of rates over time: such rates add up over regions, and over hours to an amount.
 _STEPS = {"h", "d", "day", "week", "min", "s"}
+_PHYSICAL = {"1", "%", "mm", "cm", "m", "km", "mi", "degC", "degF", "K", "kWh", "min", "h", "cent"}
 _LEVELS = {"%", "degC", "degF", "K"}
 # Beyond the ordinary range by this much, a value is still within bounds that have no end.
 _LARGE = 1e4
+# Share of cells that may be unlike the rest.
+_FEW = 0.1
 _CLAMP = "transform or clamp the output, or widen the declared bounds (a major change)"
 _ROLLED = "declare how it rolls up (a share is averaged), or bounds that hold for sums too"
 
 
 def check_predicts(setting: Setting, seed: int) -> None:
     """The model predicts from what it declares."""
-    setting.outputs(seed)
+    try:
+        setting.outputs(seed)
+    except Exception as error:
+        # A wrong return is found out when the line that made it is left already.
+        place = place_of(error) or forward_of(setting.model, str(error))
+        made = ", ".join(setting.model.contract.output_names)
+        raise AssertionError(
+            f"{_who(setting)}: expected forward to make {made} of the declared inputs; "
+            f"found {said(error, place)}. fix: correct the line, or the contract"
+        ) from error
+
+
+def forward_of(model: Model, text: str) -> str:
+    """Say where ``forward`` of the model that ``text`` names begins, as ' at model.py:38'."""
+    parts = model.leaves if isinstance(model, ModelCollection) else {}
+    named = re.search(r"forward of (\S+) ", text)
+    code = type(parts.get(named[1], model) if named else model).forward.__code__
+    return f" at {Path(code.co_filename).name}:{code.co_firstlineno}"
 
 
 def check_labels(setting: Setting, seed: int) -> None:
@@ -50,10 +67,12 @@ def check_labels_of(
             sources = [panel[i.name] for i in setting.inputs if dim in i.quantity.dim_names]
             if not sources:
                 continue
+            if sources[0].index(dim).equals(output.index(dim)):
+                continue
             wanted, found = list(sources[0].index(dim)), list(output.index(dim))
-            lost = [label for label in wanted if label not in found]
-            added = [label for label in found if label not in wanted]
-            assert wanted == found, (
+            lost: list[object] = [label for label in wanted if label not in set(found)]
+            added: list[object] = [label for label in found if label not in set(wanted)]
+            raise AssertionError(
                 f"{_who(setting)}: expected output {quantity.name!r} along {dim!r} to have the "
                 f"{len(wanted)} labels of its inputs in their order; found missing {shown(lost)}, "
                 f"added {shown(added)}. fix: combine tensors by label, and keep the left order"
@@ -72,8 +91,31 @@ def check_dtypes(setting: Setting, seed: int) -> None:
 
 
 def check_values(setting: Setting, seed: int) -> None:
-    """Every output value is finite and within the declared bounds."""
-    check_within(setting, setting.outputs(seed))
+    """Every output value is finite, within the declared bounds, and no other output's."""
+    outputs = setting.outputs(seed)
+    check_within(setting, outputs)
+    _assert_own_values(setting, outputs)
+
+
+def _assert_own_values(setting: Setting, outputs: Panel) -> None:
+    """No two outputs of one unit have each other's typical values: then they are exchanged."""
+    usual = [q for q in setting.model.contract.outputs if q.typical is not None]
+    for one, other in itertools.combinations(usual, 2):
+        if one.unit != other.unit or set(one.dim_names) != set(other.dim_names):
+            continue
+        own = _share_within(outputs[one.name], one), _share_within(outputs[other.name], other)
+        crossed = _share_within(outputs[one.name], other), _share_within(outputs[other.name], one)
+        assert max(own) > _FEW or min(crossed) < 1 - _FEW, (
+            f"{_who(setting)}: expected output {one.name!r} in {one.typical} and {other.name!r} in "
+            f"{other.typical} where inputs are typical; found the values of one in the other. fix: "
+            "return each under its own name, or correct the typical ranges"
+        )
+
+
+def _share_within(output: IndexTensor, quantity: Quantity) -> float:
+    low, high = quantity.typical or (-math.inf, math.inf)
+    inside = (output.tensor >= low) & (output.tensor <= high)
+    return float(inside.double().mean()) if inside.numel() else 0.0
 
 
 def check_at_bounds(setting: Setting, seed: int) -> None:
@@ -89,6 +131,15 @@ def check_at_bounds(setting: Setting, seed: int) -> None:
             extreme = panel[item.name].with_tensor(torch.full_like(panel[item.name].tensor, end))
             at = f" where {item.name!r} is at its {word} value {end:g}"
             _assert_finite(setting, leaves({**panel, item.name: extreme}), at)
+    for item in setting.inputs:
+        low, high = item.quantity.bounds
+        given = panel[item.name]
+        # 0 degrees is as ordinary as any other.
+        inside = (low is None or low < 0) and (high is None or high > 0)
+        if inside and given.tensor.is_floating_point():
+            zeros = given.with_tensor(torch.zeros_like(given.tensor))
+            at = f" where {item.name!r} is 0"
+            _assert_finite(setting, leaves({**panel, item.name: zeros}), at)
     # A night hour has neither riders nor drivers: 0 / 0 shows where both are at the bound.
     for place, word in ((0, "least"), (1, "greatest")):
         ends = {i.name: i.quantity.bounds[place] for i in setting.inputs}
@@ -164,54 +215,6 @@ def _assert_bounds(
         )
 
 
-def check_no_mutation(setting: Setting, seed: int) -> None:
-    """Prediction leaves its inputs and its own parameters as they were."""
-    panel = setting.panel(seed)
-    before = {name: tensor.tensor.clone() for name, tensor in panel.items()}
-    state = copy.deepcopy(setting.model.state_dict())
-    predicted(setting.model, panel)
-    for name, values in before.items():
-        assert same(panel[name].tensor, values), (
-            f"{_who(setting)}: expected input {name!r} unchanged; found it changed in place. "
-            "fix: assign a new tensor instead of an in-place operation"
-        )
-    for name, values in setting.model.state_dict().items():
-        assert same(values, state[name]), (
-            f"{_who(setting)}: expected a prediction to leave {name!r} as it was; found it changed"
-        )
-
-
-def check_determinism(setting: Setting, seed: int) -> None:
-    """The same inputs give the same bits, whatever the global random state and the clock."""
-    clock = clock_read(setting.model)
-    assert clock is None, (
-        f"{_who(setting)}: expected the same outputs at any time of day; found that {clock}. fix: "
-        "read the time off the labels of the inputs"
-    )
-    panel = setting.panel(seed)
-    with other_random_states(1):
-        before = random_states()
-        first = predicted(setting.model, panel)
-        moved = [name for name, value in random_states().items() if value != before[name]]
-    with other_random_states(2):
-        second = predicted(setting.model, panel)
-    for name in first:
-        assert same(first[name].tensor, second[name].tensor), (
-            f"{_who(setting)}: expected the same {name!r} from the same inputs; found a "
-            "difference between two calls. fix: draw nothing at random and keep no state in forward"
-        )
-    # A setting that the very first prediction changes is the same before and after any other.
-    now = settings()
-    moved += [
-        name for name, value in setting.kept.get("settings", now).items() if value != now[name]
-    ]
-    assert not moved, (
-        f"{_who(setting)}: expected a prediction to leave the process as it was; found that it "
-        f"changes {', '.join(moved)}. fix: give what is random a generator of its own, and leave "
-        "settings to whoever runs the model"
-    )
-
-
 def check_large_values(setting: Setting, seed: int) -> None:
     """Values far beyond the ordinary, where the bounds allow them, give finite outputs."""
     panel = setting.panel(seed)
@@ -261,6 +264,7 @@ def check_roll_ups(setting: Setting, seed: int) -> None:
     for quantity in setting.model.contract.outputs:
         for dim in quantity.dims:
             how = quantity.aggregated(dim.name)
+            _assert_alike(setting, quantity, dim.name)
             if how == "sum":
                 _, slash, per = quantity.unit.rpartition("/")
                 level = quantity.unit in _LEVELS or (slash and per not in _STEPS)
@@ -283,72 +287,33 @@ def check_roll_ups(setting: Setting, seed: int) -> None:
             _assert_bounds(setting, quantity, total, at, _ROLLED)
 
 
-def check_state_dict(setting: Setting, seed: int) -> None:
-    """A model's state, loaded into a fresh copy, predicts the same: nothing is kept elsewhere.
-
-    The model first sees other inputs, and its start is taken from data, as before a fit: from its
-    own quantities alone, and from everything that a real history holds.
-    """
-    panel = setting.panel(seed)
-    # Other tests have predicted with the model itself.
-    fresh = setting.kept.get("fresh") or copy.deepcopy(setting.model)
-    before = predicted(copy.deepcopy(fresh), panel)
-    for what, learner in (
-        ("earlier predictions", _after_other_inputs(fresh, setting.panel(seed + 1))),
-        ("warm_start", _after_warm_start(fresh, own_history(setting, seed))),
-        ("warm_start", _after_warm_start(fresh, whole_history(setting, seed))),
-    ):
-        learned = jittered(learner, seed)
-        state = learned.state_dict()
-        expected = predicted(learned, panel)
-        twin = copy.deepcopy(fresh)
-        twin.load_state_dict(state)
-        found = predicted(twin, panel)
-        for name, values in expected.items():
-            assert same(values.tensor, found[name].tensor), (
-                f"{_who(setting)}: expected {name!r} to survive state_dict and load_state_dict; "
-                f"found that {what} left something outside. fix: register what is learned as a "
-                "parameter or a buffer"
-            )
-    # What lies outside every model survives in this process, and in no other.
-    untouched = predicted(copy.deepcopy(fresh), panel)
-    for name, values in before.items():
-        assert same(values.tensor, untouched[name].tensor), (
-            f"{_who(setting)}: expected {name!r} of one model to stay as it was when another was "
-            "started; found it changed. fix: keep nothing in the module or the class"
+def _assert_alike(setting: Setting, quantity: Quantity, dim: str) -> None:
+    """A weight is something that adds up, and counts of one contract roll up alike."""
+    contract = setting.model.contract
+    declared = {q.name: q for q in (*(i.quantity for i in contract.inputs), *contract.outputs)}
+    how = quantity.aggregated(dim)
+    if isinstance(how, Weighted):
+        weight = declared.get(how.by)
+        assert weight is None or dim not in weight.dim_names or weight.aggregated(dim) == "sum", (
+            f"{_who(setting)}: expected output {quantity.name!r} to be weighted along {dim!r} by "
+            f"what is added up there; found {how.by!r}, which is {weight.aggregated(dim)}. fix: "
+            "weigh by the count that the output is a rate of"
         )
+    if how != "mean" or not _counts(quantity):
+        return
+    summed = [q.name for q in declared.values() if _counts(q) and q.aggregated(dim) == "sum"]
+    assert not summed, (
+        f"{_who(setting)}: expected output {quantity.name!r} in {quantity.unit} to be summed along "
+        f"{dim!r}, as {summed[0]!r} is; found that it is averaged. fix: declare the aggregation "
+        f"{{{dim!r}: 'sum'}}"
+    )
 
 
-def _after_other_inputs(fresh: Model, other: Panel) -> Model:
-    model = copy.deepcopy(fresh)
-    predicted(model, other)
-    return model
-
-
-def _after_warm_start(fresh: Model, history: Panel) -> Model:
-    model = copy.deepcopy(fresh)
-    model.warm_start(history)
-    return model
-
-
-def check_constructions(setting: Setting, again: Model) -> None:
-    """Another construction starts with the same values and predicts the same, bit for bit."""
-    first, second = setting.model.state_dict(), again.state_dict()
-    for name in dict.fromkeys((*first, *second)):
-        agree = name in first and name in second and same(first[name], second[name])
-        assert agree, (
-            f"{_who(setting)}: expected {name!r} to start the same in every construction; found "
-            "another start in the second. fix: start from declared values, not from a clock or "
-            "from random numbers"
-        )
-    expected = setting.outputs(0)
-    found = predicted(again, setting.panel(0))
-    for name, values in expected.items():
-        assert same(values.tensor, found[name].tensor), (
-            f"{_who(setting)}: expected the same {name!r} of every construction; found a "
-            "difference. fix: keep what a model is made of in its arguments, not in a clock, a "
-            "counter or random numbers"
-        )
+def _counts(quantity: Quantity) -> bool:
+    """Whether a quantity counts something per step of time; a speed or a wage does not."""
+    noun, slash, per = quantity.unit.rpartition("/")
+    amount = bool(slash) and per in _STEPS and quantity.currency is None
+    return amount and noun not in _PHYSICAL and "/" not in noun
 
 
 def predicted(model: Model, panel: Panel) -> Panel:
@@ -362,20 +327,6 @@ def sum_of(outputs: Mapping[str, IndexTensor]) -> torch.Tensor:
         (o.tensor.sum() for o in outputs.values() if o.tensor.is_floating_point()),
         start=torch.zeros((), dtype=torch.float64),
     )
-
-
-def jittered(model: Model, seed: int, scale: float = 0.1) -> Model:
-    """A copy with every parameter moved a little at random: a start of 0 hides what it multiplies.
-
-    A copy, because graphs of the model itself are kept for other tests.
-    """
-    moved = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in moved.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.add_(noise.to(parameter.dtype), alpha=scale)
-    return moved
 
 
 def same(left: torch.Tensor, right: torch.Tensor) -> bool:

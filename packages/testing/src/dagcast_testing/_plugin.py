@@ -21,6 +21,9 @@ PROPERTY = "dagcast.problem"
 _BUILD = "the fixture `model`"
 # What the suite is known by, so that nobody pays for importing it.
 _MARK = "dagcast_model_contract"
+# A line of the package's code, or its hooks: what two models have in common.
+_PLACE = re.compile(r"\.py:\d+|dagcast_(contracts|models)\b")
+_DROPPING = ("skip", "skipif", "xfail")
 # Where a model's class is held against its contract: errors from elsewhere are no test's verdict.
 _DEFINED = re.compile(r"[/\\]dagcast_core[/\\]model[/\\]")
 
@@ -29,6 +32,25 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing failed."""
     config.stash[_FAILED] = {}
     config.stash[_LINES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse marks that drop inherited tests.
+
+    Raises:
+        pytest.UsageError: a class of the suite, or a test of it, is skipped or expected to fail.
+    """
+    for item in items:
+        # A replacement that says why may do as it likes.
+        if getattr(getattr(item, "function", None), "__dagcast_reason__", None):
+            continue
+        for mark in item.iter_markers():
+            if mark.name in _DROPPING and _key(item) is not None:
+                raise pytest.UsageError(
+                    f"{item.nodeid} is marked {mark.name!r}, which would drop a test of the model "
+                    "contract. Every model keeps every rule: make the model pass, or replace the "
+                    "test and decorate the replacement with @explained('why')"
+                )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,11 +84,13 @@ def pytest_runtest_makereport(
     test = _name(item) if report.when == "call" else _BUILD
     everywhere = item.config.stash[_FAILED]
     for other in everywhere.values():
-        # One cause keeps all models of a package from being built.
-        if test == _BUILD and other.get(_BUILD) == text:
-            everywhere.setdefault(key, {})[_BUILD] = text
+        # One cause keeps all models of a package from being built; one line fails several alike.
+        if _of_any(other.get(test, "")) == _of_any(text) and (
+            test == _BUILD or _PLACE.search(text)
+        ):
+            everywhere.setdefault(key, {})[test] = text
             report.outcome = "skipped"
-            report.longrepr = (str(item.path), 0, f"Skipped: follows from {_BUILD}: {text}")
+            report.longrepr = (str(item.path), 0, f"Skipped: follows from {test}: {other[test]}")
             return report
     everywhere.setdefault(key, {})[test] = text
     distribution, _, model = key[1].partition(":")
@@ -150,6 +174,11 @@ def _key(item: pytest.Item) -> tuple[str, str] | None:
     parameters = getattr(item, "callspec", None)
     model = str(parameters.params.get("model", "")) if parameters is not None else ""
     return f"{cls.__module__}.{cls.__qualname__}", model
+
+
+def _of_any(text: str) -> str:
+    """What a test said, without which model it said it of."""
+    return re.sub(r"^[\w-]+: (?=expected )", "", text)
 
 
 def _name(item: pytest.Item) -> str:

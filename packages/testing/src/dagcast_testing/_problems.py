@@ -47,6 +47,17 @@ def first_line(text: str) -> str:
     return " ".join(text.removeprefix("AssertionError: ").split("\nassert ")[0].split())
 
 
+def said(error: BaseException, place: str = "") -> str:
+    """Return an error as one line that another sentence may follow.
+
+    Args:
+        error: as it was raised.
+        place: where, as ``place_of`` gives it; by default the line of the package's own code.
+    """
+    where = place or place_of(error)
+    return f"{type(error).__name__}{where}: {first_line(str(error))}".removesuffix(".")
+
+
 def unimported(error: BaseException) -> Problem | None:
     """Return the problem of a package whose code imports what another version would have.
 

@@ -1,5 +1,6 @@
 """Inputs that a model's contract says it must cope with, drawn at random and repeatable."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -91,6 +92,12 @@ class Setting:
 
     def index(self, dim: Dim) -> pd.Index:
         """Labels of ``dim`` in this setting."""
+        known: pd.Index | None = self.kept.get(("index", dim))
+        if known is None:
+            known = self.kept["index", dim] = self._index(dim)
+        return known
+
+    def _index(self, dim: Dim) -> pd.Index:
         if dim.kind == "time":
             return pd.date_range(self.start, periods=self.hours, freq=dim.frequency, unit="us")
         if dim.name in self.labels:
@@ -108,6 +115,21 @@ class Setting:
     def with_start(self, start: pd.Timestamp) -> "Setting":
         """Return the same setting from another first step on."""
         return replace(self, start=start)
+
+    @property
+    def moved(self) -> "Setting":
+        """The same setting with every parameter of the model moved a little, always alike.
+
+        A parameter that starts at 0 hides what it multiplies, and parameters that start alike hide
+        which label each belongs to.
+        """
+        moved: Setting | None = self.kept.get("moved")
+        if moved is None:
+            fresh: Model = self.kept.get("fresh") or self.model
+            moved = self.kept["moved"] = replace(self, model=jittered(fresh, 0))
+            moved.kept["fresh"] = copy.deepcopy(moved.model)
+            moved.kept["settings"] = self.kept.get("settings")
+        return moved
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -129,6 +151,20 @@ class Setting:
             part.memory + max((item.lag for item in part.contract.inputs), default=0)
             for part in parts
         )
+
+
+def jittered(model: Model, seed: int, scale: float = 0.1) -> Model:
+    """A copy with every parameter moved a little at random: a start of 0 hides what it multiplies.
+
+    A copy, because graphs of the model itself are kept for other tests.
+    """
+    moved = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(noise.to(parameter.dtype), alpha=scale)
+    return moved
 
 
 def leaves(tensors: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:

@@ -3,12 +3,13 @@
 import ast
 import datetime
 import inspect
+import os
 import random
 import re
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,8 @@ _CONVERSIONS = (time.localtime, time.gmtime, time.ctime, time.asctime)
 _DATES = (datetime.datetime, datetime.date, pd.Timestamp)
 _NOW = ("now", "today", "utcnow")
 _OWN = "dagcast_core"
+# Where the standard library looks up a variable for whoever asks.
+_LOOKING_UP = ("os", "_collections_abc", "collections.abc")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -72,6 +75,32 @@ def names_mentioned(model: Model) -> set[str]:
 
 
 @contextmanager
+def environment_reads(model: Model) -> Iterator[list[str]]:
+    """Collect the lines of the model's own package that read the environment meanwhile.
+
+    What libraries look up there for themselves is none of the model's business.
+    """
+    own = {cls.__module__.partition(".")[0] for cls in _classes(model)}
+    kind = type(os.environ)
+    read, original = [], kind.__getitem__
+
+    def noticed(environment: Any, key: str) -> str:
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_globals.get("__name__") in _LOOKING_UP:
+            frame = frame.f_back
+        if frame.f_globals.get("__name__", "").partition(".")[0] in own:
+            name = Path(frame.f_code.co_filename).name
+            read.append(f"{name}:{frame.f_lineno} reads {key!r} from")
+        return original(environment, key)
+
+    kind.__getitem__ = noticed  # type: ignore[method-assign]
+    try:
+        yield read
+    finally:
+        kind.__getitem__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
 def other_random_states(seed: int) -> Iterator[None]:
     """Set every global generator to another state, and back."""
     before, older = np.random.get_state(), random.getstate()
@@ -104,15 +133,26 @@ def settings() -> dict[str, object]:
     }
 
 
+def restore(then: Mapping[str, object]) -> None:
+    """Set torch back to what ``settings`` returned: the next model is not to answer for this one.
+
+    Raises:
+        KeyError: a setting is missing.
+    """
+    dtype, threads, mode = (then[name] for name in settings())
+    if isinstance(dtype, torch.dtype) and isinstance(threads, int):
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(bool(mode))
+
+
 def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:
     """Files that the model's class and its parents' are made from, with what their names mean."""
-    parts = model.leaves.values() if isinstance(model, ModelCollection) else (model,)
-    classes = [base for part in parts for base in type(part).__mro__]
     found: dict[ModuleType | type, ModuleType] = {}
-    for cls in classes:
+    for cls in _classes(model):
         module = sys.modules.get(cls.__module__)
         package = cls.__module__.partition(".")[0]
-        if module is None or package in (_OWN, "torch", "builtins", "abc", "typing"):
+        if module is None:
             continue
         if getattr(sys.modules.get(package), "__file__", None) and "." in cls.__module__:
             found.update((own, own) for own in _reached(module, package))
@@ -124,6 +164,14 @@ def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:
         if tree is not None:
             names = {**_imported(tree), **vars(module)}
             yield Path(module.__file__ or module.__name__).name, tree, names
+
+
+def _classes(model: Model) -> list[type]:
+    """The model's class and its parents, of its members too, but for those of libraries."""
+    parts = model.leaves.values() if isinstance(model, ModelCollection) else (model,)
+    classes = [base for part in parts for base in type(part).__mro__]
+    libraries = (_OWN, "torch", "builtins", "abc", "typing")
+    return [cls for cls in classes if cls.__module__.partition(".")[0] not in libraries]
 
 
 def _reached(module: ModuleType, package: str) -> list[ModuleType]:

@@ -11,7 +11,7 @@ from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
 from dagcast_testing._history import whole_history
 from dagcast_testing._outputs import first_cell, predicted, same, shown
-from dagcast_testing._problems import first_line, place_of
+from dagcast_testing._problems import said
 from dagcast_testing._reads import rolled_on
 from dagcast_testing._setting import Setting
 from dagcast_testing._source import other_random_states
@@ -35,6 +35,14 @@ def check_warm_start(setting: Setting, seed: int) -> None:
             f"{_who(setting)}: expected the same start of {name!r} from the same history; found "
             "another one the second time. fix: draw nothing at random in warm_start"
         )
+    with other_random_states(3):
+        first.warm_start(history)
+    for name, values in first.state_dict().items():
+        assert same(values, again[name]), (
+            f"{_who(setting)}: expected {name!r} to start alike whatever was before; found "
+            "another start of a model that had been started. fix: set values in warm_start, and "
+            "add nothing to them"
+        )
     _check_labels(setting, history, first, seed)
     _check_gaps(setting, history, seed)
 
@@ -53,7 +61,7 @@ def _check_gaps(setting: Setting, history: Panel, seed: int) -> None:
         except Exception as error:
             raise AssertionError(
                 f"{_who(setting)}: expected a start from a history with {what}; found "
-                f"{type(error).__name__}: {first_line(str(error))}{place_of(error)}. fix: leave "
+                f"{said(error)}. fix: leave "
                 "missing cells out in warm_start, and labels that have no others"
             ) from error
         for name, values in state.items():

@@ -10,7 +10,16 @@ import pytest
 
 from dagcast_core.contract import Contract
 from dagcast_core.model import Model
-from dagcast_testing import _causal, _outputs, _reads, _starts
+from dagcast_testing import (
+    _causal,
+    _losses,
+    _outputs,
+    _purity,
+    _reads,
+    _registered,
+    _starts,
+    _windows,
+)
 from dagcast_testing._guard import check_overrides
 from dagcast_testing._installed import installed_for
 from dagcast_testing._order import follows_from
@@ -87,23 +96,26 @@ class ModelContract:
     def test_output_labels_are_those_of_the_inputs(self, setting: Setting) -> None:
         """No label is lost, added or moved."""
         _outputs.check_labels(setting, seed=0)
+        _outputs.check_labels(setting.moved, seed=0)
 
     def test_output_dtype_is_as_declared(self, setting: Setting) -> None:
         """Real values are float64 from end to end."""
         _outputs.check_dtypes(setting, seed=0)
 
     def test_output_keeps_bounds_and_is_a_number(self, setting: Setting) -> None:
-        """At many random points."""
+        """At many random points, with parameters as they start and moved."""
         for seed in range(self.draws):
             _outputs.check_values(setting, seed)
+        _outputs.check_values(setting.moved, 0)
 
     def test_prediction_changes_nothing(self, setting: Setting) -> None:
         """Neither inputs nor parameters."""
-        _outputs.check_no_mutation(setting, seed=0)
+        _purity.check_no_mutation(setting.moved, seed=0)
 
     def test_prediction_is_repeatable(self, setting: Setting) -> None:
-        """Whatever the global random state and the clock."""
-        _outputs.check_determinism(setting, seed=0)
+        """Whatever the global random state, the clock, the environment and calls before."""
+        _purity.check_determinism(setting.moved, seed=0)
+        _purity.check_nothing_is_kept(setting.moved, seed=0)
 
     @pytest.mark.parametrize("construction", ["first", "second"])
     def test_two_constructions_agree(
@@ -113,14 +125,24 @@ class ModelContract:
 
         The first time alone there may be nothing to compare with yet.
         """
-        _outputs.check_constructions(setting, model)
+        _purity.check_hyperparameters(setting)
+        _purity.check_constructions(setting, model)
+
+    def test_package_registers_the_model(self, model: Model) -> None:
+        """Where the model's package is installed: its contract, for any labels, without torch."""
+        _registered.check_registered(model)
+        installed = installed_for(model.contract)
+        if installed is not None:
+            # A process costs as much as all other tests: only now is it known to be needed.
+            from dagcast_testing._twin import check_declares_lightly
+
+            check_declares_lightly(installed)
 
     def test_two_processes_agree(self, model: Model) -> None:
         """Bit for bit, where the model is registered, so that another process can build it."""
         installed = installed_for(model.contract)
         if installed is None:
             pytest.skip(f"no installed package registers {model.contract.model!r}")
-        # A process costs as much as all other tests: only now is it known to be needed.
         from dagcast_testing._twin import check_processes
 
         check_processes(installed)
@@ -130,19 +152,20 @@ class ModelContract:
     ) -> None:
         """Night hours hold zeros, and a share may be 1."""
         _outputs.check_at_bounds(setting, seed=0)
+        _outputs.check_at_bounds(setting.moved, seed=0)
 
     def test_large_values_and_single_precision(self, setting: Setting) -> None:
         """Within the declared bounds, a value may be of any size, and a file may round it."""
         _outputs.check_large_values(setting, seed=0)
-        _outputs.check_single_precision(setting, seed=0)
+        _outputs.check_single_precision(setting.moved, seed=0)
 
     def test_outputs_roll_up_as_declared(self, setting: Setting) -> None:
         """Aggregation, unit and bounds say the same."""
-        _outputs.check_roll_ups(setting, seed=0)
+        _outputs.check_roll_ups(setting.moved, seed=0)
 
     def test_state_dict_round_trip(self, setting: Setting) -> None:
         """Everything learned is in the state dict, also what a warm start learned."""
-        _outputs.check_state_dict(setting, seed=0)
+        _purity.check_state_dict(setting, seed=0)
 
     def test_warm_start_takes_data_as_it_comes(self, setting: Setting) -> None:
         """Labels in any order, gaps, and nothing changed or drawn at random."""
@@ -150,52 +173,58 @@ class ModelContract:
 
     def test_reads_only_declared_quantities(self, setting: Setting) -> None:
         """Other quantities beside them make no difference."""
-        _reads.check_declared_reads(setting, seed=0)
+        _reads.check_declared_reads(setting.moved, seed=0)
 
     def test_missing_inputs_are_refused_or_defaulted(self, setting: Setting) -> None:
         """As the contract says."""
-        _reads.check_missing_inputs(setting, seed=0)
+        _reads.check_missing_inputs(setting.moved, seed=0)
 
     def test_unseen_labels_are_pooled(self, setting: Setting) -> None:
         """A region that opens tomorrow has a forecast."""
-        _reads.check_unseen_labels(setting, seed=0)
+        _reads.check_unseen_labels(setting.moved, seed=0)
 
     def test_label_order_does_not_matter(self, setting: Setting) -> None:
         """Values belong to labels, not to positions."""
-        _reads.check_label_order(setting, seed=0)
+        _reads.check_label_order(setting.moved, seed=0)
 
     def test_never_reads_past_the_look_ahead(self, setting: Setting) -> None:
         """The future is perturbed from every hour on, and the past must not move."""
-        _reads.check_look_ahead(setting, seed=0)
+        _reads.check_look_ahead(setting.moved, seed=0)
 
     def test_reads_back_no_further_than_its_memory(self, setting: Setting) -> None:
         """An output a step late reads a step too far back."""
-        _reads.check_memory(setting, seed=0)
+        _reads.check_memory(setting.moved, seed=0)
 
     def test_short_horizons(self, setting: Setting) -> None:
         """One hour, and none."""
-        _reads.check_horizons(setting, seed=0)
+        _windows.check_horizons(setting.moved, seed=0)
 
     def test_other_windows(self, setting: Setting) -> None:
-        """A change of the clocks, a year's end, a leap day, another start."""
-        _reads.check_windows(setting, seed=0)
+        """A change of the clocks, a year's end, a leap day, another start, any day of a year."""
+        _windows.check_windows(setting.moved, seed=0)
+        _windows.check_year(setting.moved, seed=0)
 
     def test_declared_effects_have_gradients(self, setting: Setting) -> None:
         """Plans are made through them."""
-        _causal.check_gradients_exist(setting, seed=0)
+        _causal.check_gradients_exist(setting.moved, seed=0)
 
     def test_gradients_equal_finite_differences(self, setting: Setting) -> None:
         """In every cell."""
         for seed in range(2):
             _causal.check_gradient_values(setting, seed)
 
+    def test_loss_terms_can_be_minimised(self, setting: Setting) -> None:
+        """They are the same every time, finite, and on what is the model's own."""
+        _losses.check_loss_terms(setting.moved, seed=0)
+
     def test_effects_have_the_declared_sign_in_every_region(self, setting: Setting) -> None:
         """At many random points."""
         _causal.check_signs(setting, range(self.draws))
 
     def test_every_path_is_declared(self, setting: Setting) -> None:
-        """What moves an output is claimed as an effect on it."""
+        """What moves an output is claimed as an effect on it, and what is declared moves one."""
         _causal.check_undeclared_paths(setting, seed=0)
+        _losses.check_used(setting.moved, seed=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The same models in another process: what they start with and predict, as fingerprints.
 
-    python -c "from dagcast_testing._twin import main; main(['dagcast-eta'])"
+    python -c "from dagcast_testing._twin import main; main(['dagcast-eta'], {})"
 
 Another process hashes text otherwise, so that sets come in another order; it has other clocks and
 other random states, and two threads instead of one.
@@ -19,13 +19,17 @@ from dagcast_core.model import Model
 from dagcast_testing._installed import InstalledModel, installed_models
 from dagcast_testing._problems import SELECTION
 from dagcast_testing._setting import Setting, labels_of
-from dagcast_testing._source import other_random_states
+from dagcast_testing._source import environment_reads, other_random_states
 
 _HOURS = 30
+# Beside the fingerprints by model.
+HEAVY, READS = "imports", "environment"
 # It lives for a second or two: looking for garbage would take a seventh of that.
 _START = (
     "import gc; gc.disable(); import importlib, sys; "
-    "importlib.import_module(sys.argv[1]).main(sys.argv[2:]); "
+    # Before torch is there: it could not be refused later.
+    "from dagcast_testing._declaring import heavy; found = heavy(sys.argv[2:]); "
+    "importlib.import_module(sys.argv[1]).main(sys.argv[2:], found); "
     # And so would taking apart what it imported.
     "sys.stdout.flush(); import os; os._exit(0)"
 )
@@ -40,7 +44,11 @@ def fingerprints(model: Model) -> dict[str, str]:
 
 @functools.cache
 def elsewhere(distributions: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return the fingerprints of installed models by another process, once."""
+    """Return the fingerprints of installed models by another process, once.
+
+    Beside them, by the name of a distribution, what of it does not import lightly and what reads
+    the environment while models are built.
+    """
     # Hashes of text start from another number there, whatever this process was given.
     here = os.environ.get("PYTHONHASHSEED", "random")
     ran = subprocess.run(
@@ -63,12 +71,13 @@ def elsewhere(distributions: tuple[str, ...]) -> dict[str, dict[str, str]]:
 def check_processes(installed: InstalledModel) -> None:
     """Another process builds the same model, which predicts the same, bit for bit."""
     mine = fingerprints(installed.build())
-    # Where a run is restricted to some packages, one process builds them all.
-    asked = tuple(name for name in os.environ.get(SELECTION, "").split(",") if name)
-    found = elsewhere(asked if installed.distribution in asked else (installed.distribution,))
-    theirs = found[str(installed)]
+    theirs = _found(installed)[str(installed)]
+    model = str(installed).partition(":")[2]
+    assert READS not in theirs, (
+        f"{model}: expected the same model on every machine; found that {theirs[READS]} the "
+        "environment while it is built. fix: take it from the arguments of the constructor"
+    )
     for name in dict.fromkeys((*mine, *theirs)):
-        model = str(installed).partition(":")[2]
         assert mine.get(name) == theirs.get(name), (
             f"{model}: expected the same {name!r} in every process; found "
             "another one in a second process. fix: sort what comes out of a set, and start from "
@@ -76,16 +85,39 @@ def check_processes(installed: InstalledModel) -> None:
         )
 
 
-def main(distributions: list[str]) -> None:
-    """Print the fingerprints of the models of some distributions."""
+def check_declares_lightly(installed: InstalledModel) -> None:
+    """What the package declares can be asked without torch and pandas."""
+    heavy = _found(installed)[HEAVY].get(installed.distribution)
+    assert heavy is None, (
+        f"{str(installed).partition(':')[2]}: expected a package that says what it declares "
+        f"without torch and pandas; found {heavy}, which every check would pay for. fix: import "
+        "it, and models, inside dagcast_models, and for annotations under `if TYPE_CHECKING:`"
+    )
+
+
+def _found(installed: InstalledModel) -> dict[str, dict[str, str]]:
+    # Where a run is restricted to some packages, one process builds them all.
+    asked = tuple(name for name in os.environ.get(SELECTION, "").split(",") if name)
+    return elsewhere(asked if installed.distribution in asked else (installed.distribution,))
+
+
+def main(distributions: list[str], heavy: dict[str, str]) -> None:
+    """Print the fingerprints of the models of some distributions, and ``heavy``."""
     torch.set_num_threads(2)
+    found = {HEAVY: heavy}
     with other_random_states(2718):
-        found = {
-            str(item): fingerprints(item.build())
-            for item in installed_models(distributions)
-            if item.error is None
-        }
+        for item in installed_models(distributions):
+            if item.error is None:
+                found[str(item)] = _built(item)
     print(json.dumps(found))
+
+
+def _built(item: InstalledModel) -> dict[str, str]:
+    model = item.build()
+    with environment_reads(model) as read:
+        model = item.build()
+    prints = fingerprints(model)
+    return {**prints, READS: read[0]} if read else prints
 
 
 def _hash(values: torch.Tensor) -> str:

@@ -102,7 +102,8 @@ def check(
             of a new project.
         folder: without a project, sources to look at as well: a package's own repository or a
             workspace. Each ``contract.json`` there is read: of an installed package it has to be
-            as declared, of another it takes part in the assembly.
+            as declared, of another it takes part in the assembly. Where the workspace has
+            promoted a release, changes since then are listed without ``against``.
         disable: entry points to leave out besides those of the settings.
         against: exported contracts, a released manifest or a ``contract.json``, as a file, folder
             or address. Of packages that are installed, what changed since is listed; those that
@@ -116,6 +117,7 @@ def check(
     measured = experiments(project) if project is not None else ()
     config = project.config if project is not None else None
     exported = _exported(against, None if project is not None else folder)
+    released = against or (_in_force(folder) if project is None else None)
 
     def joined(plugins: "Plugins") -> dict[str, Any]:
         found = assembled(config, measured, plugins=plugins, exported=exported, project=project)
@@ -133,7 +135,7 @@ def check(
             ],
             "problems": [str(problem) for problem in (*assembly.problems, *sources)],
             "aside": [(item.model, item.package, item.why, item.declare) for item in found.aside],
-            "evolution": _evolution(against, plugins) if against else [],
+            "evolution": _evolution(released, plugins) if released else [],
             "report": assembly.to_json(),
             # In the same process: both load pandas and DuckDB where there is a store.
             "damage": found_damage(project, deep=deep) if project is not None else [],
@@ -179,6 +181,12 @@ def _exported(against: Path | str | None, folder: Path | None) -> "Exported | No
     return replace(found, registrations=(*released, *own))
 
 
+def _in_force(folder: Path | None) -> Path | None:
+    """The release that a workspace has promoted, if it has any."""
+    pointer = folder / "integration" / "releases" / "current.json" if folder is not None else None
+    return pointer if pointer is not None and pointer.is_file() else None
+
+
 def _snapshots(folder: Path | None) -> list[Path]:
     if folder is None:
         return []
@@ -192,8 +200,9 @@ def _sources(folder: Path, plugins: "Plugins") -> tuple["Problem", ...]:
     from dagcast.evolution import check_snapshots
     from dagcast.packaging import is_team_package, packaging_problems
 
-    stale = check_snapshots(plugins, folder, only_present=True)
-    return (*stale, *(packaging_problems(folder) if is_team_package(folder) else ()))
+    own = is_team_package(folder)
+    stale = check_snapshots(plugins, folder, only_present=not own)
+    return (*stale, *(packaging_problems(folder) if own else ()))
 
 
 def _evolution(against: Path | str, plugins: "Plugins") -> tuple[str, ...]:

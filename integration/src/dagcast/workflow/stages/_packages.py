@@ -41,17 +41,31 @@ class NewResult(Result):
 @final
 @dataclass(frozen=True)
 class SnapshotResult(Result):
-    """Snapshots of contracts that were written."""
+    """Snapshots of contracts that were written.
+
+    Attributes:
+        files: written.
+        problems: what kept others from being written, one line per model.
+    """
 
     files: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
 
     def tables(self) -> tuple[ResultTable, ...]:
-        if not self.files:
+        if not self.files and not self.problems:
             return (ResultTable("Contracts", (), (("every contract.json is as declared",),)),)
-        return (ResultTable("Contracts", ("file",), tuple((str(path),) for path in self.files)),)
+        rows = tuple((str(path),) for path in self.files)
+        tables = [ResultTable("Contracts", ("file",), rows)] if rows else []
+        if self.problems:
+            kept = tuple((problem,) for problem in self.problems)
+            tables.append(ResultTable("Not written: changes that need another version", (), kept))
+        return tuple(tables)
 
     def next_command(self) -> str:
-        return "git diff --stat" if self.files else ""
+        return "git diff --stat" if self.files and not self.problems else ""
+
+    def exit_code(self) -> int:
+        return 3 if self.problems else 0
 
 
 def new(
@@ -99,8 +113,12 @@ def _others(source: str | None) -> "Exported":
 
 
 def snapshot(*, workspace: Path = Path()) -> SnapshotResult:
-    """Write the ``contract.json`` of every package in the workspace."""
+    """Write the ``contract.json`` of every package in the workspace.
+
+    A contract that changed by more than its version says keeps its package's file as it is.
+    """
     from dagcast.evolution import write_snapshots
     from dagcast.plugins import load_plugins
 
-    return SnapshotResult(tuple(write_snapshots(load_plugins(), workspace)))
+    written, problems = write_snapshots(load_plugins(), workspace)
+    return SnapshotResult(written, tuple(map(str, problems)))

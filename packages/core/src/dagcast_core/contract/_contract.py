@@ -35,8 +35,8 @@ class Input:
             the same step.
 
     Raises:
-        ContractError: an optional input has no default, a required one has, or a lag has no time
-            dim to count along.
+        ContractError: an optional input has no default or one outside the quantity's bounds, a
+            required one has one, or a lag has no time dim to count along.
     """
 
     quantity: Quantity
@@ -60,6 +60,16 @@ class Input:
                 f"{what} is optional and its default is {self.default!r}; "
                 "give the finite number that stands in for it"
             )
+        if self.default is not None:
+            low, high = self.quantity.bounds
+            if (low is not None and self.default < low) or (
+                high is not None and self.default > high
+            ):
+                raise ContractError(
+                    f"the default of {what} is {self.default:g}, outside the bounds "
+                    f"{self.quantity.bounds} that its quantity declares; give a value within "
+                    "them, or widen the bounds"
+                )
         if not isinstance(self.lag, int) or self.lag < 0:
             raise ContractError(f"lag of {what} is {self.lag!r}; expected 0 or more steps")
         if self.lag and self.quantity.time_dim is None:

@@ -1,7 +1,8 @@
 """What may change between two versions of a contract, and how far its version must move.
 
 Outputs may be strengthened and inputs relaxed in a minor version; the reverse breaks somebody
-and is major. A version counts the interface, not the distribution.
+and is major. A version counts the interface, not the distribution. Below 1.0.0 a contract is a
+draft: what is major moves the second number, and it may be withdrawn.
 """
 
 import math
@@ -88,7 +89,7 @@ def least_version(released: str, bump: Bump) -> str:
 
 
 def evolution_problem(
-    released: Contract, current: Contract, *, producer: str = ""
+    released: Contract, current: Contract, *, producer: str = "", then: str = ""
 ) -> Problem | None:
     """Return what is wrong with the version of ``current``, if anything.
 
@@ -96,10 +97,11 @@ def evolution_problem(
         released: the contract as last released.
         current: the same model's contract now.
         producer: who brings it, for the report; default the model's name.
+        then: what else is to be done with the new version, such as " and renew the file".
     """
     changes = differences(released, current)
     bump = least_bump(changes)
-    least = least_version(released.version, bump)
+    least = least_version(released.version, _moved(released, bump))
     if _number(current.version) >= _number(least):
         return None
     # All of them, worst first: whoever takes the worst back has to know what is left.
@@ -115,12 +117,13 @@ def evolution_problem(
         producer=producer or current.model,
         expected=f"at least {least} ({'; '.join(listed) or 'as released'})",
         found=current.version,
-        fix=f"write version='{least}' in its Contract, or {', and '.join(ways) or 'a later one'}",
+        fix=f"write version='{least}' in its Contract{then}, or "
+        f"{', and '.join(ways) or 'a later one'}",
     )
 
 
 def evolution_problems(
-    released: Iterable[Contract], current: Iterable[Contract], *, producer: str = ""
+    released: Iterable[Contract], current: Iterable[Contract], *, producer: str = "", then: str = ""
 ) -> tuple[Problem, ...]:
     """Compare all contracts of a package with its last release.
 
@@ -128,15 +131,18 @@ def evolution_problems(
         released: contracts of the released package.
         current: its contracts now. New models are no problem.
         producer: who brings them, for the report.
+        then: as for ``evolution_problem``.
     """
     now = {contract.model: contract for contract in current}
     problems = []
     for old in released:
         new = now.get(old.model)
+        if new is None and _is_draft(old):
+            continue
         if new is None:
             problems.append(_removed(old, list(now.values()), producer))
             continue
-        problem = evolution_problem(old, new, producer=producer)
+        problem = evolution_problem(old, new, producer=producer, then=then)
         if problem is not None:
             problems.append(problem)
     return tuple(problems)
@@ -189,6 +195,17 @@ def read_snapshot(data: Mapping[str, Any]) -> tuple[str, tuple[Contract, ...]]:
         )
     contracts = tuple(Contract.from_json(item) for item in data["contracts"])
     return str(data["distribution"]), contracts
+
+
+def _is_draft(contract: Contract) -> bool:
+    """Whether a contract is one that nobody is to rely on yet."""
+    return contract.version.startswith("0.")
+
+
+def _moved(released: Contract, bump: Bump) -> Bump:
+    """The part of the version that moves: of a draft the next smaller one."""
+    smaller: dict[Bump, Bump] = {"major": "minor", "minor": "patch"}
+    return smaller.get(bump, bump) if _is_draft(released) else bump
 
 
 def _number(version: str) -> tuple[int, ...]:

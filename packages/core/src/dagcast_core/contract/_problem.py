@@ -36,10 +36,12 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        sides = f"{self.consumer or '-'} <- {self.producer or '-'}"
+        # Who is not there is not written: a dash beside the arrow reads as one more sign.
+        sides = " ".join(filter(None, (self.consumer, "<-", self.producer)))
+        who = f" [{sides}]" if self.consumer or self.producer else ""
         line = (
-            f"{self.code} [{sides}] {self.kind} '{self.name}': "
-            f"expected {self.expected}; found {self.found}. fix: {self.fix}"
+            f"{self.code}{who} {self.kind} '{self.name}': "
+            f"expected {_open(self.expected)}; found {_open(self.found)}. fix: {_open(self.fix)}"
         )
         # Texts of exceptions end up in `found`, and a problem stays one line.
         return " ".join(line.split())
@@ -77,6 +79,11 @@ class Problem:
         """
         check_keys(data, cls.__slots__, "a Problem")
         return cls(**data)
+
+
+def _open(text: str) -> str:
+    """A text without the full stop that errors end in; dots of what is left out stay."""
+    return text if text.endswith("...") else text.rstrip().removesuffix(".")
 
 
 class AssemblyError(ValueError):

@@ -59,6 +59,7 @@ class Model(torch.nn.Module, ABC):
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         declared = cls.__dict__.get("contract")
+        _check_attributes(cls, declared)
         if isinstance(declared, Contract) and "forward" in cls.__dict__:
             _check_signature(cls, declared)
 
@@ -224,6 +225,15 @@ def _checked(contract: Contract, outputs: Outputs) -> dict[str, IndexTensor]:
                 f"{len(names)} outputs ({', '.join(names)}). Return a mapping by name."
             )
         outputs = {names[0]: outputs}
+    given: object = outputs
+    if not isinstance(given, Mapping):
+        # Parts of a tuple have no names, and their order is nobody's promise.
+        listed = ", ".join(f"{name!r}: {name}" for name in names)
+        raise ModelError(
+            f"forward of {contract.model} returned a {type(given).__name__}; its contract "
+            f"declares {', '.join(names)}. Return {'the tensor, or ' * (len(names) == 1)}a mapping "
+            f"by name, {{{listed}}}."
+        )
     if set(outputs) != set(names):
         missing, extra = set(names) - set(outputs), set(outputs) - set(names)
         raise ModelError(
@@ -252,6 +262,25 @@ def _output(contract: Contract, quantity: Quantity, output: IndexTensor) -> Inde
             )
         output = output.transpose(*dims)
     return output if output.name == quantity.name else output.named(quantity.name)
+
+
+def _check_attributes(cls: type[Model], contract: object) -> None:
+    """Refuse what a class says of itself and nothing could act on."""
+    if cls.join not in ("exact", "inner"):
+        raise ContractError(f"join of {cls.__name__} is {cls.join!r}; expected 'exact' or 'inner'.")
+    memory: object = cls.memory
+    if not isinstance(memory, (int, property)) or (isinstance(memory, int) and memory < 0):
+        raise ContractError(
+            f"memory of {cls.__name__} is {memory!r}; expected 0 or more steps that forward reads "
+            "back."
+        )
+    if isinstance(contract, Contract):
+        strange = [name for name in cls.sums if name not in contract.output_names]
+        if strange:
+            raise ContractError(
+                f"sums of {cls.__name__} names {strange[0]!r}; expected outputs of its contract "
+                f"({', '.join(contract.output_names)})."
+            )
 
 
 def _check_signature(cls: type, contract: Contract) -> None:

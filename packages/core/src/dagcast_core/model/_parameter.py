@@ -178,6 +178,9 @@ class LabelledParameter(torch.nn.Module):
                 f"the start of parameter {self.label!r} has shape {tuple(given.shape)}; expected a "
                 f"number or {dict(zip(self.dims, self.shape, strict=True))}."
             ) from None
+        if not torch.isfinite(value).all():
+            strange = value[~torch.isfinite(value)].flatten()[0].item()
+            raise ModelError(f"a parameter starts at {strange:g}; expected finite numbers.")
         raw = self.transform.inverse(value)
         if not torch.isfinite(raw).all():
             raise ModelError(

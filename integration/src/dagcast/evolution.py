@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagcast._whole import write_text
 from dagcast.exported import read_exported, read_json
 from dagcast.plugins import Plugins
 from dagcast_core.contract import (
@@ -109,7 +110,7 @@ def write_snapshots(plugins: Plugins, workspace: Path) -> tuple[Path, ...]:
         file = folder / "contract.json"
         text = json.dumps(snapshot(distribution, contracts), indent=1) + "\n"
         if not file.exists() or file.read_text() != text:
-            file.write_text(text)
+            write_text(file, text)
             written.append(file)
     return tuple(written)
 

@@ -131,7 +131,7 @@ class Project:
         Raises:
             ProjectError: something is there already, or another command is making it.
         """
-        self._require_inside(target)
+        self.require_inside(target)
         part = part_of(target)
         handle = RESERVED.pop(part, None)
         if handle is None:
@@ -205,6 +205,10 @@ class Project:
         """
         for name in (".", *FOLDERS):
             self._complete(self.folder / name)
+        # Models of past rounds.
+        for folder in self.reports.glob("[!.]*"):
+            if folder.is_dir() and not folder.is_symlink():
+                self._complete(folder)
 
     def _complete(self, folder: Path) -> None:
         for part in sorted(folder.glob(f".*{PART}")):
@@ -238,7 +242,7 @@ class Project:
         taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
         return f"{prefix}-{max(taken, default=0) + 1:04d}"
 
-    def _require_inside(self, target: Path) -> None:
+    def require_inside(self, target: Path) -> None:
         """Refuse to write where a link leads out of the project.
 
         Raises:
@@ -380,7 +384,7 @@ def open_project(
         )
     project = Project(folder, config)
     for name in ("store", "models", "plans", "reports"):
-        project._require_inside(folder / name / "any")
+        project.require_inside(folder / name / "any")
     project.tidy()
     return project
 

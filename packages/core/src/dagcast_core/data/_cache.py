@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dagcast_core.data._manifest import sampled
+from dagcast_core.data._manifest import draft, sampled
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +74,7 @@ def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
 
     dims = json.dumps({name: list(cube.dims) for name, cube in cubes.items()}, sort_keys=True)
     content = save({name: cube.values for name, cube in cubes.items()}, {"dims": dims})
-    temporary = folder / f".tmp-{os.getpid()}-{key}"
+    temporary = draft(folder, key)
     try:
         if folder.is_symlink():
             return

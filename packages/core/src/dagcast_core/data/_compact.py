@@ -20,11 +20,19 @@ from pathlib import Path
 
 import duckdb
 
-from dagcast_core.data._manifest import Manifest, StoredFile, own_folder, sampled, trust
+from dagcast_core.data._manifest import (
+    COMPACTED,
+    Manifest,
+    StoredFile,
+    draft,
+    own_folder,
+    sampled,
+    trust,
+)
 from dagcast_core.data._source import connect
 from dagcast_core.data._sql import by_key, listed, parquet, text
 
-FOLDER = "compacted"
+FOLDER = COMPACTED
 _KEYS = ".keys"
 LOADS = 16
 """So many ledgers are merged into one file,"""
@@ -98,6 +106,9 @@ def compact(folder: Path, manifest: Manifest, tables: Sequence[str]) -> None:
 
     A failure, such as a full disk, leaves everything readable as it was.
     """
+    if (folder / FOLDER).is_symlink():
+        # Copies save time alone; none is written where a link leads.
+        return
     index = _read(folder)
     changed = False
     for table in tables:
@@ -178,7 +189,7 @@ def _merge(
         default=0,
     )
     target = folder / FOLDER / f"{table}-{number}.parquet"
-    part = target.with_name(f".tmp-{os.getpid()}.parquet")
+    part = draft(target.parent, "merged.parquet")
     with connect() as connection:
         connection.execute(
             f"COPY (SELECT * FROM {parquet(files)} ORDER BY {listed(order)}) TO "
@@ -196,8 +207,10 @@ def _whole(path: Path, merged: _Merged) -> bool:
 
 
 def _read(folder: Path) -> dict[str, tuple[_Merged, ...]]:
-    """The index; damage to it costs time and nothing else."""
+    """The index; damage to it costs time and nothing else, and so does a link in its place."""
     try:
+        if (folder / FOLDER).is_symlink():
+            return {}
         document = json.loads((folder / FOLDER / "index.json").read_text(encoding="utf-8"))
         return {
             table: tuple(
@@ -218,7 +231,7 @@ def _write(folder: Path, index: dict[str, tuple[_Merged, ...]]) -> None:
     before = {merged.file for entries in _read(folder).values() for merged in entries}
     former = {path.name for path in (folder / FOLDER).glob("*.parquet")}
     named = {merged.file for entries in index.values() for merged in entries}
-    part = folder / FOLDER / f".tmp-{os.getpid()}.json"
+    part = draft(folder / FOLDER, "index.json")
     part.write_text(json.dumps(document), encoding="utf-8")
     os.replace(part, folder / FOLDER / "index.json")
     for name in former - named - before:

@@ -26,6 +26,7 @@ from dagcast_core.data._ingest import Ingestion, ingest_all
 from dagcast_core.data._inspect import Span, conflicts, quarantine, spans, verify
 from dagcast_core.data._labels import normal, unfit
 from dagcast_core.data._manifest import (
+    CACHE,
     Coverage,
     Manifest,
     find_metric,
@@ -246,7 +247,7 @@ class MetricStore:
             labels={dim: list(entries) for dim, entries in window.labels.items()},
             manifest=manifest.id,
         )
-        folder = self._folder / "cache"
+        folder = self._folder / CACHE
         cubes = recall(folder, key) if cache else None
         if cubes is None:
             with self._steady():

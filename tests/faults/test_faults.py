@@ -13,21 +13,20 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from _attempts import answered, in_child, mutated, view
 from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
+from _count import Count
+from _disks import fills
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
+from _kills import kills, week_kills
 from _trials import (
-    Count,
     Kind,
     Tampering,
     decisions,
     environments,
-    fills,
     hostile,
-    kills,
     mutations,
     pairs,
     tampering,
-    week_kills,
 )
 from _week import shop, week
 

@@ -321,10 +321,11 @@ def _few_events(folder: Path) -> None:
 
 def _deliveries(regions: int) -> Count:
     count = Count()
-    beyond, reading = seconds_beyond_reading(regions, 60)
-    slow = [f"{beyond:.1f} s of CPU beyond {reading:.1f} s"] if beyond > 5 else []
-    count.add(f"{regions} regions: {beyond:.1f} s of CPU beyond {reading:.1f} s of reading", slow)
-    print(f"  {regions} regions x 60 deliveries: {beyond:.1f} s beyond {reading:.1f} s of reading")
+    found, reading = seconds_beyond_reading(regions, 60)
+    for how, beyond in found.items():
+        words = f"60 deliveries of {regions:,} regions {how}: {beyond:.1f} s of CPU beyond"
+        print(f"  {words} {reading:.1f} s of reading")
+        count.add(words, ["more than 5 s"] if beyond > 5 else [])
     return count
 
 

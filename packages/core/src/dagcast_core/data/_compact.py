@@ -49,13 +49,14 @@ class _Merged:
     batches: tuple[str, ...]
 
 
-def ledger_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
+def ledger_files(
+    folder: Path, manifest: Manifest, table: str, sure: set[str] | None = None
+) -> list[Path]:
     """The files that hold a table's ledger: merged ones as far as they are whole.
 
-    Raises:
-        StoreError: a ledger that is not in a whole merged file is absent or differs.
+    Args and errors as of :func:`key_files`.
     """
-    return _files(folder, table, _ledgers(manifest, table))
+    return _files(folder, table, _ledgers(manifest, table), sure)
 
 
 def key_files(

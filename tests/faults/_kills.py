@@ -65,8 +65,8 @@ def kills(
         if case.state not in ("nothing", "cut off") and (left := leftovers(folder)):
             problems.append(f"left {left}")
         problems += completed(action, folder, before, course)
-        if left := leftovers(folder, writer=case.writes):
-            problems.append(f"left {left}")
+        if left := {*leftovers(folder, writer=case.writes)} - course.hidden:
+            problems.append(f"left {sorted(left)}")
         return problems
 
     count = Count()
@@ -179,12 +179,14 @@ class Course:
         after: what the project holds then.
         code: the exit code.
         seconds: how long it took.
+        hidden: what it leaves hidden, such as what a world is made of.
         seen: what of a project has to be alike.
     """
 
     after: object
     code: int
     seconds: float
+    hidden: frozenset[str]
     seen: Seen
 
     def but(self, seen: Seen) -> "Course":
@@ -207,6 +209,7 @@ def undisturbed(fresh: Callable[[], Action], folder: Path, *, exact: bool) -> Co
     assert outcome.code in (0, 3, 4), outcome
     leftovers(folder)
     after = view(folder, exact=True)
+    hidden = frozenset(leftovers(folder, writer=True))
     seen: Seen = same
     if not exact:
         # Some moments are whole seconds.
@@ -214,7 +217,7 @@ def undisturbed(fresh: Callable[[], Action], folder: Path, *, exact: bool) -> Co
         in_child(fresh())
         leftovers(folder)
         seen = _of_alike(after, view(folder, exact=True))
-    return Course(after, outcome.code, outcome.seconds, seen)
+    return Course(after, outcome.code, outcome.seconds, hidden, seen)
 
 
 def _of_alike(one: object, other: object) -> Seen:

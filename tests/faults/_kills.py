@@ -24,6 +24,7 @@ from _attempts import (
 from _commands import Case, copied
 from _count import Count
 
+_UNOPENED = ("nothing", "cut off")
 # Calls at which a process is really killed where the others are read from one run.
 _REAL = 5
 
@@ -61,8 +62,8 @@ def kills(
 
     def problems_left(action: Action) -> list[str]:
         problems = []
-        # Where there is no project yet, or its log is damaged, the next command is the same one.
-        if case.state not in ("nothing", "cut off") and (left := leftovers(folder)):
+        # Where there may be no project yet, or its log is damaged, the next command is the same.
+        if folder.exists() and (left := leftovers(folder)) and case.state not in _UNOPENED:
             problems.append(f"left {left}")
         problems += completed(action, folder, before, course)
         if left := {*leftovers(folder, writer=case.writes)} - course.hidden:
@@ -260,7 +261,8 @@ def completed(action: Action, folder: Path, before: object, course: Course) -> l
     if found == after:
         return []
     problems = []
-    if _decisive(found) not in (_decisive(before), _decisive(after)):
+    begun = before is None and _begun(found, after)
+    if not begun and _decisive(found) not in (_decisive(before), _decisive(after)):
         problems.append("neither as before nor as after")
     again = in_child(action)
     if again.code != course.code:
@@ -278,6 +280,14 @@ def _difference(found: object, wanted: object) -> str:
     (files, log), (others, other_log) = found, wanted
     names = sorted(n for n in files.keys() | others.keys() if files.get(n) != others.get(n))
     return f"{names[:5]}" if names else f"{log} and {other_log}"
+
+
+def _begun(found: object, after: object) -> bool:
+    """Whether a project was made, and nothing in it: what `simulate` does first."""
+    if found is None:
+        return True
+    files, log = _decisive(found)
+    return not any(files.values()) and log == after[1][: len(log)]
 
 
 def _decisive(found: object) -> object:

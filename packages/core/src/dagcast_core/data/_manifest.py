@@ -396,6 +396,11 @@ def draft(folder: Path, name: str) -> Path:
     return folder / f"{_DRAFT}{secrets.token_hex(8)}-{name}"
 
 
+def drafts(folder: Path) -> list[Path]:
+    """Files that have no name yet: of a process that writes them, or of one that was killed."""
+    return sorted(folder.glob(f"{_DRAFT}*"))
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replaces the manifest in one step, after its bytes have reached the disk."""
     temporary = draft(folder, MANIFEST)
@@ -546,7 +551,7 @@ def _sweep(folder: Path) -> None:
     named = {item.path for batch in manifest.batches.values() for item in batch.files()}
     for place in (folder, *(folder / name for name in COPIES)):
         if not place.is_symlink():
-            for left in place.glob(f"{_DRAFT}*"):
+            for left in drafts(place):
                 # Who reads may be writing a cube: it does without.
                 left.unlink(missing_ok=True)
     for name in _pending(folder):

@@ -102,6 +102,25 @@ def _files(
     return [*paths, *known, *found]
 
 
+def copies_id(folder: Path) -> str:
+    """sha256 of the list of merged files; empty where there are none."""
+    path = folder / FOLDER / "index.json"
+    try:
+        if (folder / FOLDER).is_symlink() or path.is_symlink() or not path.is_file():
+            return ""
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def drop_copies(folder: Path) -> None:
+    """Removes merged files, which are written anew; the caller holds the store's lock."""
+    place = folder / FOLDER
+    if not place.is_symlink():
+        for path in (place / "index.json", *place.glob("*.parquet")):
+            path.unlink(missing_ok=True)
+
+
 def compact(folder: Path, manifest: Manifest, tables: Sequence[str]) -> None:
     """Merges the ledgers of tables that have many; the caller holds the store's lock.
 

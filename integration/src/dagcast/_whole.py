@@ -58,7 +58,15 @@ def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
 
     Raises:
         FileExistsError: there is something, and it may not.
+        ProjectError: a folder, pipe or device is there, or a link to one.
     """
+    if path.exists() and not path.is_file():
+        # In place of `/dev/null` there would be a file.
+        raise ProjectError(
+            f"a file or nothing at {path}",
+            "a folder" if path.is_dir() else "a pipe or device",
+            "Name another file.",
+        )
     part, handle = hidden_file(path)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,6 +1,7 @@
 """Settings: what is refused, where, and with which advice."""
 
 import os
+import time
 
 import pytest
 
@@ -168,3 +169,42 @@ def test_settings_that_are_a_pipe_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "dagcast.toml")
     with pytest.raises(ConfigError, match="no plain file"):
         load_config(tmp_path / "dagcast.toml", environment={})
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("[horizon]\nhours = true", "horizon.hours"),
+        ("[horizon]\nstart = false", "horizon.start"),
+        ("[week]\nmax_change = true", "week.max_change"),
+        ("[objective]\nweights = {profit = true}", "objective.weights"),
+        ("[seeds]\nplan = true", "seeds.plan"),
+        ("[[budgets]]\nlever = 'spend'\nlimit = true", "budgets.0.limit"),
+        ("disable = [true]", "disable"),
+    ],
+)
+def test_true_is_no_number(write, text, name):
+    with pytest.raises(ConfigError, match=f"{name} to be a value of its own kind, not true or"):
+        load_config(write(text))
+
+
+def test_true_is_what_a_flag_is(write):
+    assert load_config(write("[week]\napprove = true\nmax_change = 0.5")).week.approve
+    assert load_config(write("[models.eta]\nnested = true")).models["eta"]["nested"] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (".".join(["a"] * 20_000) + " = 1", "more at line 1"),
+        ("\n[" + ".".join(["'a b'"] * 20_000) + "]", "more at line 2"),
+        ("# " + "a" * 900_000 + "\nb", "found Expected '='"),
+        ("#" * 1_000_001, "more than 1,000,000 bytes"),
+        ("\n".join(f"a{n} = 1" for n in range(20_000)), "19,980 more"),
+    ],
+)
+def test_settings_that_nobody_writes_are_refused_in_seconds(write, text, found):
+    begun = time.process_time()
+    with pytest.raises(ConfigError, match=found):
+        load_config(write(text))
+    assert time.process_time() - begun < 5

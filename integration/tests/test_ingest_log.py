@@ -1,6 +1,8 @@
 """What entered the store is in the log, and what a command reads is one content."""
 
+import hashlib
 import importlib.metadata
+import json
 import shutil
 
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 from dagcast import plugins
 from dagcast.config import Config
 from dagcast.errors import DagcastError, ProjectError
+from dagcast.journal import Journal
 from dagcast.plugins import Plugin, Plugins
 from dagcast.plugins._load import _manager
 from dagcast.project import Project, create_project
@@ -18,6 +21,7 @@ from dagcast.workflow.stages._accept import accept_labels
 from dagcast.workflow.stages._check import check
 from dagcast.workflow.stages._ingest import ingest
 from dagcast_core.data import Column, DataError, EventTable, MetricSpec, MetricStore
+from dagcast_core.data._manifest import sampled
 
 LONG = pd.Timedelta(days=99)
 START = pd.Timestamp("2025-01-06T00:00Z").as_unit("us")
@@ -62,7 +66,7 @@ def test_ingestion_that_was_killed_before_its_line_is_logged_by_the_next(project
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(Project, "record", killed)
+        broken.setattr(Project, "record_found", killed)
         with pytest.raises(KeyboardInterrupt):
             ingest(project)
     assert events(project) == ["created"]
@@ -99,7 +103,7 @@ def test_acceptance_that_was_killed_before_its_line_is_done_again(project, monke
     if already:
         accept_labels(project, "site", already)
     with monkeypatch.context() as broken:
-        broken.setattr(Project, "record", killed)
+        broken.setattr(Project, "record_found", killed)
         with pytest.raises(KeyboardInterrupt):
             accept_labels(project, "site", ("west", "south"))
     with pytest.raises(ProjectError, match="`dagcast data accept` was killed"):
@@ -206,3 +210,60 @@ def test_deep_check_reads_what_samples_leave_out(project, monkeypatch):
     check(project)
     check(project, deep=True)
     assert asked == [False, True]
+
+
+def forged(project: Project) -> None:
+    """Merged ledgers with other figures, and every digest beside them made right again."""
+    place = project.store / "compacted"
+    index = json.loads((place / "index.json").read_text())
+    for entry in (entry for entries in index.values() for entry in entries):
+        path = place / entry["file"]
+        frame = pd.read_parquet(path)
+        if "n" in frame:
+            frame.assign(n=frame["n"] * 3).to_parquet(path, index=False)
+            entry["sample"] = sampled(path)
+            entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (place / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("way", ["ingest", "remove"])
+def test_merged_ledgers_that_the_log_does_not_know_are_not_read(project, monkeypatch, way):
+    monkeypatch.setattr("dagcast_core.data._compact.LOADS", 2)
+    ingest(project)
+    held = MetricStore(project.store).manifest_id
+    right = bits(project)
+    assert any((project.store / "compacted").glob("*.parquet"))
+    forged(project)
+    assert bits(project) != right
+    with pytest.raises(ProjectError, match="merged ledgers in .* as the last ingestion left them"):
+        open_session(project)
+    assert "merged ledgers" in check(project).damage[0]
+    if way == "ingest":
+        ingest(project)
+    else:
+        shutil.rmtree(project.store / "compacted")
+    assert bits(project) == right
+    open_session(project)
+    assert MetricStore(project.store).manifest_id == held
+
+
+def bits(project: Project) -> bytes:
+    store = MetricStore(project.store)
+    end = START + pd.Timedelta(weeks=4)
+    panel = store.read(["orders"], start=START, end=end, as_of="2100", cache=False)
+    return panel["orders"].tensor.numpy().tobytes()
+
+
+def test_an_ingestion_logs_the_store_as_it_is_when_the_line_is_written(project, monkeypatch):
+    """Another one may come between the end of the reading and the line."""
+    real = Journal.append_found
+
+    def late(journal, found):
+        monkeypatch.setattr(Journal, "append_found", real)
+        arrive(project, "week-4", rows(4))
+        ingest(project)
+        real(journal, found)
+
+    monkeypatch.setattr(Journal, "append_found", late)
+    ingest(project)
+    assert project.logged_store() == MetricStore(project.store).manifest_id

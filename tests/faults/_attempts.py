@@ -9,9 +9,11 @@ limit on the size of files reach those too.
 import contextlib
 import hashlib
 import io
+import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -147,31 +149,64 @@ def _drained(handle: int) -> str:
         return file.read().decode("utf-8", errors="replace")
 
 
-def calls(action: Action, folder: Path) -> int:
-    """How many calls to the file system an action makes below a folder."""
-    read, write = os.pipe()
+def states_before_calls(action: Action, folder: Path, kept: Path) -> list[str]:
+    """Run an action once, and keep what the disk holds before each of its calls to it.
+
+    That is what a process that is killed there leaves: what it wrote stays, what it has not handed
+    to the system yet is lost, and so are its locks, which copies do not have.
+
+    Args:
+        action: the command.
+        folder: of the project; what lies beside it is kept as well.
+        kept: gets a folder for each state that differs from all before it.
+
+    Returns:
+        The name of the state before each call.
+    """
+    kept.mkdir(parents=True)
+    told = kept / "states.json"
 
     def before() -> None:
-        counted = [0]
+        seen: list[str] = []
 
-        def count() -> None:
-            counted[0] += 1
+        def keep() -> None:
+            state = digest_of(folder.parent)
+            if not (kept / state).exists():
+                shutil.copytree(folder.parent, kept / state, symlinks=True)
+            seen.append(state)
 
-        _watch(folder, count)
+        _watch(folder, keep)
         real = os._exit
 
         def tell(code: int) -> None:
-            os.write(write, str(counted[0]).encode())
+            told.write_text(json.dumps(seen))
             real(code)
 
         os._exit = tell  # type: ignore[assignment]
 
     outcome = in_child(action, before=before)
-    os.close(write)
-    with os.fdopen(read, "rb") as file:
-        said = file.read()
-    assert outcome.code == 0, outcome
-    return int(said)
+    assert outcome.code in (0, 3, 4), outcome
+    found: list[str] = json.loads(told.read_text())
+    return found
+
+
+def calls_of(action: Action, folder: Path, tell: Callable[[], None]) -> Outcome:
+    """Run an action, and call something in its process before each of its calls to the disk."""
+    return in_child(action, before=lambda: _watch(folder, tell))
+
+
+def digest_of(folder: Path) -> str:
+    """A digest of all names, links and contents below a folder."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            content = os.readlink(path).encode()
+        elif path.is_file():
+            content = path.read_bytes()
+        else:
+            content = b"/"
+        found.update(f"{path.relative_to(folder)} {len(content)} ".encode() + content)
+    return found.hexdigest()[:32]
 
 
 def killed_at(action: Action, folder: Path, number: int) -> Outcome:
@@ -194,6 +229,15 @@ def _watch(folder: Path, tell: Callable[[], None]) -> None:
     inside = str(folder.parent)
     busy = [False]
 
+    def told() -> None:
+        if busy[0]:
+            return
+        busy[0] = True
+        try:
+            tell()
+        finally:
+            busy[0] = False
+
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         if busy[0] or event not in _TOLD:
             return
@@ -201,9 +245,7 @@ def _watch(folder: Path, tell: Callable[[], None]) -> None:
             isinstance(item, str | os.PathLike) and str(item).startswith(inside)
             for item in arguments
         ):
-            busy[0] = True
-            tell()
-            busy[0] = False
+            told()
 
     sys.addaudithook(hook)
     for name in _WRAPPED:
@@ -211,7 +253,7 @@ def _watch(folder: Path, tell: Callable[[], None]) -> None:
 
         def wrapped(*given: object, _real: Callable[..., object] = real) -> object:
             if given[0] not in (1, 2):
-                tell()
+                told()
             return _real(*given)
 
         setattr(os, name, wrapped)
@@ -297,10 +339,19 @@ def _content(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
 
 
-def leftovers(folder: Path) -> list[str]:
-    """What no command may leave when the next one has opened the project."""
+def leftovers(folder: Path, *, writer: bool = False) -> list[str]:
+    """What no command may leave when the next one has opened the project.
+
+    Args:
+        folder: of the project.
+        writer: whether that one wrote, so that nothing hidden is left at all.
+    """
     if not folder.exists():
         return [path.name for path in folder.parent.glob(".*.part")]
     with contextlib.suppress(Exception):
         open_project(folder, environment={})
-    return [str(path.relative_to(folder)) for path in folder.rglob(".*.part")]
+    hidden = [path for path in folder.rglob(".*") if path.name != ".lock"]
+    if not writer:
+        # Whoever opens a project has nothing to do with releases and holds no lock on the store.
+        hidden = [p for p in hidden if p.name.endswith(".part") and "releases" not in p.parts]
+    return [str(path.relative_to(folder)) for path in hidden]

@@ -8,6 +8,7 @@ import importlib
 import json
 import pickle
 import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -45,6 +46,7 @@ class Case:
         state: which of the prepared projects it starts from; ``nothing`` is no folder.
         does: what runs instead of the command line.
         exact: whether two runs of it write the same bytes; pages and real fits hold moments.
+        writes: whether it sweeps what it may have left hidden, and its store.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Case:
     state: str
     does: Callable[[Path], int] | None = None
     exact: bool = True
+    writes: bool = True
 
     def on(self, folder: Path) -> Action:
         """The command on a folder."""
@@ -226,13 +229,17 @@ def rehearse(case: Case, states: Path, work: Path) -> None:
         for key, value in _DONE[case.name].items():
             with suppress(Exception):
                 kept[key] = pickle.dumps(value)
-        handed.write_bytes(pickle.dumps(kept))
+        handed.write_bytes(pickle.dumps((kept, sorted(sys.modules))))
         return code
 
     outcome = in_child(work_once)
     # A proposal may break limits, and an experiment disagree.
     assert outcome.code in (0, 3, 4), f"{case.name} ends with {outcome}"
-    kept = pickle.loads(handed.read_bytes())
+    kept, modules = pickle.loads(handed.read_bytes())
+    for module in modules:
+        # Some are made by others, and cannot be imported by name.
+        with suppress(ImportError):
+            importlib.import_module(module)
     _DONE[case.name] = {key: pickle.loads(value) for key, value in kept.items()}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dagcast.ingest import ingest_events
-from dagcast_core.data import Column, EventTable, MetricSpec, Sum
+from dagcast_core.data import Column, EventTable, Ingestion, MetricSpec, MetricStore, Sum
 
 TABLE = EventTable(
     name="orders",
@@ -28,10 +28,11 @@ TABLE = EventTable(
 )
 
 
-def seconds_beyond_reading(regions: int, deliveries: int) -> tuple[float, float]:
+def seconds_beyond_reading(regions: int, deliveries: int) -> tuple[dict[str, float], float]:
     """CPU seconds of ingesting deliveries beyond, and of, reading the same rows from one file.
 
-    Every delivery is a day with one row for each region and hour.
+    Every delivery is a day with one row for each region and hour. They come one after the other, or
+    all lie there for one call.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -42,7 +43,16 @@ def seconds_beyond_reading(regions: int, deliveries: int) -> tuple[float, float]
         # What is imported and started once is neither the one's nor the other's.
         ingest_events(folder / "first", files[0].parent, [TABLE])
         reading = _seconds(folder / "one", [whole])
-        return _seconds(folder / "many", files) - reading, reading
+        return {
+            "one after the other": _seconds(folder / "many", files) - reading,
+            "in one call": _together(folder / "all", files) - reading,
+        }, reading
+
+
+def _together(store: Path, files: Sequence[Path]) -> float:
+    start = time.process_time()
+    MetricStore(store).ingest_all([Ingestion(TABLE, file) for file in files])
+    return time.process_time() - start
 
 
 def _seconds(store: Path, files: Sequence[Path]) -> float:

@@ -7,40 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from _attempts import (
-    Action,
-    calls,
-    command,
-    filled_at,
-    in_child,
-    killed_at,
-    leftovers,
-    mutated,
-    race,
-    view,
-)
+from _attempts import Action, command, in_child, leftovers, mutated, race, view
 from _commands import Case, copied, opened, worked
+from _count import Count
 from _environments import Environment
 from _hostile import harmless, install
+from _kills import completed, undisturbed
 
 from dagcast_core.data import MetricStore
-
-
-@dataclass
-class Count:
-    """How many trials there were, and what did not hold in which."""
-
-    tried: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def add(self, trial: str, problems: Iterable[str]) -> None:
-        """Count one trial."""
-        self.tried += 1
-        self.problems += [f"{trial}: {problem}" for problem in problems if problem]
 
 
 @dataclass(frozen=True)
@@ -56,206 +34,6 @@ class Tampering:
     name: str
     does: Callable[[Path], None]
     words: Sequence[str]
-
-
-def kills(
-    case: Case,
-    states: Path,
-    work: Path,
-    *,
-    exact: bool,
-    points: int | None = None,
-    moments: int = 20,
-) -> Count:
-    """Kill a command before its calls to the file system, and at random moments.
-
-    Afterwards the project is as before or as after; where it is as before, the command does its
-    work the next time, and nothing is left over.
-
-    Args:
-        case: the command.
-        states: prepared projects.
-        work: an empty folder.
-        exact: compare files by content.
-        points: so many calls, spread evenly; every call by default.
-        moments: so many random moments.
-    """
-    folder = work / "p"
-
-    def fresh() -> Action:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        copied(states, case.state, folder)
-        return case.on(folder)
-
-    count = Count()
-    total = calls(fresh(), folder)
-    action = fresh()
-    before = view(folder, exact=exact)
-    seconds = in_child(action).seconds
-    leftovers(folder)
-    after = view(folder, exact=exact)
-    numbers = range(total) if points is None else _spread(total, points)
-    random_ = random.Random(case.name)
-    drawn = [seconds * random_.random() for _ in range(moments)]
-    trials = [
-        *((f"{case.name} killed before call {n}", n, None) for n in numbers),
-        *((f"{case.name} killed after {m:.3f} s", None, m) for m in drawn),
-    ]
-    for trial, number, moment in trials:
-        action = fresh()
-        if number is not None:
-            outcome = killed_at(action, folder, number)
-        else:
-            outcome = in_child(action, after=moment)
-        problems = [outcome.odd]
-        # Where there is no project yet, or its log is damaged, the next command is the same one.
-        if case.state not in ("nothing", "cut off") and (left := leftovers(folder)):
-            problems.append(f"left {left}")
-        problems += _completed(action, folder, before, after, exact=exact)
-        if left := leftovers(folder):
-            problems.append(f"left {left}")
-        count.add(trial, problems)
-    return count
-
-
-def week_kills(
-    made: Callable[[Path], Action], work: Path, *, points: int | None, moments: int
-) -> Count:
-    """Kill the week before its calls to the file system, and at random moments.
-
-    Run again it ends where an undisturbed one does: the same log, fits, plans and reports.
-
-    Args:
-        made: lays a project out in a folder, and gives the command on it.
-        work: an empty folder.
-        points: so many calls, spread evenly; every call by default.
-        moments: so many random moments.
-    """
-    folder = work / "p"
-
-    def fresh() -> Action:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        return made(folder)
-
-    count = Count()
-    total = calls(fresh(), folder)
-    seconds = in_child(fresh()).seconds
-    after = _final(folder)
-    random_ = random.Random("week")
-    numbers = range(total) if points is None else _spread(total, points)
-    trials: list[tuple[str, int | None, float | None]] = [
-        *((f"week killed before call {n}", n, None) for n in numbers),
-        *((f"week killed after {m:.3f} s", None, m)
-          for m in (seconds * random_.random() for _ in range(moments))),
-    ]  # fmt: skip
-    for trial, number, moment in trials:
-        action = fresh()
-        if number is not None:
-            outcome = killed_at(action, folder, number)
-        else:
-            outcome = in_child(action, after=moment)
-        again = in_child(action)
-        problems = [outcome.odd, again.odd]
-        if again.code != 0:
-            problems.append(f"again: {again.code} {again.err}")
-        if _final(folder) != after:
-            problems.append("another run does not end where an undisturbed one does")
-        if left := leftovers(folder):
-            problems.append(f"left {left}")
-        count.add(trial, problems)
-    return count
-
-
-def _final(folder: Path) -> object:
-    """What a project holds, but for how often the log says that the store was filled."""
-    files, once = _filled_once(view(folder, exact=True))
-    kept = ("plans/", "models/", "reports/", "events/")
-    return {name: content for name, content in files.items() if name.startswith(kept)}, once
-
-
-def _filled_once(found: object) -> object:
-    """What a project holds, but for how often its log says that the store was filled."""
-    if found is None:
-        return None
-    files, log = found
-    once = [line for k, line in enumerate(log) if line not in log[:k] or line[0] != "ingested"]
-    return files, once
-
-
-def _completed(
-    action: Action,
-    folder: Path,
-    before: object,
-    after: object,
-    *,
-    exact: bool,
-    seen: Callable[[object], object] = lambda found: found,
-) -> list[str]:
-    """What is wrong with a project after a command that was stopped, and after its next run.
-
-    Plans, fits and the log are as before or as after. What else a command writes, such as a page or
-    sources in the store, may be there already: the next run does the rest.
-
-    Args:
-        action: the command.
-        folder: of the project.
-        before: what it held before.
-        after: what it holds after an undisturbed run.
-        exact: compare files by content.
-        seen: what of all that has to be alike.
-    """
-    before, after = seen(before), seen(after)
-    found = seen(view(folder, exact=exact))
-    if found == after:
-        return []
-    problems = []
-    if _decisive(found) not in (_decisive(before), _decisive(after)):
-        problems.append("neither as before nor as after")
-    again = in_child(action)
-    if again.code != 0:
-        problems.append(f"again: {again.err}")
-    if seen(view(folder, exact=exact)) != after:
-        problems.append("another run does not lead to what an undisturbed one does")
-    return problems
-
-
-def _decisive(found: object) -> object:
-    if found is None:
-        return None
-    files, log = found
-    kinds = ("plans/", "models/", "events/", "releases/")
-    return {name: digest for name, digest in files.items() if name.startswith(kinds)}, log
-
-
-def fills(case: Case, states: Path, work: Path, *, exact: bool, points: int) -> Count:
-    """Run a command where no file can grow beyond a size; then where all can."""
-    folder, count = work / "p", Count()
-
-    def fresh() -> Action:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        copied(states, case.state, folder)
-        return case.on(folder)
-
-    action = fresh()
-    before = view(folder, exact=exact)
-    in_child(action)
-    after = view(folder, exact=exact)
-    largest = max((p.stat().st_size for p in folder.rglob("*") if p.is_file()), default=1)
-    log = folder / "log.jsonl"
-    near = [log.stat().st_size - k for k in (1, 60)] if log.exists() else []
-    for size in sorted({0, 1, 100, *near, *(int(largest ** (k / points)) for k in range(points))}):
-        action = fresh()
-        outcome = filled_at(action, size)
-        problems = [outcome.odd]
-        if left := leftovers(folder):
-            problems.append(f"left {left}")
-        # Folders that entered before the disk was full have a line of their own.
-        problems += _completed(action, folder, before, after, exact=exact, seen=_filled_once)
-        count.add(f"{case.name} on a disk with room for {size} bytes", problems)
-    return count
 
 
 def decisions(states: Path, work: Path, *, processes: int, rounds: int) -> Count:
@@ -424,10 +202,14 @@ def environments(
 ) -> Count:
     """Run a command on a broken machine, then on a whole one: it is as before or as after."""
     folder, count = work / "p", Count()
-    _laid_out(states, state, work)
-    before = view(folder, exact=False)
-    in_child(command(*words, "--project", str(folder)))
-    after = view(folder, exact=False)
+
+    def fresh() -> Action:
+        _laid_out(states, state, work)
+        return command(*words, "--project", str(folder))
+
+    fresh()
+    before = view(folder, exact=True)
+    course = undisturbed(fresh, folder, exact=False)
     for environment in broken:
         _laid_out(states, state, work)
         environment.breaks(folder)
@@ -441,7 +223,7 @@ def environments(
         if left := leftovers(folder):
             problems.append(f"left {left}")
         action = command(*words, "--project", str(folder))
-        problems += _completed(action, folder, before, after, exact=False)
+        problems += completed(action, folder, before, course)
         count.add(f"{words[0]} with {environment.name}", problems)
     return count
 
@@ -473,19 +255,12 @@ def hostile(folder: Path, kinds: Mapping[str, str], *, seconds: float) -> Count:
     return count
 
 
-def _spread(total: int, points: int) -> list[int]:
-    return sorted({total * k // points for k in range(points)} | {max(total - 1, 0)})
-
-
 __all__ = [
-    "Count",
     "Kind",
     "Tampering",
     "decisions",
     "environments",
-    "fills",
     "hostile",
-    "kills",
     "mutations",
     "pairs",
     "tampering",

@@ -29,23 +29,14 @@ from _commands import (
     rehearse,
     stand_in,
 )
+from _count import Count
 from _deliveries import seconds_beyond_reading
+from _disks import fills, small_disks, small_disks_can_be_made
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
+from _kills import kills, week_kills
 from _tampering import CHANGES
-from _trials import (
-    Count,
-    Kind,
-    decisions,
-    environments,
-    fills,
-    hostile,
-    kills,
-    mutations,
-    pairs,
-    tampering,
-    week_kills,
-)
+from _trials import Kind, decisions, environments, hostile, mutations, pairs, tampering
 from _week import shop, week
 
 _WHY = ("--why", "x")
@@ -99,6 +90,7 @@ class Trials:
     def __init__(self, folder: Path, chosen: argparse.Namespace) -> None:
         self._folder, self._chosen = folder, chosen
         self._work = folder / "work"
+        self._small = small_disks_can_be_made()
 
     @cached_property
     def standing(self) -> Path:
@@ -151,6 +143,14 @@ class Trials:
                     lambda: fills(case, self.standing, work, exact=exact, points=20)
                 ),
             )
+            if self._small:
+                yield Part(
+                    "disks",
+                    f"{name}, small disk",
+                    lambda case=case, exact=exact: self._standing(
+                        lambda: small_disks(case, self.standing, work, exact=exact, points=20)
+                    ),
+                )
         yield Part(
             "decisions",
             "stand-ins",
@@ -193,6 +193,12 @@ class Trials:
             amount = "every call" if chosen.points is None else f"{chosen.points} calls"
             yield Part("kills", f"{case.name}, {amount}", lambda case=case: self._real(case, kills))
             yield Part("disks", case.name, lambda case=case: self._real(case, fills))
+            if self._small:
+                yield Part(
+                    "disks",
+                    f"{case.name}, small disk",
+                    lambda case=case: self._real(case, small_disks),
+                )
 
     def _standing(self, run: Callable[[], Count]) -> Count:
         self.standing
@@ -205,7 +211,7 @@ class Trials:
         if trial is kills:
             moments = chosen.moments
             return kills(case, looped, work, exact=False, points=chosen.points, moments=moments)
-        return fills(case, looped, work, exact=False, points=chosen.points or 20)
+        return trial(case, looped, work, exact=False, points=chosen.points or 20)
 
     def _mutated(self, kind: Kind, times: int) -> Count:
         if kind.readers[0][0] == "what-if":
@@ -257,10 +263,16 @@ def main() -> int:
             start = time.monotonic()
             count = part.run()
             seconds = round(time.monotonic() - start)
-            kept[key] = {"tried": count.tried, "problems": count.problems, "seconds": seconds}
+            kept[key] = {
+                "tried": count.tried,
+                "problems": count.problems,
+                "seconds": seconds,
+                "states": count.states,
+            }
             chosen.kept.write_text(json.dumps(kept, indent=1))
             held = f"{count.tried - len(count.problems):,} of {count.tried:,}"
-            print(f"  {key:60} {held:>16} {seconds:6} s", flush=True)
+            states = f"  {count.states} disks" if count.states else ""
+            print(f"  {key:60} {held:>16} {seconds:6} s{states}", flush=True)
             for problem in count.problems[:5]:
                 print(f"      {problem[:2000]}", flush=True)
     return _table(kept, chosen.names)
@@ -309,10 +321,11 @@ def _few_events(folder: Path) -> None:
 
 def _deliveries(regions: int) -> Count:
     count = Count()
-    beyond, reading = seconds_beyond_reading(regions, 60)
-    slow = [f"{beyond:.1f} s of CPU beyond {reading:.1f} s"] if beyond > 5 else []
-    count.add(f"{regions} regions: {beyond:.1f} s of CPU beyond {reading:.1f} s of reading", slow)
-    print(f"  {regions} regions x 60 deliveries: {beyond:.1f} s beyond {reading:.1f} s of reading")
+    found, reading = seconds_beyond_reading(regions, 60)
+    for how, beyond in found.items():
+        words = f"60 deliveries of {regions:,} regions {how}: {beyond:.1f} s of CPU beyond"
+        print(f"  {words} {reading:.1f} s of reading")
+        count.add(words, ["more than 5 s"] if beyond > 5 else [])
     return count
 
 

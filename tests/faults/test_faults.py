@@ -13,21 +13,20 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from _attempts import answered, in_child, mutated, view
 from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
+from _count import Count
+from _disks import fills, small_disks, small_disks_can_be_made
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
+from _kills import kills, week_kills
 from _trials import (
-    Count,
     Kind,
     Tampering,
     decisions,
     environments,
-    fills,
     hostile,
-    kills,
     mutations,
     pairs,
     tampering,
-    week_kills,
 )
 from _week import shop, week
 
@@ -65,6 +64,13 @@ def test_killed_command_loses_nothing(case, states, tmp_path):
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_full_disk_loses_nothing(case, states, tmp_path):
     held(fills(case, states, tmp_path / "w", exact=case.exact, points=4), 5)
+
+
+@pytest.mark.skipif(not small_disks_can_be_made(), reason="needs the right to mount a disk")
+@pytest.mark.parametrize("name", ["plan", "ingest"])
+def test_small_disk_loses_nothing(name, states, tmp_path):
+    case = next(case for case in STAND_INS if case.name == name)
+    held(small_disks(case, states, tmp_path / "w", exact=case.exact, points=4), 4)
 
 
 def test_exactly_one_decision_at_a_barrier(states, tmp_path):

@@ -16,6 +16,10 @@ from dagcast.errors import ConfigError
 
 Key = tuple[str | int, ...]
 
+# Bytes of a file, parts of a key, and problems that are told at once.
+_LARGEST, _LEVELS, _TOLD = 1_000_000, 50, 20
+_PART = r"""(?:[\w-]++|"[^"\n]*"|'[^'\n]*')"""
+_DEEP = re.compile(rf"(?<![\w-])(?:{_PART}[ \t]*\.[ \t]*){{{_LEVELS}}}")
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _ASSIGNMENT = re.compile(r"""^\s*([A-Za-z0-9_\-."']+)\s*=""")
 
@@ -33,11 +37,20 @@ def parse(path: Path) -> tuple[dict[str, Any], str]:
         if path.exists() and not path.is_file():
             # Whoever opens a pipe waits for ever.
             raise OSError("no plain file")
+        if path.stat().st_size > _LARGEST:
+            raise OSError(f"more than {_LARGEST:,} bytes, which no settings have")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             "a readable UTF-8 text", f"{path}: {error}", "Restore the file."
         ) from error
+    if deep := _DEEP.search(text):
+        # The parser takes a time that grows with the square of a key's parts.
+        raise ConfigError(
+            f"keys of at most {_LEVELS} parts in {path}",
+            f"more at line {text.count(chr(10), 0, deep.start()) + 1}",
+            "Correct that line.",
+        )
     try:
         return tomllib.loads(text), text
     except (ValueError, RecursionError) as error:
@@ -130,11 +143,14 @@ def explain(
         sources: dotted keys that a flag or the environment set, with its name.
     """
     problems = []
-    for item in error.errors():
+    found_errors = error.errors()
+    for item in found_errors[:_TOLD]:
         key: Key = tuple(part for part in item["loc"] if not _is_branch(part))
         problems.append(_problem(item, key, model, _place(key, path, text, sources)))
     expected = "; ".join(problem[0] for problem in problems)
     found = "; ".join(problem[1] for problem in problems)
+    if len(found_errors) > _TOLD:
+        found += f"; and {len(found_errors) - _TOLD:,} more"
     fixes = " ".join(dict.fromkeys(problem[2] for problem in problems if problem[2]))
     return ConfigError(expected, found, fixes or f"Correct {path.name}.")
 

@@ -40,20 +40,45 @@ def staged(target: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what is no character is written as its escape."""
-    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+def write_text(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a file whole or not at all; what is no character is written as its escape.
+
+    See `write_bytes`.
+    """
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"), replace=replace)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a file so that a reader, or a power cut, sees all of it or nothing.
+
+    Args:
+        path: of the file; what lies there, a link as well, makes way for it.
+        content: of the file.
+        replace: whether anything that is there may make way.
+
+    Raises:
+        FileExistsError: there is something, and it may not.
+        ProjectError: a folder, pipe or device is there, or a link to one.
+    """
+    if path.exists() and not path.is_file():
+        # In place of `/dev/null` there would be a file.
+        raise ProjectError(
+            f"a file or nothing at {path}",
+            "a folder" if path.is_dir() else "a pipe or device",
+            "Name another file.",
+        )
     part, handle = hidden_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(part, path)
+            if replace:
+                os.replace(part, path)
+            else:
+                # Unlike a rename, a second name is never given over one that is taken.
+                os.link(part, path)
+                part.unlink()
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -133,6 +158,16 @@ def _release() -> None:
     """Free the names that were reserved for work that failed."""
     while RESERVED:
         abandon(*RESERVED.popitem())
+
+
+def sweep(folder: Path) -> None:
+    """Remove what was left unfinished in a folder; what a process is making is left alone."""
+    for part in sorted(folder.glob(f".*{PART}")):
+        # What cannot be opened or removed keeps nobody from the rest.
+        with contextlib.suppress(OSError):
+            handle = locked(part)
+            if handle is not None:
+                abandon(part, handle)
 
 
 def require_free(target: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dagcast import _config_file
+from dagcast._settings import no_flag
 from dagcast.errors import ConfigError
 from dagcast.sources._settings import LabelSettings, SourceSettings
 
@@ -30,6 +31,8 @@ ENVIRONMENT_PREFIX = "DAGCAST_"
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    _no_flag = field_validator("*", mode="before")(no_flag)
 
 
 def _utc_hour(moment: datetime | None) -> datetime | None:

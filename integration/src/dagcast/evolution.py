@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagcast._whole import write_text
 from dagcast.exported import read_exported, read_json
 from dagcast.plugins import Plugins
 from dagcast_core.contract import (
@@ -108,7 +109,7 @@ def write_snapshots(
         text = json.dumps(package.declared, indent=1) + "\n"
         file = package.file
         if not outgrown and (not file.exists() or file.read_text() != text):
-            file.write_text(text)
+            write_text(file, text)
             written.append(file)
     return tuple(written), tuple(problems)
 

@@ -10,7 +10,7 @@ import getpass
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,7 +134,7 @@ class Project:
         Raises:
             ProjectError: something is there already, or another command is making it.
         """
-        self._require_inside(target)
+        self.require_inside(target)
         part = part_of(target)
         handle = RESERVED.pop(part, None)
         if handle is None:
@@ -191,14 +191,26 @@ class Project:
             )
         return fits[-1]
 
+    def record_found(
+        self, event: str, found: Callable[[tuple[Entry, ...]], Mapping[str, Any] | None]
+    ) -> None:
+        """Append a line with the details that follow from those there are, or none.
+
+        Nobody else writes meanwhile: what is found about the store is so when it is written.
+        """
+
+        def line(entries: tuple[Entry, ...]) -> Entry | None:
+            details = found(entries)
+            if details is None:
+                return None
+            now = datetime.now(UTC)
+            return Entry(now, current_user(), event, None, "", dict(details))
+
+        self.journal.append_found(line)
+
     def logged_store(self) -> str | None:
         """The store that the last line about data led to; None where no line says which."""
-        for entry in reversed(self.journal.entries()):
-            if entry.event in ("ingested", "accepted"):
-                found = entry.details.get("store")
-                # Lines of earlier versions do not say it.
-                return found if isinstance(found, str) else None
-        return None
+        return logged(self.journal.entries(), "store")
 
     def tidy(self) -> None:
         """Complete and remove what commands left that were killed.
@@ -208,6 +220,10 @@ class Project:
         """
         for name in (".", *FOLDERS):
             self._complete(self.folder / name)
+        # Models of past rounds.
+        for folder in self.reports.glob("[!.]*"):
+            if folder.is_dir() and not folder.is_symlink():
+                self._complete(folder)
 
     def _complete(self, folder: Path) -> None:
         for part in sorted(folder.glob(f".*{PART}")):
@@ -241,7 +257,7 @@ class Project:
         taken = [int(number) for number in numbers if number.isascii() and number.isdigit()]
         return f"{prefix}-{max(taken, default=0) + 1:04d}"
 
-    def _require_inside(self, target: Path) -> None:
+    def require_inside(self, target: Path) -> None:
         """Refuse to write where a link leads out of the project.
 
         Raises:
@@ -253,6 +269,16 @@ class Project:
                 f"a link to {target.parent.resolve()}",
                 "Put the folder itself there: what is written must stay in the project.",
             )
+
+
+def logged(entries: Sequence[Entry], name: str) -> str | None:
+    """What the last line about data says of the store; None where it does not say it."""
+    for entry in reversed(entries):
+        if entry.event in ("ingested", "accepted"):
+            found = entry.details.get(name)
+            # Lines of earlier versions do not.
+            return found if isinstance(found, str) else None
+    return None
 
 
 def create_project(folder: Path, config: Config, *, who: str | None = None) -> Project:
@@ -383,7 +409,7 @@ def open_project(
         )
     project = Project(folder, config)
     for name in ("store", "models", "plans", "reports"):
-        project._require_inside(folder / name / "any")
+        project.require_inside(folder / name / "any")
     project.tidy()
     return project
 

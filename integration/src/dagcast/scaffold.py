@@ -4,7 +4,6 @@ import importlib.metadata
 import importlib.util
 import json
 import keyword
-import os
 import re
 import secrets
 import shutil
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagcast._whole import write_text
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, snapshot
 from dagcast_core.hooks import ENTRY_POINT_GROUP
@@ -64,7 +64,7 @@ def new_package(name: str, workspace: Path) -> NewPackage:
     _check_free(name, folder, distribution)
     after = _with_member(before, distribution, root)
     made = _made(name, folder, "member", {})
-    _replace(root, after)
+    write_text(root, after)
     return NewPackage(
         folder,
         distribution,
@@ -123,7 +123,7 @@ def new_notebook(name: str, parent: Path) -> NewPackage:
     if file.exists():
         raise UsageError("a name that is free", f"the file {file}", "Choose another name.")
     parent.mkdir(parents=True, exist_ok=True)
-    _replace(file, text)
+    write_text(file, text)
     return NewPackage(parent, "", file.stem, (path,), (f"python {file}",))
 
 
@@ -256,9 +256,3 @@ def _declared(file: Path) -> Contract:
     if not isinstance(contract, Contract):
         raise TypeError(f"CONTRACT of the template is a {type(contract).__name__}")
     return contract
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(text)
-    os.replace(draft, path)

@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from dagcast import release
+from dagcast._whole import write_text
 from dagcast.conformance import ConformanceResult
 from dagcast.errors import UsageError
 from dagcast.plugins import load_plugins
@@ -28,7 +29,7 @@ from dagcast.release import (
     show,
     verify,
 )
-from dagcast.release._manifest import digest, write_whole
+from dagcast.release._manifest import digest
 from dagcast_core.contract import Contract, Dim, Problem, Quantity
 from dagcast_core.dims import HOUR
 
@@ -534,11 +535,28 @@ def test_interrupted_promotion_leaves_the_current_release(market, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dagcast.release._manifest.os.replace", die)
+    monkeypatch.setattr("dagcast._whole.os.replace", die)
     with pytest.raises(KeyboardInterrupt):
         promote(market.releases, "r2")
     monkeypatch.undo()
     assert market.files == before
+    assert release.current(market.releases).name == "r1"
+
+
+def test_what_killed_commands_left_goes_with_the_next(market):
+    market.candidate("r1")
+    proposals = market.releases / "proposals"
+    proposals.mkdir(exist_ok=True)
+    left = (
+        market.releases / ".current.json.0123abcd.dagcast.part",
+        proposals / ".r2.json.0123abcd.dagcast.part",
+        # Killed between the manifest and the removal of its proposal.
+        proposals / "r1.json",
+    )
+    for path in left:
+        path.write_text("{}")
+    promote(market.releases, "r1")
+    assert not any(path.exists() for path in left)
     assert release.current(market.releases).name == "r1"
 
 
@@ -581,12 +599,12 @@ def test_nothing_to_show_or_promote_says_so(market):
 
 def test_name_that_somebody_takes_meanwhile_is_not_overwritten(tmp_path):
     path = tmp_path / "2026.11.1.json"
-    write_whole(path, "theirs", replace=False)
+    write_text(path, "theirs", replace=False)
     with pytest.raises(FileExistsError):
-        write_whole(path, "mine", replace=False)
+        write_text(path, "mine", replace=False)
     assert path.read_text() == "theirs"
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
-    write_whole(path, "newer")
+    write_text(path, "newer")
     assert path.read_text() == "newer"
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,21 @@ class Journal:
         """
         with self._opened(write=True) as handle:
             self._append(handle, self._whole(handle), entry)
+
+    def append_found(self, found: Callable[[tuple[Entry, ...]], Entry | None]) -> None:
+        """Write the line that follows from those there are, if one does; both is one step.
+
+        Args:
+            found: gets all lines; what it looks at besides is not logged by others meanwhile.
+
+        Raises:
+            As `append`.
+        """
+        with self._opened(write=True) as handle:
+            contents = self._whole(handle)
+            entry = found(contents.entries)
+            if entry is not None:
+                self._append(handle, contents, entry)
 
     def entries(self) -> tuple[Entry, ...]:
         """All lines, oldest first.

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagcast._whole import write_text
 from dagcast.errors import UsageError
 from dagcast.exported import read_json
-from dagcast.release._manifest import Package, write_whole
+from dagcast.release._manifest import Package
 from dagcast_core.contract import (
     Bump,
     Contract,
@@ -190,7 +191,7 @@ def write_bump(package: Path, plan: PackageBump) -> None:
             f"{_VERSION.findall(text) or 'none'}",
             "Work the version out again.",
         )
-    write_whole(file, _VERSION.sub(f'version = "{plan.after}"', text))
+    write_text(file, _VERSION.sub(f'version = "{plan.after}"', text))
 
 
 def _fragments(folder: Path) -> dict[str, Bump]:

@@ -3,10 +3,8 @@
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from dagcast.exported import RELEASE_SCHEMA
@@ -240,29 +238,3 @@ def digest(value: object) -> str:
 def finite(metric: Metric) -> bool:
     """Tell whether a figure can be compared."""
     return math.isfinite(metric.value) and math.isfinite(metric.tolerance) and metric.tolerance >= 0
-
-
-def write_whole(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write ``path`` so that a reader, or a power cut, sees all of it or nothing.
-
-    Args:
-        path: of the file.
-        text: what it holds.
-        replace: whether a file that is there already makes way.
-
-    Raises:
-        FileExistsError: there is one, and it may not be replaced.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with draft.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if replace:
-        os.replace(draft, path)
-        return
-    try:
-        # Unlike a rename, a second name for a file is never given over one that is taken.
-        os.link(draft, path)
-    finally:
-        draft.unlink()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dagcast._whole import sweep, write_text
 from dagcast.errors import GateError, UsageError
 from dagcast.exported import read_json
 from dagcast.plugins import Plugins
@@ -24,7 +25,7 @@ from dagcast.release._environment import (
     source_commit,
 )
 from dagcast.release._gates import REQUIRED_GATES, Gate, changed, metric_problems
-from dagcast.release._manifest import GateResult, Manifest, Package, write_whole
+from dagcast.release._manifest import GateResult, Manifest, Package
 from dagcast_core.contract import Problem
 
 _POINTER = "current.json"
@@ -98,6 +99,7 @@ def propose(
         ReleaseError: an installed package is broken.
     """
     _check_free(releases, name)
+    _tidy(releases)
     if plugins.problems:
         raise ReleaseError(name, plugins.problems)
     held = current(releases)
@@ -150,6 +152,7 @@ def verify(
             f"{releases / name}.json, which is never changed",
             "Propose the packages under another name.",
         )
+    _tidy(releases)
     candidate = replace(_read(releases / "proposals" / f"{name}.json"), afresh=afresh.strip())
     moved = _moved(candidate, plugins)
     if moved:
@@ -160,7 +163,7 @@ def verify(
         results.append(_run(gate, candidate, held))
     verified = candidate.with_gates(tuple(results))
     _write(releases / f"{name}.json", verified)
-    (releases / "proposals" / f"{name}.json").unlink()
+    _tidy(releases)
     return verified
 
 
@@ -376,7 +379,7 @@ def _turn(releases: Path, name: str, action: str) -> None:
         "release": name,
         "history": [{slot: getattr(turn, slot) for slot in turn.__slots__} for turn in turns],
     }
-    write_whole(releases / _POINTER, json.dumps(data, indent=1) + "\n")
+    write_text(releases / _POINTER, json.dumps(data, indent=1) + "\n")
 
 
 @contextmanager
@@ -390,6 +393,7 @@ def _locked(releases: Path) -> Iterator[None]:
     handle = os.open(releases, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _tidy(releases)
         yield
     except BlockingIOError:
         raise UsageError(
@@ -399,6 +403,16 @@ def _locked(releases: Path) -> Iterator[None]:
         ) from None
     finally:
         os.close(handle)
+
+
+def _tidy(releases: Path) -> None:
+    """Remove what was left unfinished, and proposals that have been verified."""
+    proposals = releases / "proposals"
+    for folder in (releases, proposals):
+        sweep(folder)
+    for file in proposals.glob("*.json"):
+        if (releases / file.name).exists():
+            file.unlink(missing_ok=True)
 
 
 def _check_free(releases: Path, name: str) -> None:
@@ -431,7 +445,7 @@ def _read(path: Path) -> Manifest:
 
 def _write(path: Path, manifest: Manifest) -> None:
     try:
-        write_whole(path, json.dumps(manifest.to_json(), indent=1) + "\n", replace=False)
+        write_text(path, json.dumps(manifest.to_json(), indent=1) + "\n", replace=False)
     except FileExistsError:
         # Somebody took the name since it was found free.
         raise UsageError("a name that is not taken", str(path), "Choose another name.") from None

@@ -6,12 +6,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from dagcast._settings import no_flag
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]
 Kind = Literal["text", "integer", "number", "flag", "instant"]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    _no_flag = field_validator("*", mode="before")(no_flag)
 
 
 def _as_column(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Hot cubes: the same bits, from a mapped file, for as long as the store is the same."""
 
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_a_store_that_cannot_be_written_can_be_read(filled, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
+    monkeypatch.setattr("os.replace", refuse)
     assert bits(filled) == fresh
     assert not files(filled)
 
@@ -107,3 +108,15 @@ def test_cached_cubes_keep_dims_and_dtypes(filled, hours):
     first, second = (filled.read(["rides"], **{**DAY, "end": end}) for _ in range(2))
     assert first["rides"].layout is second["rides"].layout
     np.testing.assert_array_equal(first["rides"].tensor, second["rides"].tensor)
+
+
+def test_a_cube_that_nobody_writes_any_more_goes_with_the_next_read(filled):
+    cache = filled.folder / "cache"
+    cache.mkdir(exist_ok=True)
+    left, written = cache / ".tmp-0123-left", cache / ".tmp-0123-written"
+    left.write_text("half")
+    with written.open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        filled.read(["rides"], start="2025-01-06T00:00Z", end="2025-01-06T01:00Z", as_of="2100")
+        assert not left.exists()
+        assert written.exists()

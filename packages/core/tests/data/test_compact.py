@@ -121,3 +121,21 @@ def test_a_load_is_compared_with_few_files_and_finds_all_repeats(store, rides_ta
     # A damaged copy costs time alone.
     again = pd.concat([rides[3].iloc[[0]], rides[0].iloc[[1]]], ignore_index=True)
     assert store.ingest(rides_table, again).duplicates == 2
+
+
+def test_no_copy_is_written_or_read_through_a_link(store, tmp_path, rides_table, loads):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    rides = loads(LOADS + 1)
+    for load in rides[:-1]:
+        store.ingest(rides_table, load)
+    before = bits(store)
+    copies = store.folder / "compacted"
+    # Merged copies, and an index that says so, brought in from outside.
+    copies.rename(elsewhere / "compacted")
+    copies.symlink_to(elsewhere / "compacted")
+    same(bits(store), before)
+    assert len(files(store)) == LOADS
+    held = sorted(p.name for p in (elsewhere / "compacted").iterdir())
+    store.ingest(rides_table, rides[-1])
+    assert sorted(p.name for p in (elsewhere / "compacted").iterdir()) == held

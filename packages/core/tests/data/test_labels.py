@@ -26,7 +26,18 @@ def test_one_word_among_many_is_no_label(store, rides_table, make_rides, rare):
         assert report.quarantined == {"region written like another one": 1}
 
 
-@pytest.mark.parametrize("rare", ["bo\u200dost", "boo\u200cst", "\uff42oost", "boos\uff34"])
+@pytest.mark.parametrize(
+    "rare",
+    [
+        "bo\u200dost",
+        "boo\u200cst",
+        "\uff42oost",
+        "boos\uff34",
+        "b\u043e\u043est",
+        "\u0412oo\u0455t",
+        "b\u03bf\u03bfst",
+    ],
+)
 def test_a_label_that_looks_like_another_one_is_no_label(store, rides_table, make_rides, rare):
     rides = rides_of(make_rides, boost=40, x=1)
     rides.loc[rides["region"] == "x", "region"] = rare

@@ -235,3 +235,25 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(filled, path):
     manifest.write_text(json.dumps(document))
     with pytest.raises(StoreError, match="is no file of a store"):
         revenue(filled)
+
+
+def test_what_killed_writers_left_goes_with_the_next(tmp_path, filled, rides_table, good):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    places = [filled.folder, filled.folder / "cache", filled.folder / "compacted"]
+    left = [place / name for place in places for name in (".tmp-1-store.json", ".tmp-link")]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(victim) if path.name.endswith("link") else path.write_text("half")
+    filled.ingest(rides_table, good.assign(id=[51, 52]))
+    assert not any(path.is_symlink() or path.exists() for path in left)
+    assert victim.read_text() == "mine"
+
+
+def test_unfinished_files_have_names_that_nobody_guesses(filled):
+    """Else a link that waits under the name would be written through."""
+    from dagcast_core.data._manifest import draft
+
+    names = {draft(filled.folder, "store.json").name for _ in range(20)}
+    assert len(names) == 20
+    assert all(str(os.getpid()) != name.split("-")[1] for name in names)

@@ -71,6 +71,22 @@ def test_draws_travel_with_the_model(kit, tmp_path):
     assert (again.method, again.seed) == ("laplace", 9)
 
 
+def test_equal_draws_are_equal_bytes(kit, tmp_path):
+    """The digest of a fit is in the log: one that is made again has to be the same one."""
+    models = nested(kit)
+    sample = ParameterDraws(
+        {"_members.bonus.gain.raw": torch.arange(7).double(), "a.\u00e9": torch.ones(3)},
+        "laplace",
+        9,
+    )
+    written = set()
+    for number in range(20):
+        folder = save_model(models, tmp_path / str(number), draws=sample)
+        written.add((folder / "draws.safetensors").read_bytes())
+        assert torch.equal(load_draws(folder).states["a.\u00e9"], torch.ones(3))
+    assert len(written) == 1
+
+
 def test_model_saved_without_draws_has_none(saved):
     with pytest.raises(ModelError, match="has no draws"):
         load_draws(saved[1])

@@ -1,6 +1,7 @@
 """Regions as ``regions.json`` beside a marketplace's events describes them."""
 
 import unicodedata
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from dagcast_core.contract import LabelSet, parsed_json
 from dagcast_core.data import DataError
 
 FILE = "regions.json"
+# Characters of a label in the events.
+_LONGEST = 200
 _FIELDS = "a list of objects with region, zone, neighbours and opened_on"
 
 
@@ -39,21 +42,25 @@ def read_regions(events: Path) -> LabelSet | None:
     for entry in entries:
         try:
             name, zone = _named(entry["region"]), str(entry["zone"])
-            near[name] = tuple(_named(other) for other in entry["neighbours"])
-            opened = datetime.fromisoformat(str(entry["opened_on"]))
+            near[name] = _listed(entry["neighbours"])
+            # A number is refused there: of 20260112 nobody knows whether it counts days or seconds.
+            opened = datetime.fromisoformat(entry["opened_on"])
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected(path, _FIELDS, f"{entry!r}") from error
         names.append(name)
         zones[name] = _known(path, zone)
         opened = opened if opened.tzinfo is not None else opened.replace(tzinfo=UTC)
         since[name] = opened.astimezone(UTC).isoformat()
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise _unexpected(path, "every region once", f"{name!r} twice")
         if name in near[name]:
             raise _unexpected(path, "neighbours beside a region", f"{name!r} beside itself")
-        for other in near[name]:
-            if other not in names:
+        for other, times in Counter(near[name]).items():
+            if times > 1:
+                found = f"{other!r} beside {name!r} twice"
+                raise _unexpected(path, "every neighbour once", found)
+            if other not in zones:
                 found = f"{other!r} beside {name!r}"
                 raise _unexpected(path, "neighbours among the regions", found)
     return LabelSet("region", tuple(names), zones=zones, since=since, near=near)
@@ -68,9 +75,20 @@ def _named(name: object) -> str:
     if not isinstance(name, str):
         raise ValueError("no text")
     kept = unicodedata.normalize("NFC", name).strip()
-    if not kept or not kept.isprintable():
+    if not kept or not kept.isprintable() or len(kept) > _LONGEST:
         raise ValueError("no name")
     return kept
+
+
+def _listed(names: object) -> tuple[str, ...]:
+    """Names in a list; a text would be one of its letters.
+
+    Raises:
+        ValueError: it is no list, or holds what is no name.
+    """
+    if not isinstance(names, list):
+        raise ValueError("no list")
+    return tuple(map(_named, names))
 
 
 def _known(path: Path, zone: str) -> str:

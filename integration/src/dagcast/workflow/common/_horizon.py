@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dagcast.errors import ProjectError, UsageError
-from dagcast.project import Project
+from dagcast.project import Project, logged
 from dagcast.standing import Held
 from dagcast.workflow.common._sources import known_quantities
 
@@ -77,13 +77,21 @@ def require_logged(project: Project, store: "MetricStore") -> None:
     Raises:
         ProjectError: it is not what the last ingestion led to, as the log says.
     """
-    logged = project.logged_store()
-    if logged is not None and store.manifest_id != logged:
+    last = project.logged_store()
+    if last is not None and store.manifest_id != last:
         raise ProjectError(
-            f"the store {project.store} as the last ingestion left it ({logged[:12]})",
+            f"the store {project.store} as the last ingestion left it ({last[:12]})",
             f"another one ({store.manifest_id[:12]})",
             "If an ingestion or `dagcast data accept` was killed or is under way, run it again, "
             "which logs what entered; otherwise restore store/store.json from a copy.",
+        )
+    copies = store.copies_id
+    if copies and logged(project.journal.entries(), "copies") not in (None, copies):
+        raise ProjectError(
+            f"the merged ledgers in {project.store} as the last ingestion left them",
+            f"others ({copies[:12]})",
+            "If an ingestion was killed or is under way, run it again; otherwise remove the folder "
+            "store/compacted, which holds copies alone.",
         )
 
 

@@ -162,6 +162,7 @@ class _Forecast:
             from dagcast_core.model import save_model
 
             kept.parent.mkdir(exist_ok=True)
+            self.project.require_inside(kept)
             with staged(kept) as folder:
                 save_model(model, folder)
         return model

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import final
 
 from dagcast.errors import UsageError
+from dagcast.journal import Entry
 from dagcast.project import Project
 from dagcast.workflow.common._horizon import open_store
 from dagcast.workflow.common._result import Result, ResultTable
@@ -53,6 +54,11 @@ def accept_labels(project: Project, dim: str, labels: tuple[str, ...]) -> Accept
         store.accept(dim, labels)
     except UnknownMetricError as error:
         raise UsageError(f"a dim of the store for {dim!r}", str(error), "Correct it.") from error
-    details = {"dim": dim, "labels": list(labels), "store": MetricStore(project.store).manifest_id}
-    project.record("accepted", details=details)
+
+    def found(entries: tuple[Entry, ...]) -> dict[str, object]:
+        now = {"store": store.manifest_id, "copies": store.copies_id}
+        return {"dim": dim, "labels": list(labels), **now}
+
+    store = MetricStore(project.store)
+    project.record_found("accepted", found)
     return AcceptResult(project.folder, dim, labels)

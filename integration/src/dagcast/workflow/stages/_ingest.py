@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from dagcast.errors import ProjectError
-from dagcast.project import Project
+from dagcast.journal import Entry
+from dagcast.project import Project, logged
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
 from dagcast.workflow.common._sources import declared_sources
 
@@ -147,6 +148,7 @@ def ingest(
             f"where your data is as [sources.NAME] in dagcast.toml, or make some with `dagcast "
             f"simulate --project {project.folder}`.",
         )
+    _without_strange_copies(project)
     reports: list[IngestReport] = []
     unread: list[str] = []
     reached: set[Path] = set()
@@ -205,13 +207,31 @@ def _record(project: Project, counts: tuple[TableCounts, ...]) -> None:
     """
     from dagcast_core.data import MetricStore
 
-    held = MetricStore(project.store).manifest_id
-    logged = project.logged_store()
-    first = not any(item.event == "ingested" for item in project.journal.entries())
-    unknown = any(project.store.glob("ledgers/*/*")) if first else logged not in (None, held)
-    if counts or unknown:
+    store = MetricStore(project.store)
+
+    def found(entries: tuple[Entry, ...]) -> dict[str, object] | None:
+        held, copies = store.manifest_id, store.copies_id
+        first = not any(item.event == "ingested" for item in entries)
+        if first:
+            unknown = any(project.store.glob("ledgers/*/*"))
+        else:
+            unknown = logged(entries, "store") not in (None, held)
+            unknown |= logged(entries, "copies") not in (None, copies)
+        if not counts and not unknown:
+            return None
         rows = {item.table: [item.read, item.accepted] for item in counts}
-        project.record("ingested", details={"rows": rows, "store": held})
+        return {"rows": rows, "store": held, "copies": copies}
+
+    project.record_found("ingested", found)
+
+
+def _without_strange_copies(project: Project) -> None:
+    """Let go of merged ledgers that the log does not know: what was made of them is unknown."""
+    from dagcast_core.data import MetricStore
+
+    store, known = MetricStore(project.store), logged(project.journal.entries(), "copies")
+    if known is not None and store.copies_id not in ("", known):
+        store.drop_copies()
 
 
 def _event_folders(events: Path) -> list[Path]:

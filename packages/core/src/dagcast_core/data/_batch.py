@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._errors import DeclarationError, SourceError
-from dagcast_core.data._manifest import Batch, Coverage, StoredFile, adopt, unwritten
+from dagcast_core.data._manifest import Batch, Coverage, StoredFile, adopt, draft, unwritten
 from dagcast_core.data._report import IngestReport
 from dagcast_core.data._source import OpenSource
 from dagcast_core.data._sql import KNOWN, by_key, listed, quoted, text
@@ -150,7 +149,7 @@ def _set_aside(connection: duckdb.DuckDBPyConnection, table: EventTable, opened:
 def _copy(
     connection: duckdb.DuckDBPyConnection, folder: Path, kind: str, table: str, query: str
 ) -> StoredFile | None:
-    temporary = folder / f".tmp-{os.getpid()}-{kind}.parquet"
+    temporary = draft(folder, f"{kind}.parquet")
     form = _QUICK if kind == "keys" else _PARQUET
     statement = f"COPY ({query}) TO {text(str(temporary))} {form}"
     try:

@@ -6,6 +6,8 @@ cube that was changed on the disk no longer fits its name, and is computed anew.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dagcast_core.data._manifest import sampled
+from dagcast_core.data._manifest import draft, drafts, sampled
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +55,7 @@ def recall(folder: Path, key: str) -> dict[str, Cube] | None:
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
+    _sweep(folder)
     for path in sorted(folder.glob(f"{key}-*{_SUFFIX}")):
         try:
             if not _as_written(path, deep=False):
@@ -74,17 +77,35 @@ def remember(folder: Path, key: str, cubes: Mapping[str, Cube]) -> None:
 
     dims = json.dumps({name: list(cube.dims) for name, cube in cubes.items()}, sort_keys=True)
     content = save({name: cube.values for name, cube in cubes.items()}, {"dims": dims})
-    temporary = folder / f".tmp-{os.getpid()}-{key}"
+    temporary = draft(folder, key)
     try:
         if folder.is_symlink():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        digests = f"{sampled(temporary)[:16]}-{hashlib.sha256(content).hexdigest()[:16]}"
-        os.replace(temporary, folder / f"{key}-{digests}{_SUFFIX}")
+        with temporary.open("xb") as stream:
+            # The lock goes with the process: what nobody holds was left by one that was killed.
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            stream.write(content)
+            stream.flush()
+            digests = f"{sampled(temporary)[:16]}-{hashlib.sha256(content).hexdigest()[:16]}"
+            os.replace(temporary, folder / f"{key}-{digests}{_SUFFIX}")
         _forget(folder)
     except OSError:
         temporary.unlink(missing_ok=True)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sweep(folder: Path) -> None:
+    """Removes cubes that a killed process had begun to write."""
+    if folder.is_symlink():
+        return
+    for left in drafts(folder):
+        # Who writes one that is taken between its name and its lock does without it.
+        with contextlib.suppress(OSError), left.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def damaged(folder: Path, *, deep: bool) -> list[str]:

@@ -20,11 +20,19 @@ from pathlib import Path
 
 import duckdb
 
-from dagcast_core.data._manifest import Manifest, StoredFile, own_folder, sampled, trust
+from dagcast_core.data._manifest import (
+    COMPACTED,
+    Manifest,
+    StoredFile,
+    draft,
+    own_folder,
+    sampled,
+    trust,
+)
 from dagcast_core.data._source import connect
 from dagcast_core.data._sql import by_key, listed, parquet, text
 
-FOLDER = "compacted"
+FOLDER = COMPACTED
 _KEYS = ".keys"
 LOADS = 16
 """So many ledgers are merged into one file,"""
@@ -41,13 +49,14 @@ class _Merged:
     batches: tuple[str, ...]
 
 
-def ledger_files(folder: Path, manifest: Manifest, table: str) -> list[Path]:
+def ledger_files(
+    folder: Path, manifest: Manifest, table: str, sure: set[str] | None = None
+) -> list[Path]:
     """The files that hold a table's ledger: merged ones as far as they are whole.
 
-    Raises:
-        StoreError: a ledger that is not in a whole merged file is absent or differs.
+    Args and errors as of :func:`key_files`.
     """
-    return _files(folder, table, _ledgers(manifest, table))
+    return _files(folder, table, _ledgers(manifest, table), sure)
 
 
 def key_files(
@@ -93,11 +102,33 @@ def _files(
     return [*paths, *known, *found]
 
 
+def copies_id(folder: Path) -> str:
+    """sha256 of the list of merged files; empty where there are none."""
+    path = folder / FOLDER / "index.json"
+    try:
+        if (folder / FOLDER).is_symlink() or path.is_symlink() or not path.is_file():
+            return ""
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def drop_copies(folder: Path) -> None:
+    """Removes merged files, which are written anew; the caller holds the store's lock."""
+    place = folder / FOLDER
+    if not place.is_symlink():
+        for path in (place / "index.json", *place.glob("*.parquet")):
+            path.unlink(missing_ok=True)
+
+
 def compact(folder: Path, manifest: Manifest, tables: Sequence[str]) -> None:
     """Merges the ledgers of tables that have many; the caller holds the store's lock.
 
     A failure, such as a full disk, leaves everything readable as it was.
     """
+    if (folder / FOLDER).is_symlink():
+        # Copies save time alone; none is written where a link leads.
+        return
     index = _read(folder)
     changed = False
     for table in tables:
@@ -178,7 +209,7 @@ def _merge(
         default=0,
     )
     target = folder / FOLDER / f"{table}-{number}.parquet"
-    part = target.with_name(f".tmp-{os.getpid()}.parquet")
+    part = draft(target.parent, "merged.parquet")
     with connect() as connection:
         connection.execute(
             f"COPY (SELECT * FROM {parquet(files)} ORDER BY {listed(order)}) TO "
@@ -196,8 +227,10 @@ def _whole(path: Path, merged: _Merged) -> bool:
 
 
 def _read(folder: Path) -> dict[str, tuple[_Merged, ...]]:
-    """The index; damage to it costs time and nothing else."""
+    """The index; damage to it costs time and nothing else, and so does a link in its place."""
     try:
+        if (folder / FOLDER).is_symlink():
+            return {}
         document = json.loads((folder / FOLDER / "index.json").read_text(encoding="utf-8"))
         return {
             table: tuple(
@@ -218,7 +251,7 @@ def _write(folder: Path, index: dict[str, tuple[_Merged, ...]]) -> None:
     before = {merged.file for entries in _read(folder).values() for merged in entries}
     former = {path.name for path in (folder / FOLDER).glob("*.parquet")}
     named = {merged.file for entries in index.values() for merged in entries}
-    part = folder / FOLDER / f".tmp-{os.getpid()}.json"
+    part = draft(folder / FOLDER, "index.json")
     part.write_text(json.dumps(document), encoding="utf-8")
     os.replace(part, folder / FOLDER / "index.json")
     for name in former - named - before:

@@ -31,7 +31,12 @@ _KEPT = 100
 
 
 def find_holes(
-    folder: Path, manifest: Manifest, table: EventTable, start: str, end: str
+    folder: Path,
+    manifest: Manifest,
+    table: EventTable,
+    start: str,
+    end: str,
+    sure: set[str] | None = None,
 ) -> tuple[Hole, ...]:
     """Holes of one table, the longest first, at most a hundred.
 
@@ -41,6 +46,7 @@ def find_holes(
         table: to look at.
         start: first hour to report on, ISO UTC.
         end: last one.
+        sure: files that the holder of the store's lock looked at already.
     """
     if table.empty == "missing" and not table.implied_by:
         return ()
@@ -58,7 +64,7 @@ def find_holes(
     def reader_of(begin: pd.Timestamp) -> tuple[Reader, pd.DatetimeIndex]:
         hours = pd.DatetimeIndex(pd.date_range(begin, last, freq="h", name="hour")).as_unit("us")
         window = Window(hours, pd.Timestamp("2100-01-01", tz="UTC"), ordered)
-        return Reader(folder, manifest, window, identity(window)), hours
+        return Reader(folder, manifest, window, identity(window), sure), hours
 
     reader, hours = reader_of(first)
     present, expected = reader.presence(table)

@@ -122,7 +122,7 @@ def ingest_all(
                 manifest = replace(manifest, batches={**manifest.batches, batch.id: batch})
             if manifest != before:
                 # Only now is there what the tables say of each other.
-                manifest = _with_holes(folder, before, manifest)
+                manifest = _with_holes(folder, before, manifest, sure)
                 write_manifest(folder, manifest)
                 compact(folder, manifest, sorted({entry.table.name for entry in work}))
     return tuple(
@@ -162,7 +162,7 @@ def _rebuilt(manifest: Manifest, work: Sequence[_Work]) -> Manifest:
     return replace(manifest, tables=tables, batches=batches)
 
 
-def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
+def _with_holes(folder: Path, before: Manifest, manifest: Manifest, sure: set[str]) -> Manifest:
     """Looks for holes in the tables that got rows, and in those that these rows imply rows of."""
     batches = dict(manifest.batches)
     new = {key: batch for key, batch in batches.items() if key not in before.batches}
@@ -180,7 +180,7 @@ def _with_holes(folder: Path, before: Manifest, manifest: Manifest) -> Manifest:
         holes = tuple(
             hole
             for table in (manifest.tables[batch.table], *implied)
-            for hole in find_holes(folder, manifest, table, *span)
+            for hole in find_holes(folder, manifest, table, *span, sure)
         )
         batches[key] = replace(batch, report=replace(batch.report, holes=holes))
     return replace(manifest, batches=batches)

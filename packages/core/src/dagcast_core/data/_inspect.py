@@ -11,7 +11,7 @@ import pandas as pd
 from dagcast_core.data._cache import damaged
 from dagcast_core.data._compact import damaged_copies, ledger_files
 from dagcast_core.data._errors import StoreError, UnknownMetricError, shortened
-from dagcast_core.data._manifest import Manifest, strangers, trust
+from dagcast_core.data._manifest import CACHE, Manifest, strangers, trust
 from dagcast_core.data._source import connect
 from dagcast_core.data._sql import CONFLICT, parquet, quoted, text
 
@@ -107,7 +107,7 @@ def verify(folder: Path, manifest: Manifest, *, deep: bool) -> None:
             f"manifest names; found {shortened(unnamed)} besides, as when an older store.json "
             f"was put in place of a newer one. Restore the newer one, or remove those files."
         )
-    wrong = damaged(folder / "cache", deep=deep)
+    wrong = damaged(folder / CACHE, deep=deep)
     wrong += damaged_copies(folder) if deep else []
     if wrong:
         raise StoreError(

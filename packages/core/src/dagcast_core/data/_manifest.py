@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ from dagcast_core.data._report import IngestReport
 FORMAT = 2
 MANIFEST = "store.json"
 FOLDERS = ("ledgers", "keys", "quarantine")
+# What may be deleted at any time: hot cubes, and ledgers merged.
+CACHE, COMPACTED = COPIES = ("cache", "compacted")
+_DRAFT = ".tmp-"
 
 _REMEMBERED = 8
 _READ: dict[tuple[str, int, int, int], Manifest] = {}
@@ -387,9 +391,19 @@ def _no_lock(folder: Path, found: str) -> StoreError:
     )
 
 
+def draft(folder: Path, name: str) -> Path:
+    """Where a file lies before it gets its name: nobody can have put a link there."""
+    return folder / f"{_DRAFT}{secrets.token_hex(8)}-{name}"
+
+
+def drafts(folder: Path) -> list[Path]:
+    """Files that have no name yet: of a process that writes them, or of one that was killed."""
+    return sorted(folder.glob(f"{_DRAFT}*"))
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replaces the manifest in one step, after its bytes have reached the disk."""
-    temporary = folder / f".tmp-{os.getpid()}-{MANIFEST}"
+    temporary = draft(folder, MANIFEST)
     try:
         with temporary.open("wb") as stream:
             stream.write(manifest.encoded())
@@ -535,8 +549,11 @@ def _sweep(folder: Path) -> None:
     """Removes what an ingestion that was killed left behind, and nothing else."""
     manifest = read_manifest(folder)
     named = {item.path for batch in manifest.batches.values() for item in batch.files()}
-    for left in folder.glob(".tmp-*"):
-        left.unlink()
+    for place in (folder, *(folder / name for name in COPIES)):
+        if not place.is_symlink():
+            for left in drafts(place):
+                # Who reads may be writing a cube: it does without.
+                left.unlink(missing_ok=True)
     for name in _pending(folder):
         path = folder / name
         if name not in named and not any(p.is_symlink() for p in (path.parent, path.parent.parent)):

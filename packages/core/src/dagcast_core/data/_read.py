@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -33,13 +34,22 @@ class Reader:
         manifest: what it holds.
         window: the cells to read.
         groups: how they roll up.
+        sure: files that a holder of the store's lock looked at already.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, window: Window, groups: Groups) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        window: Window,
+        groups: Groups,
+        sure: set[str] | None = None,
+    ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._window = window
         self._groups = groups
+        self._sure = sure
         self._components: dict[str, dict[str, np.ndarray]] = {}
 
     def metric(self, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -313,7 +323,7 @@ class Reader:
         """
         dims = (*table.dims, "hour")
         shape = self._window.shape(dims)
-        files = ledger_files(self._folder, self._manifest, table.name)
+        files = ledger_files(self._folder, self._manifest, table.name, self._sure)
         # Hours come first here as in the files, whose rows then lie side by side.
         found = np.zeros((shape[-1], *shape[:-1]), dtype=bool)
         if files and found.size:
@@ -385,14 +395,19 @@ def _mark(found: np.ndarray, path: Path, window: Window, dims: Iterable[str]) ->
     names = list(dims)
     first, count, until = _micros(window.hours[0]), len(window.hours), _micros(window.as_of)
     cells = found.reshape(-1)
-    with pa.parquet.ParquetFile(path, read_dictionary=names) as file:
-        for number in range(file.num_row_groups):
-            least, most = _limits(file, number, "hour")
-            begin, end = (least - first) // _HOUR, (most - first) // _HOUR
-            if begin >= count or end < 0:
-                continue
+    status = path.stat()
+    reached = []
+    for number, (least, most, latest) in enumerate(
+        _group_limits(path, status.st_size, status.st_mtime_ns)
+    ):
+        begin, end = (least - first) // _HOUR, (most - first) // _HOUR
+        if begin < count and end >= 0:
             # What holds of a whole group need not be asked of its rows.
-            known = _limits(file, number, "known_at")[1] <= until
+            reached.append((number, begin, end, latest <= until))
+    if not reached:
+        return
+    with pa.parquet.ParquetFile(path, read_dictionary=names) as file:
+        for number, begin, end, known in reached:
             columns = [*names, "hour"] if known else [*names, "hour", "known_at"]
             for rows in file.iter_batches(1 << 16, [number], columns, use_threads=False):
                 place = (_micros_of(rows.column("hour")) - first) // _HOUR
@@ -414,6 +429,20 @@ def _codes(column: pa.DictionaryArray, labels: Sequence[str]) -> npt.NDArray[np.
     places = pa.compute.index_in(column.dictionary, pa.array(labels, pa.string()))
     codes = np.append(places.fill_null(-1).to_numpy(), np.int32(-1))
     return np.asarray(codes[column.indices.fill_null(-1).to_numpy()])
+
+
+@lru_cache(maxsize=10_000)
+def _group_limits(path: Path, size: int, changed: int) -> tuple[tuple[int, int, int], ...]:
+    """First and last hour, and last moment of knowing, of each group of a ledger's rows.
+
+    Each of sixty deliveries asks all that are there whether they reach into its hours; what is
+    asked about is named for its content and stays as it is.
+    """
+    with pa.parquet.ParquetFile(path) as file:
+        return tuple(
+            (*_limits(file, number, "hour"), _limits(file, number, "known_at")[1])
+            for number in range(file.num_row_groups)
+        )
 
 
 def _limits(file: pa.parquet.ParquetFile, group: int, column: str) -> tuple[int, int]:

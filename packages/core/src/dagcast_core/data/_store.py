@@ -13,6 +13,7 @@ import pandas as pd
 
 from dagcast_core.data._append import append
 from dagcast_core.data._cache import Cube, cache_key, cube, recall, remember
+from dagcast_core.data._compact import copies_id, drop_copies
 from dagcast_core.data._cube import CubeTable
 from dagcast_core.data._declare import EventTable, LinearMetric, MetricSpec
 from dagcast_core.data._definitions import define
@@ -26,6 +27,7 @@ from dagcast_core.data._ingest import Ingestion, ingest_all
 from dagcast_core.data._inspect import Span, conflicts, quarantine, spans, verify
 from dagcast_core.data._labels import normal, unfit
 from dagcast_core.data._manifest import (
+    CACHE,
     Coverage,
     Manifest,
     find_metric,
@@ -93,6 +95,19 @@ class MetricStore:
     def manifest_id(self) -> str:
         """sha256 of the store's content; equal ids give equal bits for every read."""
         return self._manifest().id
+
+    @property
+    def copies_id(self) -> str:
+        """sha256 of the list of merged ledgers, which the manifest does not name; empty without.
+
+        Reads believe that list. Who keeps this digest elsewhere knows whether it was changed.
+        """
+        return copies_id(self._folder)
+
+    def drop_copies(self) -> None:
+        """Removes the merged ledgers, which save time alone: further loads merge them again."""
+        with locked(self._folder):
+            drop_copies(self._folder)
 
     def ingest(
         self,
@@ -246,7 +261,7 @@ class MetricStore:
             labels={dim: list(entries) for dim, entries in window.labels.items()},
             manifest=manifest.id,
         )
-        folder = self._folder / "cache"
+        folder = self._folder / CACHE
         cubes = recall(folder, key) if cache else None
         if cubes is None:
             with self._steady():

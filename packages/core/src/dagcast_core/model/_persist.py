@@ -60,7 +60,7 @@ def save_model(model: Model, folder: str | Path, *, draws: ParameterDraws | None
         if draws is not None:
             meta = {"method": draws.method, "seed": str(draws.seed)}
             content = save(_unshared(dict(draws.states)), metadata=meta)
-            (work / _DRAWS).write_bytes(content)
+            (work / _DRAWS).write_bytes(_in_order(content))
         (work / _MANIFEST).write_text(json.dumps(_manifest(model, draws), indent=2) + "\n")
         files = sorted(path.name for path in work.iterdir())
         sums = "".join(f"{_digest(work / name)}  {name}\n" for name in files)
@@ -241,6 +241,20 @@ def _digest(path: Path) -> str:
 def _unshared(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     # safetensors refuses tensors that share memory.
     return {name: value.detach().clone().contiguous() for name, value in state.items()}
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file whose notes stand in one order: equal draws are equal bytes.
+
+    The library writes them as its hash map happens to hold them.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # What follows begins at a multiple of eight.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def _written_labels(index: pd.Index) -> dict[str, Any]:

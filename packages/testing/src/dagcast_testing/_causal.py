@@ -1,5 +1,6 @@
 """Checks of causal claims: gradients exist, have the declared sign, and no path goes undeclared."""
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import torch
 from dagcast_core.contract import Contract, Effect
 from dagcast_core.model import Model, ModelCollection
 from dagcast_core.tensor import IndexTensor, Panel
+from dagcast_testing._history import own_history
 from dagcast_testing._outputs import first_cell, predicted, shown
 from dagcast_testing._setting import Setting, jittered, leaves
 
@@ -287,7 +289,7 @@ def check_undeclared_paths(setting: Setting, seed: int) -> None:
     before = predicted(model, panel)
     for item in contract.inputs:
         after = predicted(model, Panel({**panel, item.name: other[item.name]}))
-        _assert_read(setting, item.name, panel, other, before, after)
+        _assert_read(setting, item.name, (panel, other), before, after, seed)
         for name, values in before.items():
             moved = ~torch.isclose(
                 values.tensor, after[name].tensor, rtol=1e-9, atol=1e-12, equal_nan=True
@@ -300,17 +302,40 @@ def check_undeclared_paths(setting: Setting, seed: int) -> None:
             )
 
 
+def _unmoved(before: Panel, after: Panel) -> list[str]:
+    return [n for n in before if bool(torch.equal(before[n].tensor, after[n].tensor))]
+
+
+def _started(setting: Setting, seed: int) -> Model:
+    """The model as a history starts it; as it is, where that fails, which has a test of its own."""
+    model = copy.deepcopy(setting.model)
+    with contextlib.suppress(Exception):
+        model.warm_start(own_history(setting, seed))
+    return jittered(model, seed)
+
+
 def _assert_read(
-    setting: Setting, name: str, panel: Panel, other: Panel, before: Panel, after: Panel
+    setting: Setting,
+    name: str,
+    panels: tuple[Panel, Panel],
+    before: Panel,
+    after: Panel,
+    seed: int,
 ) -> None:
     """An input that is declared, and an effect of it that is claimed, are there."""
+    panel, other = panels
     same = bool(torch.equal(panel[name].tensor, other[name].tensor))
     # The only input that is sure to be there may be read for its labels alone.
     labels = not any(item.required for item in setting.inputs if item.name != name)
     # Members of a collection are tried by themselves.
     if same or labels or isinstance(setting.model, ModelCollection):
         return
-    still = [n for n in before if bool(torch.equal(before[n].tensor, after[n].tensor))]
+    still = _unmoved(before, after)
+    if still:
+        # What a history teaches may be the same everywhere before there is one.
+        started = _started(setting, seed)
+        both = (panel, Panel({**panel, name: other[name]}))
+        still = [n for n in _unmoved(*(predicted(started, known) for known in both)) if n in still]
     assert len(still) < len(before), (
         f"{_who(setting)}: expected the declared input {name!r} to move some output; found that "
         "all its values may be others and no output is. fix: read it, or take it from the contract"

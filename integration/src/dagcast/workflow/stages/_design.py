@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from dagcast_core.estimate import PlannedTrial, SwitchbackPlan
     from dagcast_core.model import ModelCollection
 
-# They divide a week; 28 and 14 begin at another hour of the day each time.
 WINDOWS = (14, 28, 42, 84)
+"""Hours of a window that `design` tries; they divide a week.
+
+Example:
+    ``design(project, "driver_hours", windows=(*WINDOWS, 56))``
+"""
 _WEEK = 168
 _POWER = 0.8
 _HOUR = pd.Timedelta(hours=1)

@@ -17,22 +17,32 @@ Tone = Literal["good", "neutral", "warning", "bad"]
 Role = Literal["plan", "none", "current", "actual", "expost", "1", "2", "3", "4", "5"]
 
 
+How = Literal["sum", "mean", "weighted"]
+
+
 @final
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart, (1 + row, hour), with an interval around it if it has one."""
+    """One line of a chart, (1 + row, hour), with an interval around it if it has one.
+
+    ``weight``, of the same shape, weighs the rows where several are shown as one.
+    """
 
     name: str
     role: Role
     values: Array
     low: Array | None = None
     high: Array | None = None
+    weight: Array | None = None
 
 
 @final
 @dataclass(frozen=True)
 class Chart:
-    """Lines over the hours of the horizon, for the row chosen on the page."""
+    """Lines over the hours of the horizon, for the rows chosen on the page.
+
+    ``how`` several rows are put together; ``digits`` are the decimals that are shown.
+    """
 
     key: str
     title: str
@@ -40,6 +50,7 @@ class Chart:
     lines: tuple[Line, ...]
     note: str = ""
     digits: int = 2
+    how: How = "mean"
 
 
 @final
@@ -57,6 +68,58 @@ class Heatmap:
     note: str = ""
     digits: int = 0
     rows: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Form:
+    """How figures are written: what stands before and behind them, and their decimals."""
+
+    prefix: str = ""
+    suffix: str = ""
+    digits: int = 1
+
+
+@final
+@dataclass(frozen=True)
+class Layer:
+    """One of the quantities of a map, (row, hour).
+
+    Attributes:
+        name: of the quantity.
+        part: which of its parts, such as a kind of incentive; empty where it has none.
+        values: one row for all where it does not differ by row.
+        unit: of a cell.
+        form: of a cell.
+        near: places and signs of layers before it whose sum it is, give or take rounding.
+    """
+
+    name: str
+    part: str
+    values: Array
+    unit: str
+    form: Form
+    near: tuple[tuple[int, int], ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Map:
+    """Quantities by row and hour, of which one is shown at a time; the page's selection lives here.
+
+    Attributes:
+        key: of the figure.
+        title: above it.
+        layers: what may be shown.
+        change: place of the layer by whose size rows are ranked.
+        note: below it.
+    """
+
+    key: str
+    title: str
+    layers: tuple[Layer, ...]
+    change: int | None = None
+    note: str = ""
 
 
 @final
@@ -137,7 +200,9 @@ class Text:
     text: str
 
 
-Block: TypeAlias = Chart | Heatmap | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+Block: TypeAlias = (
+    Chart | Heatmap | Map | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+)
 """What a page is made of, in the order in which it is read."""
 
 

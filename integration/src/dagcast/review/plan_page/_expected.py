@@ -6,7 +6,9 @@ import numpy as np
 
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.review._content import Array, Chart, Line, Role, Section
-from dagcast.review.plan_page._words import Layers, bands, choose, plural, whole_note
+from dagcast.review._packing import digits_of
+from dagcast.review.plan_page._charts import outcome_chart, weight_of
+from dagcast.review.plan_page._words import Layers, bands, choose, plural
 
 _ROLES: tuple[Role, ...] = ("1", "2", "3", "4", "5")
 _ARM_ROLES: dict[str, Role] = {"none": "none", "current": "current"}
@@ -14,21 +16,14 @@ _ARM_ROLES: dict[str, Role] = {"none": "none", "current": "current"}
 
 def expected(summary: PlanSummary, outlook: Outlook) -> Section:
     charts = []
-    for name, reading in outlook.readings.items():
+    for name in outlook.readings:
         plan = outlook.paths["plan"][name]
-        lines = [Line("this plan", "plan", plan.mid, plan.low, plan.high)]
+        weight = weight_of(name, "plan", outlook)
+        lines = [Line("this plan", "plan", plan.mid, plan.low, plan.high, weight)]
         for arm, said in outlook.arms.items():
-            lines.append(Line(said, _ARM_ROLES[arm], outlook.paths[arm][name].mid))
-        charts.append(
-            Chart(
-                f"f-{name}",
-                reading.title,
-                reading.cell_unit,
-                tuple(lines),
-                whole_note(plan.mid, outlook),
-                digits=reading.digits,
-            )
-        )
+            mid = outlook.paths[arm][name].mid
+            lines.append(Line(said, _ARM_ROLES[arm], mid, weight=weight_of(name, arm, outlook)))
+        charts.append(outcome_chart(f"f-{name}", name, outlook, lines))
     note = ""
     if summary.repeated:
         names = ", ".join(summary.repeated)
@@ -65,7 +60,7 @@ def marginal(
                     f"d {reading.title} / d {own.title}",
                     f"{shown} per {own.unit}",
                     tuple(lines),
-                    digits=5,
+                    digits=digits_of(np.vstack([line.values for line in lines])),
                 )
             )
     if not charts:

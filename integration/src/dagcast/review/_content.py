@@ -5,7 +5,7 @@ labels of one dim, such as the regions of a marketplace.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, final
 
@@ -220,6 +220,38 @@ class Section:
 
 @final
 @dataclass(frozen=True)
+class Link:
+    """Something to look at: its name, why, and the address that sets the page to it."""
+
+    name: str
+    why: str
+    href: str
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """One of the questions that a page answers first.
+
+    Attributes:
+        key: what it is about.
+        question: in a few words.
+        figure: the answer in one figure.
+        lines: what belongs to it.
+        tone: of the figure.
+        links: what to look at.
+    """
+
+    key: str
+    question: str
+    figure: str
+    lines: tuple[str, ...] = ()
+    tone: Tone = "neutral"
+    links: tuple[Link, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
 class Page:
     """A whole page.
 
@@ -229,7 +261,6 @@ class Page:
         headline: the answer in one sentence.
         status: what the certificate says, in a few words.
         tone: of the status.
-        facts: short name and value pairs below the headline.
         cards: the figures that matter most.
         sections: the rest, in reading order.
         rows: labels of the rows of every array; none where there is one row for all.
@@ -237,6 +268,9 @@ class Page:
         hours: instants of the columns, UTC.
         zone: zone in which hours of all rows together are shown.
         zones: zone of each row; none where all share ``zone``.
+        facts: short name and value pairs below the headline.
+        answers: what people ask first.
+        mark: what is printed on every sheet, such as the plan, its state and its hash.
     """
 
     title: str
@@ -251,4 +285,6 @@ class Page:
     hours: tuple[datetime, ...]
     zone: str = "UTC"
     zones: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = field(default=())
+    facts: tuple[tuple[str, str], ...] = ()
+    answers: tuple[Answer, ...] = ()
+    mark: str = ""

@@ -7,12 +7,12 @@ import json
 from importlib.resources import files
 
 from dagcast.review._blocks import block_html
-from dagcast.review._content import Card, Page, Section
+from dagcast.review._content import Answer, Card, Page, Section
 from dagcast.review._payload import all_rows, payload
 
 # One script in this order: plain files without a build step, joined as they are.
 _SCRIPTS = ("data", "draw", "choice", "lines", "map", "touch", "start")
-_STYLES = ("page", "charts")
+_STYLES = ("page", "first", "charts")
 
 
 def render(page: Page) -> str:
@@ -89,13 +89,31 @@ def _header(page: Page) -> str:
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in page.facts
     )
+    answers = "".join(_answer(answer) for answer in page.answers)
     return (
         f'<p class="kicker">{html.escape(page.kicker)}</p>'
         f"<h1>{html.escape(page.headline)}</h1>"
         f'<p class="status {page.tone}"><span class="dot" aria-hidden="true"></span>'
         f"{html.escape(page.status)}</p>"
+        f"{f'<div class=answers>{answers}</div>' if answers else ''}"
         f'<dl class="facts">{facts}</dl>'
         f'<div class="cards">{"".join(_card(card) for card in page.cards)}</div>'
+    )
+
+
+def _answer(answer: Answer) -> str:
+    key = html.escape(answer.key)
+    figure = f'<p class="figure {answer.tone}">{html.escape(answer.figure)}</p>'
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in answer.lines)
+    links = "".join(
+        f'<li><a href="{html.escape(link.href)}"><b>{html.escape(link.name)}</b> '
+        f"{html.escape(link.why)}</a></li>"
+        for link in answer.links
+    )
+    return (
+        f'<section class="answer {key}" aria-labelledby="a-{key}">'
+        f'<h2 id="a-{key}">{html.escape(answer.question)}</h2>{figure if answer.figure else ""}'
+        f"{f'<ul>{lines}</ul>' if lines else ''}{f'<ol>{links}</ol>' if links else ''}</section>"
     )
 
 

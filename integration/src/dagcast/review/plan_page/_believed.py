@@ -61,7 +61,7 @@ def believed(summary: PlanSummary, evidence: PlanEvidence) -> Section:
 
 
 def provenance(summary: PlanSummary) -> Section:
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = [("optimisation", summary.certificate)]
     for name, value in summary.provenance.items():
         rows.append((name.replace("_", " "), _plain(value)))
     rows.append(("solver time", f"{summary.seconds:.1f} s"))

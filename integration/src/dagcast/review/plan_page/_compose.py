@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 from dagcast.figures import amount
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.review._content import Page
+from dagcast.review.plan_page._answers import answers
 from dagcast.review.plan_page._believed import PlanEvidence, believed, provenance
 from dagcast.review.plan_page._cards import cards, lever_cards
 from dagcast.review.plan_page._decided import decided_section
 from dagcast.review.plan_page._expected import expected, marginal
+from dagcast.review.plan_page._first import first_looks
 from dagcast.review.plan_page._headline import headline, status, tone
 from dagcast.review.plan_page._heed import heed
 from dagcast.review.plan_page._limits import limits
@@ -34,6 +36,8 @@ def plan_page(
     kept: str = "",
     zone: str = "UTC",
     zones: Mapping[str, str] | None = None,
+    current: Layers | None = None,
+    digest: str = "",
 ) -> Page:
     """Compose the page.
 
@@ -52,6 +56,8 @@ def plan_page(
         kept: how past promises came out, in words; empty where there are none.
         zone: zone in which hours of all rows together are shown.
         zones: zone of single rows, by label.
+        current: as ``decisions``, of the operator's current plan; None where nobody kept it.
+        digest: sha256 of the plan, as the log has it.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
@@ -65,12 +71,12 @@ def plan_page(
         believed(summary, evidence),
         provenance(summary),
     ]
+    when = f"{first:%a %-d %b %Y} to {last:%a %-d %b %Y}"
+    clock = clock_words(outlook.rows, zone, zones, outlook.dim)
+    looks = first_looks(summary, outlook, decisions, evidence.effects)
     return Page(
         title=f"{summary.plan}: {project}",
-        kicker=(
-            f"{project} · {summary.plan} · {first:%a %-d %b %Y} to {last:%a %-d %b %Y} · "
-            f"{_size(outlook)}{len(hours)} hours"
-        ),
+        kicker=f"{project} · {summary.plan} · {when} · {_size(outlook)}{len(hours)} hours",
         headline=headline(summary, outlook, author, parent, before),
         status=status(summary),
         tone=tone(summary, outlook),
@@ -79,7 +85,7 @@ def plan_page(
             ("State", state),
             ("Maximises", _worth(summary, outlook)),
             ("Data known by", _moment(summary.provenance.get("data_moment", ""), zone)),
-            ("Hours shown by", clock_words(outlook.rows, zone, zones, outlook.dim)),
+            ("Hours shown by", clock),
             *((("Draws", summary.risk),) if summary.risk else ()),
         ),
         cards=(*lever_cards(summary), *cards(outlook)),
@@ -89,6 +95,10 @@ def plan_page(
         hours=hours,
         zone=zone,
         zones=shown_zones(outlook.rows, zone, zones),
+        answers=answers(summary, outlook, when=f"{when}, by {clock}", kept=kept, first=looks),
+        mark=" · ".join(
+            filter(None, (summary.plan, state.split(":")[0], f"sha256 {digest}" if digest else ""))
+        ),
     )
 
 

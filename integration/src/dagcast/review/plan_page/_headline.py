@@ -5,6 +5,15 @@ from dagcast.plans import Estimate, Outlook, PlanSummary, Reading
 from dagcast.review._content import Tone
 from dagcast.review.plan_page._words import BY_PEOPLE, missed, whole
 
+# What the solver says, to people who approve plans.
+_STATUSES = {
+    "optimal": "optimal under its models",
+    "feasible": "keeps all limits; a better plan may be there",
+    "stalled": "the optimiser stopped early",
+    "interrupted": "the optimiser was interrupted",
+    "infeasible": "some limits cannot be kept",
+}
+
 
 def headline(
     summary: PlanSummary,
@@ -82,8 +91,8 @@ def _lever_figure(summary: PlanSummary, name: str) -> str:
 
 
 def status(summary: PlanSummary) -> str:
-    """On what the plan stands, then how good it is under its models."""
-    text = summary.certificate
+    """On what the plan stands, then whether it is the best; how exactly is said further down."""
+    text = _STATUSES.get(summary.status, summary.status)
     if summary.kind in BY_PEOPLE:
         rows = (*summary.budgets, *summary.guardrails)
         broken = sum(1 for row in rows if missed(row))

@@ -131,6 +131,7 @@ def make_outlook(
             if arm != "plan"
         },
         _row_gains(runs, by_name, combined or {}, level, axes),
+        _effects(runs, by_name, combined or {}, level, axes),
     )
 
 
@@ -230,6 +231,29 @@ def _row_gains(
         return Gain(found.mid, found.low, found.high, float((values > 0).mean()))
 
     return {name: tuple(gain(row) for row in values.T) for name, values in gains.items()}
+
+
+def _effects(
+    runs: Mapping[str, Sequence[Values]],
+    quantities: Mapping[str, Quantity],
+    combined: Mapping[str, Mapping[str, float]],
+    level: float,
+    axes: Axes,
+) -> dict[str, Path3]:
+    """What the plan brings over doing nothing, cell by cell, of what the combined totals hold."""
+    if "none" not in runs:
+        return {}
+    tail, found = (1 - level) / 2, {}
+    for name in dict.fromkeys(part for weights in combined.values() for part in weights):
+        if name not in quantities:
+            continue
+        plan, none = (
+            np.stack([with_total(values, quantities[name], axes) for values in runs[arm]])
+            for arm in ("plan", "none")
+        )
+        low, high = np.quantile(plan - none, [tail, 1 - tail], axis=0)
+        found[name] = Path3((plan - none).mean(axis=0), low, high)
+    return found
 
 
 def _totals(

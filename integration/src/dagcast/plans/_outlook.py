@@ -18,6 +18,8 @@ from dagcast.plans._reading import Reading
 
 _ARRAYS = "outlook.safetensors"
 _TEXT = "outlook.json"
+# Stands where other arrays name their arm.
+_EFFECTS = "effect"
 
 
 @final
@@ -77,6 +79,8 @@ class Outlook:
         chances: arm -> quantity -> share of the draws in which the plan has more of it.
         row_gains: quantity -> total of each row less that under the current plan; nothing for
             quantities without rows, nor in outlooks of earlier versions.
+        effects: quantity -> what the plan brings over doing nothing, paired by draw and without
+            chance; of what is maximised, and nothing in outlooks of earlier versions.
     """
 
     dim: str
@@ -94,6 +98,7 @@ class Outlook:
     weeks: Mapping[str, tuple[Estimate, ...]]
     chances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     row_gains: Mapping[str, tuple[Gain, ...]] = field(default_factory=dict)
+    effects: Mapping[str, Path3] = field(default_factory=dict)
 
     @property
     def axes(self) -> Axes:
@@ -109,7 +114,7 @@ class Outlook:
 
         arrays = {
             f"{arm}/{quantity}/{part}": np.ascontiguousarray(getattr(path, part))
-            for arm, paths in self.paths.items()
+            for arm, paths in {**self.paths, _EFFECTS: self.effects}.items()
             for quantity, path in paths.items()
             for part in ("mid", "low", "high")
         }
@@ -160,6 +165,7 @@ class Outlook:
         for key, values in arrays.items():
             arm, quantity, part = key.split("/")
             parts.setdefault(arm, {}).setdefault(quantity, {})[part] = values
+        effects = parts.pop(_EFFECTS, {})
         return cls(
             document["dim"],
             tuple(document["rows"]),
@@ -182,6 +188,7 @@ class Outlook:
                 name: tuple(Gain(*item) for item in rows)
                 for name, rows in document.get("row_gains", {}).items()
             },
+            {name: Path3(**item) for name, item in effects.items()},
         )
 
 

@@ -10,6 +10,7 @@ from dagcast.review._content import (
     Heatmap,
     Interval,
     Map,
+    RowTable,
     Table,
     Text,
 )
@@ -26,6 +27,8 @@ def block_html(block: Block) -> str:
             return _figure(block)
         case Table():
             return _table(block)
+        case RowTable():
+            return f'<div id="{html.escape(block.key)}-table" class="by-row"></div>'
         case Forest():
             return _forest(block)
         case tuple():
@@ -34,17 +37,25 @@ def block_html(block: Block) -> str:
             return f'<div class="grid">{"".join(_figure(chart) for chart in block)}</div>'  # type: ignore[arg-type]
 
 
+# The figures of a chart, which its script fills in when they are asked for.
+_FIGURES = (
+    '<div class="tools"><details class="figures"><summary>Figures</summary><div></div></details>'
+    '<button type="button" class="csv">CSV</button></div>'
+)
+
+
 def _figure(figure: Chart | Heatmap | Map) -> str:
     wide = "" if isinstance(figure, Chart) else " wide"
     unit = "" if isinstance(figure, Map) else figure.unit
     note = f'<p class="note">{html.escape(figure.note)}</p>' if figure.note else ""
     main = " data-main" if isinstance(figure, Map) else ""
+    panel = '<div id="panel"></div>' if isinstance(figure, Map) else ""
     title = html.escape(figure.title)
     return (
         f'<figure class="chart{wide}" data-key="{html.escape(figure.key)}"{main}>'
         f'<figcaption><h3>{title}</h3><span class="unit">{html.escape(unit)}</span>'
         f"{_controls(figure)}</figcaption>{_plot(figure)}"
-        f"<output></output>{note}</figure>"
+        f"<output></output>{note}{_FIGURES}{panel}</figure>"
     )
 
 
@@ -77,7 +88,6 @@ def _controls(figure: Chart | Heatmap | Map) -> str:
     if isinstance(figure, Heatmap):
         return _chosen("part", "Part", list(figure.layers)) if len(figure.layers) > 1 else ""
     names = list(dict.fromkeys(layer.name for layer in figure.layers))
-    parts = list(dict.fromkeys(layer.part for layer in figure.layers if layer.part))
     rank = "".join(
         f'<option value="{value}">{said}</option>'
         for value, said in (
@@ -88,7 +98,7 @@ def _controls(figure: Chart | Heatmap | Map) -> str:
     )
     return (
         f"{_chosen('layer', 'Show', names)}"
-        f"{_chosen('part', 'of', parts) if len(parts) > 1 else ''}"
+        f"{_chosen('part', 'of', list(figure.parts)) if len(figure.parts) > 1 else ''}"
         f'<label>Order <select class="rank">{rank}</select></label>'
         '<label>Find <input class="search" type="search" size="9" autocomplete="off"></label>'
     )

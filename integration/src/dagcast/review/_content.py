@@ -92,6 +92,8 @@ class Layer:
         unit: of a cell.
         form: of a cell.
         near: places and signs of layers before it whose sum it is, give or take rounding.
+        role: what it is to the panel beside the map: ``plan``, ``current``, ``worth``, or nothing.
+        total: whether row 0 of its values stands for all rows together.
     """
 
     name: str
@@ -100,6 +102,8 @@ class Layer:
     unit: str
     form: Form
     near: tuple[tuple[int, int], ...] = ()
+    role: str = ""
+    total: bool = False
 
 
 @final
@@ -111,6 +115,7 @@ class Map:
         key: of the figure.
         title: above it.
         layers: what may be shown.
+        parts: of the layers that have some, in the order in which they are offered.
         change: place of the layer by whose size rows are ranked.
         note: below it.
     """
@@ -118,6 +123,7 @@ class Map:
     key: str
     title: str
     layers: tuple[Layer, ...]
+    parts: tuple[str, ...] = ()
     change: int | None = None
     note: str = ""
 
@@ -200,8 +206,87 @@ class Text:
     text: str
 
 
+@final
+@dataclass(frozen=True)
+class Total:
+    """An outcome over all hours, by row.
+
+    Attributes:
+        title: how people call it.
+        form: of its figures.
+        better: ``higher``, ``lower`` or empty.
+        chart: key of the chart that has its hours; empty where none has.
+        values: (1 + rows, 3): what is expected and its interval; None where only gains are known.
+        gains: (1 + rows, 4): change against the current plan, its interval, and the share of draws
+            in which it is above 0, in per cent; None where nobody kept it.
+        effect: key of the chart's array of what the plan brings: low and high, (1 + rows, hour).
+    """
+
+    title: str
+    form: Form
+    better: str
+    chart: str
+    values: Array | None
+    gains: Array | None
+    effect: tuple[Array, Array] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class LimitLine:
+    """A limit as people read it, and for which label it holds."""
+
+    title: str
+    label: str
+    used: str
+    limit: str
+    standing: str
+    price: float
+    lever: bool
+
+
+@final
+@dataclass(frozen=True)
+class Desk:
+    """What the panel beside the map and the table of rows are made of.
+
+    Attributes:
+        outcomes: over all hours, by row; what is maximised is the first.
+        limits: of the plan.
+        lever: what is decided, in words.
+        spend: form of the levers' sum over the hours, by row.
+        everything: what all parts of a lever together are called.
+        none: what doing nothing is called.
+        step: one unit of a lever in words, such as ``dollar``.
+        worth: form of what one more unit is worth.
+        objective: what is maximised, in words.
+        bounds: least and greatest value of a cell, in words; empty where there are none.
+        upper: greatest value of a cell; None where there is none.
+    """
+
+    outcomes: tuple[Total, ...]
+    limits: tuple[LimitLine, ...]
+    lever: str
+    spend: Form
+    everything: str
+    none: str
+    step: str
+    worth: Form
+    objective: str
+    bounds: str = ""
+    upper: float | None = None
+
+
+@final
+@dataclass(frozen=True)
+class RowTable:
+    """Where the table of rows stands, which the page's script fills from its desk."""
+
+    key: str = "rows"
+
+
 Block: TypeAlias = (
-    Chart | Heatmap | Map | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+    Chart | Heatmap | Map | RowTable | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
 )
 """What a page is made of, in the order in which it is read."""
 
@@ -271,6 +356,7 @@ class Page:
         facts: short name and value pairs below the headline.
         answers: what people ask first.
         mark: what is printed on every sheet, such as the plan, its state and its hash.
+        desk: what the panel beside the map and the table of rows show; None without them.
     """
 
     title: str
@@ -288,3 +374,4 @@ class Page:
     facts: tuple[tuple[str, str], ...] = ()
     answers: tuple[Answer, ...] = ()
     mark: str = ""
+    desk: Desk | None = None

@@ -6,6 +6,7 @@ does the rest: 300 rows by 168 hours take about as many bytes as they have cells
 """
 
 import base64
+import hashlib
 import zlib
 from collections.abc import Sequence
 from typing import Any, final
@@ -37,21 +38,24 @@ class Packing:
         self._heads: list[list[Any]] = []
         self._bytes: list[bytes] = []
         self._codes: list[npt.NDArray[np.int64] | None] = []
-        # The array is kept beside its number: a freed one might share its address with the next.
-        self._known: dict[tuple[int, int], tuple[Array, int]] = {}
+        # The same values are kept once, however often they are given.
+        self._known: dict[tuple[bytes, int], int] = {}
 
     def add(self, values: Array, digits: int, near: Sequence[tuple[int, int]] = ()) -> int:
-        """Keep an array (rows, columns), once however often it is given.
+        """Keep an array (rows, columns).
 
         Args:
             values: to keep.
             digits: decimals that are shown of it.
             near: number and sign of arrays whose sum it is close to.
         """
-        key = (id(values), digits)
+        shaped = np.ascontiguousarray(np.atleast_2d(values), dtype=np.float64)
+        content = hashlib.blake2b(shaped.tobytes(), digest_size=16)
+        content.update(repr(shaped.shape).encode())
+        key = (content.digest(), digits)
         if key not in self._known:
-            self._known[key] = (values, self._add(np.atleast_2d(values), digits, near))
-        return self._known[key][1]
+            self._known[key] = self._add(shaped, digits, near)
+        return self._known[key]
 
     def heads(self) -> list[list[Any]]:
         """How to read every array: rows, columns, decimals, bytes of a value, way, what is near.

@@ -11,8 +11,20 @@ from dagcast.review._content import Answer, Card, Page, Section
 from dagcast.review._payload import all_rows, payload
 
 # One script in this order: plain files without a build step, joined as they are.
-_SCRIPTS = ("data", "draw", "choice", "lines", "map", "touch", "start")
-_STYLES = ("page", "first", "charts")
+_SCRIPTS = (
+    "data",
+    "draw",
+    "choice",
+    "lines",
+    "map",
+    "touch",
+    "panel",
+    "curve",
+    "rows",
+    "figures",
+    "start",
+)
+_STYLES = ("page", "first", "charts", "desk", "narrow", "paper")
 
 
 def render(page: Page) -> str:
@@ -35,7 +47,7 @@ def render(page: Page) -> str:
     data, packed = payload(page)
     fill = {
         "TITLE": html.escape(page.title),
-        "STYLE": joined(_STYLES, "css"),
+        "STYLE": joined(_STYLES, "css").replace("%%MARK%%", _css_string(page.mark)),
         "LINKS": "".join(
             f'<a href="#{html.escape(section.key)}">'
             f"{html.escape(section.short or section.title)}</a>"
@@ -77,6 +89,12 @@ def _rows(page: Page) -> str:
     options += '<option value="-2" hidden>several</option>'
     label = html.escape(page.dim.replace("_", " ").capitalize())
     return f'<label class="row">{label} <select id="row">{options}</select></label>'
+
+
+def _css_string(text: str) -> str:
+    """A text as a style sheet quotes it, in which nothing ends the quotation or the style."""
+    plain = (c if c.isascii() and (c.isalnum() or c in " .,-") else f"\\{ord(c):x} " for c in text)
+    return f'"{"".join(plain)}"'
 
 
 def _script_safe(text: str) -> str:

@@ -1,14 +1,15 @@
 """What the script of a page reads: rows, clocks, and its charts with their arrays by number."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, astuple
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from dagcast.review._content import Array, Chart, Form, Heatmap, Map, Page
-from dagcast.review._packing import Packing
+from dagcast.review._content import Array, Chart, Desk, Form, Heatmap, Map, Page, Total
+from dagcast.review._packing import Packing, digits_of
 
 
 def payload(page: Page) -> tuple[dict[str, Any], str]:
@@ -27,6 +28,7 @@ def payload(page: Page) -> tuple[dict[str, Any], str]:
                         charts[item.key] = _map(item, packing)
                     case _:
                         pass
+    desk = None if page.desk is None else _desk(page.desk, packing)
     zone, clocks = ZoneInfo(page.zone), list(dict.fromkeys(page.zones))
     found = {
         "rows": list(page.rows) or ["all"],
@@ -39,6 +41,7 @@ def payload(page: Page) -> tuple[dict[str, Any], str]:
         "clocks": [_wall(page.hours, ZoneInfo(name)) for name in clocks],
         "clock": [clocks.index(name) for name in page.zones],
         "charts": charts,
+        "desk": desk,
         "heads": packing.heads(),
     }
     return found, packing.text()
@@ -104,10 +107,14 @@ def _map(found: Map, packing: Packing) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "kind": "map",
         "title": found.title,
-        "parts": list(dict.fromkeys(layer.part for layer in found.layers if layer.part)),
+        "parts": list(found.parts),
         "rows": [],
         "layers": [
-            _layer(layer.name, layer.part, number, layer.unit, layer.form)
+            {
+                **_layer(layer.name, layer.part, number, layer.unit, layer.form),
+                "role": layer.role,
+                "total": layer.total and len(layer.values) > 1,
+            }
             for layer, number in zip(found.layers, numbers, strict=True)
         ],
     }
@@ -122,7 +129,41 @@ def _layer(name: str, part: str, number: int, unit: str, form: Form) -> dict[str
         "part": part,
         "values": number,
         "unit": unit,
-        "prefix": form.prefix,
-        "suffix": form.suffix,
-        "digits": form.digits,
+        **asdict(form),
     }
+
+
+def _desk(desk: Desk, packing: Packing) -> dict[str, Any]:
+    return {
+        "outcomes": [_total(item, packing) for item in desk.outcomes],
+        "limits": [list(astuple(line)) for line in desk.limits],
+        "lever": desk.lever,
+        "spend": asdict(desk.spend),
+        "all": desk.everything,
+        "none": desk.none,
+        "step": desk.step,
+        "worth": asdict(desk.worth),
+        "objective": desk.objective,
+        "bounds": desk.bounds,
+        "upper": desk.upper,
+    }
+
+
+def _total(item: Total, packing: Packing) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "title": item.title,
+        "form": asdict(item.form),
+        "better": item.better,
+        "chart": item.chart,
+    }
+    digits = item.form.digits
+    if item.values is not None:
+        found["values"] = packing.add(item.values, digits)
+    if item.gains is not None:
+        # Small changes have more decimals than what changes.
+        found["gains"] = packing.add(item.gains[:, :3], digits)
+        found["chance"] = packing.add(item.gains[:, 3:], 0)
+    if item.effect is not None:
+        low, high = item.effect
+        found["effect"] = [packing.add(end, digits_of(high)) for end in (low, high)]
+    return found

@@ -67,11 +67,6 @@ function rowOf(number, row) {
   return values;
 }
 
-function cellOf(number, row, column) {
-  const { rows, columns, scale, codes } = array(number);
-  return codes[(rows === 1 ? 0 : row) * columns + column] / scale;
-}
-
 // Several rows as one: their sum, or their mean by what weighs them.
 function rowsOf(number, chosen, how, weight) {
   const total = new Float64Array(array(number).columns);

@@ -3,8 +3,15 @@ const LABELS = 76, AXIS = 22, TALLEST = 22, WHOLE = 620;
 
 function layerOf(holder) {
   const { layers } = holder.chart;
-  const named = layers.filter((layer) => layer.name === holder.layer);
-  return named.find((layer) => layer.part === holder.part) || named[0] || layers[0];
+  const named = layers.filter((layer) => layer.name === holder.pick.layer);
+  return named.find((layer) => layer.part === holder.pick.part) || named[0] || layers[0];
+}
+
+// The rows of a layer; where its first row is all of them together, those after it.
+function cellsOf(layer) {
+  const found = array(layer.values);
+  if (!layer.total) return found;
+  return { ...found, rows: found.rows - 1, codes: found.codes.subarray(found.columns) };
 }
 
 const ownRows = (chart) => chart.rows.length > 0;
@@ -18,8 +25,8 @@ function columnsOf(chart, rows) {
   return { columns, places: data.clocks.map((labels) => Int32Array.from(labels, (label) => place.get(label))) };
 }
 
-function totalsOf(number) {
-  const { rows, columns, codes } = array(number), totals = new Float64Array(rows);
+function totalsOf({ rows, columns, codes }) {
+  const totals = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {
     for (let i = row * columns; i < (row + 1) * columns; i++) if (codes[i] === codes[i]) totals[row] += codes[i];
   }
@@ -27,16 +34,16 @@ function totalsOf(number) {
 }
 
 // Which rows are shown, in which order.
-function orderOf(holder, layer) {
-  const labels = rowLabels(holder.chart), count = array(layer.values).rows;
+function orderOf(holder, values) {
+  const labels = rowLabels(holder.chart), count = values.rows;
   const search = holder.querySelector(".search"), ranked = holder.querySelector(".rank");
   let rows = Array.from({ length: count }, (_, row) => row);
   const wanted = search && search.value.trim().toLowerCase();
   if (wanted) rows = rows.filter((row) => labels[row].toLowerCase().includes(wanted));
   const by = ranked && ranked.value;
-  const number = by === "change" && holder.chart.change !== undefined ? holder.chart.change : layer.values;
-  if (by && by !== "listed" && array(number).rows === count) {
-    const totals = totalsOf(number);
+  const ranking = by === "change" && holder.chart.change !== undefined ? array(holder.chart.change) : values;
+  if (by && by !== "listed" && ranking.rows === count) {
+    const totals = totalsOf(ranking);
     rows.sort((a, b) => Math.abs(totals[b]) - Math.abs(totals[a]) || a - b);
   }
   return rows;
@@ -55,8 +62,8 @@ function scaleOf({ codes }) {
 }
 
 function drawMap(holder) {
-  const { chart } = holder, layer = layerOf(holder), values = array(layer.values);
-  const rows = orderOf(holder, layer), { columns, places } = columnsOf(chart, values.rows);
+  const { chart } = holder, layer = layerOf(holder), values = cellsOf(layer);
+  const rows = orderOf(holder, values), { columns, places } = columnsOf(chart, values.rows);
   const plot = holder.querySelector(".plot"), canvas = plot.querySelector("canvas");
   const width = Math.max(260, plot.clientWidth - 2);
   const tall = Math.min(TALLEST, Math.max(2, Math.floor(WHOLE / Math.max(rows.length, 1))));
@@ -189,7 +196,7 @@ function instantOf(view, line, column) {
 
 function cellWords(holder, line, column) {
   const { view } = holder, { layer, labels, rows, columns } = view, hour = instantOf(view, line, column);
-  const value = hour === null ? DASH : figure(cellOf(layer.values, rows[line], hour), layer);
+  const value = hour === null ? DASH : figure(view.values.codes[rows[line] * view.values.columns + hour] / view.values.scale, layer);
   const part = layer.part && holder.chart.parts.length > 1 ? `, ${layer.part}` : "";
   return `${labels[rows[line]]}, ${momentOf(columns[column])}: ${layer.name || holder.chart.title}${part} ${value}`;
 }

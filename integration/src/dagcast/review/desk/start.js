@@ -6,6 +6,7 @@ function redraw(holder) {
   if (holder.chart.kind === "lines") drawLines(holder, holder.chart);
   else if (holder.view) markChoice(holder);
   else drawMap(holder);
+  fillFigures(holder);
 }
 
 function redrawAll() {
@@ -16,10 +17,12 @@ function redrawAll() {
 function setUp(holder) {
   holder.chart = data.charts[holder.dataset.key];
   charts.push(holder);
+  listenToFigures(holder);
   if (holder.chart.kind === "lines") { listenToLines(holder); return; }
   maps.push(holder);
-  holder.layer = holder.chart.layers[0].name;
-  holder.part = holder.chart.layers[0].part;
+  holder.pick = { layer: holder.chart.layers[0].name, part: holder.chart.parts[0] };
+  // Hundreds of rows are read from the largest change on.
+  if (holder.chart.change !== undefined && data.rows.length > 60) holder.querySelector(".rank").value = "change";
   listenToMap(holder);
   const again = () => { holder.view = null; redraw(holder); };
   for (const control of holder.querySelectorAll(".search, .rank")) control.addEventListener("input", again);
@@ -27,7 +30,7 @@ function setUp(holder) {
     const control = holder.querySelector(`select.${kind}`);
     if (!control) continue;
     control.addEventListener("change", () => {
-      holder[kind] = control.value;
+      holder.pick[kind] = control.value;
       if (holder.dataset.main !== undefined) { shown[kind] = control.value; write(); }
       again();
     });
@@ -42,7 +45,7 @@ function followAddress() {
     const known = holder.chart.layers.some((layer) => layer[kind === "layer" ? "name" : "part"] === shown[kind]);
     const control = holder.querySelector(`select.${kind}`);
     if (!known) { shown[kind] = null; continue; }
-    holder[kind] = shown[kind];
+    holder.pick[kind] = shown[kind];
     if (control) control.value = shown[kind];
   }
 }
@@ -67,6 +70,7 @@ async function start() {
     }
   }, { rootMargin: "200px" });
   for (const holder of charts) seen.observe(holder);
+  if (data.desk) setUpDesk();
   const rowChoice = byId("row");
   if (rowChoice) {
     rowChoice.addEventListener("change", () => {
@@ -78,7 +82,13 @@ async function start() {
   if (clockChoice) clockChoice.addEventListener("change", () => { write(); redrawAll(); });
   byId("theme").addEventListener("click", () => showTheme(root.dataset.theme === "dark" ? "light" : "dark"));
   dark.addEventListener("change", (event) => showTheme(event.matches ? "dark" : "light"));
-  window.addEventListener("hashchange", () => { if (read()) { followAddress(); redrawAll(); say(choiceWords()); } });
+  window.addEventListener("hashchange", () => {
+    if (!read()) return;
+    followAddress();
+    redrawAll();
+    say(choiceWords());
+    if (byId("desk")) byId("desk").scrollIntoView();
+  });
   // A section of the navigation is no selection, and leaves the one in the address alone.
   document.querySelector("nav").addEventListener("click", (event) => {
     const link = event.target.closest("a");

@@ -73,7 +73,9 @@ def _chart(chart: Chart, packing: Packing) -> dict[str, Any]:
             entry["low"] = packing.add(_own_rows(line.low), chart.digits, [(mid, 1)])
             entry["high"] = packing.add(_own_rows(line.high), chart.digits, [(mid, 1)])
         if line.weight is not None:
-            entry["weight"] = packing.add(_own_rows(line.weight), chart.digits)
+            # As exactly as the weight has a chart of its own, which then holds it for both.
+            weight = _own_rows(line.weight)
+            entry["weight"] = packing.add(weight, digits_of(weight[min(1, len(weight) - 1) :]))
         lines.append(entry)
     return {
         "kind": "lines",

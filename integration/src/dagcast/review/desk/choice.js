@@ -3,13 +3,18 @@ const choice = { rows: [], from: null, to: null };
 const hover = { hour: null };
 const listeners = [];
 
-// The first and last of the chosen hours among labels; null where all are.
+// The first and last of the chosen hours among labels; null where all are, or none is.
+const spans = { from: null, to: null, found: new Map() };
 function spanAmong(hours) {
   if (choice.from === null) return null;
-  const first = hours.findIndex((label) => label >= choice.from);
-  let last = hours.length - 1;
-  while (last >= 0 && hours[last] > choice.to) last--;
-  return first >= 0 && last >= first ? [first, last] : null;
+  if (spans.from !== choice.from || spans.to !== choice.to) Object.assign(spans, { from: choice.from, to: choice.to, found: new Map() });
+  if (!spans.found.has(hours)) {
+    const first = hours.findIndex((label) => label >= choice.from);
+    let last = hours.length - 1;
+    while (last >= 0 && hours[last] > choice.to) last--;
+    spans.found.set(hours, first >= 0 && last >= first ? [first, last] : null);
+  }
+  return spans.found.get(hours);
 }
 
 function choose({ rows, from, to }) {

@@ -25,13 +25,12 @@ function slopeOf(item) {
   for (const layer of parts) {
     const line = data.charts[key].lines.find((one) => one.name === layer.part);
     if (!line || array(line.values).rows === 1) continue;
-    const decided = array(layer.values);
+    const decided = array(layer.values), edges = array(line.values);
     for (const row of chosenRows()) {
-      const span = spanOf(row), own = rowOf(line.values, row + 1);
-      if (span) for (let i = span[0]; i <= span[1]; i++) {
-        const amount = decided.codes[row * decided.columns + i];
-        total += amount * own[i];
-        weights += amount;
+      const span = spanOf(row), at = row * decided.columns;
+      if (span) for (let i = at + span[0]; i <= at + span[1]; i++) {
+        total += (decided.codes[i] * edges.codes[i + edges.columns]) / edges.scale;
+        weights += decided.codes[i];
       }
     }
   }

@@ -126,13 +126,14 @@ function listenToLines(holder) {
     begun = null;
   });
   plot.addEventListener("keydown", (event) => {
-    if (!holder.drawn) return;
+    if (!holder.drawn) redraw(holder);
     const last = holder.drawn.hours.length - 1, step = event.shiftKey ? 24 : 1;
     const at = hover.hour === null ? 0 : hover.hour;
     const to = { ArrowRight: at + step, ArrowLeft: at - step, Home: 0, End: last }[event.key];
     if (to !== undefined) {
       event.preventDefault();
       hoverAt(Math.min(last, Math.max(0, to)));
+      showHour(holder);
       say(holder.querySelector("output").textContent);
     } else if (event.key === "Enter") {
       event.preventDefault();

@@ -103,6 +103,18 @@ async function start() {
   refresh();
   data.ready = performance.now() - began;
   root.dataset.ready = "yes";
+  unfoldAll();
+}
+
+// While nobody asks for anything, so that the first selection does not wait.
+function unfoldAll() {
+  const later = window.requestIdleCallback || ((work) => setTimeout(work, 50));
+  let number = 0;
+  later(function next() {
+    const until = performance.now() + 8;
+    while (number < data.heads.length && performance.now() < until) array(number++);
+    if (number < data.heads.length) later(next);
+  });
 }
 
 start();

@@ -50,11 +50,12 @@ function listenToMap(holder) {
   });
   canvas.addEventListener("pointercancel", () => { begun = null; });
   canvas.addEventListener("pointerleave", () => pointAt(holder, null));
-  plot.addEventListener("focus", () => { if (!holder.at && holder.view && holder.view.rows.length) walk(holder, 0, 0, false); });
+  plot.addEventListener("focus", () => { if (!holder.view) redraw(holder); if (!holder.at && holder.view && holder.view.rows.length) walk(holder, 0, 0, false); });
   plot.addEventListener("blur", () => { holder.anchor = null; });
   plot.addEventListener("keydown", (event) => {
     const moves = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0], PageDown: [10, 0], PageUp: [-10, 0], Home: [0, -1e9], End: [0, 1e9] };
-    if (!holder.view || !holder.view.rows.length) return;
+    if (!holder.view) redraw(holder);
+    if (!holder.view.rows.length) return;
     if (moves[event.key]) {
       event.preventDefault();
       walk(holder, ...moves[event.key], event.shiftKey);

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from dagcast.figures import currency, step_of, symbol, total_unit, words
-from dagcast.plans import Gain, Outlook, PlanSummary, Reading
+from dagcast.plans import Gain, LimitRow, Outlook, PlanSummary, Reading
 from dagcast.review._content import (
     Array,
     Block,
@@ -23,12 +23,12 @@ from dagcast.review._content import (
 )
 from dagcast.review._packing import digits_of
 from dagcast.review.plan_page._limits import standing_of
-from dagcast.review.plan_page._words import Layers, plural
+from dagcast.review.plan_page._words import Layers, missed, plural
 
 ALL = "All together"
 _PANELS = 6
 # Values that a page holds by row and hour: about as many bytes, and people wait for them.
-_ROOM = 3_000_000
+_ROOM = 3_100_000
 _LINES = 5
 # In per cent of a response's middle.
 _WIDEST = 300.0
@@ -73,7 +73,9 @@ def detail(summary: PlanSummary, outlook: Outlook, marginals: Mapping[str, Layer
     named = list(dict.fromkeys((*means[: _PANELS // 3], *own[:1], *wanted, *means, *rest)))
     panels = (*edges, *(f"f-{name}" for name in named[: _PANELS - len(edges)]))
     cells = max(1, len(outlook.rows) * len(outlook.hours))
-    arrays = sum(len(parts) for levers in marginals.values() for parts in levers.values())
+    parts = sum(len(found) for found in marginals.get("objective", {}).values())
+    arrays = 2 * parts + 2 * len(outlook.effects)
+    arrays += sum(len(found) for levers in marginals.values() for found in levers.values())
     fitting = max(_PANELS, (_ROOM // cells - arrays) // _LINES)
     first = list(dict.fromkeys((*summary.weights, *named[:_PANELS], *guarded, *outlook.readings)))
     kept = [name for name in first if name in outlook.readings]
@@ -268,7 +270,7 @@ def desk_of(
                 row.label,
                 row.figure(row.used),
                 f"{'≤' if row.sense == '<=' else '≥'} {row.figure(row.limit)}",
-                standing_of(row),
+                _used(row) if lever else standing_of(row),
                 row.price if row.binding else 0.0,
                 lever,
             )
@@ -286,6 +288,13 @@ def desk_of(
         else f"{cell.prefix}{ends[0]:,.0f} to {cell.prefix}{ends[1]:,.0f}{cell.suffix}",
         None if ends is None else float(ends[1]),
     )
+
+
+def _used(row: LimitRow) -> str:
+    """How a plan stands to a budget: its price, by how much it is missed, or what it uses of it."""
+    if row.binding or missed(row) or not row.limit:
+        return standing_of(row)
+    return f"{row.used / row.limit:.0%} used"
 
 
 def _gains(name: str, outlook: Outlook, factor: float = 1.0) -> Array | None:

@@ -81,7 +81,9 @@ def opened(browser, tmp_path):
 
     def open_page(page, address="", *, width=1280, height=900, dark=False):
         path = tmp_path / f"page-{len(made['tabs'])}.html"
-        path.write_text(render(page), encoding="utf-8")
+        if not made["page"] or made["page"][0] is not page:
+            made["page"], made["text"] = [page], [render(page)]
+        path.write_text(made["text"][0], encoding="utf-8")
         scheme = "dark" if dark else "light"
         context = browser.new_context(
             viewport={"width": width, "height": height},

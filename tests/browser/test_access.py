@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,19 @@ def test_paper_holds_the_answers_on_two_sheets(opened, north):
             ".map((r) => r.cssText).join('')"
         )
         assert "proposed by ana, 2 Mar 2026 08:00 UTC" in marks
+
+
+def test_paper_of_a_page_without_a_map_holds_all_of_it(opened, north):
+    """As in hindsight, and in a business whose levers do not differ by row."""
+    page = replace(north.page(), desk=None)
+    page = replace(page, sections=tuple(s for s in page.sections if s.key not in ("desk", "rows")))
+    found = opened(page)
+    found.tab.emulate_media(media="print")
+    for section in page.sections:
+        assert found.tab.locator(f"#{section.key}").is_visible(), section.key
+    found = opened(north.page())
+    found.tab.emulate_media(media="print")
+    assert not found.tab.locator("#provenance").is_visible()
 
 
 def test_themes_change_by_hand_and_with_the_system(opened, north):

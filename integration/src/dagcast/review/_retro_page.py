@@ -89,6 +89,7 @@ def retro_page(
         hours=hours,
         zone=zone,
         zones=shown_zones(outlook.rows, zone, zones),
+        mark=f"{found.plan} in hindsight · {state.split(': ')[0]}",
     )
 
 

@@ -49,16 +49,19 @@ function orderOf(holder, values) {
   return rows;
 }
 
-function scaleOf({ codes }) {
-  let low = Infinity, high = -Infinity;
-  for (let i = 0; i < codes.length; i++) {
-    const value = codes[i];
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  if (!(high >= low)) return { low: 0, high: 1, both: false };
-  if (low < 0 && high > 0) return { low: -Math.max(-low, high), high: Math.max(-low, high), both: true };
-  return { low: Math.min(low, 0), high: Math.max(high, 0), both: false };
+// The range of the colours. Among many rows a few large ones would leave all others pale: what is
+// beyond 98 % of the cells has the last colour, and the scale says so.
+const MANY = 40;
+function scaleOf({ codes, rows }) {
+  const known = Float64Array.from(codes.filter((code) => code === code)).sort();
+  if (!known.length) return { low: 0, high: 1, both: false, cut: false };
+  const at = (share) => known[Math.round(share * (known.length - 1))];
+  const cut = rows > MANY && (at(0.98) < 0.7 * at(1) || at(0.02) > 0.7 * at(0));
+  let [low, high] = cut ? [at(0.02), at(0.98)] : [at(0), at(1)];
+  if (cut && at(0) >= 0) low = at(0);
+  if (low < 0 && high > 0) return { low: -Math.max(-low, high), high: Math.max(-low, high), both: true, cut };
+  if (!high) high = at(1);
+  return { low: Math.min(low, 0), high: Math.max(high, 0), both: false, cut };
 }
 
 function drawMap(holder) {
@@ -85,7 +88,7 @@ function drawMap(holder) {
 function paintCells(context, view) {
   const { rows, columns, places, values, tall } = view;
   if (!rows.length) return;
-  const { low, high, both } = scaleOf(values), palette = paletteOf(both), span = high - low || 1;
+  const { low, high, both, cut } = scaleOf(values), palette = paletteOf(both), span = high - low || 1;
   const image = new ImageData(columns.length, rows.length), pixels = new Uint32Array(image.data.buffer);
   // Amounts below 0 alone are the stronger the lower they are.
   const turned = !both && low < 0;
@@ -94,12 +97,13 @@ function paintCells(context, view) {
     for (let hour = 0; hour < values.columns; hour++) {
       const value = values.codes[at + hour];
       if (value !== value) continue;
-      const level = Math.round((255 * (value - low)) / span);
+      const level = Math.max(0, Math.min(255, Math.round((255 * (value - low)) / span)));
       pixels[line * columns.length + (place ? place[hour] : hour)] = palette[turned ? 255 - level : level];
     }
   });
   view.range = [low / values.scale, high / values.scale];
   view.both = both;
+  view.cut = cut;
   view.turned = turned;
   const small = document.createElement("canvas");
   [small.width, small.height] = [image.width, image.height];
@@ -143,8 +147,8 @@ function showScale(holder) {
   const palette = paletteOf(view.both), { layer } = view;
   const at = (share) => cssOf(palette[Math.round(255 * (view.turned ? 1 - share : share))]);
   bar.querySelector("i").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(at).join(", ")})`;
-  bar.querySelector("b").textContent = figure(view.range[0], layer);
-  bar.querySelector("em").textContent = figure(view.range[1], layer);
+  bar.querySelector("b").textContent = figure(view.range[0], layer) + (view.cut && view.range[0] < 0 ? " or less" : "");
+  bar.querySelector("em").textContent = figure(view.range[1], layer) + (view.cut && view.range[1] > 0 ? " or more" : "");
   holder.querySelector(".unit").textContent = layer.unit;
 }
 

@@ -58,6 +58,10 @@ function showTheme(theme) {
 async function start() {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   root.dataset.theme = location.hash === "#dark" || dark.matches ? "dark" : "light";
+  if (typeof DecompressionStream === "undefined") {
+    document.querySelector(".hero").append(make("p", {}, "This browser is too old to draw the charts of this page."));
+    return;
+  }
   await unpack();
   const began = performance.now();
   document.querySelectorAll("figure.chart").forEach(setUp);

@@ -205,6 +205,14 @@ def test_plans_of_earlier_versions_have_their_page():
     assert "What it brings" in render(old)
 
 
+def test_what_stands_against_approving_comes_before_any_figure_and_is_never_green():
+    found = page(against=("data were ingested since it was made",))
+    assert found.tone == "warning"
+    text = render(found)
+    assert text.index("data were ingested") < text.index("What is planned")
+    assert "What stood against" not in render(page())
+
+
 def test_exactness_of_the_solver_is_a_detail():
     found = page()
     assert "KKT" not in found.status

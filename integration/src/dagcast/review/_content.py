@@ -356,6 +356,7 @@ class Page:
         facts: short name and value pairs below the headline.
         answers: what people ask first.
         mark: what is printed on every sheet, such as the plan, its state and its hash.
+        against: what stands against approving what is shown.
         desk: what the panel beside the map and the table of rows show; None without them.
     """
 
@@ -374,4 +375,5 @@ class Page:
     facts: tuple[tuple[str, str], ...] = ()
     answers: tuple[Answer, ...] = ()
     mark: str = ""
+    against: tuple[str, ...] = ()
     desk: Desk | None = None

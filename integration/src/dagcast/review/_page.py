@@ -113,10 +113,20 @@ def _header(page: Page) -> str:
         f"<h1>{html.escape(page.headline)}</h1>"
         f'<p class="status {page.tone}"><span class="dot" aria-hidden="true"></span>'
         f"{html.escape(page.status)}</p>"
+        f"{_against(page)}"
         f"{f'<div class=answers>{answers}</div>' if answers else ''}"
         f'<dl class="facts">{facts}</dl>'
         f'<div class="cards">{"".join(_card(card) for card in page.cards)}</div>'
     )
+
+
+def _against(page: Page) -> str:
+    """What stands against approving it, before any figure."""
+    if not page.against:
+        return ""
+    found = "".join(f"<li>{html.escape(text)}</li>" for text in page.against)
+    said = "What stood against approving it when this page was written"
+    return f'<div class="against"><h2>{said}</h2><ul>{found}</ul></div>'
 
 
 def _answer(answer: Answer) -> str:

@@ -52,6 +52,7 @@ def plan_page(
     zones: Mapping[str, str] | None = None,
     current: Layers | None = None,
     digest: str = "",
+    against: tuple[str, ...] = (),
 ) -> Page:
     """Compose the page.
 
@@ -72,6 +73,7 @@ def plan_page(
         zones: zone of single rows, by label.
         current: as ``decisions``, of the operator's current plan; None where nobody kept it.
         digest: sha256 of the plan, as the log has it.
+        against: what stands against approving it now, such as newer data.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
@@ -102,7 +104,8 @@ def plan_page(
         kicker=f"{project} · {summary.plan} · {when} · {_size(outlook)}{len(hours)} hours",
         headline=headline(summary, outlook, author, parent, before),
         status=status(summary),
-        tone=tone(summary, outlook),
+        tone=tone(summary, outlook, against),
+        against=against,
         facts=(
             *((("Past promises", kept),) if kept else ()),
             ("State", state),

@@ -1,5 +1,7 @@
 """The first sentence of a plan's page, its status and its colour."""
 
+from collections.abc import Sequence
+
 from dagcast.figures import counted, listed, words
 from dagcast.plans import Estimate, Outlook, PlanSummary, Reading
 from dagcast.review._content import Tone
@@ -101,10 +103,11 @@ def status(summary: PlanSummary) -> str:
     return text[:1].upper() + text[1:]
 
 
-def tone(summary: PlanSummary, outlook: Outlook) -> Tone:
+def tone(summary: PlanSummary, outlook: Outlook, against: Sequence[str] = ()) -> Tone:
     tones: dict[str, Tone] = {"optimal": "good", "infeasible": "bad"}
     found = tones.get(summary.status, "warning")
     # The best plan within the limits may still be worse than going on as before, and the best by
     # models whose effects nobody measured is no good news either.
-    doubtful = worse(outlook) is not None or summary.evidence.weak(summary.readings)
+    doubtful = bool(against) or worse(outlook) is not None
+    doubtful = doubtful or summary.evidence.weak(summary.readings)
     return "warning" if doubtful and found == "good" else found

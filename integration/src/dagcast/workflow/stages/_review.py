@@ -11,6 +11,7 @@ from dagcast.errors import ProjectError
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
 from dagcast.project import Project
+from dagcast.workflow.common._against import findings_against
 from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._plan_files import CURRENT, MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from dagcast.journal import Entry
+    from dagcast.journal import Entry, PlanRecord
     from dagcast.review import PlanEvidence
     from dagcast_core.tensor import IndexTensor
 
@@ -87,6 +88,7 @@ def review(
         decisions=named_layers(dict(decided), summary.readings, axes),
         marginals=_marginals(folder, dict(decided), summary, axes),
         current=_current(folder, dict(decided), summary, axes),
+        against=_against(project, record, summary),
         digest="" if proposal is None else str(proposal.details.get("seal") or ""),
         lever_rows=lever_rows(summary),
         evidence=_evidence(project, summary, outlook),
@@ -105,6 +107,17 @@ def review(
     return ReviewResult(
         project.folder, record.plan, path, path.stat().st_size // 1024, record.state
     )
+
+
+def _against(project: Project, record: "PlanRecord", summary: PlanSummary) -> tuple[str, ...]:
+    """What would stand against approving the plan now; nothing where it is decided already."""
+    if record.state != "proposed":
+        return ()
+    try:
+        return tuple(findings_against(project, record, summary))
+    except ProjectError as error:
+        # The page can be read without a store, and the approval will ask again.
+        return (f"whether its data are the newest is not known: {error.found}",)
 
 
 def _parent(project: Project, proposal: "Entry | None") -> Outlook | None:

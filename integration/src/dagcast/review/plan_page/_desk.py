@@ -138,9 +138,12 @@ def main_map(
         form = cell_form(reading.unit, digits)
         before = (current or {}).get(lever)
         of = f", {words(reading.title)}" if several else ""
-        plan = _decided(layers, f"This plan{of}", parts, reading, form, "plan")
+        # Only what adds up in one unit makes a sum that the panel can show.
+        counted = lever in _added(summary)
+        plan = _decided(layers, f"This plan{of}", parts, reading, form, "plan" if counted else "")
         if before is not None and list(before) == list(parts):
-            now = _decided(layers, f"Current plan{of}", before, reading, form, "current")
+            role = "current" if counted else ""
+            now = _decided(layers, f"Current plan{of}", before, reading, form, role)
             for k, (one, other) in enumerate(zip(plan, now, strict=True)):
                 values = layers[one].values - layers[other].values
                 near = ((one, 1), (other, -1))
@@ -171,6 +174,12 @@ def main_map(
     offered.sort(key=lambda part: part != ALL)
     title = f"{dims[:1].upper()}{dims[1:]} by hour"
     return Map("map", title, tuple(layers), tuple(offered), change)
+
+
+def _added(summary: PlanSummary) -> list[str]:
+    """Levers that add up, in the unit of the first of them."""
+    names = [name for name, reading in summary.readings.items() if reading.summed]
+    return [n for n in names if summary.readings[n].unit == summary.readings[names[0]].unit]
 
 
 def _decided(
@@ -255,7 +264,7 @@ def desk_of(
                 None if effect is None else (factor * effect.low, factor * effect.high),
             )
         )
-    levers = [name for name, reading in summary.readings.items() if reading.summed]
+    levers = _added(summary)
     first = summary.readings[levers[0]] if levers else None
     unit = first.total_unit if first else ""
     ends = summary.bounds.get(levers[0]) if levers else None

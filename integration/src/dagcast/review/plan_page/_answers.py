@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from dagcast.figures import counted, currency, figure, listed, number, symbol, words
+from dagcast.figures import amount, counted, currency, figure, listed, number, symbol, words
 from dagcast.plans import Estimate, Outlook, PlanSummary, Reading
 from dagcast.review._content import Answer, Link, Tone
 from dagcast.review.plan_page._words import whole
@@ -81,7 +81,7 @@ def _brings(summary: PlanSummary, outlook: Outlook) -> Answer:
     if not arms or not names:
         return Answer("brings", "What it brings", "", tuple(lines))
     reading, found = outlook.readings[names[0]], outlook.differences[arms[0]][names[0]]
-    change = f"{reading.figure(found.mid, signed=True)} {words(reading.title)}"
+    change = f"{_change(found.mid, reading)} {words(reading.title)}"
     return Answer("brings", "What it brings", change, tuple(lines), _tone(outlook, reading, found))
 
 
@@ -92,8 +92,17 @@ def _parts(summary: PlanSummary, outlook: Outlook) -> list[str]:
 
 
 def _with_ends(found: Estimate, reading: Reading) -> str:
-    ends = reading.interval(found.low, found.high, signed=True)
-    return f"{reading.figure(found.mid, signed=True)} ({ends})"
+    return (
+        f"{_change(found.mid, reading)} "
+        f"({_change(found.low, reading)} to {_change(found.high, reading)})"
+    )
+
+
+def _change(value: float, reading: Reading) -> str:
+    """A change in full, as the first sentence says it."""
+    if reading.summed and reading.written == "money":
+        return amount(value, reading.total_unit, signed=True)
+    return reading.figure(value, signed=True)
 
 
 def _tone(outlook: Outlook, reading: Reading, found: Estimate) -> Tone:

@@ -72,6 +72,7 @@ def provenance(summary: PlanSummary) -> Section:
         "Where it comes from",
         "With these, dagcast plan --replay makes the same plan again.",
         (Table((Column("", numeric=False), Column("", numeric=False)), tuple(rows), visible=30),),
+        short="Source",
     )
 
 

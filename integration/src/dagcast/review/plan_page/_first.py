@@ -190,14 +190,25 @@ def _measured(summary: PlanSummary, effects: Sequence[Interval]) -> list[Doubt]:
         if not effect.modelled:
             continue
         ratio = effect.measured / effect.modelled
-        if abs(1.0 - ratio) < _FAR:
+        # The share of the difference that is more than the noise of the two.
+        beyond = 1.0 - _noise(effect) / max((effect.measured - effect.modelled) ** 2, 1e-300)
+        if abs(1.0 - ratio) < _FAR or beyond <= 0:
             continue
         for line in summary.evidence.counted(summary.readings):
             if effect.label in line.trials:
                 said = f"{effect.label} measured {ratio:.2g} times what the models assume"
                 link = Link(_name(summary, line), said, _address(line))
-                found.append(Doubt(link, line.amount, min(1.0, abs(1.0 - ratio))))
+                found.append(Doubt(link, line.amount, beyond * min(1.0, abs(1.0 - ratio))))
     return found
+
+
+def _noise(effect: Interval) -> float:
+    """Variance of measured less modelled, from their intervals of 95 %."""
+    widths = (
+        effect.measured_high - effect.measured_low,
+        effect.modelled_high - effect.modelled_low,
+    )
+    return sum((width / (2 * 1.96)) ** 2 for width in widths)
 
 
 def _untested(summary: PlanSummary, outlook: Outlook) -> list[Doubt]:

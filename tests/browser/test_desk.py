@@ -228,6 +228,15 @@ def test_rows_are_compared_at_their_own_local_hours(opened, north):
         spent[LABELS.index(label), 42 + shift : 45 + shift].sum() for label, shift in local.items()
     )
     assert dollars(line_of(found, "Incentive spend")[0]) == pytest.approx(expected, abs=0.5)
+    # All regions together are the sum of each one's own hours, and no hour of a common clock.
+    zone = {**dict.fromkeys(LABELS, 5), **local}
+    found.tab.evaluate("choose({ rows: [], from: choice.from, to: choice.to })")
+    rides = north.outlook.paths["plan"]["rides"].mid
+    whole = sum(rides[k + 1, 42 + zone[x] : 45 + zone[x]].sum() for k, x in enumerate(LABELS))
+    assert dollars(line_of(found, "Rides")[0]) == pytest.approx(whole, abs=0.9)
+    paid = sum(spent[k, 42 + zone[x] : 45 + zone[x]].sum() for k, x in enumerate(LABELS))
+    assert dollars(line_of(found, "Incentive spend")[0]) == pytest.approx(paid, abs=0.5)
+    found.tab.evaluate("choose({ rows: [0, 2, 4], from: choice.from, to: choice.to })")
     found.tab.select_option("#clock", "utc")
     expected = sum(spent[LABELS.index(label), 42:45].sum() for label in local)
     assert dollars(line_of(found, "Incentive spend")[0]) == pytest.approx(expected, abs=0.5)

@@ -17,6 +17,16 @@ function spanAmong(hours) {
   return spans.found.get(hours);
 }
 
+// The instants that are chosen, first and last: several clocks make them a longer span.
+function spanShown() {
+  const rows = choice.rows.length ? choice.rows : data.rows.map((_, row) => row);
+  if (choice.from === null || rows.length === 1 || inUtc() || data.clocks.length < 2) {
+    return spanAmong(hoursOf(rows.length === 1 ? rows[0] : choice.rows.length && data.clock.length ? choice.rows[0] : -1));
+  }
+  const found = [...new Set(rows.map((row) => data.clock[row]))].map((clock) => spanAmong(data.clocks[clock])).filter(Boolean);
+  return found.length ? [Math.min(...found.map(([first]) => first)), Math.max(...found.map(([, last]) => last))] : null;
+}
+
 function choose({ rows, from, to }) {
   choice.rows = [...new Set(rows)].filter((row) => row >= 0 && row < data.rows.length).sort((a, b) => a - b);
   if (choice.rows.length === data.rows.length) choice.rows = [];

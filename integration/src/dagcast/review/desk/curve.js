@@ -7,11 +7,14 @@ function responseOf(item) {
   if (!none || !plan) return null;
   const [at, before, now] = [plan, none, current].map((line) => (line ? outcomeOf(chart, line) : null));
   if (at === null || before === null) return null;
-  const rows = choice.rows.length ? choice.rows : [-1];
+  const [least, most] = item.effect.map(array);
   let low = 0, high = 0;
-  for (const row of rows) {
-    const span = spanOf(row), [least, most] = item.effect.map((number) => rowOf(number, row + 1));
-    if (span) for (let i = span[0]; i <= span[1]; i++) { low += least[i]; high += most[i]; }
+  for (const row of summedRows(least.rows)) {
+    const span = spanOf(row), start = (row + 1) * least.columns;
+    if (span) for (let i = start + span[0]; i <= start + span[1]; i++) {
+      low += least.codes[i] / least.scale;
+      high += most.codes[i] / most.scale;
+    }
   }
   return { before, now, at, low: before + low, high: before + high };
 }

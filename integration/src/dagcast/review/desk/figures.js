@@ -5,7 +5,7 @@ const MOST_ROWS = 400;
 function figuresOf(holder, all) {
   const { chart } = holder;
   if (chart.kind === "lines") {
-    const series = seriesOf(chart), hours = labelsShown(), span = spanAmong(hours) || [0, hours.length - 1];
+    const series = seriesOf(chart), hours = labelsShown(), span = spanShown() || [0, hours.length - 1];
     const heads = ["hour", "hour UTC", ...series.flatMap((line) => (line.ends ? [line.name, `${line.name}, low`, `${line.name}, high`] : [line.name]))];
     const rows = [];
     for (let i = span[0]; i <= span[1]; i++) {

@@ -72,7 +72,7 @@ function drawLines(holder, chart) {
     svg.append(shape("line", { class: "grid", x1: at, x2: at, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }));
     if (at < width - 34) svg.append(shape("text", { x: at, y: HEIGHT - 7 }, name));
   }
-  const span = spanAmong(hours);
+  const span = spanShown();
   if (span) {
     svg.append(shape("rect", { class: "span", x: x(span[0] - 0.5), width: x(span[1] + 0.5) - x(span[0] - 0.5), y: MARGIN.top, height: HEIGHT - MARGIN.top - MARGIN.bottom }));
   }

@@ -26,20 +26,26 @@ function spentOf(role) {
   return total;
 }
 
+// Rows whose hours make up what is chosen. All of them together are row -1, unless hours are chosen
+// by clocks that differ: then each row has its own.
+function summedRows(rows) {
+  if (choice.rows.length) return choice.rows;
+  const own = choice.from !== null && data.clocks.length > 1 && !inUtc();
+  return own && rows > 1 ? chosenRows() : [-1];
+}
+
 // An outcome over what is chosen, under one arm: a sum, or a mean by what weighs it.
 function outcomeOf(chart, line) {
-  const all = !choice.rows.length;
-  if (!all && array(line.values).rows === 1) return null;
-  // All rows together have their own line of the chart, by the clock that they share.
-  const rows = all ? [-1] : choice.rows;
+  const values = array(line.values), weighing = chart.how === "weighted" && line.weight !== undefined ? array(line.weight) : null;
+  if (choice.rows.length && values.rows === 1) return null;
   let total = 0, weights = 0;
-  for (const row of rows) {
-    const span = spanOf(row), own = rowOf(line.values, row + 1);
-    const weighing = chart.how === "weighted" && line.weight !== undefined ? rowOf(line.weight, row + 1) : null;
+  for (const row of summedRows(values.rows)) {
+    const span = spanOf(row);
     if (!span) continue;
-    for (let i = span[0]; i <= span[1]; i++) {
-      const share = weighing ? weighing[i] : 1;
-      total += share * own[i];
+    const at = values.rows === 1 ? 0 : (row + 1) * values.columns;
+    for (let i = at + span[0]; i <= at + span[1]; i++) {
+      const share = weighing ? weighing.codes[weighing.rows === 1 ? i - at : i] / weighing.scale : 1;
+      total += (share * values.codes[i]) / values.scale;
       weights += share;
     }
   }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast._whole import write_text
-from dagcast.errors import ProjectError
+from dagcast.errors import ProjectError, answers_input
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
 from dagcast.project import Project
@@ -115,9 +115,12 @@ def _against(project: Project, record: "PlanRecord", summary: PlanSummary) -> tu
         return ()
     try:
         return tuple(findings_against(project, record, summary))
-    except ProjectError as error:
+    except Exception as error:
+        if not answers_input(error):
+            raise
         # The page can be read without a store, and the approval will ask again.
-        return (f"whether its data are the newest is not known: {error.found}",)
+        reason = getattr(error, "found", "") or (str(error).splitlines() or [""])[0]
+        return (f"whether its data are the newest is not known: {reason}",)
 
 
 def _parent(project: Project, proposal: "Entry | None") -> Outlook | None:

@@ -43,7 +43,11 @@ _FAINT = """() => {
 
 @pytest.fixture(scope="module")
 def north():
-    return market(5, losers=(1,))
+    made = market(5, losers=(1,))
+    evidence = made.summary.evidence
+    many = tuple(f"trial-of-some-region-in-week-{k}" for k in range(12))
+    lines = tuple(replace(line, trials=many) for line in evidence.lines)
+    return replace(made, summary=replace(made.summary, evidence=replace(evidence, lines=lines)))
 
 
 def seen_to_the_end(found):
@@ -60,6 +64,11 @@ def test_targets_are_large_and_nothing_is_wider_than_the_screen(opened, north, w
     seen_to_the_end(found)
     assert found.tab.evaluate(_SMALL) == []
     assert found.tab.evaluate("document.documentElement.scrollWidth") <= width
+    # A last column that is squeezed makes rows as high as the screen.
+    heights = found.tab.evaluate(
+        "[...document.querySelectorAll('tbody tr')].map((e) => e.getBoundingClientRect().height)"
+    )
+    assert max(heights) <= 200
 
 
 @pytest.mark.parametrize("dark", [False, True])

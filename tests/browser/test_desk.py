@@ -301,6 +301,18 @@ def test_only_a_plan_that_is_better_is_green(opened, changes, status, green):
         assert "Going on as before is worth" in found.text("h1")
 
 
+def test_a_stale_plan_says_so_before_any_figure_and_an_approved_one_by_whom(opened, north):
+    stale = opened(north.page(against=("data were ingested since it was made",)), width=390)
+    box = stale.tab.locator(".against").bounding_box()
+    assert box["y"] + box["height"] <= stale.tab.locator(".answers").bounding_box()["y"]
+    assert "data were ingested since it was made" in stale.text(".against")
+    dot = stale.tab.evaluate("getComputedStyle(document.querySelector('.dot')).backgroundColor")
+    assert dot == "rgb(143, 90, 0)"
+    approved = opened(north.page(state="approved by ben, 3 Mar 2026 09:00 UTC: within the budget"))
+    assert "approved by ben, 3 Mar 2026 09:00 UTC: within the budget" in approved.text(".facts")
+    assert approved.tab.locator(".against").count() == 0
+
+
 def test_a_script_in_every_label_does_not_run(opened):
     evil = "<img src=x onerror=pwned=1></script><script>pwned=1</script>\"'`${pwned=1}"
     made = market(

@@ -80,6 +80,7 @@ nox.options.sessions = [
         for session in ("tests", "lowest")
     ),
     "contracts",
+    "browser",
     *(["tests_alike", "lowest_alike"] if ALIKE else []),
     "types",
     "docs",
@@ -188,6 +189,20 @@ def integration(session: nox.Session) -> None:
         "tests/real",
         "tests/worlds",
     )
+
+
+@nox.session(python=PYTHON)
+def browser(session: nox.Session) -> None:
+    """Open review pages in the machine's chromium: what is seen, pressed, heard, printed, measured.
+
+    Nothing is downloaded but the driver; without a chromium (Debian: `apt-get install chromium`)
+    the session is skipped.
+    """
+    if not any(map(shutil.which, ("chromium", "chromium-browser"))):
+        session.skip("no chromium is installed: apt-get install chromium")
+    _sync(session, "--all-packages", "--group", "dev", "--group", "browser")
+    # Figures that were measured are printed, whether or not they are good.
+    _pytest(session, "-rP", "tests/browser")
 
 
 @nox.session(python=PYTHON)

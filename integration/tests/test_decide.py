@@ -11,9 +11,10 @@ from dagcast.config import Config
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.plans import EvidenceLine, LimitRow, PlanSummary, Reading, Standings
 from dagcast.project import create_project, open_project
+from dagcast.workflow.common import _against
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._seal import seal
-from dagcast.workflow.stages import _decide
+from dagcast.workflow.stages import _decide, _review
 
 WEEK = "2026-03-02T00:00:00+00:00"
 
@@ -38,8 +39,9 @@ def world(monkeypatch):
         now = pd.Timestamp(config.data.as_of or made.present)
         return Moments(now, now, now, now, now)
 
-    monkeypatch.setattr(_decide, "open_store", lambda project: made)
-    monkeypatch.setattr(_decide, "moments", moments)
+    for module in (_decide, _against):
+        monkeypatch.setattr(module, "open_store", lambda project: made)
+    monkeypatch.setattr(_against, "moments", moments)
     return made
 
 
@@ -148,6 +150,26 @@ def test_plan_on_an_older_fit_is_not_approved(project):
     refused(project, name, "it rests on fit-0001, and there is fit-0002 by now")
 
 
+def test_page_says_beforehand_what_the_approval_would(project, world, monkeypatch):
+    name = propose(project)
+
+    def against():
+        return _review._against(project, project.journal.find(name), summary(name))
+
+    assert against() == ()
+    world.manifest_id = "data-2"
+    assert against() == ("data were ingested since it was made",)
+
+    def gone(project):
+        raise ProjectError("a store", "an empty folder", "Ingest.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_against, "open_store", gone)
+        assert against() == ("whether its data are the newest is not known: an empty folder",)
+    workflow.approve(project, name, despite="it is decided")
+    assert against() == ()
+
+
 def test_all_that_stands_against_it_is_said_at_once_and_logged_when_overruled(project, world):
     name = propose(project, budgets=[replace(BUDGET, used=1200.0)], worst=0.2)
     world.manifest_id, world.present = "data-2", "2026-03-09T00:00:00+00:00"
@@ -185,14 +207,14 @@ def test_no_reason_overrules_a_state(project):
 
 def test_what_changes_between_check_and_decision_is_noticed(project, monkeypatch):
     name = propose(project)
-    real = _decide._findings
+    real = _decide.findings_against
 
     def slow(*given):
         found = real(*given)
         project.record("ingested")
         return found
 
-    monkeypatch.setattr(_decide, "_findings", slow)
+    monkeypatch.setattr(_decide, "findings_against", slow)
     with pytest.raises(PlanStateError, match="ingested meanwhile"):
         workflow.approve(project, name)
 

@@ -1,5 +1,7 @@
 """An outlook pairs its arms by draw and combines regions as the contracts say."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -198,3 +200,69 @@ def test_chance_widens_intervals_and_leaves_figures_and_differences_alone():
     rows = chancy.weeks["rides"]
     assert [item.mid for item in rows] == pytest.approx([300.0, 900.0])
     assert all(item.low < item.mid < item.high for item in rows)
+
+
+@pytest.fixture
+def uncertain():
+    """Each ride costs one unit of spend or two, and in one draw of four more spend loses rides."""
+    slopes = [1.0, 2.0, -1.0, 2.0] * 10
+
+    def forecast(inputs, draw):
+        rides = inputs["spend"] * slopes[draw] + (100.0 + 10.0 * draw)
+        return Panel([rides.named("rides"), (rides * 0.0 + 4.0).named("eta")])
+
+    spend = tensor([[0.0] * 3, [30.0] * 3], "spend")
+    return make_outlook(
+        {
+            "plan": Panel([spend]),
+            "none": Panel([spend * 0.0]),
+            "current": Panel([tensor([[10.0] * 3, [10.0] * 3], "spend")]),
+        },
+        forecast,
+        draws=40,
+        level=0.5,
+        quantities=(RIDES, ETA),
+        words={"none": "no spend", "current": "the current plan"},
+        combined={"objective": {"rides": 2.0, "eta": -1.0}},
+    )
+
+
+def test_chance_that_a_plan_is_better_counts_draws(uncertain):
+    """Together 30 units against 20: better wherever spend brings rides at all."""
+    assert uncertain.chances["current"]["rides"] == 0.75
+    assert uncertain.chances["current"]["objective"] == 0.75
+    assert uncertain.chances["none"]["rides"] == 0.75
+    # What does not move is not better.
+    assert uncertain.chances["current"]["eta"] == 0.0
+
+
+def test_gains_of_rows_are_paired_by_draw(uncertain):
+    """LAX has 10 units less in each of 3 hours, SFO 20 more; levels of 100 to 490 drop out."""
+    lax, sfo = uncertain.row_gains["rides"]
+    assert (lax.mid, lax.low, lax.high, lax.chance) == pytest.approx((-30.0, -60.0, -15.0, 0.25))
+    assert (sfo.mid, sfo.low, sfo.high, sfo.chance) == pytest.approx((60.0, 30.0, 120.0, 0.75))
+    assert uncertain.row_gains["objective"][1].mid == pytest.approx(2 * 60.0)
+    whole = uncertain.differences["current"]["rides"].mid
+    assert lax.mid + sfo.mid == pytest.approx(whole)
+
+
+def test_effects_of_cells_are_those_of_the_plan_over_nothing(uncertain):
+    effect = uncertain.effects["rides"]
+    np.testing.assert_allclose(effect.mid, [[30.0] * 3, [0.0] * 3, [30.0] * 3])
+    np.testing.assert_allclose(effect.low[2], [15.0] * 3)
+    np.testing.assert_allclose(effect.high[2], [60.0] * 3)
+    assert set(uncertain.effects) == {"rides", "eta"}
+
+
+def test_chances_gains_and_effects_are_kept_and_older_outlooks_have_none(uncertain, tmp_path):
+    uncertain.save(tmp_path)
+    read = Outlook.load(tmp_path)
+    assert read.chances == uncertain.chances
+    assert read.row_gains == uncertain.row_gains
+    np.testing.assert_array_equal(read.effects["rides"].high, uncertain.effects["rides"].high)
+    assert set(read.paths) == {"plan", "none", "current"}
+    document = json.loads((tmp_path / "outlook.json").read_text())
+    del document["chances"], document["row_gains"]
+    (tmp_path / "outlook.json").write_text(json.dumps(document))
+    older = Outlook.load(tmp_path)
+    assert (older.chances, older.row_gains) == ({}, {})

@@ -16,6 +16,7 @@ from dagcast.plans import (
     make_outlook,
     outcome_promises,
 )
+from dagcast.workflow.common._promised import in_words
 from dagcast_core.contract import Dim, Quantity, Weighted
 from dagcast_core.dims import HOUR
 from dagcast_core.tensor import IndexTensor, Panel
@@ -152,3 +153,25 @@ def test_counts_tell_narrow_shifted_and_biased_apart():
     # Rides and minutes have no sum.
     (mixed,) = counts("row", {"SFO": [promise(100, 95), promise(5, 6, "eta")]})
     assert math.isnan(mixed.relative)
+
+
+@pytest.mark.parametrize(
+    ("happened", "said"),
+    [
+        ((90.0, 90.0), "; the objective came out 10% below promises"),
+        ((100.0, 104.0), "; the objective came out 2% above promises"),
+        ((99.9, 100.0), "; the objective came out as promised on average"),
+    ],
+)
+def test_words_of_the_past_count_what_held_and_say_its_bias(happened, said):
+    """Rows and gains are of the same hours as the whole, and say nothing more of the bias."""
+    start = "2026-03-02T00:00:00+00:00"
+    items = [
+        Promise(f"plan-{k}", start, "objective", "", "", 100.0, 95.0, 105.0, 0.9, value)
+        for k, value in enumerate(happened)
+    ]
+    row = Promise("plan-0", start, "objective", "SFO", "", 10.0, 5.0, 15.0, 0.9, 30.0)
+    held = sum(item.held for item in items)
+    text = in_words([*items, row])
+    assert text == f"{held} of 3 kept ({held / 3:.0%}, promised 90%), 2 plans{said}"
+    assert in_words([]) == ""

@@ -27,6 +27,7 @@ from dagcast.plugins import Plugin, Plugins, load_plugins
 from dagcast.plugins._load import _manager
 from dagcast.project import Project, create_project, open_project
 from dagcast.release import REQUIRED_GATES, GateResult, promote, propose, verify
+from dagcast.workflow.common import _against
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._seal import seal
 from dagcast.workflow.stages import _decide, _ingest
@@ -291,7 +292,8 @@ def known_world() -> Iterator[None]:
     with (
         patch.object(plugins, "load_plugins", lambda **_: found),
         patch.object(_decide, "open_store", lambda project: Store()),
-        patch.object(_decide, "moments", lambda *given: Moments(now, now, now, now, now)),
+        patch.object(_against, "open_store", lambda project: Store()),
+        patch.object(_against, "moments", lambda *given: Moments(now, now, now, now, now)),
     ):
         yield
 

@@ -13,7 +13,7 @@ from dagcast.plans._limits import (
     Ramp,
     resolve_limits,
 )
-from dagcast.plans._outlook import Estimate, Outlook, Path3
+from dagcast.plans._outlook import Estimate, Gain, Outlook, Path3
 from dagcast.plans._promise import (
     DayPromise,
     Promise,
@@ -50,6 +50,7 @@ __all__ = [
     "ErrorHistory",
     "Estimate",
     "EvidenceLine",
+    "Gain",
     "Hindsight",
     "LeverBounds",
     "LeverGap",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dagcast.plans._axes import Array, Axes, Values, arrays, overall, together, with_total
 from dagcast.plans._chance import Chance
-from dagcast.plans._outlook import Estimate, Outlook, Path3
+from dagcast.plans._outlook import Estimate, Gain, Outlook, Path3
 from dagcast.plans._reading import Reading
 from dagcast_core.contract import Quantity
 
@@ -123,6 +123,15 @@ def make_outlook(
             )
             for name in weeks
         },
+        {
+            arm: {
+                name: float((plain["plan"][name] > values).mean()) for name, values in found.items()
+            }
+            for arm, found in plain.items()
+            if arm != "plan"
+        },
+        _row_gains(runs, by_name, combined or {}, level, axes),
+        _effects(runs, by_name, combined or {}, level, axes),
     )
 
 
@@ -187,14 +196,64 @@ def _weeks(
     """Totals of each row over the hours, (draws, rows): without and with chance."""
     having = {name: q for name, q in quantities.items() if axes.dim in q.dim_names}
 
-    def rows(found: Iterable[Values]) -> dict[str, Array]:
-        kept: dict[str, list[Array]] = {name: [] for name in having}
-        for values in found:
-            for name, quantity in having.items():
-                kept[name].append(together(values, quantity, axes.time, -1))
-        return {name: np.stack(items) for name, items in kept.items()}
+    return _by_row(runs, having, axes), _by_row(predictive, having, axes)
 
-    return rows(runs), rows(predictive)
+
+def _by_row(
+    found: Iterable[Values], having: Mapping[str, Quantity], axes: Axes
+) -> dict[str, Array]:
+    kept: dict[str, list[Array]] = {name: [] for name in having}
+    for values in found:
+        for name, quantity in having.items():
+            kept[name].append(together(values, quantity, axes.time, -1))
+    return {name: np.stack(items) for name, items in kept.items()}
+
+
+def _row_gains(
+    runs: Mapping[str, Sequence[Values]],
+    quantities: Mapping[str, Quantity],
+    combined: Mapping[str, Mapping[str, float]],
+    level: float,
+    axes: Axes,
+) -> dict[str, tuple[Gain, ...]]:
+    """What each row gains over the current plan, by quantity, paired by draw and without chance."""
+    if "current" not in runs:
+        return {}
+    having = {name: q for name, q in quantities.items() if axes.dim in q.dim_names}
+    plan, other = (_by_row(runs[arm], having, axes) for arm in ("plan", "current"))
+    gains = {name: plan[name] - other[name] for name in having}
+    for name, weights in combined.items():
+        if weights and all(part in gains for part in weights):
+            gains[name] = np.sum([share * gains[part] for part, share in weights.items()], axis=0)
+
+    def gain(values: Array) -> Gain:
+        found = _estimate(values, values, level)
+        return Gain(found.mid, found.low, found.high, float((values > 0).mean()))
+
+    return {name: tuple(gain(row) for row in values.T) for name, values in gains.items()}
+
+
+def _effects(
+    runs: Mapping[str, Sequence[Values]],
+    quantities: Mapping[str, Quantity],
+    combined: Mapping[str, Mapping[str, float]],
+    level: float,
+    axes: Axes,
+) -> dict[str, Path3]:
+    """What the plan brings over doing nothing, cell by cell, of what the combined totals hold."""
+    if "none" not in runs:
+        return {}
+    tail, found = (1 - level) / 2, {}
+    for name in dict.fromkeys(part for weights in combined.values() for part in weights):
+        if name not in quantities:
+            continue
+        plan, none = (
+            np.stack([with_total(values, quantities[name], axes) for values in runs[arm]])
+            for arm in ("plan", "none")
+        )
+        low, high = np.quantile(plan - none, [tail, 1 - tail], axis=0)
+        found[name] = Path3((plan - none).mean(axis=0), low, high)
+    return found
 
 
 def _totals(

@@ -6,7 +6,7 @@ observed; see `_expectation` for how they come about.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import final
 
@@ -18,6 +18,8 @@ from dagcast.plans._reading import Reading
 
 _ARRAYS = "outlook.safetensors"
 _TEXT = "outlook.json"
+# Stands where other arrays name their arm.
+_EFFECTS = "effect"
 
 
 @final
@@ -28,6 +30,17 @@ class Estimate:
     mid: float
     low: float
     high: float
+
+
+@final
+@dataclass(frozen=True)
+class Gain:
+    """A difference with its interval, and the share of the draws in which it is above 0."""
+
+    mid: float
+    low: float
+    high: float
+    chance: float
 
 
 @final
@@ -63,6 +76,11 @@ class Outlook:
         totals: arm -> quantity -> over all rows and hours (sum, or weighted mean).
         differences: arm -> quantity -> total of the plan minus that of the arm, without chance.
         weeks: quantity -> total of each row under the plan; nothing for quantities without rows.
+        chances: arm -> quantity -> share of the draws in which the plan has more of it.
+        row_gains: quantity -> total of each row less that under the current plan; nothing for
+            quantities without rows, nor in outlooks of earlier versions.
+        effects: quantity -> what the plan brings over doing nothing, paired by draw and without
+            chance; of what is maximised, and nothing in outlooks of earlier versions.
     """
 
     dim: str
@@ -78,6 +96,9 @@ class Outlook:
     totals: Mapping[str, Mapping[str, Estimate]]
     differences: Mapping[str, Mapping[str, Estimate]]
     weeks: Mapping[str, tuple[Estimate, ...]]
+    chances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    row_gains: Mapping[str, tuple[Gain, ...]] = field(default_factory=dict)
+    effects: Mapping[str, Path3] = field(default_factory=dict)
 
     @property
     def axes(self) -> Axes:
@@ -93,7 +114,7 @@ class Outlook:
 
         arrays = {
             f"{arm}/{quantity}/{part}": np.ascontiguousarray(getattr(path, part))
-            for arm, paths in self.paths.items()
+            for arm, paths in {**self.paths, _EFFECTS: self.effects}.items()
             for quantity, path in paths.items()
             for part in ("mid", "low", "high")
         }
@@ -114,6 +135,11 @@ class Outlook:
             "weeks": {
                 name: [[item.mid, item.low, item.high] for item in rows]
                 for name, rows in self.weeks.items()
+            },
+            "chances": {arm: dict(items) for arm, items in self.chances.items()},
+            "row_gains": {
+                name: [list(astuple(item)) for item in rows]
+                for name, rows in self.row_gains.items()
             },
         }
         (folder / _TEXT).write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -139,6 +165,7 @@ class Outlook:
         for key, values in arrays.items():
             arm, quantity, part = key.split("/")
             parts.setdefault(arm, {}).setdefault(quantity, {})[part] = values
+        effects = parts.pop(_EFFECTS, {})
         return cls(
             document["dim"],
             tuple(document["rows"]),
@@ -156,6 +183,12 @@ class Outlook:
                 name: tuple(Estimate(*item) for item in rows)
                 for name, rows in document["weeks"].items()
             },
+            document.get("chances", {}),
+            {
+                name: tuple(Gain(*item) for item in rows)
+                for name, rows in document.get("row_gains", {}).items()
+            },
+            {name: Path3(**item) for name, item in effects.items()},
         )
 
 

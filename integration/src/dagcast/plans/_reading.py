@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from dagcast.figures import figure, interval, total_unit
-from dagcast_core.contract import Quantity
-
-_DIGITS = {"share": 3, "minutes": 2}
+from dagcast_core.contract import Quantity, Weighted
 
 
 @final
@@ -20,6 +18,7 @@ class Reading:
         written: how its figures are written, as ``Quantity.figures`` says.
         better: ``higher``, ``lower``, or empty for neither.
         summed: whether cells of several hours add up.
+        weight: what weighs a mean of several cells; empty where nothing does.
     """
 
     title: str
@@ -27,13 +26,21 @@ class Reading:
     written: str
     better: str
     summed: bool
+    weight: str = ""
 
     @classmethod
     def of(cls, quantity: Quantity) -> "Reading":
         """What a declaration says."""
         time = quantity.time_dim
-        summed = time is not None and quantity.aggregated(time.name) == "sum"
-        return cls(quantity.heading, quantity.unit, quantity.figures, quantity.better, summed)
+        how = None if time is None else quantity.aggregated(time.name)
+        return cls(
+            quantity.heading,
+            quantity.unit,
+            quantity.figures,
+            quantity.better,
+            how == "sum",
+            how.by if isinstance(how, Weighted) else "",
+        )
 
     @property
     def total_unit(self) -> str:
@@ -41,14 +48,14 @@ class Reading:
         return total_unit(self.unit) if self.summed else self.unit
 
     @property
-    def cell_unit(self) -> str:
-        """Unit of one cell on a chart."""
-        return "fraction" if self.written == "share" and self.unit == "1" else self.unit
+    def cell_factor(self) -> float:
+        """By what a cell is multiplied to be in ``cell_unit``."""
+        return 100.0 if self.cell_unit != self.unit else 1.0
 
     @property
-    def digits(self) -> int:
-        """Decimals of one cell on a chart."""
-        return _DIGITS.get(self.written, 1)
+    def cell_unit(self) -> str:
+        """Unit of one cell on a chart."""
+        return "%" if self.written == "share" and self.unit == "1" else self.unit
 
     def figure(self, value: float, *, signed: bool = False) -> str:
         """A figure over all hours."""

@@ -224,6 +224,9 @@ class PlanSummary:
         conflicts: limits that cannot all be kept, with what would do, where infeasible; limits that
             are broken, where people decided.
         evidence: on what its effects stand.
+        weights: of what is maximised, by quantity; nothing in summaries of earlier versions.
+        bounds: least and greatest value of a cell, by lever; none of levers bounded by a change.
+        young: weeks of history of rows that were not there from the start.
     """
 
     plan: str
@@ -249,6 +252,9 @@ class PlanSummary:
     stability: PlanStability | None = None
     conflicts: tuple[str, ...] = ()
     evidence: Standings = field(default_factory=Standings)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    young: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def by_people(self) -> bool:
@@ -380,6 +386,7 @@ class PlanSummary:
                 values["evidence"] = Standings(
                     lines, found["most_unmeasured"], tuple(found["remarks"])
                 )
+            values["bounds"] = {n: tuple(ends) for n, ends in values.get("bounds", {}).items()}
             return cls(**values)
         except (
             OSError,

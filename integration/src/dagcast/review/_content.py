@@ -5,7 +5,7 @@ labels of one dim, such as the regions of a marketplace.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, final
 
@@ -17,22 +17,32 @@ Tone = Literal["good", "neutral", "warning", "bad"]
 Role = Literal["plan", "none", "current", "actual", "expost", "1", "2", "3", "4", "5"]
 
 
+How = Literal["sum", "mean", "weighted"]
+
+
 @final
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart, (1 + row, hour), with an interval around it if it has one."""
+    """One line of a chart, (1 + row, hour), with an interval around it if it has one.
+
+    ``weight``, of the same shape, weighs the rows where several are shown as one.
+    """
 
     name: str
     role: Role
     values: Array
     low: Array | None = None
     high: Array | None = None
+    weight: Array | None = None
 
 
 @final
 @dataclass(frozen=True)
 class Chart:
-    """Lines over the hours of the horizon, for the row chosen on the page."""
+    """Lines over the hours of the horizon, for the rows chosen on the page.
+
+    ``how`` several rows are put together; ``digits`` are the decimals that are shown.
+    """
 
     key: str
     title: str
@@ -40,6 +50,7 @@ class Chart:
     lines: tuple[Line, ...]
     note: str = ""
     digits: int = 2
+    how: How = "mean"
 
 
 @final
@@ -57,6 +68,64 @@ class Heatmap:
     note: str = ""
     digits: int = 0
     rows: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Form:
+    """How figures are written: what stands before and behind them, and their decimals."""
+
+    prefix: str = ""
+    suffix: str = ""
+    digits: int = 1
+
+
+@final
+@dataclass(frozen=True)
+class Layer:
+    """One of the quantities of a map, (row, hour).
+
+    Attributes:
+        name: of the quantity.
+        part: which of its parts, such as a kind of incentive; empty where it has none.
+        values: one row for all where it does not differ by row.
+        unit: of a cell.
+        form: of a cell.
+        near: places and signs of layers before it whose sum it is, give or take rounding.
+        role: what it is to the panel beside the map: ``plan``, ``current``, ``worth``, or nothing.
+        total: whether row 0 of its values stands for all rows together.
+    """
+
+    name: str
+    part: str
+    values: Array
+    unit: str
+    form: Form
+    near: tuple[tuple[int, int], ...] = ()
+    role: str = ""
+    total: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Map:
+    """Quantities by row and hour, of which one is shown at a time; the page's selection lives here.
+
+    Attributes:
+        key: of the figure.
+        title: above it.
+        layers: what may be shown.
+        parts: of the layers that have some, in the order in which they are offered.
+        change: place of the layer by whose size rows are ranked.
+        note: below it.
+    """
+
+    key: str
+    title: str
+    layers: tuple[Layer, ...]
+    parts: tuple[str, ...] = ()
+    change: int | None = None
+    note: str = ""
 
 
 @final
@@ -137,7 +206,88 @@ class Text:
     text: str
 
 
-Block: TypeAlias = Chart | Heatmap | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+@final
+@dataclass(frozen=True)
+class Total:
+    """An outcome over all hours, by row.
+
+    Attributes:
+        title: how people call it.
+        form: of its figures.
+        better: ``higher``, ``lower`` or empty.
+        chart: key of the chart that has its hours; empty where none has.
+        values: (1 + rows, 3): what is expected and its interval; None where only gains are known.
+        gains: (1 + rows, 4): change against the current plan, its interval, and the share of draws
+            in which it is above 0, in per cent; None where nobody kept it.
+        effect: key of the chart's array of what the plan brings: low and high, (1 + rows, hour).
+    """
+
+    title: str
+    form: Form
+    better: str
+    chart: str
+    values: Array | None
+    gains: Array | None
+    effect: tuple[Array, Array] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class LimitLine:
+    """A limit as people read it, and for which label it holds."""
+
+    title: str
+    label: str
+    used: str
+    limit: str
+    standing: str
+    price: float
+    lever: bool
+
+
+@final
+@dataclass(frozen=True)
+class Desk:
+    """What the panel beside the map and the table of rows are made of.
+
+    Attributes:
+        outcomes: over all hours, by row; what is maximised is the first.
+        limits: of the plan.
+        lever: what is decided, in words.
+        spend: form of the levers' sum over the hours, by row.
+        everything: what all parts of a lever together are called.
+        none: what doing nothing is called.
+        step: one unit of a lever in words, such as ``dollar``.
+        worth: form of what one more unit is worth.
+        objective: what is maximised, in words.
+        bounds: least and greatest value of a cell, in words; empty where there are none.
+        upper: greatest value of a cell; None where there is none.
+    """
+
+    outcomes: tuple[Total, ...]
+    limits: tuple[LimitLine, ...]
+    lever: str
+    spend: Form
+    everything: str
+    none: str
+    step: str
+    worth: Form
+    objective: str
+    bounds: str = ""
+    upper: float | None = None
+
+
+@final
+@dataclass(frozen=True)
+class RowTable:
+    """Where the table of rows stands, which the page's script fills from its desk."""
+
+    key: str = "rows"
+
+
+Block: TypeAlias = (
+    Chart | Heatmap | Map | RowTable | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+)
 """What a page is made of, in the order in which it is read."""
 
 
@@ -155,6 +305,38 @@ class Section:
 
 @final
 @dataclass(frozen=True)
+class Link:
+    """Something to look at: its name, why, and the address that sets the page to it."""
+
+    name: str
+    why: str
+    href: str
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """One of the questions that a page answers first.
+
+    Attributes:
+        key: what it is about.
+        question: in a few words.
+        figure: the answer in one figure.
+        lines: what belongs to it.
+        tone: of the figure.
+        links: what to look at.
+    """
+
+    key: str
+    question: str
+    figure: str
+    lines: tuple[str, ...] = ()
+    tone: Tone = "neutral"
+    links: tuple[Link, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
 class Page:
     """A whole page.
 
@@ -164,7 +346,6 @@ class Page:
         headline: the answer in one sentence.
         status: what the certificate says, in a few words.
         tone: of the status.
-        facts: short name and value pairs below the headline.
         cards: the figures that matter most.
         sections: the rest, in reading order.
         rows: labels of the rows of every array; none where there is one row for all.
@@ -172,6 +353,11 @@ class Page:
         hours: instants of the columns, UTC.
         zone: zone in which hours of all rows together are shown.
         zones: zone of each row; none where all share ``zone``.
+        facts: short name and value pairs below the headline.
+        answers: what people ask first.
+        mark: what is printed on every sheet, such as the plan, its state and its hash.
+        against: what stands against approving what is shown.
+        desk: what the panel beside the map and the table of rows show; None without them.
     """
 
     title: str
@@ -186,4 +372,8 @@ class Page:
     hours: tuple[datetime, ...]
     zone: str = "UTC"
     zones: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = field(default=())
+    facts: tuple[tuple[str, str], ...] = ()
+    answers: tuple[Answer, ...] = ()
+    mark: str = ""
+    against: tuple[str, ...] = ()
+    desk: Desk | None = None

@@ -10,7 +10,6 @@ from dagcast.review._content import (
     Array,
     Block,
     Card,
-    Chart,
     Column,
     Line,
     Page,
@@ -18,7 +17,14 @@ from dagcast.review._content import (
     Table,
     Text,
 )
-from dagcast.review.plan_page import bands, clock_words, lever_map, shown_zones, whole_note
+from dagcast.review.plan_page import (
+    bands,
+    clock_words,
+    lever_map,
+    outcome_chart,
+    shown_zones,
+    weight_of,
+)
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2
@@ -83,6 +89,7 @@ def retro_page(
         hours=hours,
         zone=zone,
         zones=shown_zones(outlook.rows, zone, zones),
+        mark=f"{found.plan} in hindsight · {state.split(': ')[0]}",
     )
 
 
@@ -297,22 +304,17 @@ def _outcomes(
         if name not in happened:
             continue
         plan = outlook.paths["plan"][name]
+        weighing = happened.get(reading.weight)
         lines = [
-            Line("forecast", "plan", plan.mid, plan.low, plan.high),
-            Line("happened", "actual", happened[name]),
+            Line(
+                "forecast", "plan", plan.mid, plan.low, plan.high, weight_of(name, "plan", outlook)
+            ),
+            Line("happened", "actual", happened[name], weight=weighing),
         ]
         if name in ex_post:
-            lines.append(Line("best in hindsight", "expost", ex_post[name]))
-        charts.append(
-            Chart(
-                f"h-{name}",
-                reading.title,
-                reading.cell_unit,
-                tuple(lines),
-                whole_note(plan.mid, outlook),
-                digits=reading.digits,
-            )
-        )
+            weighing = ex_post.get(reading.weight, weighing)
+            lines.append(Line("best in hindsight", "expost", ex_post[name], weight=weighing))
+        charts.append(outcome_chart(f"h-{name}", name, outlook, lines))
     return Section(
         "outcomes",
         "What happened",

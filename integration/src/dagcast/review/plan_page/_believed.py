@@ -61,7 +61,7 @@ def believed(summary: PlanSummary, evidence: PlanEvidence) -> Section:
 
 
 def provenance(summary: PlanSummary) -> Section:
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = [("optimisation", summary.certificate)]
     for name, value in summary.provenance.items():
         rows.append((name.replace("_", " "), _plain(value)))
     rows.append(("solver time", f"{summary.seconds:.1f} s"))
@@ -72,6 +72,7 @@ def provenance(summary: PlanSummary) -> Section:
         "Where it comes from",
         "With these, dagcast plan --replay makes the same plan again.",
         (Table((Column("", numeric=False), Column("", numeric=False)), tuple(rows), visible=30),),
+        short="Source",
     )
 
 

@@ -7,15 +7,31 @@ from zoneinfo import ZoneInfo
 from dagcast.figures import amount
 from dagcast.plans import Outlook, PlanSummary
 from dagcast.review._content import Page
+from dagcast.review.plan_page._answers import answers
 from dagcast.review.plan_page._believed import PlanEvidence, believed, provenance
 from dagcast.review.plan_page._cards import cards, lever_cards
 from dagcast.review.plan_page._decided import decided_section
-from dagcast.review.plan_page._expected import expected, marginal
+from dagcast.review.plan_page._desk import desk_of, desk_section, detail, main_map
+from dagcast.review.plan_page._expected import (
+    expected,
+    marginal,
+    marginal_charts,
+    outcome_charts,
+)
+from dagcast.review.plan_page._first import first_looks
 from dagcast.review.plan_page._headline import headline, status, tone
 from dagcast.review.plan_page._heed import heed
 from dagcast.review.plan_page._limits import limits
 from dagcast.review.plan_page._standing import standing
-from dagcast.review.plan_page._words import Layers, Rows, clock_words, plural, shown_zones
+from dagcast.review.plan_page._words import (
+    Layers,
+    Rows,
+    bands,
+    chosen,
+    clock_words,
+    plural,
+    shown_zones,
+)
 
 
 def plan_page(
@@ -34,6 +50,9 @@ def plan_page(
     kept: str = "",
     zone: str = "UTC",
     zones: Mapping[str, str] | None = None,
+    current: Layers | None = None,
+    digest: str = "",
+    against: tuple[str, ...] = (),
 ) -> Page:
     """Compose the page.
 
@@ -52,34 +71,47 @@ def plan_page(
         kept: how past promises came out, in words; empty where there are none.
         zone: zone in which hours of all rows together are shown.
         zones: zone of single rows, by label.
+        current: as ``decisions``, of the operator's current plan; None where nobody kept it.
+        digest: sha256 of the plan, as the log has it.
+        against: what stands against approving it now, such as newer data.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
+    shown = detail(summary, outlook, marginals)
+    outcomes = outcome_charts(outlook, shown.by_row)
+    edges = marginal_charts(summary, outlook, marginals)
+    charts = {**edges, **{chart.key: chart for chart in outcomes.values()}}
+    found = main_map(summary, outlook, decisions, current, marginals, shown, outcomes)
+    panels = tuple(charts[key] for key in shown.panels if key in charts) if found else ()
+    rest = [chart for chart in charts.values() if chart not in panels]
+    lead = f"{chosen(outlook)}{bands(outlook)}"
     sections = [
         standing(summary),
         heed(summary),
+        *(desk_section(outlook, found, panels, lead) if found else ()),
         decided_section(summary, outlook, decisions, lever_rows),
-        expected(summary, outlook),
-        marginal(summary, outlook, marginals),
+        expected(summary, outlook, [chart for chart in rest if chart.key not in edges]),
+        marginal(outlook, [chart for chart in rest if chart.key in edges]),
         limits(summary),
         believed(summary, evidence),
         provenance(summary),
     ]
+    when = f"{first:%a %-d %b %Y} to {last:%a %-d %b %Y}"
+    clock = clock_words(outlook.rows, zone, zones, outlook.dim)
+    looks = first_looks(summary, outlook, decisions, evidence.effects)
     return Page(
         title=f"{summary.plan}: {project}",
-        kicker=(
-            f"{project} · {summary.plan} · {first:%a %-d %b %Y} to {last:%a %-d %b %Y} · "
-            f"{_size(outlook)}{len(hours)} hours"
-        ),
+        kicker=f"{project} · {summary.plan} · {when} · {_size(outlook)}{len(hours)} hours",
         headline=headline(summary, outlook, author, parent, before),
         status=status(summary),
-        tone=tone(summary, outlook),
+        tone=tone(summary, outlook, against),
+        against=against,
         facts=(
             *((("Past promises", kept),) if kept else ()),
             ("State", state),
             ("Maximises", _worth(summary, outlook)),
             ("Data known by", _moment(summary.provenance.get("data_moment", ""), zone)),
-            ("Hours shown by", clock_words(outlook.rows, zone, zones, outlook.dim)),
+            ("Hours shown by", clock),
             *((("Draws", summary.risk),) if summary.risk else ()),
         ),
         cards=(*lever_cards(summary), *cards(outlook)),
@@ -89,6 +121,11 @@ def plan_page(
         hours=hours,
         zone=zone,
         zones=shown_zones(outlook.rows, zone, zones),
+        answers=answers(summary, outlook, when=f"{when}, by {clock}", kept=kept, first=looks),
+        desk=desk_of(summary, outlook, outcomes, shown) if found else None,
+        mark=" · ".join(
+            filter(None, (summary.plan, state.split(": ")[0], f"sha256 {digest}" if digest else ""))
+        ),
     )
 
 

@@ -38,12 +38,14 @@ def decided_section(
             f"d-{lever}", summary.readings[lever].title, summary.readings[lever], named, outlook
         )
         for lever, named in decisions.items()
+        # Levers by row are layers of the map.
+        if not outlook.rows or any(len(values) != len(outlook.rows) for values in named.values())
     ]
     return Section(
         "decisions",
         "What is decided",
-        "By hour; the stronger the colour, the more. The current plan repeats what was decided in "
-        "the last observed week.",
+        f"{'By hour; the stronger the colour, the more. ' if maps else ''}The current plan repeats "
+        "what was decided in the last observed week.",
         (
             *maps,
             Table(

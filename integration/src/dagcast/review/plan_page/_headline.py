@@ -1,9 +1,20 @@
 """The first sentence of a plan's page, its status and its colour."""
 
+from collections.abc import Sequence
+
 from dagcast.figures import counted, listed, words
 from dagcast.plans import Estimate, Outlook, PlanSummary, Reading
 from dagcast.review._content import Tone
 from dagcast.review.plan_page._words import BY_PEOPLE, missed, whole
+
+# What the solver says, to people who approve plans.
+_STATUSES = {
+    "optimal": "optimal under its models",
+    "feasible": "keeps all limits; a better plan may be there",
+    "stalled": "the optimiser stopped early",
+    "interrupted": "the optimiser was interrupted",
+    "infeasible": "some limits cannot be kept",
+}
 
 
 def headline(
@@ -82,8 +93,8 @@ def _lever_figure(summary: PlanSummary, name: str) -> str:
 
 
 def status(summary: PlanSummary) -> str:
-    """On what the plan stands, then how good it is under its models."""
-    text = summary.certificate
+    """On what the plan stands, then whether it is the best; how exactly is said further down."""
+    text = _STATUSES.get(summary.status, summary.status)
     if summary.kind in BY_PEOPLE:
         rows = (*summary.budgets, *summary.guardrails)
         broken = sum(1 for row in rows if missed(row))
@@ -92,10 +103,11 @@ def status(summary: PlanSummary) -> str:
     return text[:1].upper() + text[1:]
 
 
-def tone(summary: PlanSummary, outlook: Outlook) -> Tone:
+def tone(summary: PlanSummary, outlook: Outlook, against: Sequence[str] = ()) -> Tone:
     tones: dict[str, Tone] = {"optimal": "good", "infeasible": "bad"}
     found = tones.get(summary.status, "warning")
     # The best plan within the limits may still be worse than going on as before, and the best by
     # models whose effects nobody measured is no good news either.
-    doubtful = worse(outlook) is not None or summary.evidence.weak(summary.readings)
+    doubtful = bool(against) or worse(outlook) is not None
+    doubtful = doubtful or summary.evidence.weak(summary.readings)
     return "warning" if doubtful and found == "good" else found

@@ -6,7 +6,7 @@ from dagcast.review._content import Bar, Block, Column, Section, Table, Text
 from dagcast.review.plan_page._words import missed
 
 
-def _standing(row: LimitRow) -> str:
+def standing_of(row: LimitRow) -> str:
     """How a plan stands to a limit: its price, by how much it is missed, or that it is far."""
     if row.binding:
         return row.words
@@ -48,7 +48,7 @@ def limits(summary: PlanSummary) -> Section:
                         row.figure(row.used),
                         f"{'≤' if row.sense == '<=' else '≥'} {row.figure(row.limit)}",
                         *((_kept(row),) if summary.risk else ()),
-                        _standing(row),
+                        standing_of(row),
                     )
                     for row in rails
                 ),

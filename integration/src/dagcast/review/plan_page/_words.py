@@ -52,6 +52,15 @@ def bands(outlook: Outlook) -> str:
     return f"{draws}, with chance as the errors of {past} of past weeks show it."
 
 
+def chosen(outlook: Outlook) -> str:
+    """How the map is used."""
+    dims = plural(outlook.dim) if outlook.dim else "rows"
+    return (
+        f"Click, drag or use the arrow keys: the {dims} and hours that are chosen set everything "
+        "below, and stand in the address. "
+    )
+
+
 def choose(outlook: Outlook) -> str:
     return f"Choose a {dim_words(outlook)} at the top. " if outlook.dim else ""
 

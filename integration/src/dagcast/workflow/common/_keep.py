@@ -13,7 +13,7 @@ from dagcast.workflow.common._findings import repeated
 from dagcast.workflow.common._fits import Fitted
 from dagcast.workflow.common._newness import settings_of
 from dagcast.workflow.common._outlooks import outlook_of
-from dagcast.workflow.common._plan_files import DECISIONS, MARGINALS, PREFIX, SOLVED
+from dagcast.workflow.common._plan_files import CURRENT, DECISIONS, MARGINALS, PREFIX, SOLVED
 from dagcast.workflow.common._plan_result import PlanResult
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._proposals import as_frame
@@ -22,6 +22,8 @@ from dagcast.workflow.common._seal import seal
 from dagcast.workflow.common._summaries import summary_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from dagcast_core.contract import Quantity
     from dagcast_core.decide import Plan
 
@@ -85,6 +87,7 @@ def keep(
                 folder / DECISIONS, index=False
             )
             _save_marginals(folder, solved, setting.quantities)
+            _save_current(folder, setting, solved)
             sealed = seal(folder)
             project.record(
                 "edited" if parent else "proposed",
@@ -124,8 +127,6 @@ def _worth(outlook: Outlook) -> dict[str, tuple[float, float, float]]:
 
 def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quantity]") -> None:
     """Effects of one more unit of each lever's cells, by ``outcome/lever``, dims of the lever."""
-    from safetensors.torch import save
-
     kept = {}
     levers = list(solved.decisions)
     for key, tensor in solved.marginal_effects.items():
@@ -134,8 +135,23 @@ def _save_marginals(folder: Path, solved: "Plan", quantities: "Mapping[str, Quan
         lever = lever or levers[0]
         values = tensor.values(*quantities[lever].dim_names)
         kept[f"{outcome}/{lever}"] = values.detach().contiguous()
+    _write(folder / MARGINALS, kept)
+
+
+def _save_current(folder: Path, setting: Setting, solved: "Plan") -> None:
+    """The levers as nobody would have changed them, cell by cell of the decisions."""
+    kept = {}
+    for name, decided in solved.decisions.items():
+        own = setting.current[name].reindex({d: decided.index(d) for d in decided.dims})
+        kept[name] = own.values(*setting.quantities[name].dim_names).detach().contiguous()
+    _write(folder / CURRENT, kept)
+
+
+def _write(path: Path, tensors: "dict[str, Tensor]") -> None:
+    from safetensors.torch import save
+
     # Not `save_file`, whose files only their owner can read, whatever the umask says.
-    (folder / MARGINALS).write_bytes(save(kept))
+    path.write_bytes(save(tensors))
 
 
 def _triple(found: Any) -> tuple[float, float, float]:

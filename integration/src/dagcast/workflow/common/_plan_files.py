@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 PREFIX = "plan"
 DECISIONS = "decisions.parquet"
 MARGINALS = "marginals.safetensors"
+# What the levers would be if nobody changed anything; plans of earlier versions have none.
+CURRENT = "current.safetensors"
 SOLVED = "solved"
 
 

@@ -196,7 +196,19 @@ def in_words(items: "list[Promise]") -> str:
     level = f"{outcomes[0].level:.0%}"
     of = "1 plan" if weeks == 1 else f"{weeks} plans"
     text = f"{held} of {len(outcomes)} kept ({held / len(outcomes):.0%}, promised {level}), {of}"
+    text += _bias([item for item in outcomes if item.quantity == "objective" and not item.row])
     lifts = [item for item in items if item.over and item.quantity == "objective"]
     if lifts:
         text += f"; gains: {sum(item.held for item in lifts)} of {len(lifts)}"
     return text
+
+
+def _bias(objectives: "list[Promise]") -> str:
+    """By how much what is maximised came out above or below its promises; empty without any."""
+    promised = sum(item.mid for item in objectives)
+    if not objectives or promised <= 0:
+        return ""
+    bias = sum(item.happened for item in objectives) / promised - 1.0
+    if abs(bias) < 0.005:
+        return "; the objective came out as promised on average"
+    return f"; the objective came out {abs(bias):.0%} {'above' if bias > 0 else 'below'} promises"

@@ -108,7 +108,35 @@ def summary_of(
         warnings=solved.warnings,
         conflicts=solved.conflicts,
         evidence=_evidence(setting, fitted, solved),
+        weights=dict(objective.weights),
+        bounds={
+            item.lever: (item.lower, item.upper)
+            for item in setting.limits.bounds
+            if item.change is None
+        },
+        young=_young(setting),
     )
+
+
+def _young(setting: Setting) -> dict[str, int]:
+    """Whole weeks since rows were first observed, of those that were not there from the start."""
+    session, axes = setting.session, setting.axes
+    made = {item.name for one in session.assembly.registrations for item in one.contract.outputs}
+    begun: dict[str, int] = {}
+    history = session.history(setting.times)
+    for name in made & set(session.store.metrics()) & set(history):
+        tensor = history[name]
+        if axes.dim not in tensor.dims or axes.time not in tensor.dims:
+            continue
+        others = tuple(dim for dim in tensor.dims if dim not in (axes.dim, axes.time))
+        values = tensor.values(axes.dim, axes.time, *others)
+        seen = values.isfinite().reshape(*values.shape[:2], -1).any(-1)
+        hours = tensor.sizes[axes.time]
+        for row, own in zip(tensor.index(axes.dim), seen, strict=True):
+            first = int(own.int().argmax()) if bool(own.any()) else hours
+            begun[str(row)] = min(first, begun.get(str(row), hours))
+    # A week without rows may be one in which nothing happened.
+    return {row: (hours - first) // 168 for row, first in begun.items() if first > 168}
 
 
 def _evidence(setting: Setting, fitted: Fitted, solved: "Plan") -> Standings:

@@ -1,8 +1,8 @@
 """Stage 9: people decide about a plan."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import pandas as pd
 
@@ -10,13 +10,10 @@ from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import PlanRecord
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
-from dagcast.workflow.common._gates import failed_gates
-from dagcast.workflow.common._horizon import moments, open_store
+from dagcast.workflow.common._against import findings_against, present
+from dagcast.workflow.common._horizon import open_store
 from dagcast.workflow.common._plan_files import plan_folder
 from dagcast.workflow.common._result import Result, ResultTable
-
-if TYPE_CHECKING:
-    from dagcast_core.data import MetricStore
 
 
 @final
@@ -99,7 +96,7 @@ def approve(
         proposal = journal.proposal(record.plan)
         # The approval names what it approved: a plan is bound to its seal.
         details["seal"] = None if proposal is None else proposal.details.get("seal")
-        findings = _findings(project, record, PlanSummary.load(folder))
+        findings = findings_against(project, record, PlanSummary.load(folder))
         if findings and despite is None:
             raise GateError(
                 f"{record.plan} to pass the gate of approval",
@@ -159,26 +156,6 @@ def reject(
     return _result(project, record, remark)
 
 
-def _findings(project: Project, record: PlanRecord, summary: PlanSummary) -> list[str]:
-    """What stands against approving a plan, in words."""
-    found = list(summary.broken)
-    if unmeasured := summary.evidence.exceeded(summary.readings):
-        found.append(unmeasured)
-    store = open_store(project)
-    start, present = pd.Timestamp(record.horizon_start), _present(project, store)
-    if start < present:
-        found.append(
-            f"its first hour is {start:%Y-%m-%d %H:%M} UTC, and the store knows what happened "
-            f"until {present:%Y-%m-%d %H:%M}"
-        )
-    if store.manifest_id != summary.provenance.get("data_id", store.manifest_id):
-        found.append("data were ingested since it was made")
-    newest = project.newest_fit()
-    if summary.provenance.get("fit", newest) != newest:
-        found.append(f"it rests on {summary.provenance['fit']}, and there is {newest} by now")
-    return found + failed_gates(project, summary.provenance.get("fit"))
-
-
 def _require_named(who: str, named: tuple[str, ...], doing: str, setting: str) -> None:
     """Refuse somebody whom the settings do not name, where they name anybody."""
     if named and who not in named:
@@ -199,29 +176,17 @@ def _require_ahead(project: Project, record: PlanRecord) -> None:
         hours = int(proposal.details.get("hours", hours))
     end = pd.Timestamp(record.horizon_start) + pd.Timedelta(hours=hours)
     try:
-        present = _present(project, open_store(project))
+        known = present(project, open_store(project))
     except ProjectError:
         # Without a store nobody knows of hours that are over.
         return
-    if present >= end:
+    if known >= end:
         raise PlanStateError(
             f"plan {record.plan} to be still ahead",
             f"its last hour before {end:%Y-%m-%d %H:%M} UTC, which is over: it was carried out, "
             "which is final",
             "Look back at it with `dagcast retro`.",
         )
-
-
-def _present(project: Project, store: "MetricStore") -> pd.Timestamp:
-    """The moment that a plan must not lie behind: the hour after the last that the store observed.
-
-    The clock on the wall is not asked, because a project may be a replay of past records or a
-    simulated market; ``data.as_of`` is, where somebody set it. ``horizon.start`` is not: it says
-    what to plan, and what is known does not change with it.
-    """
-    ahead = project.config.horizon.model_copy(update={"start": None})
-    config = project.config.model_copy(update={"horizon": ahead})
-    return moments(replace(project, config=config), store).as_of
 
 
 def _result(project: Project, record: PlanRecord, remark: str) -> DecisionResult:

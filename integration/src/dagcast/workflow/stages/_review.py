@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dagcast._whole import write_text
-from dagcast.errors import ProjectError
+from dagcast.errors import ProjectError, answers_input
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
 from dagcast.project import Project
+from dagcast.workflow.common._against import findings_against
 from dagcast.workflow.common._layers import named_layers
-from dagcast.workflow.common._plan_files import MARGINALS, SOLVED, plan_folder
+from dagcast.workflow.common._plan_files import CURRENT, MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
 from dagcast.workflow.common._promised import kept_promises
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
@@ -20,8 +21,9 @@ from dagcast.workflow.common._wording import clocks_of, state_in_words
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
-    from dagcast.journal import Entry
+    from dagcast.journal import Entry, PlanRecord
     from dagcast.review import PlanEvidence
     from dagcast_core.tensor import IndexTensor
 
@@ -85,6 +87,9 @@ def review(
         outlook,
         decisions=named_layers(dict(decided), summary.readings, axes),
         marginals=_marginals(folder, dict(decided), summary, axes),
+        current=_current(folder, dict(decided), summary, axes),
+        against=_against(project, record, summary),
+        digest="" if proposal is None else str(proposal.details.get("seal") or ""),
         lever_rows=lever_rows(summary),
         evidence=_evidence(project, summary, outlook),
         project=project.config.name,
@@ -104,6 +109,20 @@ def review(
     )
 
 
+def _against(project: Project, record: "PlanRecord", summary: PlanSummary) -> tuple[str, ...]:
+    """What would stand against approving the plan now; nothing where it is decided already."""
+    if record.state != "proposed":
+        return ()
+    try:
+        return tuple(findings_against(project, record, summary))
+    except Exception as error:
+        if not answers_input(error):
+            raise
+        # The page can be read without a store, and the approval will ask again.
+        reason = getattr(error, "found", "") or (str(error).splitlines() or [""])[0]
+        return (f"whether its data are the newest is not known: {reason}",)
+
+
 def _parent(project: Project, proposal: "Entry | None") -> Outlook | None:
     """What was forecast under the plan that this one was edited from, as far as it is there."""
     parent = None if proposal is None else proposal.details.get("parent")
@@ -119,15 +138,7 @@ def _marginals(
     folder: Path, levers: "Mapping[str, IndexTensor]", summary: PlanSummary, axes: Axes
 ) -> "dict[str, dict[str, dict[str, np.ndarray]]]":
     """Outcome -> lever -> layer -> effect of one more unit of lever, (rows, hour)."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        saved = load_file(folder / MARGINALS)
-    except (OSError, SafetensorError) as error:
-        raise ProjectError(
-            f"a whole plan in {folder}", f"{error}", "Make the plan again with `dagcast plan`."
-        ) from error
+    saved = _arrays(folder / MARGINALS)
     found: dict[str, dict[str, Any]] = {}
     for key, values in saved.items():
         outcome, _, lever = key.partition("/")
@@ -135,6 +146,29 @@ def _marginals(
     return {
         outcome: named_layers(tensors, summary.readings, axes) for outcome, tensors in found.items()
     }
+
+
+def _current(
+    folder: Path, levers: "Mapping[str, IndexTensor]", summary: PlanSummary, axes: Axes
+) -> "dict[str, dict[str, np.ndarray]] | None":
+    """Lever -> layer -> the current plan by row and hour; None in plans of earlier versions."""
+    if not (folder / CURRENT).is_file():
+        return None
+    saved = _arrays(folder / CURRENT)
+    tensors = {name: levers[name].with_tensor(values) for name, values in saved.items()}
+    return named_layers(tensors, summary.readings, axes)
+
+
+def _arrays(path: Path) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ProjectError(
+            f"a whole plan in {path.parent}", f"{error}", "Make the plan again with `dagcast plan`."
+        ) from error
 
 
 def _evidence(project: Project, summary: PlanSummary, outlook: Outlook) -> "PlanEvidence":

@@ -85,6 +85,7 @@ MARKET_LOAD = Quantity(
     description="log of sessions per driver hour, hours counted as they relieve; never observed",
     title="Load of the market",
     better="lower",
+    display="number",
 )
 PRIME_TIME = Quantity(
     "prime_time",

@@ -318,7 +318,7 @@ def test_figures_of_other_data_are_not_compared(market):
         promote(market.releases, "r2")
     (problem,) = refused.value.problems
     assert str(problem) == (
-        "DC502 [- <- beta] release metric 'mase.eta': expected the data of r1 (a market); found "
+        "DC502 [<- beta] release metric 'mase.eta': expected the data of r1 (a market); found "
         "a harder market. fix: figures of other data cannot be compared: where the market or its "
         'windows were changed on purpose, verify with --afresh "REASON"'
     )

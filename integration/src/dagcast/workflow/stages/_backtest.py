@@ -33,9 +33,9 @@ class BacktestResult(Result):
         rows: by quantity, with both benchmarks on the same cells.
         by_series: quantity -> label, of the dims beside time -> MASE.
         by_day: quantity -> MASE of the first day ahead, the second, ...
-        by_origin: quantity -> MASE of each window, in the order of ``origins``.
         units: of the quantities, and so of their errors.
         refused: forecasts that no good model makes, in words; empty where there are none.
+        by_origin: quantity -> MASE of each window, in the order of ``origins``.
     """
 
     folder: Path
@@ -44,9 +44,9 @@ class BacktestResult(Result):
     rows: "tuple[BacktestRow, ...]"
     by_series: Mapping[str, Mapping[str, float]]
     by_day: Mapping[str, tuple[float, ...]]
-    by_origin: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    by_origin: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def tables(self) -> tuple[ResultTable, ...]:
         columns = (
@@ -125,9 +125,9 @@ def backtest(
         report.rows,
         {q: {str(k): row.mase for k, row in report.by_series(q).items()} for q in names},
         {q: tuple(row.mase for row in report.by_day(q)) for q in names},
-        {q: tuple(row.mase for row in report.by_origin(q)) for q in names},
         {q: quantities_by_name[q].unit for q in names},
         refused(ranges, titles),
+        {q: tuple(row.mase for row in report.by_origin(q)) for q in names},
     )
     keep_forecasts(project, report.forecasts)
     write_text(project.reports / REPORT, json.dumps(plain(result), indent=1))

@@ -618,6 +618,9 @@ def test_own_proposal_is_judged_like_a_plan(as_planned, tmp_path, demo):
     expected = plan.totals["profit"]["plan"][0]
     assert result.totals["profit"]["plan"][0] == pytest.approx(expected, rel=1e-6)
     assert result.summary.worst_violation < 1e-4
+    # It spends the whole budget: to say that no limit binds would be wrong.
+    (said,) = next(table.rows[0] for table in result.tables() if table.title == "Shadow prices")
+    assert "no limit has a price; it stands at Incentive spend <= $" in said
     assert tree(as_planned.folder) == before
 
 

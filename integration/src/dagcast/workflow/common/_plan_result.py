@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from dagcast.figures import amount, counted
+from dagcast.figures import amount, counted, listed
 from dagcast.plans import EVIDENCE_COLUMNS, PlanSummary, Reading, evidence_rows
 from dagcast.workflow.common._result import Result, ResultTable
 
 # Largest difference of a cell, relative to the largest cell, of the same plan made again.
 _REPLAYED = 1e-9
+# Share of a limit within which a plan stands at it.
+_REACHED = 1e-6
 
 
 _SHOWN_FLAGS = 8
@@ -176,7 +178,7 @@ class PlanResult(Result):
         if not rows:
             if self.summary.status == "infeasible":
                 return ()
-            return (ResultTable("Shadow prices", (), (("No limit binds.",),)),)
+            return (ResultTable("Shadow prices", (), ((self._unpriced(),),)),)
         columns = (
             "limit",
             "at",
@@ -185,6 +187,20 @@ class PlanResult(Result):
             *(("kept in draws",) if self.summary.risk else ()),
         )
         return (ResultTable("Shadow prices", columns, rows),)
+
+    def _unpriced(self) -> str:
+        """What stands in place of prices where no limit has one."""
+        if not self.summary.by_people:
+            return "No limit binds."
+        rows = (*self.summary.budgets, *self.summary.guardrails)
+        reached = [
+            f"{row.title or row.name} {row.label}".strip() + f" {row.sense} {row.figure(row.limit)}"
+            for row in rows
+            if (row.used - row.limit) * (1 if row.sense == "<=" else -1)
+            > -_REACHED * abs(row.limit)
+        ]
+        stands = f"it stands at {listed(reached)}" if reached else "it stands at no limit"
+        return f"Decided by people, so that no limit has a price; {stands}."
 
     def next_command(self) -> str:
         if not self.kept:

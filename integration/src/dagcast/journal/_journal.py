@@ -52,7 +52,9 @@ class Journal:
             found: gets all lines; what it looks at besides is not logged by others meanwhile.
 
         Raises:
-            As `append`.
+            PlanStateError: as for `append`, and so the others.
+            ProjectError: the log is damaged.
+            OSError: the line could not be written.
         """
         with self._opened(write=True) as handle:
             contents = self._whole(handle)

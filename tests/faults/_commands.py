@@ -67,6 +67,7 @@ class Case:
         return lambda: worked(self.name, ran)
 
 
+_DESIGN = ("experiments", "design", "driver_hours", "--window", "28", "--draws", "50")
 _SMALL = ("--set", "uncertainty.draws=2", "--set", "backtest.origins=1")
 
 
@@ -166,6 +167,10 @@ COMMANDS = (
     Case("retro", ["retro", *_SMALL], "happened"),
     Case("accept", ["data", "accept", "region", "SEA"], "ingested"),
     Case("log", ["log"], "happened"),
+    Case("backtest", ["backtest", "--set", "backtest.workers=1", *_SMALL], "fitted"),
+    Case("forecast", ["forecast", *_SMALL], "fitted"),
+    Case("promises", ["promises"], "happened"),
+    Case("design", [*_DESIGN, "--schedule", "{project}/trial.csv"], "ingested"),
 )
 
 # Work of models and worlds, which writes nothing: it is done once for each command.

@@ -71,7 +71,11 @@ def new_package(name: str, workspace: Path) -> NewPackage:
         distribution,
         _module(name),
         tuple(f"packages/{name}/{path}" for path in made),
-        ("uv sync --all-packages", f"pytest packages/{name}", "dagcast check"),
+        (
+            "uv sync --all-packages --group test && source .venv/bin/activate",
+            f"pytest packages/{name}",
+            "dagcast check",
+        ),
     )
 
 

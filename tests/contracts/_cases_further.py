@@ -29,6 +29,53 @@ def terms(listed, before=""):
 
 
 FURTHER = {
+    "the process left as it was": [
+        (
+            "numpy told how to work",
+            after_rides("np.seterr(all='ignore')"),
+            after_rides("with np.errstate(all='ignore'):\n    np.log(0.0)"),
+            REPEATABLE,
+            "found that it changes numpy's answer to errors",
+        ),
+        (
+            "another current folder",
+            after_rides("os.chdir(os.sep)"),
+            after_rides("os.chdir(os.getcwd())"),
+            REPEATABLE,
+            "found that it changes the current folder",
+        ),
+        (
+            "the environment written",
+            after_rides("os.environ['DAGCAST_OF_RIDES'] = '1'"),
+            after_rides("dict(DAGCAST_OF_RIDES='1')"),
+            REPEATABLE,
+            "found that it changes the environment",
+        ),
+    ],
+    "labels of time": [
+        (
+            "hours on another clock",
+            after_rides(
+                "rides = rides.relabel(hour=rides.index('hour').tz_convert('Europe/Berlin'))"
+            ),
+            after_rides("rides = rides.relabel(hour=rides.index('hour').tz_convert('UTC'))"),
+            "test_output_labels_are_those_of_the_inputs",
+            "Europe/Berlin] where the inputs have datetime64",
+        ),
+        (
+            "an hour that no clock showed",
+            after_rides(
+                "sessions.index('hour').tz_localize(None).tz_localize('Europe/Berlin', "
+                "ambiguous='NaT')"
+            ),
+            after_rides(
+                "sessions.index('hour').tz_localize(None).tz_localize('Europe/Berlin', "
+                "ambiguous='NaT', nonexistent='NaT')"
+            ),
+            WINDOWS,
+            "at model.py:",
+        ),
+    ],
     "behind a parameter that starts at 0": [
         (
             "looks ahead",

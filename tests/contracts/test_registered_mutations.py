@@ -36,12 +36,17 @@ HOOKS = {
         plugin(BUILD, 'return [Rides(("north", "south"))]'),
         plugin(BUILD, 'return [Rides(list(labels["region"])[::-1])]'),
         "expected dagcast_models to make 'share' for the labels of 'region' that it is given; "
-        "found north, south where region of a project, region elsewhere were given",
+        "found north, south where region of a project, region elsewhere, region 3 and 27 more were",
     ),
     "some labels ignored": (
         plugin(BUILD, 'return [Rides(tuple(labels["region"])[:1])]'),
         plugin(BUILD, 'return [Rides(tuple(labels["region"])[:])]'),
-        "found region of a project where region of a project, region elsewhere were given",
+        "found region of a project where region of a project, region elsewhere, region 3 and 27",
+    ),
+    "the tenth label and all after it ignored": (
+        plugin(BUILD, 'return [Rides(tuple(labels["region"])[:9])]'),
+        plugin(BUILD, 'return [Rides(tuple(labels["region"])[:999])]'),
+        "region 3 and 6 more where region of a project, region elsewhere, region 3 and 27 more",
     ),
     "a label that it does not expect": (
         plugin(BUILD, 'return [Rides(tuple(labels["city"]))]'),

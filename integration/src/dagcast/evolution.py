@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dagcast._whole import write_text
+from dagcast.errors import UsageError
 from dagcast.exported import read_exported, read_json
 from dagcast.plugins import Plugins
 from dagcast_core.contract import (
@@ -100,10 +101,20 @@ def write_snapshots(
     Returns:
         The files written, and what kept others from being: a contract that changed by more than
         its version says would no longer be seen to have, once the file is renewed.
+
+    Raises:
+        UsageError: no installed package lies there.
     """
+    packages = tuple(_packages(plugins, workspace))
+    if not packages:
+        raise UsageError(
+            "the folder of an installed package, or of a workspace with some in packages/",
+            f"none in {workspace.absolute()}",
+            "Install the package, or name its folder with --workspace.",
+        )
     written: list[Path] = []
     problems: list[Problem] = []
-    for package in _packages(plugins, workspace):
+    for package in packages:
         outgrown = package.outgrown()
         problems += outgrown
         text = json.dumps(package.declared, indent=1) + "\n"

@@ -3,11 +3,12 @@
 A team checks its package against all others from it, and installs none of them.
 """
 
+import http.client
 import importlib.metadata
 import json
-import urllib.error
+import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,10 @@ RELEASE_SCHEMA = "dagcast.release/1"
 """How the manifest of a release says what it is."""
 _POINTER_SCHEMA = "dagcast.current-release/1"
 _WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
+# For an answer to begin, and for all of it.
 _SECONDS = 30.0
+# Far beyond any contracts: what is larger is another file, and is not read into memory whole.
+_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def read_exported(source: str) -> Exported:
     if not source.strip():
         raise UsageError(_WHAT, "an empty name", "Name a file, a folder or an address.")
     if "://" in source:
-        return _exported(_fetched(source), source)
+        return _exported(_parsed(_fetched(source), source), source)
     path = Path(source)
     held = content_of(path) if path.suffix == ".whl" and path.is_file() else None
     if not path.exists():
@@ -154,9 +158,18 @@ def read_exported(source: str) -> Exported:
         return _of_folder(path)
     data = read_json(path, _WHAT)
     if data.get("schema") == _POINTER_SCHEMA:
-        # Which release is current; what it promises is beside it.
-        return read_exported(str(path.with_name(f"{data.get('release')}.json")))
+        return _current(path, data.get("release"))
     return _exported(data, source)
+
+
+def _current(pointer: Path, release: object) -> Exported:
+    """The release that a pointer names; what it promises is beside it."""
+    if not isinstance(release, str) or Path(release).name != release:
+        raise UsageError(
+            "the name of a release beside it", f"{release!r} in {pointer}", "Promote one again."
+        )
+    file = pointer.with_name(f"{release}.json")
+    return _exported(read_json(file, _WHAT), str(file))
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -166,46 +179,42 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         UsageError: there is no such file, or it holds no JSON object.
     """
     try:
-        text = path.read_text()
+        with path.open("rb") as file:
+            text = file.read(_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(what, f"no file {path}", "Check the path.") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(what, f"{path}, which is no JSON: {error}", "Check the path.") from error
+    except OSError as error:
+        raise UsageError(what, f"{path}: {error.strerror}", "Check the path.") from error
     return _parsed(text, str(path), what)
 
 
-def _parsed(text: str, source: str, what: str = _WHAT) -> dict[str, Any]:
+def _parsed(text: str | bytes, source: str, what: str = _WHAT) -> dict[str, Any]:
+    if len(text) > _BYTES:
+        raise UsageError(what, f"{source}, with more than {_BYTES >> 20} MiB", "Check the name.")
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(what, f"{source}, which is no JSON: {error}", "Check the path.") from error
+    # ValueError: no JSON, no text, or a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise UsageError(what, f"{source}, which is no JSON: {error}", "Check the name.") from error
     if not isinstance(data, dict):
-        raise UsageError(what, f"{source}, which holds no JSON object", "Check the path.")
+        raise UsageError(what, f"{source}, which holds no JSON object", "Check the name.")
     return data
 
 
 def _exported(data: Mapping[str, Any], source: str) -> Exported:
     try:
         if data.get("schema") in (EXPORT_SCHEMA, RELEASE_SCHEMA):
-            registrations = tuple(
-                Registration(
-                    Contract.from_json(contract),
-                    package["distribution"],
-                    package.get("version", ""),
-                )
-                for package in data["packages"]
-                for contract in package["contracts"]
-            )
             ahead = data.get("known_ahead")
+            required = data.get("required", {})
             return Exported(
-                registrations,
-                None if ahead is None else frozenset(ahead),
-                dict(data.get("required", {})),
-                tuple(data.get("weights", ())),
-                tuple(data.get("levers", ())),
+                tuple(item for package in data["packages"] for item in _registered(package)),
+                None if ahead is None else frozenset(_names("known_ahead", ahead)),
+                dict(zip(required, _names("required", required.values()), strict=True)),
+                _names("weights", data.get("weights", ())),
+                _names("levers", data.get("levers", ())),
             )
         name, contracts = read_snapshot(data)
-    except (ContractError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, ContractError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             _WHAT,
             f"{source}, in which {type(error).__name__}: {error}",
@@ -214,24 +223,47 @@ def _exported(data: Mapping[str, Any], source: str) -> Exported:
     return Exported(tuple(Registration(contract, name, "as committed") for contract in contracts))
 
 
-def _fetched(address: str) -> dict[str, Any]:
-    scheme = address.partition("://")[0]
+def _registered(package: Mapping[str, Any]) -> tuple[Registration, ...]:
+    name, version = _names("packages", (package["distribution"], package.get("version", "")))
+    if not name:
+        raise ValueError("a package has no name")
+    contracts = package["contracts"]
+    return tuple(Registration(Contract.from_json(item), name, version) for item in contracts)
+
+
+def _names(key: str, values: Iterable[Any]) -> tuple[str, ...]:
+    found = tuple(values)
+    if isinstance(values, str) or not all(isinstance(value, str) for value in found):
+        raise TypeError(f"{key} holds {values!r}; expected texts")
+    return found
+
+
+def _fetched(address: str) -> bytes:
+    scheme = address.partition("://")[0].lower()
     if scheme not in ("https", "http", "file"):
         raise UsageError(
             "a file, a folder, or an https:// address", f"{address!r}", "Check the address."
         )
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
-            data = json.loads(answer.read())
-    except (urllib.error.URLError, OSError) as error:
+            return _received(answer)
+    # ValueError and HTTPException: no address, or a server that speaks another language.
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        said = str(error) or type(error).__name__
         raise UsageError(
-            _WHAT, f"no answer from {address}: {error}", "Check the address and the network."
+            _WHAT, f"no answer from {address}: {said}", "Check the address and the network."
         ) from error
-    except ValueError as error:
-        raise UsageError(_WHAT, f"{address}, which is no JSON: {error}", "Check it.") from error
-    if not isinstance(data, dict):
-        raise UsageError(_WHAT, f"{address}, which holds no JSON object", "Check the address.")
-    return data
+
+
+def _received(answer: "http.client.HTTPResponse") -> bytes:
+    """What an answer holds; one that trickles in or never ends is given up."""
+    until = time.monotonic() + _SECONDS
+    held = bytearray()
+    while len(held) <= _BYTES and (some := answer.read1(1 << 20)):
+        held += some
+        if time.monotonic() > until:
+            raise TimeoutError(f"{len(held)} bytes in {_SECONDS:.0f} s")
+    return bytes(held)
 
 
 def _installed(distribution: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagcast._toml_text import with_item, with_line
 from dagcast._whole import write_text
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, snapshot
@@ -70,7 +71,11 @@ def new_package(name: str, workspace: Path) -> NewPackage:
         distribution,
         _module(name),
         tuple(f"packages/{name}/{path}" for path in made),
-        ("uv sync --all-packages", f"pytest packages/{name}", "dagcast check"),
+        (
+            "uv sync --all-packages --group test && source .venv/bin/activate",
+            f"pytest packages/{name}",
+            "dagcast check",
+        ),
     )
 
 
@@ -122,6 +127,11 @@ def new_notebook(name: str, parent: Path) -> NewPackage:
     file = parent / path
     if file.exists():
         raise UsageError("a name that is free", f"the file {file}", "Choose another name.")
+    # Python takes what lies beside a script first: its own `import json` would be the script.
+    if importlib.util.find_spec(file.stem) is not None:
+        raise UsageError(
+            "a name that no module has", f"the module {file.stem}", "Choose another name."
+        )
     parent.mkdir(parents=True, exist_ok=True)
     write_text(file, text)
     return NewPackage(parent, "", file.stem, (path,), (f"python {file}",))
@@ -130,10 +140,10 @@ def new_notebook(name: str, parent: Path) -> NewPackage:
 def is_workspace(folder: Path) -> bool:
     """Tell whether a folder is the root of a uv workspace."""
     try:
-        data = tomllib.loads((folder / "pyproject.toml").read_text())
-    except (OSError, ValueError):
+        data = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        return "workspace" in data["tool"]["uv"]
+    except (OSError, KeyError, TypeError, ValueError):
         return False
-    return "workspace" in data.get("tool", {}).get("uv", {})
 
 
 def _made(name: str, folder: Path, kind: "Kind", more: Mapping[str, str]) -> list[str]:
@@ -181,9 +191,15 @@ def _check_free(name: str, folder: Path, distribution: str) -> None:
             f"the folder {folder}",
             "Choose another name, or remove the folder.",
         )
+    if _is_installed(distribution):
+        raise UsageError(
+            "a name that no installed package has",
+            f"the installed package {distribution}",
+            "Choose another name, or uninstall that package.",
+        )
     for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         owner = point.dist.metadata["Name"] if point.dist is not None else "another package"
-        if point.name == name or owner == distribution:
+        if point.name == name:
             raise UsageError(
                 "a name that no installed package has",
                 f"{name!r}, the entry point of {owner}",
@@ -191,18 +207,27 @@ def _check_free(name: str, folder: Path, distribution: str) -> None:
             )
 
 
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _root_text(root: Path) -> str:
     try:
-        text = root.read_text()
+        text = root.read_text(encoding="utf-8")
         members = tomllib.loads(text)["tool"]["uv"]["workspace"]["members"]
-    except (FileNotFoundError, KeyError, tomllib.TOMLDecodeError) as error:
+    # ValueError: no TOML, or no text; TypeError: what should be a table is none.
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "the root of a uv workspace, a pyproject.toml with [tool.uv.workspace]",
             f"{root}, which is none ({type(error).__name__}: {error})",
             "Run the command in the workspace's root, or name it with --workspace; --as repository "
             "makes a package that needs none.",
         ) from error
-    if "packages/*" not in members:
+    if not isinstance(members, list) or "packages/*" not in members:
         raise UsageError(
             "a workspace with the members packages/*",
             f"{members} in {root}",
@@ -213,37 +238,24 @@ def _root_text(root: Path) -> str:
 
 def _with_member(text: str, distribution: str, root: Path) -> str:
     """Add ``distribution`` to the root's dependencies and sources, keeping all comments."""
-    lines = text.splitlines()
-    start = _line(lines, r"dependencies = \[", root)
-    end = next(i for i in range(start, len(lines)) if lines[i].startswith("]"))
-    lines.insert(end, f'    "{distribution}",')
-    sources = _line(lines, r"\[tool\.uv\.sources\]", root)
-    end = next(
-        (i for i in range(sources + 1, len(lines)) if not re.match(r"[\w.-]+ = ", lines[i])),
-        len(lines),
-    )
-    lines.insert(end, f"{distribution} = {{ workspace = true }}")
-    after = "\n".join(lines) + "\n"
-    data = tomllib.loads(after)
-    added = distribution in data["project"]["dependencies"]
-    if not added or distribution not in data["tool"]["uv"]["sources"]:
+    if "project" not in tomllib.loads(text):
+        # A root that is no package itself needs nobody: `uv sync --all-packages` takes members.
+        return text
+    listed = with_item(text, "project", "dependencies", distribution)
+    after = with_line(listed or text, "tool.uv.sources", f"{distribution} = {{ workspace = true }}")
+    try:
+        data = tomllib.loads(after)
+        added = distribution in data["project"]["dependencies"]
+        added = added and distribution in data["tool"]["uv"]["sources"]
+    except (KeyError, TypeError, ValueError):
+        added = False
+    if not added:
         raise UsageError(
             "a root with the lists project.dependencies and tool.uv.sources",
             f"{root}, to which {distribution} could not be added",
             "Add it to both by hand, after the package is made elsewhere.",
         )
     return after
-
-
-def _line(lines: list[str], pattern: str, root: Path) -> int:
-    for number, line in enumerate(lines):
-        if re.match(pattern, line):
-            return number
-    raise UsageError(
-        f"a line {pattern.replace(chr(92), '')!r} in the workspace's root",
-        f"{root} without one",
-        "Add it; the new package is to be listed there.",
-    )
 
 
 def _declared(file: Path) -> Contract:

@@ -116,3 +116,23 @@ def test_exported_contracts_can_be_checked_against(folder, capsys):
     code, result = checked(capsys, "--against", "market.json")
     assert code == 0, result["problems"]
     assert result["evolution"] == []
+
+
+def test_without_a_project_it_can_be_said_who_serves(folder, capsys):
+    """A model that is to take another team's place is checked in a repository of its own."""
+    for name in ("acme-demand", "acme-rival"):
+        (folder / "packages" / name).mkdir(parents=True)
+        rival = Contract(name, inputs=(SPEND,), outputs=(ORDERS,), effects=DEMAND.effects)
+        written(folder / "packages" / name, rival, distribution=name)
+    _, result = checked(capsys)
+    assert any("two producers of 'acme_orders'" in text for text in result["problems"])
+    for name in ("acme-demand", "acme-rival"):
+        _, result = checked(capsys, "--no-project", "--set", f"serving.acme_orders={name}")
+        assert not any("acme_orders" in text for text in result["problems"])
+        assert [row[0] for row in result["models"] if row[0].startswith("acme")] == [name]
+
+
+@pytest.mark.parametrize("setting", ["backtest.origins=8", "serving=acme", "serving.=acme"])
+def test_other_settings_need_a_project(folder, capsys, setting):
+    assert run(["check", "--no-project", "--set", setting]) == 2
+    assert "Without a project, --set takes serving.QUANTITY=PACKAGE" in capsys.readouterr().err

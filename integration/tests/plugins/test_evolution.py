@@ -160,3 +160,9 @@ def test_package_in_a_repository_of_its_own_is_its_own_workspace(workspace):
     folder = workspace / "packages" / "eta"
     assert write_snapshots(installed(RELEASED), folder) == ((folder / "contract.json",), ())
     assert check_snapshots(installed(RELEASED), folder) == ()
+
+
+def test_a_folder_without_a_package_has_no_snapshot_to_renew(tmp_path):
+    with pytest.raises(UsageError, match="expected the folder of an installed package"):
+        write_snapshots(installed(RELEASED), tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import json
+import socket
+import threading
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
-from dagcast import workflow
+from dagcast import exported, workflow
 from dagcast._wheel import wheel_of
 from dagcast.assembly import check_assembly
 from dagcast.declaration import declaration
@@ -69,6 +72,106 @@ def test_misfit_names_the_package_that_is_not_here(file):
 
 def test_an_address_serves_as_well(file):
     assert read_exported(file.as_uri()) == read_exported(str(file))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: "[" * 100_000,
+        lambda data: json.dumps(data).replace("[]", "9" * 6_000, 1),
+        lambda data: data | {"packages": [{**data["packages"][0], "contracts": [[]]}]},
+        lambda data: data | {"packages": [{**data["packages"][0], "distribution": None}]},
+        lambda data: data | {"packages": [{**data["packages"][0], "distribution": ""}]},
+        lambda data: data | {"packages": [{**data["packages"][0], "version": 1}]},
+        lambda data: data | {"packages": ["acme"]},
+        lambda data: data | {"known_ahead": [3]},
+        lambda data: data | {"required": ["ab"]},
+        lambda data: data | {"required": {"wait": 1}},
+        lambda data: data | {"weights": [1]},
+        lambda data: data | {"levers": "spend"},
+        lambda data: {"schema": "dagcast.current-release/1", "release": "contracts"},
+        lambda data: {"schema": "dagcast.current-release/1", "release": "../../contracts"},
+        lambda data: {"schema": "dagcast.current-release/1", "release": None},
+    ],
+)
+def test_a_file_that_is_not_as_it_was_written_is_refused_in_words(file, spoil):
+    spoilt = spoil(json.loads(file.read_text()))
+    file.write_text(spoilt if isinstance(spoilt, str) else json.dumps(spoilt))
+    with pytest.raises(UsageError, match="expected"):
+        read_exported(str(file))
+
+
+def test_a_mark_of_the_byte_order_is_read_over(file):
+    plain = read_exported(str(file))
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read_exported(str(file)) == plain
+
+
+def test_a_file_larger_than_any_contracts_is_not_read(file):
+    with file.open("ab") as whole:
+        whole.truncate(1 << 27)
+    with pytest.raises(UsageError, match="more than 64 MiB"):
+        read_exported(str(file))
+
+
+@pytest.fixture
+def answers():
+    """The address of a server that sends raw bytes, and what it is to send."""
+    sent = [b""]
+
+    def serve(server):
+        while True:
+            try:
+                caller, _ = server.accept()
+            except OSError:
+                return
+            with caller:
+                caller.recv(4096)
+                caller.sendall(sent[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", sent
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+        b"HTTP/1.1 200 OK\r\n\r\n<html>log in</html>",
+        b"",
+    ],
+)
+def test_a_server_that_answers_something_else_is_said_in_words(answers, sent):
+    address, answer = answers
+    answer[0] = sent
+    with pytest.raises(UsageError, match=f"found .*{address}"):
+        read_exported(f"{address}/contracts.json")
+
+
+def test_an_answer_is_read_whatever_the_case_of_its_address(answers, file):
+    address, answer = answers
+    answer[0] = b"HTTP/1.1 200 OK\r\n\r\n" + file.read_bytes()
+    assert read_exported(f"{address.upper()}/contracts.json") == read_exported(str(file))
+
+
+def test_an_answer_that_trickles_in_is_given_up(answers, file, monkeypatch):
+    address, answer = answers
+    answer[0] = b"HTTP/1.1 200 OK\r\n\r\n" + file.read_bytes()
+    clock = SimpleNamespace(monotonic=iter([0.0, 31.0]).__next__)
+    monkeypatch.setattr(exported, "time", clock)
+    with pytest.raises(UsageError, match="bytes in 30 s"):
+        read_exported(f"{address}/contracts.json")
+
+
+@pytest.mark.parametrize("address", ["http://localhost:port/x", "http://localhost:1/a b"])
+def test_an_address_that_is_none_is_said_in_words(address):
+    with pytest.raises(UsageError, match="Check the address"):
+        read_exported(address)
 
 
 def test_what_was_exported_is_read_back():

@@ -136,12 +136,77 @@ def test_folder_that_is_no_workspace_is_refused(tmp_path):
     assert not (tmp_path / "packages").exists()
 
 
-def test_root_without_a_list_of_sources_is_refused_before_anything_is_made(workspace):
-    root = workspace / "pyproject.toml"
-    root.write_text(ROOT.replace("[tool.uv.sources]", "[tool.uv.other]"))
-    with pytest.raises(UsageError, match="expected a line"):
-        new_package("wet-sessions", workspace)
-    assert not (workspace / "packages").exists()
+SOURCES = "[tool.uv.sources]\ndagcast-core = { workspace = true } # kept\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROOT.replace('[\n    "dagcast-core",\n]', "[]"),
+        ROOT.replace('[\n    "dagcast-core",\n]', '["dagcast-core"]'),
+        ROOT.replace('[\n    "dagcast-core",\n]', '["dagcast-core[all]>=0.1", "x"] # why'),
+        ROOT.replace('    "dagcast-core",\n]', '    "dagcast-core" # why ]\n    ]'),
+        ROOT.replace('dependencies = [\n    "dagcast-core",\n]\n', ""),
+        ROOT.replace(SOURCES, ""),
+        ROOT.replace("# The workspace.", 'dependencies = ["mine"]'),
+    ],
+)
+def test_a_root_may_be_written_as_people_write_it(tmp_path, text):
+    root = tmp_path / "pyproject.toml"
+    root.write_text(text)
+    new_package("wet-sessions", tmp_path)
+    before, after = tomllib.loads(text), tomllib.loads(root.read_text())
+    listed = after["project"].pop("dependencies")
+    assert listed == [*before["project"].pop("dependencies", []), "dagcast-wet-sessions"]
+    sources = after["tool"]["uv"].pop("sources")
+    assert sources.pop("dagcast-wet-sessions") == {"workspace": True}
+    assert sources == before["tool"]["uv"].pop("sources", {})
+    assert after == before
+    assert [line for line in text.splitlines() if "# " in line and "why" not in line] == [
+        line for line in root.read_text().splitlines() if "# " in line and "why" not in line
+    ]
+    assert root.read_text().count("# why") == text.count("# why")
+
+
+def test_a_root_that_is_no_package_stays_as_it_is(tmp_path):
+    root = tmp_path / "pyproject.toml"
+    root.write_text('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
+    new_package("wet-sessions", tmp_path)
+    assert root.read_text() == '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+    assert (tmp_path / "packages" / "wet-sessions" / "contract.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROOT.replace(SOURCES, "").replace("[tool.uv.workspace]", "[tool.uv]\nsources = {}\n\\0"),
+        ROOT.replace("dependencies = [", 'dynamic = ["dependencies"]\n[project.urls]\nx = ["'),
+        ROOT.replace('["packages/*", "integration"]', "5"),
+        "[tool]\nuv = 5\n",
+        "\x00",
+    ],
+)
+def test_a_root_that_cannot_be_added_to_is_refused_before_anything_is_made(tmp_path, text):
+    root = tmp_path / "pyproject.toml"
+    root.write_text(text.replace("\\0", "[tool.uv.workspace]"))
+    before = root.read_text()
+    with pytest.raises(UsageError):
+        new_package("wet-sessions", tmp_path)
+    assert root.read_text() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+@pytest.mark.parametrize("name", ["core", "testing"])
+def test_a_name_of_an_installed_package_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match=f"found the installed package dagcast-{name}"):
+        new_repository(name, tmp_path, Exported((), frozenset()))
+
+
+@pytest.mark.parametrize("name", ["json", "pandas"])
+def test_a_notebook_does_not_stand_in_for_a_module_that_it_imports(tmp_path, name):
+    with pytest.raises(UsageError, match="a name that no module has"):
+        new_notebook(name, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_package_that_cannot_be_finished_leaves_nothing(workspace, monkeypatch):

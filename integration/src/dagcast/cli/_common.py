@@ -92,6 +92,23 @@ def parsed(settings: tuple[str, ...]) -> dict[str, str]:
     return flags
 
 
+def serving_of(settings: tuple[str, ...]) -> dict[str, str]:
+    """Which package serves a quantity, from ``--set serving.QUANTITY=PACKAGE`` alone.
+
+    Raises:
+        UsageError: a ``--set`` of something else, which is a project's to say.
+    """
+    serving = {}
+    for key, value in parsed(settings).items():
+        table, dot, quantity = key.partition(".")
+        if table != "serving" or not dot or not quantity:
+            raise click.UsageError(
+                f"Without a project, --set takes serving.QUANTITY=PACKAGE; found {key!r}."
+            )
+        serving[quantity] = value
+    return serving
+
+
 def scenario_fields(given: tuple[str, ...]) -> dict[str, Any]:
     """Fields of a scenario: a bare name is the shipped one to start from."""
     from dagcast._config_file import literal

@@ -11,6 +11,7 @@ from dagcast.cli._common import (
     progress_shown,
     project_options,
     result_options,
+    serving_of,
     show,
     show_text,
 )
@@ -63,6 +64,7 @@ def check(
         project,
         folder=Path(),
         disable=disable,
+        serving=serving_of(settings) if project is None else None,
         against=against,
         conformance=conformance,
         deep=deep,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from dagcast_core.contract import Quantity, Weighted
@@ -74,9 +75,19 @@ def check_labels_of(
             added: list[object] = [label for label in found if label not in set(wanted)]
             raise AssertionError(
                 f"{_who(setting)}: expected output {quantity.name!r} along {dim!r} to have the "
-                f"{len(wanted)} labels of its inputs in their order; found missing {shown(lost)}, "
-                f"added {shown(added)}. fix: combine tensors by label, and keep the left order"
+                f"{len(wanted)} labels of its inputs in their order; found "
+                f"{_otherwise(sources[0].index(dim), output.index(dim), lost, added)}. fix: "
+                "combine tensors by label, and keep the left order"
             )
+
+
+def _otherwise(wanted: pd.Index, found: pd.Index, lost: list[object], added: list[object]) -> str:
+    """How labels differ: which, else of what type they are, else their order."""
+    if lost or added:
+        return f"missing {shown(lost)}, added {shown(added)}"
+    if wanted.dtype != found.dtype:
+        return f"the same as {found.dtype} where the inputs have {wanted.dtype}"
+    return f"another order or number, {shown(list(found))}"
 
 
 def check_dtypes(setting: Setting, seed: int) -> None:

@@ -12,6 +12,8 @@ MODULE = "dagcast_testing.conformance"
 # Frames of these say why something failed, and never where it is to be mended.
 _MACHINERY = re.compile(
     r"[/\\](dagcast_core|dagcast_testing|torch|pandas|numpy|pluggy|_pytest|importlib)[/\\]|^<"
+    # Compiled code names its source without a folder.
+    r"|\.pyx$"
 )
 
 

@@ -17,6 +17,9 @@ from dagcast_testing._problems import said
 from dagcast_testing._setting import ordinary_labels
 from dagcast_testing._source import other_random_states, random_states, settings
 
+# Labels that a package is asked to build for: more than somebody counts off by hand.
+_MANY = 31
+
 
 def check_registered(model: Model) -> None:
     """The package that the model lies in registers its contract, and builds it for any labels.
@@ -108,7 +111,10 @@ def _built(
     """
     item = InstalledModel("", "", None, plugin)
     dims = {d for contract in item.declared() for d in ordinary_labels(contract)}
-    given = {dim: (f"{dim} of a project", f"{dim} elsewhere") for dim in sorted(dims)}
+    given = {
+        dim: (f"{dim} of a project", f"{dim} elsewhere", *(f"{dim} {n}" for n in range(3, _MANY)))
+        for dim in sorted(dims)
+    }
     with other_random_states(3):
         before = {**settings(), **random_states()}
         try:

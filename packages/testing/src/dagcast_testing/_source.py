@@ -125,25 +125,34 @@ def random_states() -> dict[str, object]:
 
 
 def settings() -> dict[str, object]:
-    """Return what torch does for a whole process, by what it is."""
+    """Return what holds for a whole process, by what it is."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
         "the number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
+        "numpy's answer to errors": np.geterr(),
+        "the current folder": os.getcwd(),
+        "the environment": {n: t for n, t in os.environ.items() if not n.startswith("PYTEST_")},
     }
 
 
 def restore(then: Mapping[str, object]) -> None:
-    """Set torch back to what ``settings`` returned: the next model is not to answer for this one.
+    """Set back what ``settings`` returned: the next model is not to answer for this one.
 
     Raises:
         KeyError: a setting is missing.
     """
-    dtype, threads, mode = (then[name] for name in settings())
-    if isinstance(dtype, torch.dtype) and isinstance(threads, int):
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(bool(mode))
+    held: list[Any] = [then[name] for name in settings()]
+    dtype, threads, mode, errors, folder, environment = held
+    torch.set_default_dtype(dtype)
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(mode)
+    np.seterr(**errors)
+    os.chdir(folder)
+    for name in set(os.environ) - set(environment):
+        if not name.startswith("PYTEST_"):
+            del os.environ[name]
+    os.environ.update(environment)
 
 
 def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:

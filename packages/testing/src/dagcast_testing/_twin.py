@@ -18,7 +18,7 @@ import torch
 from dagcast_core.model import Model
 from dagcast_testing._installed import InstalledModel, installed_models
 from dagcast_testing._problems import SELECTION
-from dagcast_testing._setting import Setting, labels_of
+from dagcast_testing._setting import Setting, labels_of, ordinary_labels
 from dagcast_testing._source import environment_reads, other_random_states
 
 _HOURS = 30
@@ -39,7 +39,18 @@ def fingerprints(model: Model) -> dict[str, str]:
     """Return one short hash for every entry of the state and every output."""
     outputs = Setting(model, labels_of(model), _HOURS).outputs(0)
     held = {**model.state_dict(), **{f"output {n}": t.tensor for n, t in outputs.items()}}
-    return {name: _hash(values) for name, values in held.items()}
+    # What is kept by label is kept in the order of its labels, which values that start alike hide.
+    labels = {
+        f"labels of {name}": hashlib.sha256(repr(parameter.indexes).encode()).hexdigest()[:16]
+        for name, parameter in model.labelled_parameters()
+    }
+    return {**{name: _hash(values) for name, values in held.items()}, **labels}
+
+
+def build(item: InstalledModel) -> Model:
+    """Build a model for so many labels that no two sets of them come in one order by chance."""
+    dims = {dim for contract in item.declared() for dim in ordinary_labels(contract)}
+    return item.build({dim: tuple(f"{dim} {letter}" for letter in "abcdefghi") for dim in dims})
 
 
 @functools.cache
@@ -70,7 +81,7 @@ def elsewhere(distributions: tuple[str, ...]) -> dict[str, dict[str, str]]:
 
 def check_processes(installed: InstalledModel) -> None:
     """Another process builds the same model, which predicts the same, bit for bit."""
-    mine = fingerprints(installed.build())
+    mine = fingerprints(build(installed))
     theirs = _found(installed)[str(installed)]
     model = str(installed).partition(":")[2]
     assert READS not in theirs, (
@@ -113,9 +124,9 @@ def main(distributions: list[str], heavy: dict[str, str]) -> None:
 
 
 def _built(item: InstalledModel) -> dict[str, str]:
-    model = item.build()
+    model = build(item)
     with environment_reads(model) as read:
-        model = item.build()
+        model = build(item)
     prints = fingerprints(model)
     return {**prints, READS: read[0]} if read else prints
 

@@ -89,7 +89,13 @@ def check_year(setting: Setting, seed: int) -> None:
         return
     year = setting.with_hours(_YEAR).with_start(_YEAR_FROM)
     panel = year.panel(seed)
-    outputs = predicted(year.model, panel)
+    try:
+        outputs = predicted(year.model, panel)
+    except Exception as error:
+        raise AssertionError(
+            f"{_who(setting)}: expected a prediction over every hour of a year; found "
+            f"{said(error)}. fix: take labels of time as instants in UTC"
+        ) from error
     check_labels_of(year, panel, outputs)
     check_within(year, outputs, " in some hour of a year")
     if setting.reach:

@@ -87,6 +87,7 @@ def check(
     *,
     folder: Path | None = None,
     disable: tuple[str, ...] = (),
+    serving: Mapping[str, str] | None = None,
     against: Path | str | None = None,
     conformance: str | None = None,
     deep: bool = False,
@@ -105,6 +106,7 @@ def check(
             as declared, of another it takes part in the assembly. Where the workspace has
             promoted a release, changes since then are listed without ``against``.
         disable: entry points to leave out besides those of the settings.
+        serving: which package or model serves a quantity that several make; wins over the settings.
         against: exported contracts, a released manifest or a ``contract.json``, as a file, folder
             or address. Of packages that are installed, what changed since is listed; those that
             are not take part in the assembly.
@@ -120,7 +122,14 @@ def check(
     released = against or (_in_force(folder) if project is None else None)
 
     def joined(plugins: "Plugins") -> dict[str, Any]:
-        found = assembled(config, measured, plugins=plugins, exported=exported, project=project)
+        found = assembled(
+            config,
+            measured,
+            serving=serving,
+            plugins=plugins,
+            exported=exported,
+            project=project,
+        )
         assembly = found.assembly
         sources = _sources(folder, plugins) if project is None and folder is not None else ()
         return {

@@ -28,7 +28,34 @@ def terms(listed, before=""):
     return model(WARM, lines + WARM)
 
 
+SIZES = after_start(
+    'self.register_buffer("size", torch.ones(len(tuple(regions)), dtype=torch.float64))'
+)
+
+
+def sized(found):
+    """A change that weighs rides by a buffer over the regions, taken at ``found``."""
+    return (
+        SIZES,
+        after_rides(
+            "own, these = self.cost.indexes['region'], rides.index('region')\n"
+            f"found = {found}\n"
+            "size = torch.cat([self.size, self.size.mean(dim=0, keepdim=True)])[found]\n"
+            "rides = rides * IndexTensor(size, {'region': these})"
+        ),
+    )
+
+
 FURTHER = {
+    "buffers that a history fills": [
+        (
+            "a buffer by position",
+            sized("torch.arange(len(these)) % len(own)"),
+            sized("torch.as_tensor(own.get_indexer(these))"),
+            "test_label_order_does_not_matter",
+            "expected 'rides' by label to be the same when the labels of 'region' come in another",
+        ),
+    ],
     "the process left as it was": [
         (
             "numpy told how to work",

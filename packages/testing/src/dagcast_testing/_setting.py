@@ -17,6 +17,7 @@ from dagcast_core.tensor import IndexTensor, Panel
 Labels = Mapping[str, tuple[object, ...]]
 Ranges = Mapping[str, tuple[float, float]]
 
+_TWO = 2
 START = pd.Timestamp("2026-01-05T00:00:00Z")  # a Monday
 
 
@@ -120,13 +121,15 @@ class Setting:
     def moved(self) -> "Setting":
         """The same setting with every parameter of the model moved a little, always alike.
 
-        A parameter that starts at 0 hides what it multiplies, and parameters that start alike hide
-        which label each belongs to.
+        A parameter that starts at 0 hides what it multiplies, and values that start alike hide
+        which label each belongs to: so do buffers that a history fills.
         """
         moved: Setting | None = self.kept.get("moved")
         if moved is None:
             fresh: Model = self.kept.get("fresh") or self.model
-            moved = self.kept["moved"] = replace(self, model=jittered(fresh, 0))
+            model = jittered(fresh, 0)
+            _spread(model, {len(labels) for labels in labels_of(fresh).values()})
+            moved = self.kept["moved"] = replace(self, model=model)
             moved.kept["fresh"] = copy.deepcopy(moved.model)
             moved.kept["settings"] = self.kept.get("settings")
         return moved
@@ -165,6 +168,25 @@ def jittered(model: Model, seed: int, scale: float = 0.1) -> Model:
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.add_(noise.to(parameter.dtype), alpha=scale)
     return moved
+
+
+@torch.no_grad()
+def _spread(model: Model, counts: set[int]) -> None:
+    """Make buffers differ from label to label where they do not: by up to a tenth."""
+    for buffer in model.buffers():
+        if not buffer.is_floating_point():
+            continue
+        for axis, count in enumerate(buffer.shape):
+            first = buffer.narrow(axis, 0, 1)
+            if (
+                count < _TWO
+                or count not in counts
+                or not torch.equal(buffer, first.expand_as(buffer))
+            ):
+                continue
+            shape = [count if i == axis else 1 for i in range(buffer.ndim)]
+            # Before the axis is left, so that buffers with two dims of labels differ along both.
+            buffer.mul_(torch.linspace(0.9, 1.1, count, dtype=buffer.dtype).reshape(shape))
 
 
 def leaves(tensors: Mapping[str, IndexTensor]) -> dict[str, IndexTensor]:

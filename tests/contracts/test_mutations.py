@@ -13,6 +13,7 @@ import torch
 from _cases import CHANCE, IMPORT, KINDS, after_rides, contract, model
 from _cases_declared import DECLARED
 from _cases_further import FURTHER
+from _cases_outside import OUTSIDE
 from _mutations import TEAM, Change, TeamPackage, changed_files
 
 from dagcast.config import Config
@@ -41,7 +42,7 @@ MODULES = "\n".join(
 
 CASES = {
     f"{kind}-{case[0]}".replace(" ", "-"): case[1:]
-    for kind, cases in {**KINDS, **FURTHER, **DECLARED}.items()
+    for kind, cases in {**KINDS, **FURTHER, **DECLARED, **OUTSIDE}.items()
     for case in cases
 }
 

@@ -48,6 +48,11 @@ HOOKS = {
         plugin(BUILD, 'return [Rides(tuple(labels["region"])[:999])]'),
         "region 3 and 6 more where region of a project, region elsewhere, region 3 and 27 more",
     ),
+    "a start by position": (
+        Change("model.py", "start=0.8", "start=[0.5 + n / 99 for n in range(len(regions))]"),
+        Change("model.py", "start=0.8", "start=[0.5 + len(r) / 99 for r in regions]"),
+        "expected 'share' to start by label; found other values where the labels come in another",
+    ),
     "a label that it does not expect": (
         plugin(BUILD, 'return [Rides(tuple(labels["city"]))]'),
         plugin(BUILD, 'return [Rides(tuple(labels.get("region", ())))]'),

@@ -13,11 +13,11 @@ from dagcast_core.model import Model, ModelCollection, hyperparameters_of
 from dagcast_core.tensor import Panel
 from dagcast_testing._history import own_history, whole_history
 from dagcast_testing._outputs import predicted, same, shown
+from dagcast_testing._outside import outside_reads
 from dagcast_testing._problems import first_line, said
 from dagcast_testing._setting import Setting, jittered
 from dagcast_testing._source import (
     clock_read,
-    environment_reads,
     other_random_states,
     random_states,
     restore,
@@ -53,7 +53,7 @@ def check_determinism(setting: Setting, seed: int) -> None:
     out = io.StringIO()
     with (
         other_random_states(1),
-        environment_reads(setting.model) as read,
+        outside_reads(setting.model) as read,
         contextlib.redirect_stdout(out),
     ):
         before = random_states()
@@ -67,8 +67,8 @@ def check_determinism(setting: Setting, seed: int) -> None:
             "difference between two calls. fix: draw nothing at random and keep no state in forward"
         )
     assert not read, (
-        f"{_who(setting)}: expected the same outputs on every machine; found that {read[0]} the "
-        "environment. fix: hand it to the constructor, or make it an input"
+        f"{_who(setting)}: expected the same outputs on every machine; found that {read[0]}. "
+        "fix: hand what it holds to the constructor, or make it an input"
     )
     printed = first_line(out.getvalue())
     assert not printed, (

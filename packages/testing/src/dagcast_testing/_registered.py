@@ -12,7 +12,7 @@ from dagcast_core.contract import Contract
 from dagcast_core.hooks import ENTRY_POINT_GROUP
 from dagcast_core.model import Model
 from dagcast_testing._installed import InstalledModel, registered_by
-from dagcast_testing._outputs import shown
+from dagcast_testing._outputs import same, shown
 from dagcast_testing._problems import said
 from dagcast_testing._setting import ordinary_labels
 from dagcast_testing._source import other_random_states, random_states, settings
@@ -99,6 +99,23 @@ def _check_built(model: Model, plugin: ModuleType) -> None:
                     f"{shown(list(known))} were given. fix: hand labels[{dim!r}] to the "
                     "constructor"
                 )
+        _check_starts(item, plugin)
+
+
+def _check_starts(first: Model, plugin: ModuleType) -> None:
+    """Parameters start alike where the labels come in another order."""
+    (again,) = (item for item in _reordered(plugin) if item.contract == first.contract)
+    others = dict(again.labelled_parameters())
+    for name, parameter in first.labelled_parameters():
+        values, other = parameter.value(), others[name].value()
+        for dim in values.dims:
+            if set(other.index(dim)) == set(values.index(dim)):
+                other = other.reindex({dim: values.index(dim)})
+        assert values.tensor.shape != other.tensor.shape or same(values.tensor, other.tensor), (
+            f"{_who(first)}: expected {name!r} to start by label; found other values where the "
+            "labels come in another order. fix: look each label's start up by its name, or start "
+            "all alike"
+        )
 
 
 @functools.cache
@@ -123,6 +140,16 @@ def _built(
             built = error
         now = {**settings(), **random_states()}
     return given, built, tuple(name for name in now if now[name] != before[name])
+
+
+@functools.cache
+def _reordered(plugin: ModuleType) -> list[Model]:
+    """The same once more, of the same labels from last to first."""
+    given, _, _ = _built(plugin)
+    with other_random_states(3):
+        return InstalledModel("", "", None, plugin).build_all(
+            {dim: names[::-1] for dim, names in given.items()}
+        )
 
 
 def _few(labels: Mapping[str, tuple[str, ...]]) -> str:

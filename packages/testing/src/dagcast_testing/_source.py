@@ -31,8 +31,6 @@ _CONVERSIONS = (time.localtime, time.gmtime, time.ctime, time.asctime)
 _DATES = (datetime.datetime, datetime.date, pd.Timestamp)
 _NOW = ("now", "today", "utcnow")
 _OWN = "dagcast_core"
-# Where the standard library looks up a variable for whoever asks.
-_LOOKING_UP = ("os", "_collections_abc", "collections.abc")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -72,32 +70,6 @@ def names_mentioned(model: Model) -> set[str]:
         and isinstance(node.value, str)
         and _NAME.fullmatch(node.value)
     }
-
-
-@contextmanager
-def environment_reads(model: Model) -> Iterator[list[str]]:
-    """Collect the lines of the model's own package that read the environment meanwhile.
-
-    What libraries look up there for themselves is none of the model's business.
-    """
-    own = {cls.__module__.partition(".")[0] for cls in _classes(model)}
-    kind = type(os.environ)
-    read, original = [], kind.__getitem__
-
-    def noticed(environment: Any, key: str) -> str:
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__") in _LOOKING_UP:
-            frame = frame.f_back
-        if frame.f_globals.get("__name__", "").partition(".")[0] in own:
-            name = Path(frame.f_code.co_filename).name
-            read.append(f"{name}:{frame.f_lineno} reads {key!r} from")
-        return original(environment, key)
-
-    kind.__getitem__ = noticed  # type: ignore[method-assign]
-    try:
-        yield read
-    finally:
-        kind.__getitem__ = original  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -158,7 +130,7 @@ def restore(then: Mapping[str, object]) -> None:
 def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:
     """Files that the model's class and its parents' are made from, with what their names mean."""
     found: dict[ModuleType | type, ModuleType] = {}
-    for cls in _classes(model):
+    for cls in classes_of(model):
         module = sys.modules.get(cls.__module__)
         package = cls.__module__.partition(".")[0]
         if module is None:
@@ -175,7 +147,7 @@ def _sources(model: Model) -> Iterator[tuple[str, ast.AST, dict[str, Any]]]:
             yield Path(module.__file__ or module.__name__).name, tree, names
 
 
-def _classes(model: Model) -> list[type]:
+def classes_of(model: Model) -> list[type]:
     """The model's class and its parents, of its members too, but for those of libraries."""
     parts = model.leaves.values() if isinstance(model, ModelCollection) else (model,)
     classes = [base for part in parts for base in type(part).__mro__]

@@ -11,6 +11,7 @@ from dagcast_core.model import Model
 from dagcast_core.tensor import IndexTensor, Panel
 from dagcast_testing._history import whole_history
 from dagcast_testing._outputs import first_cell, predicted, same, shown
+from dagcast_testing._outside import outside_reads
 from dagcast_testing._problems import said
 from dagcast_testing._reads import rolled_on
 from dagcast_testing._setting import Setting
@@ -24,8 +25,12 @@ def check_warm_start(setting: Setting, seed: int) -> None:
     """A start taken from data is the same twice, by label, and of a history with gaps a number."""
     history = whole_history(setting, seed)
     before = {name: tensor.tensor.clone() for name, tensor in history.items()}
-    with other_random_states(1):
+    with other_random_states(1), outside_reads(setting.model) as read:
         first = _started(setting, history)
+    assert not read, (
+        f"{_who(setting)}: expected a start from the history alone; found that {read[0]}. fix: "
+        "hand what it holds to the constructor, or make it an input"
+    )
     _assert_unchanged(setting, history, before)
     with other_random_states(2):
         second = _started(setting, history)

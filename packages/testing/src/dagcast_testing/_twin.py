@@ -17,13 +17,14 @@ import torch
 
 from dagcast_core.model import Model
 from dagcast_testing._installed import InstalledModel, installed_models
-from dagcast_testing._problems import SELECTION
+from dagcast_testing._outside import environment_reads
+from dagcast_testing._problems import SELECTION, said
 from dagcast_testing._setting import Setting, labels_of, ordinary_labels
-from dagcast_testing._source import environment_reads, other_random_states
+from dagcast_testing._source import other_random_states
 
 _HOURS = 30
-# Beside the fingerprints by model.
-HEAVY, READS = "imports", "environment"
+# Beside the fingerprints by model, and instead of those of one.
+HEAVY, READS, ERROR = "imports", "environment", "error"
 # It lives for a second or two: looking for garbage would take a seventh of that.
 _START = (
     "import gc; gc.disable(); import importlib, sys; "
@@ -70,7 +71,7 @@ def elsewhere(distributions: tuple[str, ...]) -> dict[str, dict[str, str]]:
         check=False,
     )
     if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or ["no output"])[-1]
+        last = (ran.stderr.strip().splitlines() or ["no output"])[-1].removesuffix(".")
         raise AssertionError(
             f"{', '.join(distributions)}: expected models that another process can build; found "
             f"{last}. fix: build from what dagcast_models is given"
@@ -81,12 +82,16 @@ def elsewhere(distributions: tuple[str, ...]) -> dict[str, dict[str, str]]:
 
 def check_processes(installed: InstalledModel) -> None:
     """Another process builds the same model, which predicts the same, bit for bit."""
-    mine = fingerprints(build(installed))
     theirs = _found(installed)[str(installed)]
     model = str(installed).partition(":")[2]
+    assert ERROR not in theirs, (
+        f"{model}: expected a model that another process can build, for other labels; found "
+        f"{theirs[ERROR]}. fix: build from what dagcast_models is given"
+    )
+    mine = fingerprints(build(installed))
     assert READS not in theirs, (
-        f"{model}: expected the same model on every machine; found that {theirs[READS]} the "
-        "environment while it is built. fix: take it from the arguments of the constructor"
+        f"{model}: expected the same model on every machine; found that {theirs[READS]} "
+        "while it is built. fix: take it from the arguments of the constructor"
     )
     for name in dict.fromkeys((*mine, *theirs)):
         assert mine.get(name) == theirs.get(name), (
@@ -124,10 +129,14 @@ def main(distributions: list[str], heavy: dict[str, str]) -> None:
 
 
 def _built(item: InstalledModel) -> dict[str, str]:
-    model = build(item)
-    with environment_reads(model) as read:
+    try:
         model = build(item)
-    prints = fingerprints(model)
+        with environment_reads(model) as read:
+            model = build(item)
+        prints = fingerprints(model)
+    # A model may fail in any way; the process that asked has the words for it.
+    except Exception as error:
+        return {ERROR: said(error)}
     return {**prints, READS: read[0]} if read else prints
 
 

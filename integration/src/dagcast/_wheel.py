@@ -6,7 +6,6 @@ import importlib.metadata
 import io
 import re
 import zipfile
-from pathlib import Path
 
 from dagcast.errors import UsageError
 
@@ -65,18 +64,28 @@ def wheel_of(file_name: str, content: str) -> bytes:
     return made.getvalue()
 
 
-def content_of(file: Path) -> str | None:
-    """The contracts in a wheel, or None where it holds none.
+def content_of(wheel: bytes, source: str) -> str:
+    """The contracts in a wheel.
+
+    Args:
+        wheel: its bytes.
+        source: where they are from, for messages.
 
     Raises:
-        UsageError: the file is no wheel.
+        UsageError: they are no wheel, or one that holds no exported contracts.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
             inside = [name for name in archive.namelist() if name.endswith(f"/{CONTENT}")]
-            return archive.read(inside[0]).decode() if inside else None
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UsageError("a wheel", f"{file}: {error}", "Write or download it again.") from error
+            if inside:
+                return archive.read(inside[0]).decode()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UsageError("a wheel", f"{source}: {error}", "Write or download it again.") from error
+    raise UsageError(
+        f"a wheel with {CONTENT}, as dagcast contracts export writes it",
+        f"{source}, which holds none",
+        "Take such a wheel; to check against a package of models, install it.",
+    )
 
 
 def installed_content(distribution: str) -> str | None:

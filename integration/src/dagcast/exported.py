@@ -30,6 +30,8 @@ _WHAT = "exported contracts, a release manifest, a contract.json, or a folder th
 _SECONDS = 30.0
 # Far beyond any contracts: what is larger is another file, and is not read into memory whole.
 _BYTES = 1 << 26
+# A wheel begins so, by whatever address it came.
+_ZIPPED = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,18 @@ def _of_folder(folder: Path) -> Exported:
 def _is_exported(file: Path) -> bool:
     if not file.is_file() or file.suffix not in (".json", ".whl"):
         return False
-    text = content_of(file) if file.suffix == ".whl" else file.read_text("utf-8", "replace")
     try:
-        data = json.loads(text or "")
-    except ValueError:
+        return _held(file).get("schema") in (EXPORT_SCHEMA, RELEASE_SCHEMA)
+    except UsageError:
         return False
-    return isinstance(data, dict) and data.get("schema") in (EXPORT_SCHEMA, RELEASE_SCHEMA)
+
+
+def _held(file: Path) -> dict[str, Any]:
+    """What a file holds, JSON or a wheel of it."""
+    held = _bytes(file, _WHAT)
+    if file.suffix == ".whl":
+        return _parsed(content_of(held, str(file)), str(file))
+    return _parsed(held, str(file))
 
 
 def export_contracts(plugins: "Plugins", asked: Mapping[str, Any]) -> Exported:
@@ -147,16 +155,16 @@ def read_exported(source: str) -> Exported:
     if not source.strip():
         raise UsageError(_WHAT, "an empty name", "Name a file, a folder or an address.")
     if "://" in source:
-        return _exported(_parsed(_fetched(source), source), source)
+        fetched = _fetched(source)
+        wheel = fetched.startswith(_ZIPPED)
+        return _exported(_parsed(content_of(fetched, source) if wheel else fetched, source), source)
     path = Path(source)
-    held = content_of(path) if path.suffix == ".whl" and path.is_file() else None
-    if not path.exists():
-        held = installed_content(source)
+    held = None if path.exists() else installed_content(source)
     if held is not None:
         return _exported(_parsed(held, source), source)
     if path.is_dir():
         return _of_folder(path)
-    data = read_json(path, _WHAT)
+    data = _held(path)
     if data.get("schema") == _POINTER_SCHEMA:
         return _current(path, data.get("release"))
     return _exported(data, source)
@@ -178,14 +186,17 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     Raises:
         UsageError: there is no such file, or it holds no JSON object.
     """
+    return _parsed(_bytes(path, what), str(path), what)
+
+
+def _bytes(path: Path, what: str) -> bytes:
     try:
         with path.open("rb") as file:
-            text = file.read(_BYTES + 1)
+            return file.read(_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(what, f"no file {path}", "Check the path.") from None
     except OSError as error:
         raise UsageError(what, f"{path}: {error.strerror}", "Check the path.") from error
-    return _parsed(text, str(path), what)
 
 
 def _parsed(text: str | bytes, source: str, what: str = _WHAT) -> dict[str, Any]:

@@ -285,6 +285,19 @@ def test_file_that_is_no_wheel_is_refused(tmp_path):
         read_exported(str(tmp_path / WHEEL))
 
 
+def test_wheel_by_address_is_read_as_the_file_is(answers, wheel, file):
+    address, answer = answers
+    answer[0] = b"HTTP/1.1 200 OK\r\n\r\n" + wheel.read_bytes()
+    assert read_exported(f"{address}/{WHEEL}") == read_exported(str(file))
+
+
+def test_wheel_of_code_is_no_wheel_of_contracts(tmp_path):
+    with zipfile.ZipFile(tmp_path / WHEEL, "w") as archive:
+        archive.writestr("acme/__init__.py", "")
+    with pytest.raises(UsageError, match=r"which holds none.*\n?.*install it"):
+        read_exported(str(tmp_path / WHEEL))
+
+
 def test_current_release_is_what_its_pointer_names(file, tmp_path):
     file.rename(tmp_path / "r1.json")
     (tmp_path / "current.json").write_text(

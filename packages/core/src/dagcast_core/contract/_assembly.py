@@ -174,8 +174,8 @@ def _producers(
                     producer=found,
                     expected="one producer",
                     found=f"{len(items)}",
-                    fix=f"choose one of {choices} for {name!r} in [serving] of dagcast.toml, "
-                    "or disable the other",
+                    fix=f"choose one of {choices} for {name!r} in [serving] of dagcast.toml "
+                    f"(without a project: --set serving.{name}=...), or disable the other",
                 )
             )
     # A disputed quantity is not compared further: which promise counts is not known yet.

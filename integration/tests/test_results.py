@@ -1,5 +1,6 @@
 """What a command shows when it ends."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from dagcast.workflow import CheckResult, CompareResult, ReviewResult
 from dagcast.workflow.common._regret_result import CandidateRegret, RegretResult, WeekRegret, paired
-from dagcast.workflow.stages._compare import CandidateErrors
+from dagcast.workflow.stages._compare import CandidateErrors, PairedErrors
 
 
 def test_check_shows_conformance_and_changes_beside_problems():
@@ -28,17 +29,32 @@ def test_check_shows_conformance_and_changes_beside_problems():
     assert result.exit_code() == 3
 
 
-def test_compare_marks_every_candidate_whose_figure_reads_lowest():
+def test_compare_says_no_more_than_its_windows_can_tell():
     candidates = (
-        CandidateErrors("eta=a", {"eta": 0.6180, "driver_hours": 0.579001}),
-        CandidateErrors("eta=b", {"eta": 0.6311, "driver_hours": 0.579002}),
+        CandidateErrors("eta=a", {"eta": 0.6180}, {"eta": (0.6180, 0.6180)}),
+        CandidateErrors("eta=b", {"eta": 0.6311}, {"eta": (0.6311, 0.6311)}),
     )
-    (table,) = CompareResult(Path("p"), candidates, origins=2).tables()
-    assert table.columns == ("candidate", "eta", "driver_hours")
-    assert table.rows == (
-        ("eta=a", "0.618 *", "0.579 *"),
-        ("eta=b", "0.631", "0.579 *"),
+    pairs = (
+        PairedErrors("eta=b", "eta", 0.0131, 0.004, 0.0222, "worse"),
+        PairedErrors("eta=c", "eta", 0.0131, -0.004, 0.0302, "undecided"),
+        PairedErrors("eta=d", "eta", 0.0131, -math.inf, math.inf, "undecided"),
+        PairedErrors("eta=e", "eta", 0.0, 0.0, 0.0, "same"),
     )
+    result = CompareResult(Path("p"), candidates, 2, pairs)
+    errors, against = result.tables()
+    assert errors.rows == (("eta=a", "0.618"), ("eta=b", "0.631"))
+    assert against.title == "Against eta=a"
+    assert [row[3:] for row in against.rows] == [
+        ("+0.004 to +0.022", "worse"),
+        ("-0.004 to +0.030", "no difference that these origins can tell"),
+        (
+            "none: too few windows, or they overlap",
+            "no difference that these origins can tell",
+        ),
+        ("-", "the same forecasts"),
+    ]
+    assert result.exit_code() == 3
+    assert replace(result, pairs=pairs[1:]).exit_code() == 0
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """Regret of the plans of past weeks on a tiny marketplace, and two models judged by it."""
 
 import json
+import re
 import textwrap
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from dagcast import workflow
 from dagcast.cli import run
-from dagcast.errors import ProjectError, UsageError
+from dagcast.errors import ConfigError, ProjectError, UsageError
 from dagcast.project import open_project
 
 torch.set_num_threads(1)
@@ -166,3 +169,51 @@ def test_bad_input_is_refused_before_anything_is_fitted(project, candidates, cap
     assert code == 2
     assert "--quantity goes with --by mase" in " ".join(capsys.readouterr().err.split())
     assert len(project.journal.entries()) == before
+
+
+def test_errors_of_candidates_are_paired_and_judged_where_the_origins_can_tell(project, candidates):
+    flags = {**SETTINGS, "backtest.origins": "3", "backtest.quantities": '["driver_hours"]'}
+    flags |= {"backtest.horizon_hours": "48", "backtest.step_hours": "48"}
+    chosen = open_project(project.folder, flags=flags, environment={})
+    result = workflow.compare(chosen, (OURS, FLAT))
+    (flat,) = result.pairs
+    assert (flat.candidate, flat.quantity, flat.verdict) == (FLAT, "driver_hours", "worse")
+    ours, theirs = result.candidates
+    paired = zip(theirs.by_origin["driver_hours"], ours.by_origin["driver_hours"], strict=True)
+    apart = np.array([a - b for a, b in paired])
+    # SciPy's own interval of a mean by Student's t.
+    low, high = stats.t.interval(0.95, 2, apart.mean(), stats.sem(apart))
+    assert (flat.low, flat.high) == pytest.approx((low, high))
+    assert result.exit_code() == 3
+    # Each window's fit is kept, by what it follows from: nothing is fitted again.
+    kept = chosen.reports / ".backtest"
+    made = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
+    flags["backtest.origins"] = "1"
+    newest = open_project(project.folder, flags=flags, environment={})
+    as_declared = f"{OURS}, models.eta.trip_time=33"
+    again = workflow.compare(newest, (OURS, as_declared))
+    (same,) = again.pairs
+    assert (same.candidate, same.verdict, same.interval) == (as_declared, "same", "-")
+    now = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert len(now) == 2
+    assert len(now.items() & made.items()) == 1
+
+
+@pytest.mark.parametrize(
+    ("candidate", "words"),
+    [
+        ("eta", "found 'eta'"),
+        ("eta=", "found 'eta='"),
+        ("models.eta=3", "found 'models.eta=3'"),
+        ("models.eta.trip_time=[1]", "a number or a text for models.eta.trip_time"),
+        ("eta=a,eta=b", "found 'eta=a,eta=b'"),
+        (f"{OURS},models.eta.trip_tyme=3", "Did you mean 'trip_time'"),
+        (f"{OURS},models.eta.trip_time=-3", "trip_time in .models.eta. of dagcast.toml to be"),
+    ],
+)
+def test_candidate_that_is_none_is_said_before_anything_is_fitted(
+    project, candidates, candidate, words
+):
+    with pytest.raises(ConfigError if "Did" in words or "to be" in words else UsageError) as raised:
+        workflow.compare(project, (OURS, candidate))
+    assert re.search(words, str(raised.value))

@@ -164,12 +164,12 @@ def backtest(
 
 @click.command()
 @project_options
-@click.argument("candidates", nargs=-1, required=True, metavar="QUANTITY=DISTRIBUTION...")
+@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
 @click.option(
     "--by",
     type=click.Choice(["mase", "regret"]),
     default="mase",
-    help="Errors of forecasts, or regret of plans: exit 3 if one is worse than the first.",
+    help="Errors of forecasts, or regret of plans.",
 )
 @result_options
 def compare(
@@ -178,7 +178,11 @@ def compare(
     candidates: tuple[str, ...],
     by: Literal["mase", "regret"],
 ) -> "Result":
-    """Compare candidates, such as eta=dagcast-eta eta=my-eta, by one backtest."""
+    """Compare candidates by one backtest; exit 3 if one is worse than the first.
+
+    A CANDIDATE is `installed` (as the project is), a package that serves a quantity such as
+    eta=my-eta, or a hyperparameter such as models.eta.trip_time=30; commas join several.
+    """
     from dagcast import workflow
 
     with progress_shown() as progress:

@@ -33,18 +33,18 @@ def installed_packages(plugins: Plugins) -> tuple[Package, ...]:
 
 
 def content_hash(module: str) -> str:
-    """Return the sha256 over path and bytes of every file of an importable package.
+    """Return the sha256 over path and bytes of every file of an importable package or module.
 
     Raises:
-        UsageError: no such package can be found.
+        UsageError: it cannot be found, or has no files.
     """
     spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None or not (spec.submodule_search_locations or spec.has_location):
         raise UsageError(
-            f"an importable package {module!r}",
-            "none",
-            "Install it, then propose the release again.",
+            f"an importable package {module!r}", "none", "Install the distribution that has it."
         )
+    if not spec.submodule_search_locations:
+        return hashlib.sha256(Path(str(spec.origin)).read_bytes()).hexdigest()
     total = hashlib.sha256()
     for root in map(Path, sorted(spec.submodule_search_locations)):
         for file in sorted(_files(root)):

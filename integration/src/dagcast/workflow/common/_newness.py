@@ -58,7 +58,6 @@ def _made_of(session: "Session", experiments: "ExperimentSet") -> dict[str, Any]
         "contents": session.contents(),
         "settings": {name: config.model_dump(mode="json")[name] for name in _FIT},
         "seed": config.seeds.draws,
-        "serving": dict(session.serving),
         "clocks": [clocks.zones, clocks.countries],
         "labels": session.labels,
     }

@@ -33,20 +33,18 @@ if TYPE_CHECKING:
     from dagcast_core.decide import Plan
     from dagcast_core.tensor import Panel
 
-# Which distribution serves a quantity, by quantity.
-Serving = Mapping[str, str]
 # What it cost that a plan hedged, beside what the members cost.
 _CAUTION = "caution"
 
 
 def measure_regret(
-    session: Session, candidates: Mapping[str, Serving], *, progress: Progress = silent
+    session: Session, candidates: Mapping[str, Project], *, progress: Progress = silent
 ) -> tuple[CandidateRegret, ...]:
     """Plan past weeks with every candidate, and judge every plan by every hindsight.
 
     Args:
         session: the project's models and data.
-        candidates: by name, what differs from the project's own choices.
+        candidates: variants of the project, by name.
         progress: told which origin is done.
 
     Raises:
@@ -68,9 +66,7 @@ def measure_regret(
     keys = {f"{origin:%Y%m%dT%H%MZ}": origin for origin in origins}
     with session.project.scratch("regret") as temporary:
         plans = temporary / "plans"
-        task = _Week(
-            session.project, tuple((n, tuple(s.items())) for n, s in candidates.items()), plans
-        )
+        task = _Week(session.project, tuple(candidates.items()), plans)
         found = map_panels(
             task,
             keys,
@@ -100,12 +96,12 @@ class _Week:
 
     Attributes:
         project: whose store is read.
-        candidates: name and serving of each.
+        candidates: name and project of each.
         plans: folder for the plans, by week and candidate.
     """
 
     project: Project
-    candidates: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    candidates: tuple[tuple[str, Project], ...]
     plans: Path
 
     def __call__(self, origin: pd.Timestamp) -> "Panel":
@@ -125,8 +121,8 @@ class _Week:
         # What a killed worker left.
         shutil.rmtree(target, ignore_errors=True)
         problems, planned = [], {}
-        for number, (name, serving) in enumerate(self.candidates):
-            session = open_session(self.project, serving=dict(serving))
+        for number, (name, project) in enumerate(self.candidates):
+            session = open_session(project)
             past = at_origin(session.times, origin, config.horizon.hours, session.weeks)
             # Every origin starts from scratch: a fit that knows later weeks would be no fair start.
             model, _ = fit_collection(session, past)

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final
@@ -41,6 +42,7 @@ def run_backtest(
     *,
     quantities: tuple[str, ...] | None = None,
     reuse: bool = False,
+    beside: frozenset[str] = frozenset(),
     progress: Progress = silent,
 ) -> "BacktestReport":
     """The backtest itself, for this session's models.
@@ -51,6 +53,7 @@ def run_backtest(
         reuse: whether the models of past origins are kept beside the reports, and those taken that
             were fitted there to the same. Each origin then has the history that it had in its own
             week, so that of a window that moved on by a week only the newest is fitted.
+        beside: kept models that stay although this backtest has no use for them.
         progress: told which origin is done.
     """
     from dagcast_core.evaluate import backtest as run
@@ -77,16 +80,11 @@ def run_backtest(
     progress(f"backtest, {counted(len(origins), 'origin')}", 0.0)
     # Beside what is judged, whatever is observed of what plans show: its errors are their chance.
     made = (*names, *(q.name for q in shown_quantities(session)))
-    forecast = _Forecast(
-        session.project,
-        tuple(known_metrics(session.store, made)),
-        tuple(session.serving.items()),
-        reuse=reuse,
-    )
+    forecast = _Forecast(session.project, tuple(known_metrics(session.store, made)), reuse)
     workers = min(settings.workers, len(origins))
     if reuse:
-        wanted = [forecast.fitted(session, forecast.times(session, origin)) for origin in origins]
-        _forget(session.project.reports / FITTED, {path.name for path in wanted})
+        wanted = _kept(forecast, session, origins)
+        _forget(session.project.reports / FITTED, {path.name for path in wanted} | beside)
         if sum(not path.is_dir() for path in wanted) <= 1:
             # Another process would take longer to begin than what there is to do.
             workers = 1
@@ -101,6 +99,17 @@ def run_backtest(
             workers=workers,
             progress=done,
         )
+
+
+def kept_models(session: Session) -> frozenset[str]:
+    """Names of the models that a backtest of this session's models keeps, made or not yet."""
+    origins = origins_of(session, horizon=session.project.config.backtest.horizon_hours)
+    forecast = _Forecast(session.project, (), reuse=True)
+    return frozenset(path.name for path in _kept(forecast, session, origins))
+
+
+def _kept(forecast: "_Forecast", session: Session, origins: Iterable[pd.Timestamp]) -> list[Path]:
+    return [forecast.fitted(session, forecast.times(session, origin)) for origin in origins]
 
 
 def origins_of(session: Session, *, horizon: int) -> tuple[pd.Timestamp, ...]:
@@ -133,18 +142,16 @@ class _Forecast:
     Attributes:
         project: whose store is read.
         names: quantities to forecast.
-        serving: which distribution serves a quantity.
         reuse: whether fitted models are kept. An origin then has the history that it had
             in its own week, rather than what lies in the present window.
     """
 
     project: Project
     names: tuple[str, ...]
-    serving: tuple[tuple[str, str], ...]
     reuse: bool = False
 
     def __call__(self, origin: pd.Timestamp) -> "Panel":
-        session = open_session(self.project, serving=dict(self.serving))
+        session = open_session(self.project)
         past = self.times(session, origin)
         return predicted(session, self._model(session, past), past).select(*self.names)
 

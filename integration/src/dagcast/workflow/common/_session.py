@@ -42,7 +42,6 @@ class Session:
         plugins: the installed packages.
         assembly: their contracts, joined and without problems.
         experiments: of the events and of the packages.
-        serving: which distribution serves a quantity.
         aside: models that lack something in the store.
     """
 
@@ -52,7 +51,6 @@ class Session:
     plugins: "Plugins"
     assembly: "Assembly"
     experiments: "ExperimentSet"
-    serving: Mapping[str, str]
     aside: "tuple[Aside, ...]" = ()
 
     @property
@@ -166,7 +164,7 @@ class Session:
         return build_collection(
             self.plugins,
             dict(labels or self.labels),
-            self.serving,
+            dict(self.project.config.serving),
             experiments=self.experiments,
             aside=self.aside,
             hyperparameters=self.project.config.models,
@@ -203,12 +201,8 @@ class Session:
         }
 
 
-def open_session(project: Project, *, serving: Mapping[str, str] | None = None) -> Session:
+def open_session(project: Project) -> Session:
     """Everything that fitting, planning and looking back need.
-
-    Args:
-        project: the project.
-        serving: choices that win over the settings, as ``compare`` makes them.
 
     Raises:
         ProjectError: nothing was ingested.
@@ -219,8 +213,7 @@ def open_session(project: Project, *, serving: Mapping[str, str] | None = None) 
 
     store = open_store(project)
     measured = experiments(project)
-    chosen = {**project.config.serving, **(serving or {})}
-    found = assembled(project.config, measured, serving=chosen, project=project)
+    found = assembled(project.config, measured, project=project)
     assembly, plugins = found.assembly, found.plugins
     _require_models(project, found)
     assembly.raise_problems()
@@ -233,7 +226,7 @@ def open_session(project: Project, *, serving: Mapping[str, str] | None = None) 
         silent = [e.name for e in together if not speaks_of(e, assembly.registrations)]
         together = together.without(*silent)
     times = moments(project, store)
-    return Session(project, store, times, plugins, assembly, together, chosen, found.aside)
+    return Session(project, store, times, plugins, assembly, together, found.aside)
 
 
 def _require_models(project: Project, found: Assembled) -> None:

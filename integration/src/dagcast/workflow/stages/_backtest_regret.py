@@ -27,7 +27,7 @@ def backtest_regret(project: Project, *, progress: Progress = silent) -> RegretR
         ConfigError: no lever is declared.
     """
     session = open_session(project)
-    found = measure_regret(session, {_PRESENT: {}}, progress=progress)
+    found = measure_regret(session, {_PRESENT: project}, progress=progress)
     result = RegretResult(project.folder, found, project.config.objective.unit)
     write_text(project.reports / REPORT, json.dumps(plain(result), indent=1))
     project.record("backtested by regret", details={i.candidate: round(i.mean, 2) for i in found})

@@ -1,17 +1,26 @@
 """Candidate models for one quantity, judged by the same backtest."""
 
+import contextlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
 from dagcast.errors import UsageError
-from dagcast.figures import number
+from dagcast.figures import counted, number
 from dagcast.project import Project
 from dagcast.workflow.common._regret_result import RegretResult, paired
 from dagcast.workflow.common._regrets import measure_regret
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
-from dagcast.workflow.common._rolling import run_backtest
+from dagcast.workflow.common._rolling import kept_models, run_backtest
 from dagcast.workflow.common._session import open_session
+from dagcast.workflow.common._variants import variant
+from dagcast_core.contract import AssemblyError
+
+if TYPE_CHECKING:
+    from dagcast_core.evaluate import BacktestReport
+    from dagcast_core.tensor import IndexTensor
 
 
 @final
@@ -22,10 +31,44 @@ class CandidateErrors:
     Attributes:
         candidate: as it was named, such as ``eta=dagcast-eta``.
         mase: by quantity.
+        by_origin: quantity -> MASE of each window, oldest first.
     """
 
     candidate: str
-    mase: dict[str, float]
+    mase: Mapping[str, float]
+    by_origin: Mapping[str, tuple[float, ...]]
+
+
+@final
+@dataclass(frozen=True)
+class PairedErrors:
+    """A candidate against the first, one quantity, over the same windows.
+
+    Attributes:
+        candidate: which one.
+        quantity: forecast.
+        difference: mean over windows of the candidate's MASE less the first's; negative is better.
+        low: lower end of its 95 % interval; infinite where there is one window, or where windows
+            overlap and so say the same thing twice.
+        high: upper end.
+        verdict: ``better``, ``worse``, ``undecided``, or ``same`` where both forecast the same.
+    """
+
+    candidate: str
+    quantity: str
+    difference: float
+    low: float
+    high: float
+    verdict: Literal["better", "worse", "undecided", "same"]
+
+    @property
+    def interval(self) -> str:
+        """Its ends, as tables show them."""
+        if self.verdict == "same":
+            return "-"
+        if math.isinf(self.low):
+            return "none: too few windows, or they overlap"
+        return f"{self.low:+.3f} to {self.high:+.3f}"
 
 
 @final
@@ -37,32 +80,57 @@ class CompareResult(Result):
         folder: the project.
         candidates: in the order in which they were named.
         origins: number of origins.
+        pairs: every further candidate against the first, by quantity.
     """
 
     folder: Path
     candidates: tuple[CandidateErrors, ...]
     origins: int
+    pairs: tuple[PairedErrors, ...]
 
     def tables(self) -> tuple[ResultTable, ...]:
         names = tuple(self.candidates[0].mase)
-        best = {name: number(min(item.mase[name] for item in self.candidates)) for name in names}
         rows = tuple(
-            (
-                item.candidate,
-                *(
-                    # Figures that read the same differ by less than a backtest can tell.
-                    number(item.mase[name])
-                    + (" *" if number(item.mase[name]) == best[name] else "")
-                    for name in names
-                ),
-            )
+            (item.candidate, *(number(item.mase[name]) for name in names))
             for item in self.candidates
         )
-        note = f"MASE over {self.origins} origins; * is the lowest"
-        return (ResultTable("Candidates", ("candidate", *names), rows, note),)
+        windows = counted(self.origins, "origin")
+        against = tuple(
+            (
+                item.candidate,
+                item.quantity,
+                "-" if item.verdict == "same" else f"{item.difference:+.3f}",
+                item.interval,
+                _WORDS[item.verdict],
+            )
+            for item in self.pairs
+        )
+        return (
+            ResultTable("Candidates", ("candidate", *names), rows, f"MASE over {windows}"),
+            ResultTable(
+                f"Against {self.candidates[0].candidate}",
+                ("candidate", "quantity", "difference", "95 % interval", "verdict"),
+                against,
+                "difference in MASE, paired over origins; negative is better; each interval is for "
+                "its own row, and of many rows one in twenty errs",
+            ),
+        )
 
     def next_command(self) -> str:
-        return f"edit [serving] in {self.folder / 'dagcast.toml'} to choose one"
+        return f"edit [serving] or [models] in {self.folder / 'dagcast.toml'} to choose one"
+
+    def exit_code(self) -> int:
+        return 3 if any(item.verdict == "worse" for item in self.pairs) else 0
+
+
+_WORDS = {
+    "better": "better",
+    "worse": "worse",
+    "undecided": "no difference that these origins can tell",
+    "same": "the same forecasts",
+}
+# Forecasts of one model on one machine that differ by less are rounded otherwise.
+_SAME = 1e-9
 
 
 def compare(
@@ -72,33 +140,34 @@ def compare(
     by: Literal["mase", "regret"] = "mase",
     progress: Progress = silent,
 ) -> CompareResult | RegretResult:
-    """Backtest the collection once with each candidate.
+    """Backtest the collection once with each candidate, and judge each against the first.
+
+    What was fitted to an origin is kept by all that it follows from: a comparison that was cut
+    off, or that is asked for again with one candidate more, goes on from there.
 
     Args:
         project: with ingested events.
-        candidates: each ``quantity=distribution``.
-        by: errors of forecasts, or regret of the plans that follow from them; by regret, every
-            further candidate is judged against the first.
+        candidates: each ``installed`` (as the project is), ``QUANTITY=DISTRIBUTION`` or
+            ``models.NAME.HYPERPARAMETER=VALUE``; several joined by commas make one candidate.
+        by: errors of forecasts, or regret of the plans that follow from them.
         progress: told what is going on.
 
     Raises:
         UsageError: a candidate is not of that form, is named twice, or fewer than two are named.
         AssemblyError: a candidate does not fit.
+        ConfigError: there is no such hyperparameter, or its value is out of its declared range.
     """
-    chosen = {}
+    chosen: dict[str, Project] = {}
     for candidate in candidates:
-        quantity, equals, distribution = candidate.partition("=")
-        if not equals or not quantity or not distribution:
-            raise UsageError(
-                "candidates such as eta=dagcast-eta", repr(candidate), "Name quantity and package."
-            )
         if candidate in chosen:
             raise UsageError("every candidate once", f"{candidate!r} twice", "Leave out one.")
-        chosen[candidate] = {quantity: distribution}
+        chosen[candidate] = variant(project, candidate)
     if len(chosen) < 2:
         raise UsageError("two candidates or more", f"{len(chosen)}", "Name each that competes.")
-    # Every candidate is assembled before any is backtested: a misfit is said at once.
-    sessions = {name: open_session(project, serving=serving) for name, serving in chosen.items()}
+    # Every candidate is assembled and built before any is backtested: a misfit is said at once.
+    sessions = {name: open_session(item) for name, item in chosen.items()}
+    for session in sessions.values():
+        session.build()
     if by == "regret":
         regrets = measure_regret(next(iter(sessions.values())), chosen, progress=progress)
         unit = project.config.objective.unit
@@ -106,10 +175,73 @@ def compare(
         details = {item.candidate: round(item.mean, 2) for item in regrets}
         project.record("compared by regret", details=details)
         return RegretResult(project.folder, regrets, unit, pairs)
-    found = []
+    kept = frozenset[str]().union(*map(kept_models, sessions.values()))
+    # What `dagcast week` keeps stays, unless the packages fit together with a candidate alone.
+    with contextlib.suppress(AssemblyError):
+        kept |= kept_models(open_session(project))
+    reports = {}
     for name, session in sessions.items():
         progress(f"backtest with {name}", None)
-        report = run_backtest(session, progress=progress)
-        found.append(CandidateErrors(name, {row.quantity: row.mase for row in report.rows}))
-    project.record("compared", details={item.candidate: item.mase for item in found})
-    return CompareResult(project.folder, tuple(found), project.config.backtest.origins)
+        reports[name] = run_backtest(session, reuse=True, beside=kept, progress=progress)
+    found = tuple(_errors(name, report) for name, report in reports.items())
+    first, *others = reports
+    settings = project.config.backtest
+    apart = settings.step_hours >= settings.horizon_hours
+    result = CompareResult(
+        project.folder,
+        found,
+        settings.origins,
+        tuple(
+            _paired(name, row.quantity, reports[name], reports[first], apart)
+            for name in others
+            for row in reports[first].rows
+        ),
+    )
+    project.record("compared", details={item.candidate: dict(item.mase) for item in found})
+    return result
+
+
+def _errors(candidate: str, report: "BacktestReport") -> CandidateErrors:
+    return CandidateErrors(
+        candidate,
+        {row.quantity: row.mase for row in report.rows},
+        {
+            row.quantity: tuple(each.mase for each in report.by_origin(row.quantity))
+            for row in report.rows
+        },
+    )
+
+
+def _paired(
+    candidate: str,
+    quantity: str,
+    report: "BacktestReport",
+    first: "BacktestReport",
+    apart: bool,
+) -> PairedErrors:
+    """Compare two candidates window by window.
+
+    Every window's difference is one observation: windows share neither days nor a fit, the cells
+    of one share both. With one window there is no interval, and no verdict.
+    """
+    from dagcast_core.evaluate import mean_interval
+
+    if all(_alike(panel[quantity], first.forecasts[at][quantity])
+           for at, panel in report.forecasts.items()):  # fmt: skip
+        return PairedErrors(candidate, quantity, 0.0, 0.0, 0.0, "same")
+    windows = zip(report.by_origin(quantity), first.by_origin(quantity), strict=True)
+    mean, low, high = mean_interval([a.mase - b.mase for a, b in windows])
+    if not apart:
+        low, high = -math.inf, math.inf
+    verdict: Literal["better", "worse", "undecided"] = "undecided"
+    if low > 0:
+        verdict = "worse"
+    elif high < 0:
+        verdict = "better"
+    return PairedErrors(candidate, quantity, mean, low, high, verdict)
+
+
+def _alike(forecast: "IndexTensor", other: "IndexTensor") -> bool:
+    largest = float(other.tensor.abs().nan_to_num().max())
+    apart = (forecast - other).tensor.abs().nan_to_num()
+    return float(apart.max()) <= _SAME * largest

@@ -23,6 +23,7 @@ ARGUMENTS = {
     "forecast": [],
     "validate": [],
     "backtest": [],
+    "try": ["eta"],
     "compare": ["eta=dagcast-eta", "eta=other-eta"],
     "plan": [],
     "what-if": ["proposal.csv"],

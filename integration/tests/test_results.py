@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dagcast.workflow import CheckResult, CompareResult, ReviewResult
+from dagcast.workflow.common._paired import PairedErrors
 from dagcast.workflow.common._regret_result import CandidateRegret, RegretResult, WeekRegret, paired
-from dagcast.workflow.stages._compare import CandidateErrors, PairedErrors
+from dagcast.workflow.stages._compare import CandidateErrors
 
 
 def test_check_shows_conformance_and_changes_beside_problems():

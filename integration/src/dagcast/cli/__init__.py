@@ -6,6 +6,7 @@ Subcommands are imported when they run, so that help and completion stay fast.
 import atexit
 import contextlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ _COMMANDS = {
     "forecast": ("_models", "Forecast the horizon, fitting first where needed."),
     "validate": ("_models", "Compare modelled with measured effects."),
     "backtest": ("_models", "Forecast the past from rolling origins."),
+    "try": ("_models", "Fit a changed model alone, and compare it with the one in force."),
     "compare": ("_models", "Compare candidate models by the same backtest."),
     "plan": ("_plans", "Optimise the levers under budgets and guardrails."),
     "what-if": ("_plans", "Forecast the outcome of your own proposal."),
@@ -70,7 +72,9 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"dagcast.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        # What is a word of the language is no name of a function.
+        name = cmd_name.replace("-", "_") + "_" * keyword.iskeyword(cmd_name)
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

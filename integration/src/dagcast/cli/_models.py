@@ -1,7 +1,11 @@
-"""Commands about models: check, fit, forecast, validate, backtest, compare."""
+"""Commands about models: check, fit, forecast, validate, backtest, compare, try."""
 
+import contextlib
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
@@ -19,6 +23,9 @@ from dagcast.cli._stdout import reserved
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
+
+# Seconds between looks at what was saved.
+_POLL = 0.5
 
 
 @click.command()
@@ -187,3 +194,60 @@ def compare(
 
     with progress_shown() as progress:
         return workflow.compare(opened(folder, settings), candidates, by=by, progress=progress)
+
+
+@click.command("try")
+@project_options
+@click.argument("model")
+@click.option("--with-downstream", is_flag=True, help="Fit the models that read of it as well.")
+@click.option("--keep", is_flag=True, help="Take it as it is now as the one to compare with.")
+@click.option("--no-conformance", is_flag=True, help="Leave out the tests of the model contract.")
+@click.option("--watch", is_flag=True, help="Try again whenever a file of its package is saved.")
+@result_options
+def try_(
+    folder: Path,
+    settings: tuple[str, ...],
+    model: str,
+    with_downstream: bool,
+    keep: bool,
+    no_conformance: bool,
+    watch: bool,
+) -> "Result":
+    """Fit a changed model alone, and compare it with the one in force; exit 3 if it is worse.
+
+    MODEL is a model's name, or a distribution's for all of its models. The first time, what is
+    installed is kept as the one in force.
+    """
+    from dagcast import workflow
+
+    if watch:
+        again = ["try", model, "--project", str(folder)]
+        again += [part for setting in settings for part in ("--set", setting)]
+        again += ["--with-downstream"] * with_downstream + ["--no-conformance"] * no_conformance
+        _run_at_each_save(again, workflow.package_folder(opened(folder, settings), model))
+    with progress_shown() as progress:
+        return workflow.try_(
+            opened(folder, settings),
+            model,
+            downstream=with_downstream,
+            keep=keep,
+            conformance=not no_conformance,
+            progress=progress,
+        )
+
+
+def _run_at_each_save(arguments: list[str], package: Path) -> NoReturn:
+    """Run a command in a process of its own, which imports what was saved, until Ctrl-C."""
+    command = [sys.executable, "-c", "from dagcast.cli import main; main()", *arguments]
+    seen: dict[Path, int] = {}
+    while True:
+        now = {}
+        for file in package.rglob("*.py"):
+            # An editor may be about to replace it.
+            with contextlib.suppress(OSError):
+                now[file] = file.stat().st_mtime_ns
+        if now != seen:
+            seen = now
+            subprocess.run(command, check=False)
+            click.echo(f"Waiting for a change below {package}; Ctrl-C ends this.", err=True)
+        time.sleep(_POLL)

@@ -27,14 +27,20 @@ def inputs_of(session: "Session") -> str:
     return digest_of({"store": session.store.manifest_id, **_made_of(session, session.experiments)})
 
 
-def inputs_at(session: "Session", times: "Moments") -> str:
-    """Digest of all that a fit at a past moment follows from, as it was known by then."""
+def inputs_at(session: "Session", times: "Moments", *, besides: tuple[str, ...] = ()) -> str:
+    """Digest of all that a fit at a past moment follows from, as it was known by then.
+
+    Args:
+        session: the project's models and data.
+        times: of the past round.
+        besides: distributions and models that may change without another digest.
+    """
     panels = (session.history(times), session.archive(times))
     return digest_of(
         {
             "times": [times.first.isoformat(), times.last.isoformat()],
             "panels": [_panel(panel) for panel in panels if panel is not None],
-            **_made_of(session, session.known_experiments(times)),
+            **_made_of(session, session.known_experiments(times), besides),
         }
     )
 
@@ -50,13 +56,20 @@ def digest_of(values: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()[:16]
 
 
-def _made_of(session: "Session", experiments: "ExperimentSet") -> dict[str, Any]:
+def _made_of(
+    session: "Session", experiments: "ExperimentSet", besides: tuple[str, ...] = ()
+) -> dict[str, Any]:
     clocks = session.clocks
     config = session.project.config
+    settings = {name: config.model_dump(mode="json")[name] for name in _FIT}
+    contents: dict[str, Any] = session.contents()
+    for held in (contents, settings["models"]):
+        for name in besides:
+            held.pop(name, None)
     return {
         "experiments": experiments.to_json(),
-        "contents": session.contents(),
-        "settings": {name: config.model_dump(mode="json")[name] for name in _FIT},
+        "contents": contents,
+        "settings": settings,
         "seed": config.seeds.draws,
         "clocks": [clocks.zones, clocks.countries],
         "labels": session.labels,

@@ -80,7 +80,7 @@ def run_backtest(
     progress(f"backtest, {counted(len(origins), 'origin')}", 0.0)
     # Beside what is judged, whatever is observed of what plans show: its errors are their chance.
     made = (*names, *(q.name for q in shown_quantities(session)))
-    forecast = _Forecast(session.project, tuple(known_metrics(session.store, made)), reuse)
+    forecast = OriginForecast(session.project, tuple(known_metrics(session.store, made)), reuse)
     workers = min(settings.workers, len(origins))
     if reuse:
         wanted = _kept(forecast, session, origins)
@@ -104,11 +104,13 @@ def run_backtest(
 def kept_models(session: Session) -> frozenset[str]:
     """Names of the models that a backtest of this session's models keeps, made or not yet."""
     origins = origins_of(session, horizon=session.project.config.backtest.horizon_hours)
-    forecast = _Forecast(session.project, (), reuse=True)
+    forecast = OriginForecast(session.project, (), reuse=True)
     return frozenset(path.name for path in _kept(forecast, session, origins))
 
 
-def _kept(forecast: "_Forecast", session: Session, origins: Iterable[pd.Timestamp]) -> list[Path]:
+def _kept(
+    forecast: "OriginForecast", session: Session, origins: Iterable[pd.Timestamp]
+) -> list[Path]:
     return [forecast.fitted(session, forecast.times(session, origin)) for origin in origins]
 
 
@@ -136,7 +138,7 @@ def origins_of(session: Session, *, horizon: int) -> tuple[pd.Timestamp, ...]:
 
 @final
 @dataclass(frozen=True)
-class _Forecast:
+class OriginForecast:
     """What would have been forecast from an origin; it travels to worker processes.
 
     Attributes:
@@ -153,9 +155,10 @@ class _Forecast:
     def __call__(self, origin: pd.Timestamp) -> "Panel":
         session = open_session(self.project)
         past = self.times(session, origin)
-        return predicted(session, self._model(session, past), past).select(*self.names)
+        return predicted(session, self.model(session, past), past).select(*self.names)
 
-    def _model(self, session: Session, past: Moments) -> "ModelCollection":
+    def model(self, session: Session, past: Moments) -> "ModelCollection":
+        """The models of a past round, fitted on what was known by then, or as they are kept."""
         kept = self.fitted(session, past)
         if self.reuse and kept.is_dir():
             from dagcast_core.model import ModelError, load_model
@@ -188,8 +191,18 @@ class _Forecast:
         return at_origin(times, origin, hours, session.weeks)
 
 
-def predicted(session: Session, model: Any, past: Any) -> "Panel":
-    """Forecast of a past horizon, given the decisions that were taken in it."""
+def predicted(
+    session: Session, model: Any, past: Moments, *, alone: tuple[str, ...] = ()
+) -> "Panel":
+    """Forecast of a past horizon, given the decisions that were taken in it.
+
+    Args:
+        session: the project's models and data.
+        model: a fitted collection.
+        past: the times of the past round.
+        alone: members that read what happened, as far as that was observed, instead of what the
+            others forecast.
+    """
     import torch
 
     context, _ = read_context(
@@ -201,7 +214,18 @@ def predicted(session: Session, model: Any, past: Any) -> "Panel":
     )
     with torch.no_grad():
         panel: Panel = model.predict(context)
-    return panel
+        if not alone:
+            return panel
+        names = known_metrics(session.store, tuple(panel))
+        happened = session.store.read(
+            list(names), start=past.start, end=past.end, as_of=session.times.as_of
+        )
+        seen = {
+            # A missing cell is no input.
+            name: values.where(~values.isnan(), panel[name]).named(name)
+            for name, values in happened.items()
+        }
+        return cast("Panel", model.predict(context.assign(seen), isolated=alone))
 
 
 def _forget(folder: Path, wanted: set[str]) -> None:

@@ -1,7 +1,6 @@
 """Candidate models for one quantity, judged by the same backtest."""
 
 import contextlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, final
 from dagcast.errors import UsageError
 from dagcast.figures import counted, number
 from dagcast.project import Project
+from dagcast.workflow.common._paired import PairedErrors, paired_errors, verdict_table
 from dagcast.workflow.common._regret_result import RegretResult, paired
 from dagcast.workflow.common._regrets import measure_regret
 from dagcast.workflow.common._result import Progress, Result, ResultTable, silent
@@ -20,7 +20,6 @@ from dagcast_core.contract import AssemblyError
 
 if TYPE_CHECKING:
     from dagcast_core.evaluate import BacktestReport
-    from dagcast_core.tensor import IndexTensor
 
 
 @final
@@ -37,38 +36,6 @@ class CandidateErrors:
     candidate: str
     mase: Mapping[str, float]
     by_origin: Mapping[str, tuple[float, ...]]
-
-
-@final
-@dataclass(frozen=True)
-class PairedErrors:
-    """A candidate against the first, one quantity, over the same windows.
-
-    Attributes:
-        candidate: which one.
-        quantity: forecast.
-        difference: mean over windows of the candidate's MASE less the first's; negative is better.
-        low: lower end of its 95 % interval; infinite where there is one window, or where windows
-            overlap and so say the same thing twice.
-        high: upper end.
-        verdict: ``better``, ``worse``, ``undecided``, or ``same`` where both forecast the same.
-    """
-
-    candidate: str
-    quantity: str
-    difference: float
-    low: float
-    high: float
-    verdict: Literal["better", "worse", "undecided", "same"]
-
-    @property
-    def interval(self) -> str:
-        """Its ends, as tables show them."""
-        if self.verdict == "same":
-            return "-"
-        if math.isinf(self.low):
-            return "none: too few windows, or they overlap"
-        return f"{self.low:+.3f} to {self.high:+.3f}"
 
 
 @final
@@ -95,25 +62,9 @@ class CompareResult(Result):
             for item in self.candidates
         )
         windows = counted(self.origins, "origin")
-        against = tuple(
-            (
-                item.candidate,
-                item.quantity,
-                "-" if item.verdict == "same" else f"{item.difference:+.3f}",
-                item.interval,
-                _WORDS[item.verdict],
-            )
-            for item in self.pairs
-        )
         return (
             ResultTable("Candidates", ("candidate", *names), rows, f"MASE over {windows}"),
-            ResultTable(
-                f"Against {self.candidates[0].candidate}",
-                ("candidate", "quantity", "difference", "95 % interval", "verdict"),
-                against,
-                "difference in MASE, paired over origins; negative is better; each interval is for "
-                "its own row, and of many rows one in twenty errs",
-            ),
+            verdict_table(f"Against {self.candidates[0].candidate}", self.pairs),
         )
 
     def next_command(self) -> str:
@@ -121,16 +72,6 @@ class CompareResult(Result):
 
     def exit_code(self) -> int:
         return 3 if any(item.verdict == "worse" for item in self.pairs) else 0
-
-
-_WORDS = {
-    "better": "better",
-    "worse": "worse",
-    "undecided": "no difference that these origins can tell",
-    "same": "the same forecasts",
-}
-# Forecasts of one model on one machine that differ by less are rounded otherwise.
-_SAME = 1e-9
 
 
 def compare(
@@ -192,7 +133,7 @@ def compare(
         found,
         settings.origins,
         tuple(
-            _paired(name, row.quantity, reports[name], reports[first], apart)
+            paired_errors(name, row.quantity, reports[name], reports[first], apart)
             for name in others
             for row in reports[first].rows
         ),
@@ -210,38 +151,3 @@ def _errors(candidate: str, report: "BacktestReport") -> CandidateErrors:
             for row in report.rows
         },
     )
-
-
-def _paired(
-    candidate: str,
-    quantity: str,
-    report: "BacktestReport",
-    first: "BacktestReport",
-    apart: bool,
-) -> PairedErrors:
-    """Compare two candidates window by window.
-
-    Every window's difference is one observation: windows share neither days nor a fit, the cells
-    of one share both. With one window there is no interval, and no verdict.
-    """
-    from dagcast_core.evaluate import mean_interval
-
-    if all(_alike(panel[quantity], first.forecasts[at][quantity])
-           for at, panel in report.forecasts.items()):  # fmt: skip
-        return PairedErrors(candidate, quantity, 0.0, 0.0, 0.0, "same")
-    windows = zip(report.by_origin(quantity), first.by_origin(quantity), strict=True)
-    mean, low, high = mean_interval([a.mase - b.mase for a, b in windows])
-    if not apart:
-        low, high = -math.inf, math.inf
-    verdict: Literal["better", "worse", "undecided"] = "undecided"
-    if low > 0:
-        verdict = "worse"
-    elif high < 0:
-        verdict = "better"
-    return PairedErrors(candidate, quantity, mean, low, high, verdict)
-
-
-def _alike(forecast: "IndexTensor", other: "IndexTensor") -> bool:
-    largest = float(other.tensor.abs().nan_to_num().max())
-    apart = (forecast - other).tensor.abs().nan_to_num()
-    return float(apart.max()) <= _SAME * largest

@@ -19,6 +19,7 @@ from dagcast_core.model._effect import Cuts, ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._loss import ExperimentAgreement
+from dagcast_core.model._many import ManyEffects, effects_by
 from dagcast_core.model._shared_errors import errors_of, freedoms_of
 from dagcast_core.model._space import Expectation, uncoupled, with_factors
 from dagcast_core.model._student import Deviation, Scale
@@ -172,8 +173,12 @@ class Evidence:
         """
         modelled: dict[int, torch.Tensor] = {}
         for leader in dict.fromkeys(self._leaders):
-            modelled.update(self._modelled_by(leader))
+            modelled.update(effects_by(self.effects, self._leaders, leader))
         return self._less_estimates(modelled)
+
+    def under_many(self) -> ManyEffects:
+        """The effects as a function of many sets of parameters."""
+        return ManyEffects(self.effects, self._leaders)
 
     def misfit(self) -> torch.Tensor:
         """``r' S^-1 r / 2`` with the residuals ``r``; 0-d, nats."""
@@ -226,23 +231,14 @@ class Evidence:
         residuals = self._less_estimates(modelled)
         return residuals, tuple(pieces(matrix, [flat.size for flat in flats], dim=1))
 
-    def _modelled_by(self, leader: int) -> dict[int, torch.Tensor]:
-        """By place, effects of the experiments that one experiment's run of both arms serves."""
-        arms = self.effects[leader].run()
-        return {
-            place: self.effects[place].within(arms)
-            for place, other in enumerate(self._leaders)
-            if other == leader
-        }
-
     @torch.enable_grad()
     def _slopes_by(
         self, leader: int, flat: FlatParameters
     ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-        """The same with their gradients, without the graph."""
+        """By place, effects that one run of both arms serves, with gradients but without graph."""
         return {
             place: (value.detach(), flat.gradient_kept(value))
-            for place, value in self._modelled_by(leader).items()
+            for place, value in effects_by(self.effects, self._leaders, leader).items()
         }
 
     def _less_estimates(self, modelled: Mapping[int, torch.Tensor]) -> torch.Tensor:

@@ -18,7 +18,7 @@ from dagcast_core.model._division import Division, Slot, divided
 from dagcast_core.model._loss import NegativeBinomial
 from dagcast_core.model._parameter import LabelledParameter
 from dagcast_core.model._regularisation import ParameterTerm, PartialPooling
-from dagcast_core.model._sensitivity import Columns, Sensitivity, mismatch
+from dagcast_core.model._sensitivity import Columns, Sensitivity, information, mismatch
 from dagcast_core.model._unit import Unit
 
 # Standard deviation, before transforms, of the vague prior that keeps flat directions finite.
@@ -127,21 +127,22 @@ class _Matrix:
     ) -> None:
         """Add ``J' W J`` of all fitness terms, one block at a time to bound the memory."""
         division = self.division
-        inner, shared = division.inner, division.shared
+        inner, size = division.inner, division.inner + division.shared
+        places = [
+            slot.place if slot.local else slice(slot.place.start + inner, slot.place.stop + inner)
+            for slot in division.slots
+        ]
         for part in unit.parts:
             for term, target in part.data:
                 predicted = sensitivity.predicted(term.name)
                 weight = term.weight * term.information(predicted.tensor, target)
                 weights = sensitivity.by_block(term.name, weight)
+                own = [known[term.name] for known in columns]
                 for block in range(division.blocks):
                     rows = weights[block]
                     if not bool((rows > 0).any()):
                         continue
-                    jacobian = torch.zeros((rows.shape[0], inner + shared), dtype=torch.float64)
-                    for slot, known in zip(division.slots, columns, strict=True):
-                        start = slot.offset + (0 if slot.local else inner)
-                        known[term.name].fill(jacobian[:, start : start + slot.inner], block)
-                    product = jacobian.mT @ (rows.unsqueeze(1) * jacobian)
+                    product = information(own, places, size, rows, block)
                     self.local[block] += product[:inner, :inner]
                     self.border[block] += product[:inner, inner:]
                     self.corner += product[inner:, inner:]
@@ -188,18 +189,17 @@ class _Matrix:
         self, parameter: torch.nn.Parameter, slot: Slot, term: ParameterTerm
     ) -> None:
         # Terms on one parameter are cheap: one exact product per value of a block.
-        offset = int(slot.positions.min())
+        own = slot.positions - int(slot.positions.min())
         with torch.enable_grad():
             value = term.value()
             (slope,) = torch.autograd.grad(value, parameter, create_graph=True)
             if not slope.requires_grad:
                 return
-            rows = []
-            for i in range(slot.inner):
-                chosen = slope.reshape(-1)[slot.positions[..., i] - offset].sum()
-                (row,) = torch.autograd.grad(chosen, parameter, retain_graph=True)
-                rows.append(row.reshape(-1)[slot.positions - offset])
-        matrix = torch.stack(rows, dim=-1)  # (block, inner, inner) or (inner, inner)
+            chosen = torch.zeros((slot.inner, slope.numel()), dtype=slope.dtype)
+            chosen.scatter_(1, own.reshape(-1, slot.inner).mT, 1.0)
+            rows = _products(slope, parameter, chosen.reshape(slot.inner, *slope.shape))
+        # (block, inner, inner) or (inner, inner)
+        matrix = rows.reshape(slot.inner, -1)[:, own].movedim(0, -1)
         if slot.local:
             self.local[:, slot.place, slot.place] += matrix
         else:
@@ -230,3 +230,19 @@ class _Matrix:
             self.border,
             self.corner + torch.diag(extra),
         )
+
+
+def _products(
+    slope: torch.Tensor, parameter: torch.nn.Parameter, along: torch.Tensor
+) -> torch.Tensor:
+    """Hessian of a term times directions, from its differentiable slope; (direction, ...)."""
+    try:
+        (rows,) = torch.autograd.grad(
+            slope, parameter, along, is_grads_batched=True, retain_graph=True
+        )
+    except RuntimeError:
+        # A function of a team's own that cannot be batched is asked for one at a time.
+        each = [torch.autograd.grad(slope, parameter, x, retain_graph=True)[0] for x in along]
+        rows = torch.stack(each)
+    found: torch.Tensor = rows
+    return found

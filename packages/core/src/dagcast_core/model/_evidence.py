@@ -176,6 +176,13 @@ class Evidence:
             modelled.update(effects_by(self.effects, self._leaders, leader))
         return self._less_estimates(modelled)
 
+    @torch.no_grad()
+    def modelled(self) -> dict[str, float]:
+        """The effects at the present parameters, by name of the experiment."""
+        names = (experiment.name for experiment in self.experiments)
+        found = self.residuals() + self.estimates if len(self) else self.estimates
+        return dict(zip(names, found.tolist(), strict=True))
+
     def under_many(self) -> ManyEffects:
         """The effects as a function of many sets of parameters."""
         return ManyEffects(self.effects, self._leaders)

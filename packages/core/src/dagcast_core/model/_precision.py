@@ -189,17 +189,18 @@ class _Matrix:
         self, parameter: torch.nn.Parameter, slot: Slot, term: ParameterTerm
     ) -> None:
         # Terms on one parameter are cheap: one exact product per value of a block.
-        own = slot.positions - int(slot.positions.min())
+        offset = int(slot.positions.min())
         with torch.enable_grad():
             value = term.value()
             (slope,) = torch.autograd.grad(value, parameter, create_graph=True)
             if not slope.requires_grad:
                 return
-            chosen = torch.zeros((slot.inner, slope.numel()), dtype=slope.dtype)
-            chosen.scatter_(1, own.reshape(-1, slot.inner).mT, 1.0)
-            rows = _products(slope, parameter, chosen.reshape(slot.inner, *slope.shape))
-        # (block, inner, inner) or (inner, inner)
-        matrix = rows.reshape(slot.inner, -1)[:, own].movedim(0, -1)
+            rows = []
+            for i in range(slot.inner):
+                chosen = slope.reshape(-1)[slot.positions[..., i] - offset].sum()
+                (row,) = torch.autograd.grad(chosen, parameter, retain_graph=True)
+                rows.append(row.reshape(-1)[slot.positions - offset])
+        matrix = torch.stack(rows, dim=-1)  # (block, inner, inner) or (inner, inner)
         if slot.local:
             self.local[:, slot.place, slot.place] += matrix
         else:
@@ -230,19 +231,3 @@ class _Matrix:
             self.border,
             self.corner + torch.diag(extra),
         )
-
-
-def _products(
-    slope: torch.Tensor, parameter: torch.nn.Parameter, along: torch.Tensor
-) -> torch.Tensor:
-    """Hessian of a term times directions, from its differentiable slope; (direction, ...)."""
-    try:
-        (rows,) = torch.autograd.grad(
-            slope, parameter, along, is_grads_batched=True, retain_graph=True
-        )
-    except RuntimeError:
-        # A function of a team's own that cannot be batched is asked for one at a time.
-        each = [torch.autograd.grad(slope, parameter, x, retain_graph=True)[0] for x in along]
-        rows = torch.stack(each)
-    found: torch.Tensor = rows
-    return found

@@ -42,9 +42,8 @@ class ParameterDraws:
         """Where among the trained labels unseen ones find their like in one draw, from 0 to 1."""
         return float(np.random.default_rng((self.seed, draw)).random())
 
-    @contextmanager
-    def applied_to(self, model: Model, draw: int) -> Iterator[None]:
-        """Inside the block the model has the parameters of one draw.
+    def parameters_of(self, model: Model) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
+        """The model's parameters that were drawn, each with its values by draw.
 
         Raises:
             ModelError: the model is not the one that was drawn from.
@@ -55,19 +54,29 @@ class ParameterDraws:
             raise ModelError(
                 f"these draws are of another model: it has no parameter {unknown[0]!r}."
             )
-        kept = {name: own[name].detach().clone() for name in self.states}
+        return [(own[name], values) for name, values in self.states.items()]
+
+    @contextmanager
+    def applied_to(self, model: Model, draw: int) -> Iterator[None]:
+        """Inside the block the model has the parameters of one draw.
+
+        Raises:
+            ModelError: the model is not the one that was drawn from.
+        """
+        drawn = self.parameters_of(model)
+        kept = [parameter.detach().clone() for parameter, _ in drawn]
         labelled = [m for m in model.modules() if isinstance(m, LabelledParameter)]
         place = self.stand_in(draw)
         try:
             with torch.no_grad():
-                for name, values in self.states.items():
-                    own[name].copy_(values[draw])
-            for parameter in labelled:
-                parameter.stand_in = place
+                for parameter, values in drawn:
+                    parameter.copy_(values[draw])
+            for module in labelled:
+                module.stand_in = place
             yield
         finally:
-            for parameter in labelled:
-                parameter.stand_in = None
+            for module in labelled:
+                module.stand_in = None
             with torch.no_grad():
-                for name, values in kept.items():
-                    own[name].copy_(values)
+                for (parameter, _), values in zip(drawn, kept, strict=True):
+                    parameter.copy_(values)

@@ -155,10 +155,20 @@ class ExperimentalEffect:
         control, treatment = (float(self._reduced(known[lever])) for known in self._known)
         return control, treatment
 
-    def refresh(self, values: Mapping[str, IndexTensor]) -> None:
-        """Replace what was computed off the path, after the models there have been fitted."""
-        self._known = tuple(
-            {**known, **{q: x for q, x in values.items() if q in known}} for known in self._known
+    @property
+    def cells_run(self) -> int:
+        """Numbers in the largest tensor that a run of one arm reads."""
+        return max((x.tensor.numel() for x in self._known[0].values()), default=1)
+
+    def trained_labels(self) -> bool:
+        """Whether no parameter on the path meets a label that it was not trained on."""
+        leaves = (self.collection.leaves[name] for name in self.path)
+        return all(
+            dim not in given.dims or bool(given.index(dim).isin(index).all())
+            for leaf in leaves
+            for _, parameter in leaf.labelled_parameters()
+            for dim, index in parameter.indexes.items()
+            for given in self._known[0].values()
         )
 
     # What is fixed

@@ -19,6 +19,7 @@ from dagcast_core.model._effect import Cuts, ExperimentalEffect
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._loss import ExperimentAgreement
+from dagcast_core.model._many import ManyEffects, effects_by
 from dagcast_core.model._shared_errors import errors_of, freedoms_of
 from dagcast_core.model._space import Expectation, uncoupled, with_factors
 from dagcast_core.model._student import Deviation, Scale
@@ -170,15 +171,21 @@ class Evidence:
         Raises:
             ExperimentError: a modelled effect is not finite.
         """
-        modelled = self._modelled()
-        for experiment, value in zip(self.experiments, modelled, strict=True):
-            if not torch.isfinite(value):
-                raise ExperimentError(
-                    experiment.name,
-                    f"the modelled effect of {', '.join(experiment.levers)} on "
-                    f"{experiment.outcome} is not finite. Look at the path with debug().",
-                )
-        return torch.stack(modelled) - self.estimates
+        modelled: dict[int, torch.Tensor] = {}
+        for leader in dict.fromkeys(self._leaders):
+            modelled.update(effects_by(self.effects, self._leaders, leader))
+        return self._less_estimates(modelled)
+
+    @torch.no_grad()
+    def modelled(self) -> dict[str, float]:
+        """The effects at the present parameters, by name of the experiment."""
+        names = (experiment.name for experiment in self.experiments)
+        found = self.residuals() + self.estimates if len(self) else self.estimates
+        return dict(zip(names, found.tolist(), strict=True))
+
+    def under_many(self) -> ManyEffects:
+        """The effects as a function of many sets of parameters."""
+        return ManyEffects(self.effects, self._leaders)
 
     def misfit(self) -> torch.Tensor:
         """``r' S^-1 r / 2`` with the residuals ``r``; 0-d, nats."""
@@ -222,19 +229,37 @@ class Evidence:
         """
         parameters = [parameter for flat in flats for parameter in flat.parameters]
         joined = FlatParameters(parameters)
-        with torch.enable_grad():
-            residuals = self.residuals()
-            rows = [joined.gradient_kept(residual) for residual in residuals]
-        matrix = torch.stack(rows) if rows else torch.zeros((0, joined.size), dtype=torch.float64)
-        return residuals.detach(), tuple(pieces(matrix, [flat.size for flat in flats], dim=1))
+        modelled: dict[int, torch.Tensor] = {}
+        matrix = torch.zeros((len(self), joined.size), dtype=torch.float64)
+        for leader in dict.fromkeys(self._leaders):
+            # One trial after the other: its graph is gone before the next one's is made.
+            for place, (value, slope) in self._slopes_by(leader, joined).items():
+                modelled[place], matrix[place] = value, slope
+        residuals = self._less_estimates(modelled)
+        return residuals, tuple(pieces(matrix, [flat.size for flat in flats], dim=1))
 
-    def _modelled(self) -> list[torch.Tensor]:
-        """Every effect; outcomes of one trial come from one run of its arms."""
-        arms = {place: self.effects[place].run() for place in dict.fromkeys(self._leaders)}
-        return [
-            effect.within(arms[leader])
-            for effect, leader in zip(self.effects, self._leaders, strict=True)
-        ]
+    @torch.enable_grad()
+    def _slopes_by(
+        self, leader: int, flat: FlatParameters
+    ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+        """By place, effects that one run of both arms serves, with gradients but without graph."""
+        return {
+            place: (value.detach(), flat.gradient_kept(value))
+            for place, value in effects_by(self.effects, self._leaders, leader).items()
+        }
+
+    def _less_estimates(self, modelled: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """Residuals from effects by place; (experiment,)."""
+        for place, experiment in enumerate(self.experiments):
+            if not torch.isfinite(modelled[place]):
+                raise ExperimentError(
+                    experiment.name,
+                    f"the modelled effect of {', '.join(experiment.levers)} on "
+                    f"{experiment.outcome} is not finite. Look at the path with debug().",
+                )
+        if not modelled:
+            return torch.zeros_like(self.estimates)
+        return torch.stack([modelled[place] for place in range(len(self))]) - self.estimates
 
     def _sizes(self, residuals: torch.Tensor) -> torch.Tensor:
         """Sizes of the true effects: as measured without the share of noise, and as modelled."""

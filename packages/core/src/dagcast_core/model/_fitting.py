@@ -236,7 +236,7 @@ class Fitting:
         used = self.measured.without(
             *(e.name for e in self.measured if not touched & set(self.paths[e.name]))
         )
-        own_effects = self._effects()
+        own_effects = self._evidence(self.measured).modelled()
         homes = {group: self.own[group].unit.flat.read() for group in moving}
         precisions = {group: self._precision(group) for group in moving}
         converged = False
@@ -285,14 +285,6 @@ class Fitting:
                 made = {name for contract in contracts for name in contract.output_names}
                 stale |= made - set(self.history)
 
-    def _effects(self) -> dict[str, float]:
-        with torch.no_grad():
-            evidence = self._evidence(self.measured)
-            return {
-                e.name: float(effect())
-                for e, effect in zip(evidence.experiments, evidence.effects, strict=True)
-            }
-
     # The report
 
     def report(self, moved: _Moved | None, seconds: float) -> FitReport:
@@ -324,7 +316,7 @@ class Fitting:
         )
         precisions = [precision_of(unit) for unit in units] if len(evidence) else []
         expected = left_out_of(units, precisions, evidence)
-        effects = self._effects()
+        effects = evidence.modelled()
         experiments = tuple(
             ExperimentFit(
                 name=e.name,

@@ -17,7 +17,7 @@ import torch
 
 from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._evidence import Evidence
-from dagcast_core.model._expected import expectation, linearised
+from dagcast_core.model._expected import Linearised, expectation, linearised
 from dagcast_core.model._flat import FlatParameters, pieces
 from dagcast_core.model._optimizer import Minimum, OptimizerSpec, minimise
 from dagcast_core.model._precision import Precision
@@ -50,10 +50,14 @@ def fit_jointly(
             return torch.tensor(float("inf"), dtype=torch.float64)
         return misfit + sum((unit.loss() for unit in units), torch.zeros(()))
 
-    evidence.settle(expectation(units, linearised(units, precisions, evidence)))
+    # The effects at the start serve the settling and the first curvature: the parameters are those.
+    around = linearised(units, precisions, evidence)
+    evidence.settle(expectation(units, around))
     result: Minimum | None = None
-    for _ in range(_ATTEMPTS):
-        covariance = posterior_covariance(units, precisions, evidence)
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            around = linearised(units, precisions, evidence)
+        covariance = posterior_covariance(precisions, evidence, around)
         found = minimise(objective, flat, _SPEC, covariance)
         result = (
             found
@@ -71,14 +75,18 @@ def fit_jointly(
 
 
 def posterior_covariance(
-    units: Sequence[Unit], precisions: Sequence[Precision], evidence: Evidence
+    precisions: Sequence[Precision], evidence: Evidence, found: Linearised
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Covariance of all units' parameters given own data and experiments, times a vector.
 
     The Woodbury identity keeps the inverse in the space of the experiments.
+
+    Args:
+        precisions: of the units' own fits.
+        evidence: the experiments.
+        found: their effects, linearised where the curvature is wanted.
     """
-    sizes = [unit.flat.size for unit in units]
-    found = linearised(units, precisions, evidence)
+    sizes = [precision.size for precision in precisions]
     innovation = evidence.covariance + found.spread
     gain = torch.cat(found.gains)  # (value, experiment)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from dagcast_core.model._draws import ParameterDraws
-from dagcast_core.model._errors import ExperimentError
 from dagcast_core.model._evidence import Evidence
 from dagcast_core.model._expected import Linearised, expectation, linearised
 from dagcast_core.model._flat import pieces
@@ -115,37 +113,37 @@ def _refined(
     Solved for ``v`` is ``r(fit + move + gain (home - v)) - error = S v``, by steps with the matrix
     of the linear case, halved where they lead away.
     """
-    homes = [unit.flat.read() for unit in units]
-    refined = weights.clone()
-
-    def gap(draw: int, weight: torch.Tensor) -> tuple[torch.Tensor, float]:
-        for unit, start, move, gain in zip(units, homes, moves, found.gains, strict=True):
-            unit.flat.write(start + move[:, draw] + gain @ (home - weight))
-        try:
-            with torch.no_grad():
-                residuals = evidence.residuals()
-        except ExperimentError:
-            return found.residuals, float("inf")
-        left = residuals - errors[draw] - covariances[draw] @ weight
-        return left, float(left @ torch.linalg.solve(innovations[draw], left))
-
+    flats = [unit.flat for unit in units]
+    homes = [flat.read().unsqueeze(-1) for flat in flats]
     innovations = found.spread + covariances
-    try:
-        for draw in range(len(weights)):
-            weight = weights[draw]
-            left, size = gap(draw, weight)
-            length = 1.0
-            for _ in range(_REFINEMENTS):
-                if size < _CLOSE or not np.isfinite(size):
-                    break
-                trial = weight + length * torch.linalg.solve(innovations[draw], left)
-                trial_left, trial_size = gap(draw, trial)
-                if trial_size < size:
-                    weight, left, size, length = trial, trial_left, trial_size, 1.0
-                else:
-                    length /= 3
-            refined[draw] = weight
-    finally:
-        for unit, start in zip(units, homes, strict=True):
-            unit.flat.write(start)
+    every = evidence.under_many()
+
+    def gap(draws: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is left, (draw, experiment), and its size in variances, (draw,)."""
+        values = [
+            start + move[:, draws] + gain @ (home - weight).mT
+            for start, move, gain in zip(homes, moves, found.gains, strict=True)
+        ]
+        residuals = every.under(flats, values) - evidence.estimates
+        left = residuals - errors[draws] - (covariances[draws] @ weight.unsqueeze(-1)).squeeze(-1)
+        step = torch.linalg.solve(innovations[draws], left)
+        size = (left * step).sum(dim=-1)
+        # An effect that is no number any more is a draw that cannot be refined.
+        return left, torch.where(torch.isfinite(left).all(dim=-1), size, torch.inf)
+
+    refined = weights.clone()
+    left, size = gap(torch.arange(len(weights)), refined)
+    length = torch.ones_like(size)
+    for _ in range(_REFINEMENTS):
+        open_ = ((size >= _CLOSE) & torch.isfinite(size)).nonzero().squeeze(-1)
+        if not len(open_):
+            break
+        step = torch.linalg.solve(innovations[open_], left[open_])
+        trial = refined[open_] + length[open_].unsqueeze(-1) * step
+        trial_left, trial_size = gap(open_, trial)
+        better = trial_size < size[open_]
+        taken = open_[better]
+        refined[taken], left[taken] = trial[better], trial_left[better]
+        size[taken] = trial_size[better]
+        length[open_] = torch.where(better, 1.0, length[open_] / 3)
     return refined

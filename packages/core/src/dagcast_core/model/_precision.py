@@ -18,7 +18,7 @@ from dagcast_core.model._division import Division, Slot, divided
 from dagcast_core.model._loss import NegativeBinomial
 from dagcast_core.model._parameter import LabelledParameter
 from dagcast_core.model._regularisation import ParameterTerm, PartialPooling
-from dagcast_core.model._sensitivity import Columns, Sensitivity, mismatch
+from dagcast_core.model._sensitivity import Columns, Sensitivity, information, mismatch
 from dagcast_core.model._unit import Unit
 
 # Standard deviation, before transforms, of the vague prior that keeps flat directions finite.
@@ -127,21 +127,22 @@ class _Matrix:
     ) -> None:
         """Add ``J' W J`` of all fitness terms, one block at a time to bound the memory."""
         division = self.division
-        inner, shared = division.inner, division.shared
+        inner, size = division.inner, division.inner + division.shared
+        places = [
+            slot.place if slot.local else slice(slot.place.start + inner, slot.place.stop + inner)
+            for slot in division.slots
+        ]
         for part in unit.parts:
             for term, target in part.data:
                 predicted = sensitivity.predicted(term.name)
                 weight = term.weight * term.information(predicted.tensor, target)
                 weights = sensitivity.by_block(term.name, weight)
+                own = [known[term.name] for known in columns]
                 for block in range(division.blocks):
                     rows = weights[block]
                     if not bool((rows > 0).any()):
                         continue
-                    jacobian = torch.zeros((rows.shape[0], inner + shared), dtype=torch.float64)
-                    for slot, known in zip(division.slots, columns, strict=True):
-                        start = slot.offset + (0 if slot.local else inner)
-                        known[term.name].fill(jacobian[:, start : start + slot.inner], block)
-                    product = jacobian.mT @ (rows.unsqueeze(1) * jacobian)
+                    product = information(own, places, size, rows, block)
                     self.local[block] += product[:inner, :inner]
                     self.border[block] += product[:inner, inner:]
                     self.corner += product[inner:, inner:]

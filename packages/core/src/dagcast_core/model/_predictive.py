@@ -14,6 +14,7 @@ from dagcast_core.model._collection import as_collection
 from dagcast_core.model._draws import ParameterDraws
 from dagcast_core.model._effect import ExperimentalEffect
 from dagcast_core.model._errors import ModelError
+from dagcast_core.model._many import ManyEffects
 from dagcast_core.model._model import Model
 from dagcast_core.model._residual import Residual, Residuals
 from dagcast_core.tensor import IndexTensor, Panel, stack
@@ -76,6 +77,9 @@ def effect_draws(
         ExperimentError: see `effect_of`.
     """
     effect = ExperimentalEffect(as_collection(model), history, experiment)
+    if len(draws) and effect.trained_labels():
+        return ManyEffects([effect], [0]).at(draws.parameters_of(model)).squeeze(-1)
+    # What stands in for a label unseen in training differs between draws, beside the parameters.
     values = []
     with torch.no_grad():
         for draw in range(len(draws)):

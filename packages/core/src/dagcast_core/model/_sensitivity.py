@@ -42,13 +42,51 @@ class Columns:
         mean = direction.mean(dim=1, keepdim=True)
         return self.values * direction.gather(1, self.index) + self.common * mean
 
-    def fill(self, jacobian: torch.Tensor, block: int) -> None:
-        """Write the derivatives of one block; (cell, inner)."""
-        if self.index is None or self.common is None:
-            jacobian.copy_(self.values[block])
-            return
-        jacobian.copy_((self.common[block] / jacobian.shape[1]).unsqueeze(1).expand_as(jacobian))
-        jacobian.scatter_add_(1, self.index[block].unsqueeze(1), self.values[block].unsqueeze(1))
+
+def information(
+    columns: Sequence[Columns], places: Sequence[slice], size: int, weight: torch.Tensor, block: int
+) -> torch.Tensor:
+    """``J' W J`` of one block and the shared variables, without writing one-hot columns out.
+
+    With ``J = thick @ laid + H``, where ``H`` has one entry per cell and profile, a week of hours
+    costs a sum per cell instead of a product of 168 columns with all others.
+
+    Args:
+        columns: derivatives by the values of each parameter.
+        places: of those values among the columns of ``J``.
+        size: number of columns of ``J``.
+        weight: information of each cell; (cell,).
+        block: which block.
+    """
+    profiles = [(c, place) for c, place in zip(columns, places, strict=True) if c.index is not None]
+    width = sum(1 if c.index is not None else c.values.shape[-1] for c in columns)
+    thick = weight.new_empty((len(weight), width))
+    laid = weight.new_zeros((width, size))
+    start = 0
+    for own, place in zip(columns, places, strict=True):
+        if own.common is not None:
+            thick[:, start] = own.common[block]
+            laid[start, place] = 1.0 / (place.stop - place.start)
+            start += 1
+        else:
+            wide = own.values.shape[-1]
+            thick[:, start : start + wide] = own.values[block]
+            laid[start : start + wide, place] = torch.eye(wide, dtype=laid.dtype)
+            start += wide
+    weighted = weight.unsqueeze(1) * thick
+    made = laid.mT @ (thick.mT @ weighted) @ laid
+    if not profiles:
+        return made
+    entries = [(own.index[block] + place.start, own.values[block]) for own, place in profiles]  # type: ignore[index]
+    mixed = weight.new_zeros((size, width))
+    for index, value in entries:
+        mixed.index_add_(0, index, value.unsqueeze(1) * weighted)
+    mixed = mixed @ laid
+    made += mixed + mixed.mT
+    for index, value in entries:
+        for other, beside in entries:
+            made.view(-1).index_add_(0, index * size + other, value * beside * weight)
+    return made
 
 
 @final

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from dagcast_core.tensor import Panel
 
 _SHOWN_MISSES = 12
+_ATTRIBUTING = "solving with the future known, and attributing the regret"
 
 
 @final
@@ -212,7 +213,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     setting = make_setting(session, times, reference=reference_of(summary))
     executed, actuals = happened_in(session, times)
     solver = project.config.solver
-    progress("solving with the future known, and attributing the regret", None)
+    progress(_ATTRIBUTING, None)
     found = retrospect(
         setting.problem(fitted.model, draws=fitted.draws),
         executed,
@@ -221,6 +222,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         options=Options(gap=solver.tolerance * 10, violation=solver.tolerance),
         others={name: Panel(dict(given)) for name, (_, given) in alternatives(setting).items()},
         seed=project.config.seeds.plan,
+        progress=lambda solved, of: progress(_ATTRIBUTING, solved / of),
     )
     hindsight = _hindsight(project, summary, outlook, setting, executed, actuals, found)
     outcomes, _ = promised_outcomes(session, record.plan, outlook, actuals)

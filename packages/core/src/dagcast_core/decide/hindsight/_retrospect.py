@@ -20,7 +20,7 @@ Source: Shapley (1953), doi:10.1515/9781400881970-018; Pearl (2009), Causality, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
@@ -129,6 +129,7 @@ def retrospect(
     others: Mapping[str, Panel] | None = None,
     samples: int = 64,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Retrospective:
     """Measure regret and attribute it.
 
@@ -144,6 +145,7 @@ def retrospect(
             model.
         samples: permutations drawn where there are more than eight players.
         seed: of the permutations.
+        progress: told how many plans are solved, and of how many at most, after each of them.
 
     Raises:
         DecisionError: the model is no collection, or nothing in ``actuals`` is observed.
@@ -220,6 +222,8 @@ def retrospect(
     warm = [WarmStart(x_best, multipliers)]
     rough = replace(options, gap=10.0 * options.gap, iterations=40)
 
+    at_most = min(2 ** len(everyone), samples * len(players) + 1)
+
     def coalition(members_in: frozenset[str]) -> float:
         key = members_in - silent
         if key not in known:
@@ -235,6 +239,8 @@ def retrospect(
             unless_interrupted(solution, _DOING)
             warm[0] = WarmStart(x_best, multipliers, solution.warm.metric)
             known[key] = value(solution.x)
+            if progress is not None:
+                progress(len(known), at_most)
         return known[key]
 
     best = coalition(frozenset(players))

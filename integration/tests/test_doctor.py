@@ -1,4 +1,4 @@
-"""`dagcast doctor` says what is wrong and what to do, and `dagcast export` writes what was planned."""
+"""`dagcast doctor` says what is wrong and what to do about it."""
 
 import json
 

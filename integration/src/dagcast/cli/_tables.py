@@ -130,7 +130,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _piece(word: str, width: int) -> str:
-    """The beginning of a word that fits, up to a joint where it has one that is not near its start."""
+    """The beginning of a word that fits; up to a joint that is not near its start."""
     end, taken = 0, 0
     while end < len(word) and taken + _letter(word[end]) <= width:
         taken += _letter(word[end])

@@ -57,7 +57,7 @@ def summed(cells):
 
 
 def assert_cells_add_up(seen):
-    """Shares, execution gap and regret by cell are what they are together, but for broken limits."""
+    """Shares, execution gap and regret by cell add up, but for the price of broken limits."""
     scale = max(1.0, seen.attainable)
     shares = sum(summed(cells) for cells in seen.share_cells.values())
     both = shares + summed(seen.execution_cells)

@@ -97,7 +97,7 @@ class Retrospective:
         ex_post_forecasts: what would have happened, by the ex-post model: under the ``executed``
             decisions, and under the further ones by their names.
         share_cells: each member's share cell by cell: what the objective's weighted quantities have
-            more of. Their sum is the share, but for what breaking limits costs, which is of no cell.
+            more of. They add up to the share, but for the price of broken limits.
         execution_cells: the same of the execution gap.
         regret_cells: the same of the regret.
     """

@@ -76,7 +76,7 @@ def shapley_coefficients(
 
 
 def _exact(players: Sequence[str]) -> Iterator[tuple[str, frozenset[str], float]]:
-    """Each player, a coalition of others that it joins, and the share of orders in which it does."""
+    """Each player, a coalition that it joins, and the share of orders in which it does."""
     n = len(players)
     for player in players:
         others = [p for p in players if p != player]

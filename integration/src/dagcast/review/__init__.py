@@ -20,8 +20,10 @@ from dagcast.review._content import (
     Section,
     Table,
     Text,
+    Waterfall,
 )
 from dagcast.review._page import render
+from dagcast.review._retro_desk import Reality
 from dagcast.review._retro_page import retro_page
 from dagcast.review.plan_page import PlanEvidence, plan_page
 
@@ -40,9 +42,11 @@ __all__ = [
     "Map",
     "Page",
     "PlanEvidence",
+    "Reality",
     "Section",
     "Table",
     "Text",
+    "Waterfall",
     "plan_page",
     "render",
     "retro_page",

@@ -13,6 +13,10 @@ function figuresOf(holder, all) {
     }
     return { heads, rows };
   }
+  if (chart.kind === "parts") {
+    const whole = chart.bars.reduce((sum, [, size]) => sum + size, 0);
+    return { heads: ["part", chart.unit], rows: [...chart.bars, [chart.whole, whole]].map(([name, size]) => [name, size.toFixed(chart.form.digits)]) };
+  }
   const layer = layerOf(holder), values = cellsOf(layer), labels = rowLabels(chart), rows = [];
   const linked = !ownRows(chart) && values.rows === data.rows.length;
   const chosen = linked && choice.rows.length ? choice.rows : Array.from({ length: values.rows }, (_, row) => row);

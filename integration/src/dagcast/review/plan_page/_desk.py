@@ -8,19 +8,8 @@ import numpy as np
 
 from dagcast.figures import currency, step_of, symbol, total_unit, words
 from dagcast.plans import Gain, LimitRow, Outlook, PlanSummary, Reading
-from dagcast.review._content import (
-    Array,
-    Block,
-    Chart,
-    Desk,
-    Form,
-    Layer,
-    LimitLine,
-    Map,
-    RowTable,
-    Section,
-    Total,
-)
+from dagcast.review._content import Array, Block, Chart, Form, Layer, Map, RowTable, Section
+from dagcast.review._desk_content import Desk, LimitLine, Total
 from dagcast.review._packing import digits_of
 from dagcast.review.plan_page._limits import standing_of
 from dagcast.review.plan_page._words import Layers, missed, plural

@@ -25,7 +25,7 @@ from dagcast.review._content import (
 from dagcast.review._page import render
 from dagcast.review._retro_desk import Reality
 from dagcast.review._retro_page import retro_page
-from dagcast.review.plan_page import PlanEvidence, plan_page
+from dagcast.review.plan_page import PlanEvidence, TeamPanel, plan_page
 
 __all__ = [
     "Bar",
@@ -45,6 +45,7 @@ __all__ = [
     "Reality",
     "Section",
     "Table",
+    "TeamPanel",
     "Text",
     "Waterfall",
     "plan_page",

@@ -7,11 +7,13 @@ from dagcast.review.plan_page._decided import lever_map
 from dagcast.review.plan_page._desk import ALL, cell_form, total_form
 from dagcast.review.plan_page._expected import together
 from dagcast.review.plan_page._first import row_address
+from dagcast.review.plan_page._teams import TeamPanel
 from dagcast.review.plan_page._words import bands, clock_words, plural, shown_zones, whole_note
 
 __all__ = [
     "ALL",
     "PlanEvidence",
+    "TeamPanel",
     "bands",
     "cell_form",
     "clock_words",

@@ -20,7 +20,9 @@ class Total:
             None where only gains are known.
         gains: (1 + rows, 4): change against the current plan, its interval, and the share of draws
             in which it is above 0, in per cent; None where nobody kept it.
-        effect: key of the chart's array of what the plan brings: low and high, (1 + rows, hour).
+        effect: what the plan brings by hour: low and high, (1 + rows, hour).
+        scaled: multiples of the plan and what they bring by hour, (1 + rows, hour), or all rows
+            together alone.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Total:
     values: Array | None
     gains: Array | None
     effect: tuple[Array, Array] | None = None
+    scaled: tuple[tuple[float, Array], ...] = ()
 
 
 @final

@@ -187,4 +187,11 @@ def _total(item: Total, packing: Packing) -> dict[str, Any]:
     if item.effect is not None:
         low, high = item.effect
         found["effect"] = [packing.add(end, digits_of(high)) for end in (low, high)]
+    # Each level is close to the one before it.
+    near: list[tuple[int, int]] = []
+    found["scaled"] = []
+    for scale, values in item.scaled:
+        number = packing.add(values, digits_of(values[min(1, len(values) - 1) :]), near)
+        found["scaled"].append([scale, number])
+        near = [(number, 1)]
     return found

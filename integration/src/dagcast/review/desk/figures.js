@@ -48,9 +48,13 @@ function quoted(cell) {
 
 function download(holder) {
   const { heads, rows } = figuresOf(holder, true);
+  save(heads, rows, holder.dataset.key);
+}
+
+function save(heads, rows, name) {
   const text = [heads, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(",")).join("\r\n");
   const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  const link = make("a", { href: address, download: `${document.title.split(":")[0]}-${holder.dataset.key}.csv` });
+  const link = make("a", { href: address, download: `${document.title.split(":")[0]}-${name}.csv` });
   document.body.append(link);
   link.click();
   link.remove();

@@ -173,7 +173,7 @@ function drawCurve(found, plan, current, slope, form, levels) {
   for (const [spent, value, name] of spoken) {
     const role = { "this plan": "plan", now: "current" }[name] || "none", side = spent > 0.85 * last ? "end" : spent ? "middle" : "start";
     svg.append(shape("circle", { class: `dot ${role}`, cx: x(spent), cy: y(value), r: 5 }));
-    svg.append(shape("text", { x: x(spent) + (side === "start" ? 9 : 0), y: y(value) + (role === "current" ? 20 : -10), "text-anchor": side, class: role }, name));
+    svg.append(shape("text", { x: x(spent) + (side === "start" ? 11 : 0), y: y(value) + (role === "current" ? 20 : side === "start" ? 5 : -10), "text-anchor": side, class: role }, name));
   }
   return svg;
 }

@@ -391,8 +391,9 @@ def test_only_a_plan_that_is_better_is_green(opened, changes, status, green):
     dot = found.tab.evaluate("getComputedStyle(document.querySelector('.dot')).backgroundColor")
     figure = found.tab.evaluate("getComputedStyle(document.querySelector('.brings .figure')).color")
     assert (dot == shade) is green
-    if changes.get("gain"):
+    if changes.get("gain") or changes.get("status") == "infeasible":
         assert figure != shade
+    if changes.get("gain"):
         assert "Going on as before is worth" in found.text("h1")
 
 

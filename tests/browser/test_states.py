@@ -61,14 +61,15 @@ def page_of(state):
     if state == "worse":
         return market(labels=LABELS, seed=5, gain=-1.0, losers=(1,)).page()
     made = market(labels=LABELS, seed=5, losers=(1,))
-    if state == "infeasible":
-        conflicts = ("incentive spend of all is at most $900", "pickup ETA in EWR is at most 4 min")
-        summary = replace(made.summary, status="infeasible", conflicts=conflicts)
-        return replace(made, summary=summary).page()
-    if state == "edited":
+    if state in ("infeasible", "edited"):
         first, *rest = made.summary.budgets
         over = replace(first, limit=0.9 * first.used, binding=False, words="", price=0.0)
-        summary = replace(made.summary, kind="edited", status="infeasible", budgets=(over, *rest))
+        budgets = (over, *rest)
+        summary = replace(made.summary, status="infeasible", budgets=budgets, worst_violation=0.11)
+        if state == "infeasible":
+            conflicts = ("incentive spend is at most $2,558", "pickup ETA in EWR is at most 4 min")
+            return replace(made, summary=replace(summary, conflicts=conflicts)).page()
+        summary = replace(summary, kind="edited")
         return replace(made, summary=summary).page(author="ana", parent="plan-0006")
     more = {
         "optimal": {},

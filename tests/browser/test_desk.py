@@ -57,6 +57,78 @@ def test_first_screen_shows_all_five_answers(opened, north):
     assert f"${planned:,.0f} incentive spend" in found.text(".answer.planned")
 
 
+def test_first_screen_says_each_answer_in_full(opened, north):
+    """Sum, week by whose clock, and levers; means with intervals; costs apart; how sure; links."""
+    kept = "44 of 49 kept (90%, promised 90%), 3 plans; the objective came out 2% below promises"
+    found = opened(north.page(kept=kept))
+    planned, brings, costs, sure, first = (
+        found.text(f".answer.{key}") for key in ("planned", "brings", "costs", "sure", "first")
+    )
+    assert "Mon 2 Mar 2026 to Sun 8 Mar 2026, by UTC" in planned
+    assert all(part in planned for part in PARTS)
+    outlook = north.outlook
+    for arm, said in (("current", "the current plan"), ("none", "no spend")):
+        gain = outlook.differences[arm]["profit"]
+        sign = "+" if gain.mid > 0 else "\u2212"
+        assert f"Over {said}: profit {sign}${abs(gain.mid):,.0f} (" in brings
+    chance = outlook.chances["current"]["objective"]
+    assert f"Better than the current plan in {chance:.0%} of 32 draws" in brings
+    spent = sum(values.sum() for values in north.decisions.values())
+    added = outlook.differences["none"]["rides"].mid
+    assert f"${spent / added:.2f} per added ride" in costs
+    assert "one dollar more allowed adds $2.00" in costs
+    assert "+$0.50 profit and +0.375 rides" in costs
+    assert "each ride counts as $4: worth, not money" in costs
+    assert "44 of 49 kept" in sure
+    assert "2% below promises" in sure
+    assert "boost: measured for 80% of it" in sure
+    assert found.tab.locator(".answer.first a").count() == 3
+    assert "most money" in first or "of $" in first
+    # How exact the solver was is a detail further down.
+    exact = found.tab.locator("#provenance")
+    assert exact.bounding_box()["y"] > 900
+    assert "1e-12" not in found.text(".hero")
+
+
+def test_map_offers_every_quantity_and_six_panels_follow(opened, north):
+    found = opened(north.page())
+    offered = found.tab.locator("select.layer option").all_inner_texts()
+    for wanted in (
+        *("This plan", "Current plan", "Difference", "Worth of one more dollar", "Pickup ETA"),
+        *("Prime time", "Incremental hours", "Rides", "Response width: rides"),
+        "Room up to the bound",
+    ):
+        assert wanted in offered, wanted
+    keys = [
+        figure.get_attribute("data-key") for figure in found.tab.locator("#desk .grid figure").all()
+    ]
+    assert keys == [
+        *("m-eta-spend", "m-prime_time-spend", "f-eta", "f-prime_time", "f-incremental", "f-rides")
+    ]
+    for name in offered:
+        found.tab.select_option("select.layer", name)
+        assert found.tab.evaluate("maps[0].view.layer.name") == name
+    for order in ("change", "shown", "listed"):
+        found.tab.select_option(".rank", order)
+        rows = found.tab.evaluate("maps[0].view.rows")
+        assert sorted(rows) == list(range(len(LABELS)))
+
+
+def test_the_hour_that_is_pointed_at_is_on_the_map_too(opened, north):
+    found = opened(north.page())
+    x, y = cell(found, 2, 40)
+    found.tab.mouse.move(x, y)
+    cross = found.tab.locator(".plot.map .cross").first
+    assert cross.is_visible()
+    assert cross.bounding_box()["x"] == pytest.approx(x, abs=8)
+    figure = found.tab.locator('figure[data-key="m-eta-spend"]')
+    figure.scroll_into_view_if_needed()
+    found.tab.evaluate("hoverAt(40)")
+    found.until("byId('said') && charts.find((c) => c.dataset.key === 'm-eta-spend').drawn")
+    found.tab.evaluate("hoverAt(41)")
+    assert found.text('figure[data-key="m-eta-spend"] output').startswith("Tue 3 Mar 17:00")
+
+
 def test_cells_of_the_map_are_those_of_the_plan(opened, north):
     """Every cell of every part, to the decimals that are shown."""
     found = opened(north.page())

@@ -88,14 +88,14 @@ def _kept(book: tuple[Promise, ...]) -> Answer | None:
     if not outcomes:
         return None
     held, weeks = sum(item.held for item in outcomes), len({item.plan for item in outcomes})
-    level = outcomes[0].level
-    lines = [
-        f"Promised {level:.0%} of {counted(len(outcomes), 'outcome')} in {counted(weeks, 'plan')}"
-    ]
+    level = f"{outcomes[0].level:.0%}"
+    of = f"{counted(len(outcomes), 'outcome')} of {counted(weeks, 'plan')}"
+    lines = [f"{held} of {of} inside, where {level} was promised"]
     whole = [item for item in outcomes if item.quantity == "objective" and not item.row]
     if promised := sum(item.mid for item in whole):
         bias = sum(item.happened for item in whole) / promised - 1.0
-        lines.append(f"The objective came out {bias:+.0%} against its promises")
+        side = "above" if bias > 0 else "below"
+        lines.append(f"The objective came out {abs(bias):.0%} {side} its promises")
     return Answer("book", "Promises of all weeks", f"{held / len(outcomes):.0%} kept", tuple(lines))
 
 

@@ -149,7 +149,8 @@ function drawCurve(found, plan, current, slope, form, levels) {
   const computed = levels.length && at !== before ? through([[0, before], ...levels.map(([scale, value]) => [scale * plan, value]), [plan, at]].sort((a, b) => a[0] - b[0])) : null;
   const curve = (end) => computed ? (x) => before + ((computed(x) - before) * (end - before)) / (at - before) : drawn(end);
   const drawn = (end) => { const rise = saturating(plan, end - before, slope === null || at === before ? null : (slope * (end - before)) / (at - before)); return (x) => before + rise(x); };
-  const xs = Array.from({ length: 41 }, (_, k) => (last * k) / 40);
+  // Beyond the last forecast nothing is drawn.
+  const finish = levels.length ? Math.max(farthest, plan) : last, xs = Array.from({ length: 41 }, (_, k) => (finish * k) / 40);
   const [mid, least, most] = [at, found.low, found.high].map((end) => xs.map(curve(end)));
   const values = [...mid, ...least, ...most, ...levels.map(([, value]) => value), ...(now ? [now[1]] : [])];
   let low = Math.min(...values), high = Math.max(...values);

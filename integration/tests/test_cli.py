@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import sys
 
+import click
 import pytest
 
-from dagcast.cli import _COMMANDS, run
+from dagcast.cli import _COMMANDS, app, run
+from dagcast.cli._examples import EXAMPLES
 from dagcast.config import Config
 from dagcast.project import create_project
 
@@ -35,6 +37,7 @@ ARGUMENTS = {
     "promises": [],
     "week": [],
     "status": [],
+    "export": ["--to", "plan.csv"],
 }
 
 # Shows the log of any project, also of one that lacks other parts.
@@ -109,8 +112,34 @@ def test_every_command_has_help_with_project_and_json(name, capsys):
         assert "--json" in text
 
 
+def commands():
+    """Words of every command, those that hold others among them."""
+    for name in _COMMANDS:
+        yield (name,)
+        found = app.get_command(None, name)
+        if isinstance(found, click.Group):
+            yield from ((name, inner) for inner in found.commands)
+
+
+def test_every_help_ends_with_two_examples_that_fit(capsys):
+    """tests/end_to_end/test_tutorial.py runs them."""
+    assert set(EXAMPLES) == {"", *map(" ".join, commands())}
+    for words in ((), *commands()):
+        assert run([*words, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 80, words
+        examples = text.split("  Examples:\n")[1].splitlines()
+        assert [line.strip() for line in examples] == list(EXAMPLES[" ".join(words)])
+        assert len(examples) == 2
+        assert len(set(examples)) == 2
+        assert all(line.split()[: len(words) + 1] == ["dagcast", *words] for line in examples)
+
+
 def test_tests_cover_every_command_that_needs_a_project():
-    others = {"init", "simulate", "demo", "loop", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
+    # `doctor` looks at what there is, and a folder that is no project is fine with it.
+    others = (
+        {"init", "simulate", "demo", "loop", "doctor", *GROUPS} | PACKAGE_COMMANDS | LOG_COMMANDS
+    )
     assert set(ARGUMENTS) == set(_COMMANDS) - others
 
 
@@ -349,7 +378,7 @@ def test_what_is_left_to_the_end_is_done_and_shown(tmp_path):
     )
     assert (tmp_path / "left").read_text() == "done"
     assert done.stderr == "a remark\n"
-    assert done.stdout.rstrip().endswith("Propose, verify, promote and roll back releases.")
+    assert done.stdout.rstrip().endswith(EXAMPLES[""][-1])
     # Whoever profiles a command reports after the interpreter is done.
     traced = "import sys; sys.settrace(lambda *_: None); " + code
     done = subprocess.run(

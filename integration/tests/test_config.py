@@ -158,6 +158,33 @@ def test_flag_wins_over_environment_over_file_over_default(write):
     assert load_config(path).backtest.step_hours == 168
 
 
+def test_variables_set_what_stands_at_the_top_too(write):
+    environment = {"DAGCAST_NAME": "south", "DAGCAST_RECENT_WEEKS": "6", "DAGCAST_USER": "ana"}
+    found = load_config(write("name = 'north'"), environment=environment)
+    assert (found.name, found.recent_weeks) == ("south", 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "near"),
+    [
+        ("DAGCAST_RECENT_WEEK", "6", "recent_weeks"),
+        ("DAGCAST_PROJCT", "north", ""),
+        ("DAGCAST_HORIZON", "48", ""),
+        ("DAGCAST_RECENT_WEEKS", "many", ""),
+        ("DAGCAST_BACKTEST__ORIGIN", "3", "origins"),
+    ],
+)
+def test_variable_that_sets_nothing_is_named(write, name, value, near):
+    with pytest.raises(ConfigError, match=f"environment variable {name}") as caught:
+        load_config(write(""), environment={name: value})
+    assert near in str(caught.value)
+
+
+def test_variables_of_other_uses_are_left_alone(write):
+    environment = {"DAGCAST_PROJECT": "p", "DAGCAST_TEST_FUZZ": "9", "DAGCAST_REAL_DATA": "x"}
+    assert load_config(write(""), environment=environment) == load_config(write(""))
+
+
 def test_bad_environment_value_is_blamed_on_the_variable(write):
     with pytest.raises(ConfigError, match="environment variable DAGCAST_BACKTEST__ORIGINS"):
         load_config(write(""), environment={"DAGCAST_BACKTEST__ORIGINS": "none"})

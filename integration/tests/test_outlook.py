@@ -87,6 +87,38 @@ def test_interval_holds_its_share_of_the_draws(outlook):
     assert path.high[1, 0] == pytest.approx(np.quantile(levels, 0.95))
 
 
+def test_response_is_forecast_at_multiples_of_the_plan(tmp_path):
+    """By a few draws, and through the figures of all of them: the response here is a line."""
+    spend = tensor([[0.0, 0.0, 0.0], [200.0, 200.0, 200.0]], "spend")
+    told = []
+
+    def asked(inputs, draw):
+        told.append(draw)
+        return predict(inputs, draw)
+
+    found = make_outlook(
+        {"plan": Panel([spend]), "none": Panel([spend * 0.0])},
+        asked,
+        draws=40,
+        level=0.9,
+        quantities=(RIDES, ETA),
+        words={"none": "no spend"},
+        combined={"objective": {"rides": 2.0, "eta": -1.0}},
+        scaled={0.5: Panel([spend * 0.5]), 1.5: Panel([spend * 1.5])},
+    )
+    assert len(told) == 2 * 40 + 2 * 40 // 8
+    assert found.scales == (0.5, 1.5)
+    assert set(found.scaled) == {"rides", "eta"}
+    for scale, values in zip(found.scales, found.scaled["rides"], strict=True):
+        np.testing.assert_allclose(values[2], [100.0 + 200.0 * scale] * 3)
+        np.testing.assert_allclose(values[0], [200.0 + 200.0 * scale] * 3)
+    found.save(tmp_path)
+    read = Outlook.load(tmp_path)
+    assert read.scales == found.scales
+    np.testing.assert_array_equal(read.scaled["rides"], found.scaled["rides"])
+    assert set(read.paths) == {"plan", "none"}
+
+
 def test_saved_outlook_reads_back_the_same(outlook, tmp_path):
     outlook.save(tmp_path)
     read = Outlook.load(tmp_path)

@@ -1,6 +1,6 @@
 """Plans of made-up markets of any size, with all that a page shows and noise that does not pack."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -38,6 +38,14 @@ OUTCOMES = {
     "revenue": ("Fares", "USD/h", "money", "higher", True, "", 500.0, 0.08),
     "driver_pay": ("Driver pay", "USD/h", "money", "", True, "", 280.0, 0.08),
 }  # fmt: skip
+
+
+SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
+
+
+def rise(scale):
+    """Share of what the plan brings that so much of its money brings."""
+    return 4.0 * scale / (1.0 + 3.0 * scale)
 
 
 @final
@@ -105,6 +113,11 @@ def market(rows=12, *, labels=None, gain=1.0, losers=(), seed=0, **changes) -> M
         effect = paths["plan"][name].mid - paths["none"][name].mid
         if name in ("profit", "rides"):
             effects[name] = Path3(effect, 0.4 * effect, 1.7 * effect)
+    scaled = {}
+    for name in ("profit", "rides"):
+        plan, none = (paths[arm][name].mid for arm in ("plan", "none"))
+        # What is brought saturates: two thirds of it by half of the money.
+        scaled[name] = np.stack([none + (plan - none) * rise(scale) for scale in SCALES])
     factors = {"objective": 2.0, "eta": -0.1, "prime_time": -0.004, "profit": 0.6, "rides": 0.4}
     marginals = {
         outcome: {
@@ -115,7 +128,9 @@ def market(rows=12, *, labels=None, gain=1.0, losers=(), seed=0, **changes) -> M
         }
         for outcome, factor in factors.items()
     }
-    outlook = _outlook(named, paths, effects, gain, losers, random)
+    outlook = replace(
+        _outlook(named, paths, effects, gain, losers, random), scales=SCALES, scaled=scaled
+    )
     return Market(
         _summary(named, decisions, current, changes), outlook, decisions, current, marginals
     )

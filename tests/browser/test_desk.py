@@ -2,14 +2,16 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from _plans import PARTS, market
+from _plans import PARTS, SCALES, market, rise
 
+from dagcast.review import TeamPanel
 from dagcast.review.plan_page._desk import cell_form
 
 LABELS = ("AUS", "BOS", "EWR", "NYC", "SFO")
@@ -53,6 +55,78 @@ def test_first_screen_shows_all_five_answers(opened, north):
         assert box["y"] + box["height"] <= 900, key
     planned, _ = next(iter(north.summary.spent.values()))
     assert f"${planned:,.0f} incentive spend" in found.text(".answer.planned")
+
+
+def test_first_screen_says_each_answer_in_full(opened, north):
+    """Sum, week by whose clock, and levers; means with intervals; costs apart; how sure; links."""
+    kept = "44 of 49 kept (90%, promised 90%), 3 plans; the objective came out 2% below promises"
+    found = opened(north.page(kept=kept))
+    planned, brings, costs, sure, first = (
+        found.text(f".answer.{key}") for key in ("planned", "brings", "costs", "sure", "first")
+    )
+    assert "Mon 2 Mar 2026 to Sun 8 Mar 2026, by UTC" in planned
+    assert all(part in planned for part in PARTS)
+    outlook = north.outlook
+    for arm, said in (("current", "the current plan"), ("none", "no spend")):
+        gain = outlook.differences[arm]["profit"]
+        sign = "+" if gain.mid > 0 else "\u2212"
+        assert f"Over {said}: profit {sign}${abs(gain.mid):,.0f} (" in brings
+    chance = outlook.chances["current"]["objective"]
+    assert f"Better than the current plan in {chance:.0%} of 32 draws" in brings
+    spent = sum(values.sum() for values in north.decisions.values())
+    added = outlook.differences["none"]["rides"].mid
+    assert f"${spent / added:.2f} per added ride" in costs
+    assert "one dollar more allowed adds $2.00" in costs
+    assert "+$0.50 profit and +0.375 rides" in costs
+    assert "each ride counts as $4: worth, not money" in costs
+    assert "44 of 49 kept" in sure
+    assert "2% below promises" in sure
+    assert "boost: measured for 80% of it" in sure
+    assert found.tab.locator(".answer.first a").count() == 3
+    assert "most money" in first or "of $" in first
+    # How exact the solver was is a detail further down.
+    exact = found.tab.locator("#provenance")
+    assert exact.bounding_box()["y"] > 900
+    assert "1e-12" not in found.text(".hero")
+
+
+def test_map_offers_every_quantity_and_six_panels_follow(opened, north):
+    found = opened(north.page())
+    offered = found.tab.locator("select.layer option").all_inner_texts()
+    for wanted in (
+        *("This plan", "Current plan", "Difference", "Worth of one more dollar", "Pickup ETA"),
+        *("Prime time", "Incremental hours", "Rides", "Response width: rides"),
+        "Room up to the bound",
+    ):
+        assert wanted in offered, wanted
+    keys = [
+        figure.get_attribute("data-key") for figure in found.tab.locator("#desk .grid figure").all()
+    ]
+    assert keys == [
+        *("m-eta-spend", "m-prime_time-spend", "f-eta", "f-prime_time", "f-incremental", "f-rides")
+    ]
+    for name in offered:
+        found.tab.select_option("select.layer", name)
+        assert found.tab.evaluate("maps[0].view.layer.name") == name
+    for order in ("change", "shown", "listed"):
+        found.tab.select_option(".rank", order)
+        rows = found.tab.evaluate("maps[0].view.rows")
+        assert sorted(rows) == list(range(len(LABELS)))
+
+
+def test_the_hour_that_is_pointed_at_is_on_the_map_too(opened, north):
+    found = opened(north.page())
+    x, y = cell(found, 2, 40)
+    found.tab.mouse.move(x, y)
+    cross = found.tab.locator(".plot.map .cross").first
+    assert cross.is_visible()
+    assert cross.bounding_box()["x"] == pytest.approx(x, abs=8)
+    figure = found.tab.locator('figure[data-key="m-eta-spend"]')
+    figure.scroll_into_view_if_needed()
+    found.tab.evaluate("hoverAt(40)")
+    found.until("byId('said') && charts.find((c) => c.dataset.key === 'm-eta-spend').drawn")
+    found.tab.evaluate("hoverAt(41)")
+    assert found.text('figure[data-key="m-eta-spend"] output').startswith("Tue 3 Mar 17:00")
 
 
 def test_cells_of_the_map_are_those_of_the_plan(opened, north):
@@ -160,6 +234,99 @@ def test_everything_follows_the_selection(opened, north):
     mid = north.outlook.paths["plan"]["rides"].mid[3]
     digits = found.tab.evaluate("data.charts['f-rides'].digits")
     assert np.abs(np.array(drawn) - mid).max() <= 0.5 * 10.0**-digits + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("address", "part"),
+    [
+        ("#rows=EWR&hours=2026-03-04T08:00..2026-03-04T20:00", np.s_[3:4, 56:69]),
+        ("#rows=EWR,NYC", np.s_[3:5, :]),
+        ("", np.s_[0:1, :]),
+    ],
+)
+def test_response_goes_through_what_was_forecast_at_each_level(opened, north, address, part):
+    found = opened(north.page(), address)
+    at_map(found)
+    found.tab.select_option(".curve select", "Rides")
+    plan, none, now = (north.outlook.paths[arm]["rides"].mid[part].sum()
+                       for arm in ("plan", "none", "current"))  # fmt: skip
+    spent = found.tab.evaluate("spentOf('plan')")
+    levels = found.tab.evaluate(
+        "((item) => levelsOf(item, responseOf(item).before))"
+        "(data.desk.outcomes.find((one) => one.title === 'Rides'))"
+    )
+    assert [scale for scale, _ in levels] == list(SCALES)
+    # Each hour is rounded to what its chart shows.
+    digits = found.tab.evaluate("data.charts['f-rides'].digits")
+    hours = north.outlook.paths["none"]["rides"].mid[part].size
+    room = 0.01 * abs(plan - none) + 0.5 * 10.0**-digits * hours
+    for scale, value in levels:
+        assert value == pytest.approx(none + (plan - none) * rise(scale), abs=room)
+    # Between them it bends as the levels do, and rises all the way.
+    drawn = found.tab.evaluate(
+        f"((f) => Array.from({{ length: 31 }}, (_, k) => f(k * {spent} / 20)))"
+        f"(through([[0, {none}], ...{[[s * spent, v] for s, v in levels[:3]]}, [{spent}, {plan}],"
+        f" ...{[[s * spent, v] for s, v in levels[3:]]}]))"
+    )
+    assert drawn == sorted(drawn)
+    for k, value in enumerate(drawn):
+        assert value == pytest.approx(none + (plan - none) * rise(k / 20), abs=0.07 * (plan - none))
+    assert found.tab.locator(".curve svg circle.level").count() == len(SCALES)
+    assert found.tab.locator(".curve svg circle.dot").count() == 3
+    assert "Dots are forecasts with every cell of the plan at 25 %" in found.text(".curve .note")
+    found.tab.locator(".curve summary").click()
+    rows = found.tab.locator(".curve tbody tr")
+    rows.first.wait_for()
+    assert rows.count() == len(SCALES) + 3
+    table = {row.split("\t")[0]: dollars(row.split("\t")[2]) for row in rows.all_inner_texts()}
+    for name, value in (("no spend", none), ("this plan", plan), ("now", now)):
+        assert table[name] == pytest.approx(value, rel=0.02)
+    with found.tab.expect_download() as caught:
+        found.tab.locator(".curve .csv-points").click()
+    assert caught.value.suggested_filename == "plan-0007-response.csv"
+    lines = Path(caught.value.path()).read_bytes().decode().split("\r\n")
+    assert lines[0] == "point,Incentive spend,Rides"
+    assert len(lines) == len(SCALES) + 4
+
+
+def test_response_without_levels_says_what_it_is_drawn_through(opened):
+    """As in plans of earlier versions, and by row where rows are many."""
+    made = market(4)
+    bare = replace(made, outlook=replace(made.outlook, scales=(), scaled={}))
+    found = opened(bare.page(), "#rows=R001")
+    at_map(found)
+    assert "drawn through what is forecast without spend" in found.text(".curve .note")
+    assert found.tab.locator(".curve svg circle.level").count() == 0
+    many = opened(market(100).page(), "#rows=R001")
+    at_map(many)
+    assert many.tab.locator(".curve svg circle.level").count() == 0
+    many.tab.click("text=Choose all")
+    assert many.tab.locator(".curve svg circle.level").count() == len(SCALES)
+
+
+def test_bound_is_drawn_where_the_curve_reaches_it(opened):
+    found = opened(market(4, bounds={"spend": (0.0, 1.0)}).page())
+    at_map(found)
+    assert found.tab.locator(".curve svg line.bound").count() == 1
+    far = opened(market(4, bounds={"spend": (0.0, 600.0)}).page())
+    at_map(far)
+    assert far.tab.locator(".curve svg line.bound").count() == 0
+    assert "A cell may have $0 to $600/h" in far.text(".curve .note")
+
+
+def test_charts_of_packages_follow_the_selection_too(opened, north):
+    spent = sum(north.decisions.values())
+    panel = TeamPanel("acme", "Spend again", "USD/h", {"spend": spent}, how="sum")
+    broken = TeamPanel("acme", "Lost", "", failure="KeyError: 'x'")
+    found = opened(north.page(panels=(panel, broken)), "#rows=EWR,NYC")
+    figure = found.tab.locator('figure[data-key="t-0"]')
+    figure.scroll_into_view_if_needed()
+    found.until("charts.find((c) => c.dataset.key === 't-0').drawn")
+    drawn = found.tab.evaluate(
+        "[...charts.find((c) => c.dataset.key === 't-0').drawn.series[0].mid]"
+    )
+    assert np.allclose(drawn, spent[2:4].sum(axis=0), atol=0.11)
+    assert "'Lost' of acme could not be drawn: KeyError: 'x'" in found.text("#teams")
 
 
 def test_all_charts_share_the_hour_that_is_pointed_at(opened, north):
@@ -296,8 +463,9 @@ def test_only_a_plan_that_is_better_is_green(opened, changes, status, green):
     dot = found.tab.evaluate("getComputedStyle(document.querySelector('.dot')).backgroundColor")
     figure = found.tab.evaluate("getComputedStyle(document.querySelector('.brings .figure')).color")
     assert (dot == shade) is green
-    if changes.get("gain"):
+    if changes.get("gain") or changes.get("status") == "infeasible":
         assert figure != shade
+    if changes.get("gain"):
         assert "Going on as before is worth" in found.text("h1")
 
 

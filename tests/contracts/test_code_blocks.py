@@ -39,6 +39,7 @@ RUN = {
     "docs/how-to/run-it-every-week.md": (
         *("tests/faults/test_week.py", "bash console ini json python toml yaml"),
     ),
+    "docs/how-to/use-the-terminal.md": ("tests/end_to_end/test_tutorial.py", "bash console"),
     "docs/how-to/write-a-team-package.md": ("tests/contracts/test_worked_example.py", "python"),
 }
 READMES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("packages/*/README.md"))

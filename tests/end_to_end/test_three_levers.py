@@ -1,7 +1,7 @@
 """Bonuses, coupons and fares in one plan, from `dagcast.toml` alone.
 
 What a ride is worth and how tight limits are follow from the fitted effects. More seeds:
-`DAGCAST_LEVER_SEEDS="102 107" nox -s integration -- -k three_levers`.
+`DAGCAST_TEST_LEVER_SEEDS="102 107" nox -s integration -- -k three_levers`.
 """
 
 import os
@@ -30,7 +30,7 @@ from dagcast_core.tensor import Panel
 
 torch.set_num_threads(1)
 
-SEEDS = [int(seed) for seed in os.environ.get("DAGCAST_LEVER_SEEDS", "101").split()]
+SEEDS = [int(seed) for seed in os.environ.get("DAGCAST_TEST_LEVER_SEEDS", "101").split()]
 LEVERS = ("incentive_spend", "coupon_spend", "base_fare")
 # Half a day of two regions is few enough cells for SLSQP, the independent judge.
 FEW = {"horizon.hours": "12", "budgets": "[]"}

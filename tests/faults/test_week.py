@@ -100,7 +100,16 @@ def test_status_says_the_same_and_takes_no_step(new, north):
     waiting = run(north)
     with stood_in():
         shown = workflow.status(north)
-    assert shown.to_json() == {**waiting.to_json(), "ran": []}
+    said = shown.to_json()
+    standing = said.pop("standing")
+    assert said == {**waiting.to_json(), "ran": []}
+    assert {item["part"]: item["state"] for item in standing["parts"]} == {
+        "data": "ok", "fit": "ok", "validated": "ok", "backtested": "ok", "promises": "to come"
+    }  # fmt: skip
+    assert [(item["plan"], item["state"]) for item in standing["plans"]] == [
+        (waiting.plan, "proposed")
+    ]
+    assert [table.title for table in shown.tables()][1:] == ["What there is", "Plans"]
     assert json.loads(json.dumps(shown.to_json()))["exit_code"] == 5
     assert shown.one_line
 

@@ -29,6 +29,19 @@ ENVIRONMENT_PREFIX = "DAGCAST_"
 """What a variable begins with that sets a setting, as ``DAGCAST_BACKTEST__ORIGINS`` does."""
 
 
+# Variables that set no setting: where the project is, who works on it, what is checked, and what
+# the suites of this repository are told.
+_NO_SETTINGS = frozenset({"PROJECT", "USER", "CONFORMANCE", "REAL_DATA"})
+_OF_TESTS = "TEST_"
+
+
+def is_setting(variable: str) -> bool:
+    """Whether an environment variable is read as a setting, rightly spelt or not."""
+    rest = variable.removeprefix(ENVIRONMENT_PREFIX)
+    own = rest in _NO_SETTINGS or rest.startswith(_OF_TESTS)
+    return variable.startswith(ENVIRONMENT_PREFIX) and bool(rest) and not own
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -386,7 +399,8 @@ def load_config(
     Args:
         path: the file.
         flags: dotted key to text, as ``--set backtest.origins=8`` gives them.
-        environment: variables; ``DAGCAST_BACKTEST__ORIGINS=8`` sets ``backtest.origins``.
+        environment: variables; ``DAGCAST_BACKTEST__ORIGINS=8`` sets ``backtest.origins``, and
+            ``DAGCAST_NAME=north`` the ``name`` at the top. One that sets no setting is refused.
 
     Raises:
         ConfigError: an unknown key or a bad value; lists every problem with its place.
@@ -395,7 +409,7 @@ def load_config(
     tables = _with_source_files(path, tables)
     sources: dict[str, str] = {}
     for name, value in sorted((environment or {}).items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+        if is_setting(name):
             dotted = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
             sources[dotted] = f"environment variable {name}"
             tables = _config_file.merge(

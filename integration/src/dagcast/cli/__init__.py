@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from dagcast.cli import _collecting
+from dagcast.cli._examples import EXAMPLES, epilog, show_examples
 from dagcast.cli._failures import report_failure
 from dagcast.cli._stdout import give_up
 from dagcast.errors import EXIT_CODES
@@ -48,11 +49,13 @@ _COMMANDS = {
     "approve": ("_plans", "Approve a plan."),
     "reject": ("_plans", "Reject a plan, or withdraw its approval."),
     "edit": ("_plans", "Change cells of a plan and propose the result."),
+    "export": ("_looking", "Write what a plan decides or expects as a table."),
     "log": ("_log", "Show and verify who did what, when and why."),
     "retro": ("_plans", "Measure the regret and what caused it."),
     "promises": ("_plans", "Count which promises of past plans were kept."),
     "week": ("_week", "Do all that the week asks for; run it as often as you like."),
-    "status": ("_week", "Say where the week stands."),
+    "status": ("_week", "Say where the week stands, and what there is."),
+    "doctor": ("_looking", "Look whether machine and project are as they should be."),
     "loop": ("_week", "Live through weeks of a simulated market, judged by its truth."),
     "demo": ("_demo", "Run the whole loop in a fresh folder."),
     "new": ("_packages", "Make a new team package."),
@@ -75,6 +78,7 @@ class _LazyGroup(click.Group):
         # What is a word of the language is no name of a function.
         name = cmd_name.replace("-", "_") + "_" * keyword.iskeyword(cmd_name)
         command: click.Command = getattr(module, name)
+        show_examples(command, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -98,6 +102,7 @@ class _LazyGroup(click.Group):
     help="Turn a business's history into decisions: fit, verify, plan, review, measure.\n\n"
     f"Exit codes: {', '.join(f'{code} {said}' for code, said in EXIT_CODES.items())}. Settings: "
     "flag, then DAGCAST_*, then dagcast.toml, then default.",
+    epilog=epilog(EXAMPLES[""]),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="dagcast")

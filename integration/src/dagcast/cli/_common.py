@@ -4,7 +4,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dagcast.cli import _collecting
+from dagcast.cli._pace import Pace
 from dagcast.cli._stdout import as_result, reserved
+from dagcast.cli._tables import painter, table_lines, terminal_width, wrapped
 from dagcast.errors import OutputError
 
 if TYPE_CHECKING:
@@ -155,42 +157,42 @@ def _show(result: "Result", *, as_json: bool) -> None:
     if as_json:
         indent = None if result.one_line else 2
         text = json.dumps(result.to_json(), indent=indent, ensure_ascii=False)
-        try:
-            text.encode(sys.stdout.encoding or "ascii")
-        except UnicodeEncodeError:
+        if not _writes(text):
             # Escapes of stdout's own would be no JSON.
             text = json.dumps(result.to_json(), indent=indent)
         print(text)
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=_width())
+    width, paint = terminal_width(), painter()
+    rule = "\u2500" if _writes("\u2500") else "-"
     for table in result.tables():
-        if not table.columns:
-            console.print(Text(_printable(table.title), style="bold"))
-            for row in table.rows:
-                print(_printable(" ".join(row)))
-            continue
-        shown = Table(
-            title=Text(_printable(table.title)),
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            caption=Text(_printable(table.note)) if table.note else None,
-            caption_justify="left",
-        )
-        for position, column in enumerate(table.columns):
-            numeric = _numeric(tuple(row[position] for row in table.rows))
-            shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
-        for row in table.rows:
-            shown.add_row(*(Text(_printable(cell)) for cell in row))
-        console.print(shown)
+        shown = table.printable(_printable)
+        if shown.columns:
+            lines = table_lines(shown, width, paint, rule)
+        else:
+            lines = iter([paint(shown.title, "1"), *_sentences(shown.rows, width)])
+        for line in lines:
+            print(line)
     if command := result.next_command():
-        console.print(Text.assemble("next  ", (_printable(command), "bold")))
+        # Never wrapped: it is there to be copied.
+        print(f"next  {paint(_printable(command), '1')}")
+
+
+def _sentences(rows: Iterable[Sequence[str]], width: int) -> Iterator[str]:
+    """Sentences for people are wrapped; a pipe gets each in one line, as programs search them."""
+    for row in rows:
+        text = " ".join(row)
+        if sys.stdout.isatty() or "COLUMNS" in os.environ:
+            yield from wrapped(text, width)
+        else:
+            yield text
+
+
+def _writes(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _printable(text: str) -> str:
@@ -200,48 +202,47 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _width() -> int | None:
-    # A pipe has no width; tables are then as wide as a wide terminal.
-    return None if sys.stdout.isatty() else 120
-
-
-def _numeric(cells: tuple[str, ...]) -> bool:
-    figures = [
-        cell.lstrip("+-$ \N{MINUS SIGN}") for cell in cells if cell not in ("", "\N{EN DASH}")
-    ]
-    return bool(figures) and all(cell[:1].isdigit() for cell in figures)
-
-
 @contextmanager
 def progress_shown() -> "Iterator[Progress]":
     """Progress on stderr: a live line on a terminal, one line for each step elsewhere."""
     if not sys.stderr.isatty():
-        last = ""
+        pace = Pace()
 
         def plain_line(message: str, share: float | None = None) -> None:
-            nonlocal last
             _collecting.resume(message)
-            if message != last:
-                print(f"  {message}", file=sys.stderr, flush=True)
-                last = message
+            if said := pace.line(message, share):
+                print(f"  {said}", file=sys.stderr, flush=True)
 
         yield plain_line
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     )
+    pace = Pace()
     with Progress(*columns, console=Console(stderr=True), transient=True) as live:
-        task = live.add_task("", total=None)
+        task = live.add_task("", total=None, left="")
 
         def live_line(message: str, share: float | None = None) -> None:
             _collecting.resume(message)
+            pace.note(message, share)
             total = None if share is None else 1.0
-            live.update(task, description=message, completed=share or 0.0, total=total)
+            live.update(
+                task, description=message, completed=share or 0.0, total=total, left=pace.left()
+            )
 
         yield live_line

@@ -20,10 +20,6 @@ def experiments() -> None:
     help="Register the experiments of FILE, JSON or TOML.\n\n"
     "FILE holds one experiment, a list, or a set with covariances. In place of estimate and "
     "standard error one may have a table `rows`: the file of its raw rows, and its columns.\n\n"
-    "    \b\n"
-    "    Examples:\n"
-    "      dagcast experiments add boost.toml --project north --why 'trial of March'\n"
-    "      dagcast experiments add found.json --project north --json\n"
 )
 @project_options
 @click.argument("file", type=click.Path(path_type=Path))
@@ -61,10 +57,6 @@ def show(folder: Path, settings: tuple[str, ...], name: str) -> "Result":
     help="Say what a switchback would find on OUTCOME before it is run.\n\n"
     "Trials that change nothing are laid over the outcome's own history and estimated as a real "
     "one would be; how far they scatter is the standard error, and power follows from it.\n\n"
-    "    \b\n"
-    "    Examples:\n"
-    "      dagcast experiments design driver_hours --weeks 3 --project north\n"
-    "      dagcast experiments design rides --lever incentive_spend --effect 2.5 --project north\n"
 )
 @project_options
 @click.argument("outcome")

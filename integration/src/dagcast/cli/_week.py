@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
     from dagcast.workflow import Result
 
-_EXAMPLES = """
-
-    \b
-    Examples:
-      dagcast week --project north --json
-      dagcast week --project north --set week.approve=true --set week.max_change=0.2
-"""
-
 
 def _moment_option(function: "click.decorators.FC") -> "click.decorators.FC":
     return click.option(
@@ -45,7 +37,7 @@ def _moment_option(function: "click.decorators.FC") -> "click.decorators.FC":
     "the limits of [week] in dagcast.toml. Run again it changes nothing; killed it goes on. --json "
     "prints one line.\n\n"
     "Exit codes: 0 approved or nothing to do, 3 stale data or a gate not passed, 4 infeasible, "
-    "5 waits for a person, else as everywhere." + _EXAMPLES
+    "5 waits for a person, else as everywhere."
 )
 @project_options
 @click.option("--who", default=None, help="Who approves, where [week] lets it; the current user.")
@@ -61,10 +53,6 @@ def week(folder: Path, settings: tuple[str, ...], who: str | None, now: str | No
 
 @click.command(
     help="Say where the week stands, and take no step; exits as `dagcast week` would now.\n\n"
-    "    \b\n"
-    "    Examples:\n"
-    "      dagcast status --project north\n"
-    "      dagcast status --project north --json\n"
 )
 @project_options
 @_moment_option
@@ -80,10 +68,6 @@ def status(folder: Path, settings: tuple[str, ...], now: str | None) -> "Result"
     "A plan that passes the gate of approval is carried out, else the operator's rule is. Each "
     "week is judged by replay beside the operator's rule, the first plan repeated, no spend, and "
     "the best that a search finds which may ask the truth. Killed it goes on.\n\n"
-    "    \b\n"
-    "    Examples:\n"
-    "      dagcast loop --project world --weeks 12 --regions 4 --history 12\n"
-    "      dagcast loop --project drift --weeks 8 --scenario tiring --json\n"
 )
 @project_options
 @click.option("--weeks", type=click.IntRange(1, 200), default=12, show_default=True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LEAST_DRAWS = 2
 _PREDICTIVE_DRAWS = 256
+# One of so many draws tells the shape of the response to spend.
+_SHARE_OF_DRAWS = 8
 
 
 def make_outlook(
@@ -36,6 +38,7 @@ def make_outlook(
     combined: Mapping[str, Mapping[str, float]] | None = None,
     chance: Chance | None = None,
     seed: int = 0,
+    scaled: Mapping[float, "Panel"] | None = None,
     progress: Callable[[str, float | None], None] = lambda message, share: None,
 ) -> Outlook:
     """Forecast every arm with each draw of the parameters.
@@ -50,6 +53,7 @@ def make_outlook(
         combined: further totals as weighted sums of quantities, e.g. the objective.
         chance: what the models do not explain; none is added by default.
         seed: of the chance.
+        scaled: multiples of the plan -> inputs under them, for the response to spend.
         progress: told how far it is.
 
     Ctrl-C ends it with the draws that are done, at least two; the outlook's ``draws`` counts them.
@@ -84,6 +88,9 @@ def make_outlook(
             found = forecast(draw)
         for arm, values in found.items():
             runs[arm].append(values)
+    levels = _scaled(
+        {} if stopped else scaled or {}, predict, runs, by_name, combined or {}, axes, progress
+    )
     chances = Chances(chance, len(runs["plan"]), seed)
     plain = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
     weeks, spread = _weeks(chances.of(runs["plan"]), runs["plan"], by_name, axes)
@@ -132,7 +139,45 @@ def make_outlook(
         },
         _row_gains(runs, by_name, combined or {}, level, axes),
         _effects(runs, by_name, combined or {}, level, axes),
+        tuple(scaled or {}) if levels else (),
+        levels,
     )
+
+
+def _scaled(
+    scaled: Mapping[float, "Panel"],
+    predict: Callable[["Panel", int], "Panel"],
+    runs: Mapping[str, Sequence[Values]],
+    quantities: Mapping[str, Quantity],
+    combined: Mapping[str, Mapping[str, float]],
+    axes: Axes,
+    progress: Callable[[str, float | None], None],
+) -> dict[str, Array]:
+    """Outcomes under multiples of the plan, (scales, 1 + rows, hour), of what totals combine.
+
+    A few draws give the shape of the response; what these draws say otherwise of the whole plan
+    than all of them do is taken off in proportion, so that it goes through the plan's own figures.
+    """
+    names = [n for n in dict.fromkeys(q for w in combined.values() for q in w) if n in quantities]
+    if "none" not in runs or not scaled or not names:
+        return {}
+    draws = range(max(1, len(runs["plan"]) // _SHARE_OF_DRAWS))
+    found: dict[str, list[Array]] = {name: [] for name in names}
+
+    def mean(arm: str, name: str, among: Sequence[int]) -> Array:
+        own = [with_total(runs[arm][draw], quantities[name], axes) for draw in among]
+        return np.asarray(np.mean(own, axis=0))
+
+    for number, (scale, inputs) in enumerate(scaled.items()):
+        progress("forecasting the response to spend", (number + 1) / len(scaled))
+        made = [arrays({**inputs, **predict(inputs, draw)}, quantities, axes) for draw in draws]
+        for name in names:
+            values = np.mean([with_total(own, quantities[name], axes) for own in made], axis=0)
+            every = range(len(runs["plan"]))
+            off_none = mean("none", name, every) - mean("none", name, draws)
+            off_plan = mean("plan", name, every) - mean("plan", name, draws)
+            found[name].append(values + off_none + scale * (off_plan - off_none))
+    return {name: np.stack(values) for name, values in found.items()}
 
 
 @final

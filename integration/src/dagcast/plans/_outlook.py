@@ -20,6 +20,7 @@ _ARRAYS = "outlook.safetensors"
 _TEXT = "outlook.json"
 # Stands where other arrays name their arm.
 _EFFECTS = "effect"
+_SCALED = "scaled"
 
 
 @final
@@ -81,6 +82,9 @@ class Outlook:
             quantities without rows, nor in outlooks of earlier versions.
         effects: quantity -> what the plan brings over doing nothing, paired by draw and without
             chance; of what is maximised, and nothing in outlooks of earlier versions.
+        scales: multiples of the plan at which outcomes were forecast, every cell of what adds up
+            multiplied alike; none in outlooks of earlier versions.
+        scaled: quantity -> forecast at those, (scales, 1 + rows, hour); of what is maximised.
     """
 
     dim: str
@@ -99,6 +103,8 @@ class Outlook:
     chances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     row_gains: Mapping[str, tuple[Gain, ...]] = field(default_factory=dict)
     effects: Mapping[str, Path3] = field(default_factory=dict)
+    scales: tuple[float, ...] = ()
+    scaled: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def axes(self) -> Axes:
@@ -118,6 +124,8 @@ class Outlook:
             for quantity, path in paths.items()
             for part in ("mid", "low", "high")
         }
+        for quantity, values in self.scaled.items():
+            arrays[f"{_SCALED}/{quantity}/mid"] = np.ascontiguousarray(values)
         # Not `save_file`, whose files only their owner can read, whatever the umask says.
         (folder / _ARRAYS).write_bytes(save(arrays))
         document = {
@@ -141,6 +149,7 @@ class Outlook:
                 name: [list(astuple(item)) for item in rows]
                 for name, rows in self.row_gains.items()
             },
+            "scales": list(self.scales),
         }
         (folder / _TEXT).write_text(json.dumps(document, indent=1), encoding="utf-8")
 
@@ -165,7 +174,7 @@ class Outlook:
         for key, values in arrays.items():
             arm, quantity, part = key.split("/")
             parts.setdefault(arm, {}).setdefault(quantity, {})[part] = values
-        effects = parts.pop(_EFFECTS, {})
+        effects, scaled = parts.pop(_EFFECTS, {}), parts.pop(_SCALED, {})
         return cls(
             document["dim"],
             tuple(document["rows"]),
@@ -189,6 +198,8 @@ class Outlook:
                 for name, rows in document.get("row_gains", {}).items()
             },
             {name: Path3(**item) for name, item in effects.items()},
+            tuple(document.get("scales", ())),
+            {name: item["mid"] for name, item in scaled.items()},
         )
 
 

@@ -20,10 +20,12 @@ from dagcast.review._content import (
     Section,
     Table,
     Text,
+    Waterfall,
 )
 from dagcast.review._page import render
+from dagcast.review._retro_desk import Reality
 from dagcast.review._retro_page import retro_page
-from dagcast.review.plan_page import PlanEvidence, plan_page
+from dagcast.review.plan_page import PlanEvidence, TeamPanel, plan_page
 
 __all__ = [
     "Bar",
@@ -40,9 +42,12 @@ __all__ = [
     "Map",
     "Page",
     "PlanEvidence",
+    "Reality",
     "Section",
     "Table",
+    "TeamPanel",
     "Text",
+    "Waterfall",
     "plan_page",
     "render",
     "retro_page",

@@ -13,6 +13,7 @@ from dagcast.review._content import (
     RowTable,
     Table,
     Text,
+    Waterfall,
 )
 
 
@@ -23,7 +24,7 @@ def block_html(block: Block) -> str:
             return f"<p>{html.escape(block.text)}</p>"
         case Chart():
             return _figure(block)
-        case Heatmap() | Map():
+        case Heatmap() | Map() | Waterfall():
             return _figure(block)
         case Table():
             return _table(block)
@@ -44,7 +45,7 @@ _FIGURES = (
 )
 
 
-def _figure(figure: Chart | Heatmap | Map) -> str:
+def _figure(figure: Chart | Heatmap | Map | Waterfall) -> str:
     wide = "" if isinstance(figure, Chart) else " wide"
     unit = "" if isinstance(figure, Map) else figure.unit
     note = f'<p class="note">{html.escape(figure.note)}</p>' if figure.note else ""
@@ -59,7 +60,7 @@ def _figure(figure: Chart | Heatmap | Map) -> str:
     )
 
 
-def _plot(figure: Chart | Heatmap | Map) -> str:
+def _plot(figure: Chart | Heatmap | Map | Waterfall) -> str:
     """What a chart is drawn into: reached by the tab key, and moved through by the arrow keys."""
     title = html.escape(figure.title)
     if isinstance(figure, Chart):
@@ -72,6 +73,11 @@ def _plot(figure: Chart | Heatmap | Map) -> str:
             f"{html.escape(figure.unit)}, by hour: left and right arrows read the hours, Enter "
             f'chooses one"></div><ul class="legend" aria-hidden="true">{legend}</ul>'
         )
+    if isinstance(figure, Waterfall):
+        return (
+            f'<div class="plot parts" tabindex="0" role="application" aria-label="{title}: up and '
+            'down arrows read the parts"></div>'
+        )
     return (
         f'<div class="plot map" tabindex="0" role="application" aria-label="{title}, by hour: '
         "arrows choose a cell, Shift extends, Enter takes the row, Space the hour, "
@@ -81,9 +87,9 @@ def _plot(figure: Chart | Heatmap | Map) -> str:
     )
 
 
-def _controls(figure: Chart | Heatmap | Map) -> str:
+def _controls(figure: Chart | Heatmap | Map | Waterfall) -> str:
     """Which layer a map shows, and of which of its parts; search and rank where rows are many."""
-    if isinstance(figure, Chart):
+    if isinstance(figure, Chart | Waterfall):
         return ""
     if isinstance(figure, Heatmap):
         return _chosen("part", "Part", list(figure.layers)) if len(figure.layers) > 1 else ""

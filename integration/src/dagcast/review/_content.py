@@ -7,10 +7,13 @@ labels of one dim, such as the regions of a marketplace.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from dagcast.review._desk_content import Desk
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Tone = Literal["good", "neutral", "warning", "bad"]
@@ -92,7 +95,8 @@ class Layer:
         unit: of a cell.
         form: of a cell.
         near: places and signs of layers before it whose sum it is, give or take rounding.
-        role: what it is to the panel beside the map: ``plan``, ``current``, ``worth``, or nothing.
+        role: what it is to the panel beside the map: ``plan``, ``current``, ``worth``, or in
+            hindsight ``plan``, ``done``, ``best`` and ``regret``; or nothing.
         total: whether row 0 of its values stands for all rows together.
     """
 
@@ -208,73 +212,26 @@ class Text:
 
 @final
 @dataclass(frozen=True)
-class Total:
-    """An outcome over all hours, by row.
+class Waterfall:
+    """Parts that add up to a whole, one below the other.
 
     Attributes:
-        title: how people call it.
-        form: of its figures.
-        better: ``higher``, ``lower`` or empty.
-        chart: key of the chart that has its hours; empty where none has.
-        values: (1 + rows, 3): what is expected and its interval; None where only gains are known.
-        gains: (1 + rows, 4): change against the current plan, its interval, and the share of draws
-            in which it is above 0, in per cent; None where nobody kept it.
-        effect: key of the chart's array of what the plan brings: low and high, (1 + rows, hour).
+        key: of the figure.
+        title: above it.
+        unit: of the parts.
+        form: of the parts.
+        bars: name and size of each part, in order.
+        whole: what they add up to.
+        note: below it.
     """
 
+    key: str
     title: str
+    unit: str
     form: Form
-    better: str
-    chart: str
-    values: Array | None
-    gains: Array | None
-    effect: tuple[Array, Array] | None = None
-
-
-@final
-@dataclass(frozen=True)
-class LimitLine:
-    """A limit as people read it, and for which label it holds."""
-
-    title: str
-    label: str
-    used: str
-    limit: str
-    standing: str
-    price: float
-    lever: bool
-
-
-@final
-@dataclass(frozen=True)
-class Desk:
-    """What the panel beside the map and the table of rows are made of.
-
-    Attributes:
-        outcomes: over all hours, by row; what is maximised is the first.
-        limits: of the plan.
-        lever: what is decided, in words.
-        spend: form of the levers' sum over the hours, by row.
-        everything: what all parts of a lever together are called.
-        none: what doing nothing is called.
-        step: one unit of a lever in words, such as ``dollar``.
-        worth: form of what one more unit is worth.
-        objective: what is maximised, in words.
-        bounds: least and greatest value of a cell, in words; empty where there are none.
-        upper: greatest value of a cell; None where there is none.
-    """
-
-    outcomes: tuple[Total, ...]
-    limits: tuple[LimitLine, ...]
-    lever: str
-    spend: Form
-    everything: str
-    none: str
-    step: str
-    worth: Form
-    objective: str
-    bounds: str = ""
-    upper: float | None = None
+    bars: tuple[tuple[str, float], ...]
+    whole: str
+    note: str = ""
 
 
 @final
@@ -286,7 +243,16 @@ class RowTable:
 
 
 Block: TypeAlias = (
-    Chart | Heatmap | Map | RowTable | Table | Forest | Text | tuple[Bar, ...] | tuple[Chart, ...]
+    Chart
+    | Heatmap
+    | Map
+    | Waterfall
+    | RowTable
+    | Table
+    | Forest
+    | Text
+    | tuple[Bar, ...]
+    | tuple[Chart, ...]
 )
 """What a page is made of, in the order in which it is read."""
 
@@ -376,4 +342,4 @@ class Page:
     answers: tuple[Answer, ...] = ()
     mark: str = ""
     against: tuple[str, ...] = ()
-    desk: Desk | None = None
+    desk: "Desk | None" = None

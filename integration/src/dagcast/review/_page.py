@@ -20,6 +20,8 @@ _SCRIPTS = (
     "touch",
     "panel",
     "curve",
+    "parts",
+    "hindsight",
     "rows",
     "figures",
     "start",

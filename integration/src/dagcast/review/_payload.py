@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from dagcast.review._content import Array, Chart, Desk, Form, Heatmap, Map, Page, Total
+from dagcast.review._content import Array, Chart, Form, Heatmap, Map, Page, Waterfall
+from dagcast.review._desk_content import Desk, Total
 from dagcast.review._packing import Packing, digits_of
 
 
@@ -26,6 +27,8 @@ def payload(page: Page) -> tuple[dict[str, Any], str]:
                         charts[item.key] = _heatmap(item, packing)
                     case Map():
                         charts[item.key] = _map(item, packing)
+                    case Waterfall():
+                        charts[item.key] = _waterfall(item)
                     case _:
                         pass
     desk = None if page.desk is None else _desk(page.desk, packing)
@@ -84,6 +87,17 @@ def _chart(chart: Chart, packing: Packing) -> dict[str, Any]:
         "digits": chart.digits,
         "how": chart.how,
         "lines": lines,
+    }
+
+
+def _waterfall(found: Waterfall) -> dict[str, Any]:
+    return {
+        "kind": "parts",
+        "title": found.title,
+        "unit": found.unit,
+        "form": asdict(found.form),
+        "bars": [list(bar) for bar in found.bars],
+        "whole": found.whole,
     }
 
 
@@ -148,6 +162,11 @@ def _desk(desk: Desk, packing: Packing) -> dict[str, Any]:
         "objective": desk.objective,
         "bounds": desk.bounds,
         "upper": desk.upper,
+        "kind": desk.kind,
+        "columns": [asdict(column) for column in desk.columns],
+        "marked": list(desk.marked),
+        "mark": desk.mark,
+        "said": desk.said,
     }
 
 
@@ -168,4 +187,11 @@ def _total(item: Total, packing: Packing) -> dict[str, Any]:
     if item.effect is not None:
         low, high = item.effect
         found["effect"] = [packing.add(end, digits_of(high)) for end in (low, high)]
+    # Each level is close to the one before it.
+    near: list[tuple[int, int]] = []
+    found["scaled"] = []
+    for scale, values in item.scaled:
+        number = packing.add(values, digits_of(values[min(1, len(values) - 1) :]), near)
+        found["scaled"].append([scale, number])
+        near = [(number, 1)]
     return found

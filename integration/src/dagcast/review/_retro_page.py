@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from dagcast.figures import share, words
 from dagcast.plans import Hindsight, Outlook, Reading, RegretShare
 from dagcast.review._content import (
-    Array,
     Block,
     Card,
+    Chart,
     Column,
     Line,
     Page,
@@ -17,28 +17,35 @@ from dagcast.review._content import (
     Table,
     Text,
 )
+from dagcast.review._retro_desk import (
+    Reality,
+    by_row,
+    hindsight_desk,
+    hindsight_map,
+    hindsight_sections,
+)
+from dagcast.review._retro_first import promise_book, retro_answers, waterfall
 from dagcast.review.plan_page import (
     bands,
     clock_words,
     lever_map,
     outcome_chart,
     shown_zones,
+    together,
     weight_of,
 )
 
 # Outcomes that stand in front; the others are in the table.
 _MOST_CARDS = 2
-# Lever -> layer -> (rows, hour).
-Layers = Mapping[str, Mapping[str, Array]]
+# Charts that stand at the map.
+_PANELS = 6
 
 
 def retro_page(
     found: Hindsight,
     outlook: Outlook,
     *,
-    happened: Mapping[str, Array],
-    ex_post: Mapping[str, Array],
-    decision_difference: Layers,
+    reality: Reality,
     project: str,
     state: str,
     zone: str = "UTC",
@@ -49,9 +56,7 @@ def retro_page(
     Args:
         found: regret, its attribution, and totals.
         outlook: what was forecast when the plan was made.
-        happened: outcome -> what was observed, (1 + rows, hour).
-        ex_post: outcome -> forecast under the ex-post plan, (1 + rows, hour).
-        decision_difference: lever -> layer -> ex-post less carried out, by row and hour.
+        reality: what is known now.
         project: name of the project.
         state: of the plan.
         zone: zone in which hours of all rows together are shown.
@@ -59,6 +64,15 @@ def retro_page(
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
+    charts = _charts(outlook, reality)
+    drawn = hindsight_map(found, outlook, reality, charts)
+    panels = tuple(charts.values())[:_PANELS] if drawn else ()
+    rest = tuple(chart for chart in charts.values() if chart not in panels)
+    book = promise_book(found, reality)
+    lead = (
+        f"Reality drawn in: what was forecast, what happened, and what would have been best. "
+        f"{bands(outlook)}"
+    )
     good = found.share <= 0.1 and all(item.held for item in found.promises if not item.row)
     return Page(
         title=f"{found.plan} in hindsight: {project}",
@@ -78,12 +92,16 @@ def retro_page(
         ),
         cards=_cards(found),
         sections=(
+            *(hindsight_sections(outlook, drawn, panels, lead) if drawn else ()),
             *_promises(found, outlook.dim),
             _attribution(found),
-            _decisions(found, outlook, decision_difference),
-            _outcomes(outlook, happened, ex_post),
+            *(() if drawn else (_decisions(found, outlook, reality),)),
+            *((_outcomes(outlook, rest),) if rest else ()),
             _totals(found),
+            *((book,) if book is not None else ()),
         ),
+        answers=retro_answers(found, outlook, reality),
+        desk=hindsight_desk(found, outlook, reality) if drawn else None,
         rows=outlook.rows,
         dim=outlook.dim,
         hours=hours,
@@ -253,6 +271,7 @@ def _attribution(found: Hindsight) -> Section:
         f"orders in which models could learn it ({found.solves} plans were solved). They add up to "
         "the regret, and say where better modelling pays.",
         (
+            waterfall(found),
             Table(
                 (
                     Column("Model", numeric=False),
@@ -276,12 +295,13 @@ def _verdict(item: RegretShare, found: Hindsight) -> str:
     return "its errors happened to help" if round(item.value) < 0 else ""
 
 
-def _decisions(found: Hindsight, outlook: Outlook, difference: Layers) -> Section:
+def _decisions(found: Hindsight, outlook: Outlook, reality: Reality) -> Section:
     maps, sentences = [], []
     for lever in found.levers:
         reading = found.readings[lever.lever]
         title = f"Difference in {words(reading.title)}"
-        named = difference[lever.lever]
+        best, done = reality.best[lever.lever], reality.done[lever.lever]
+        named = {part: best[part] - done[part] for part in best}
         maps.append(lever_map(f"x-{lever.lever}", title, reading, named, outlook))
         sentences.append(
             f"{reading.title}: {reading.figure(lever.ex_post)} instead of "
@@ -296,32 +316,33 @@ def _decisions(found: Hindsight, outlook: Outlook, difference: Layers) -> Sectio
     )
 
 
-def _outcomes(
-    outlook: Outlook, happened: Mapping[str, Array], ex_post: Mapping[str, Array]
-) -> Section:
-    charts = []
+def _charts(outlook: Outlook, reality: Reality) -> dict[str, Chart]:
+    """Every outcome that was observed: forecast, happened, and best in hindsight."""
+    charts = {}
+    detailed = by_row(outlook, reality)
     for name, reading in outlook.readings.items():
-        if name not in happened:
+        if name not in reality.happened:
             continue
         plan = outlook.paths["plan"][name]
-        weighing = happened.get(reading.weight)
+        weighing = reality.happened.get(reading.weight)
         lines = [
             Line(
                 "forecast", "plan", plan.mid, plan.low, plan.high, weight_of(name, "plan", outlook)
             ),
-            Line("happened", "actual", happened[name], weight=weighing),
+            Line("happened", "actual", reality.happened[name], weight=weighing),
         ]
-        if name in ex_post:
-            weighing = ex_post.get(reading.weight, weighing)
-            lines.append(Line("best in hindsight", "expost", ex_post[name], weight=weighing))
-        charts.append(outcome_chart(f"h-{name}", name, outlook, lines))
-    return Section(
-        "outcomes",
-        "What happened",
-        bands(outlook),
-        (tuple(charts),),
-        short="Outcomes",
-    )
+        if name in reality.ex_post:
+            weighing = reality.ex_post.get(reading.weight, weighing)
+            lines.append(
+                Line("best in hindsight", "expost", reality.ex_post[name], weight=weighing)
+            )
+        chart = outcome_chart(f"h-{name}", name, outlook, lines)
+        charts[name] = chart if name in detailed else together(chart, outlook)
+    return charts
+
+
+def _outcomes(outlook: Outlook, charts: tuple[Chart, ...]) -> Section:
+    return Section("outcomes", "What happened", bands(outlook), (charts,), short="Outcomes")
 
 
 def _totals(found: Hindsight) -> Section:

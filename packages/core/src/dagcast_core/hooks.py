@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from dagcast_core.contract import Calendar, Contract, Experiment, LabelSet, WorldFactory
+    from dagcast_core.contract import (
+        Calendar,
+        Contract,
+        Experiment,
+        LabelSet,
+        ReviewPanel,
+        WorldFactory,
+    )
     from dagcast_core.data import EventTable, LinearMetric
     from dagcast_core.model import Model
 
@@ -166,11 +173,13 @@ def dagcast_constraints() -> list[Any]:  # type: ignore[empty-body]
 
 
 @hookspec
-def dagcast_review_panels() -> list[Any]:  # type: ignore[empty-body]
-    """Contribute panels to the page on which a plan is reviewed.
+def dagcast_review_panels() -> "list[ReviewPanel]":  # type: ignore[empty-body]
+    """Contribute charts to the page on which people decide about a plan.
+
+    Called when the page is written; the charts follow the page's selection as all others do.
 
     Returns:
-        Callables from a plan to a plotly figure, in order of appearance.
+        Panels, in order of appearance. One that fails is named on the page, and the others stay.
     """
 
 

@@ -1,7 +1,7 @@
 """Valid files, mutated: no traceback, no hang, no row unaccounted for.
 
-DAGCAST_FUZZ says how many files are tried (40 by default; 300 for a thorough run),
-DAGCAST_FUZZ_SEED where the numbers start.
+DAGCAST_TEST_FUZZ says how many files are tried (40 by default; 300 for a thorough run),
+DAGCAST_TEST_FUZZ_SEED where the numbers start.
 """
 
 import os
@@ -26,8 +26,8 @@ from dagcast_core.data import (
 )
 from dagcast_core.data._csv import Dialect, examine
 
-RUNS = int(os.environ.get("DAGCAST_FUZZ", "40"))
-SEED = int(os.environ.get("DAGCAST_FUZZ_SEED", "100"))
+RUNS = int(os.environ.get("DAGCAST_TEST_FUZZ", "40"))
+SEED = int(os.environ.get("DAGCAST_TEST_FUZZ_SEED", "100"))
 LONGEST_SECONDS = 10
 
 CUBE = CubeTable(

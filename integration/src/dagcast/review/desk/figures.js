@@ -13,6 +13,10 @@ function figuresOf(holder, all) {
     }
     return { heads, rows };
   }
+  if (chart.kind === "parts") {
+    const whole = chart.bars.reduce((sum, [, size]) => sum + size, 0);
+    return { heads: ["part", chart.unit], rows: [...chart.bars, [chart.whole, whole]].map(([name, size]) => [name, size.toFixed(chart.form.digits)]) };
+  }
   const layer = layerOf(holder), values = cellsOf(layer), labels = rowLabels(chart), rows = [];
   const linked = !ownRows(chart) && values.rows === data.rows.length;
   const chosen = linked && choice.rows.length ? choice.rows : Array.from({ length: values.rows }, (_, row) => row);
@@ -44,9 +48,13 @@ function quoted(cell) {
 
 function download(holder) {
   const { heads, rows } = figuresOf(holder, true);
+  save(heads, rows, holder.dataset.key);
+}
+
+function save(heads, rows, name) {
   const text = [heads, ...rows].map((row) => row.map((cell) => quoted(String(cell))).join(",")).join("\r\n");
   const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  const link = make("a", { href: address, download: `${document.title.split(":")[0]}-${holder.dataset.key}.csv` });
+  const link = make("a", { href: address, download: `${document.title.split(":")[0]}-${name}.csv` });
   document.body.append(link);
   link.click();
   link.remove();

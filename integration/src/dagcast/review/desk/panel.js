@@ -104,6 +104,7 @@ function tableOf(heads, rows) {
 
 const SHOWN = 8;
 function showPanel() {
+  if (lookingBack()) { showHindsight(); return; }
   const rows = [spendLine(), ...data.desk.outcomes.map(outcomeLine)].filter((row) => row !== null);
   const chances = rows.some((row) => row[3][0] !== "");
   const heads = ["", "This plan", "Against the current plan", ...(chances ? ["Better in"] : [])];

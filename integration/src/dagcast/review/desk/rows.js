@@ -2,6 +2,7 @@
 const table = { by: 1, down: true, all: false };
 
 function rowColumns() {
+  if (data.desk.columns.length) return data.desk.columns;
   const { outcomes, spend } = data.desk, columns = [];
   const layers = (role) => deskLayers(role).filter((layer) => layer.part !== data.desk.all || deskLayers(role).length === 1);
   const sums = (role) => {
@@ -38,15 +39,15 @@ function showRows() {
   });
   const visible = table.all ? order : order.slice(0, 40);
   const body = visible.map((row) => {
-    const loses = gain ? gain.values[row] < 0 : false;
+    const loses = lookingBack() ? data.desk.marked.includes(row) : gain ? gain.values[row] < 0 : false;
     const button = make("button", { type: "button" }, data.rows[row]);
     button.addEventListener("click", () => { choose({ rows: [row], from: choice.from, to: choice.to }); byId("desk").scrollIntoView(); });
     const cells = columns.map((column) => make("td", {}, figure(column.values[row], column.form, column.signed)));
-    return make("tr", { class: `${loses ? "loses" : ""}${choice.rows.includes(row) ? " chosen" : ""}` }, make("th", { scope: "row", class: "text" }, button, loses ? make("span", { class: "loss" }, " loses") : ""), ...cells);
+    return make("tr", { class: `${loses ? "loses" : ""}${choice.rows.includes(row) ? " chosen" : ""}` }, make("th", { scope: "row", class: "text" }, button, loses ? make("span", { class: "loss" }, ` ${data.desk.mark || "loses"}`) : ""), ...cells);
   });
   const losers = gain ? gain.values.filter((value) => value < 0).length : 0;
   const unsure = chance ? chance.values.filter((value) => value < 90).length : 0;
-  const said = gain ? `${losers} of ${data.rows.length} lose against the current plan; ${unsure} gain in fewer than 90 % of draws.` : "";
+  const said = gain ? `${losers} of ${data.rows.length} lose against the current plan; ${unsure} gain in fewer than 90 % of draws.` : data.desk.said;
   holder.replaceChildren(make("p", { class: "note" }, said),
     make("div", { class: "scroll" }, make("table", { class: "data rows" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body))));
   if (order.length > visible.length) {

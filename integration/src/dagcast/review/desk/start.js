@@ -4,6 +4,7 @@ const charts = [], maps = [];
 function redraw(holder) {
   holder.stale = false;
   if (holder.chart.kind === "lines") drawLines(holder, holder.chart);
+  else if (holder.chart.kind === "parts") holder.querySelector(".plot").replaceChildren(drawParts(holder.chart.bars, holder.chart.whole, holder.chart.form));
   else if (holder.view) markChoice(holder);
   else drawMap(holder);
   fillFigures(holder);
@@ -19,6 +20,7 @@ function setUp(holder) {
   charts.push(holder);
   listenToFigures(holder);
   if (holder.chart.kind === "lines") { listenToLines(holder); return; }
+  if (holder.chart.kind === "parts") { listenToParts(holder); return; }
   maps.push(holder);
   holder.pick = { layer: holder.chart.layers[0].name, part: holder.chart.parts[0] };
   // Hundreds of rows are read from the largest change on.
@@ -102,7 +104,7 @@ async function start() {
   });
   let resizing = 0;
   window.addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(redrawAll, 120); });
-  window.addEventListener("beforeprint", () => { for (const holder of charts) { if (holder.chart.kind !== "lines") holder.view = null; redraw(holder); } });
+  window.addEventListener("beforeprint", () => { for (const holder of charts) { holder.view = null; redraw(holder); } });
   window.addEventListener("afterprint", redrawAll);
   refresh();
   data.ready = performance.now() - began;

@@ -82,7 +82,11 @@ def _brings(summary: PlanSummary, outlook: Outlook) -> Answer:
         return Answer("brings", "What it brings", "", tuple(lines))
     reading, found = outlook.readings[names[0]], outlook.differences[arms[0]][names[0]]
     change = f"{_change(found.mid, reading)} {words(reading.title)}"
-    return Answer("brings", "What it brings", change, tuple(lines), _tone(outlook, reading, found))
+    tone = _tone(outlook, reading, found)
+    if tone == "good" and (summary.status == "infeasible" or summary.broken):
+        # More is no good news where it is had by breaking a limit.
+        tone = "neutral"
+    return Answer("brings", "What it brings", change, tuple(lines), tone)
 
 
 def _parts(summary: PlanSummary, outlook: Outlook) -> list[str]:

@@ -23,6 +23,7 @@ from dagcast.review.plan_page._headline import headline, status, tone
 from dagcast.review.plan_page._heed import heed
 from dagcast.review.plan_page._limits import limits
 from dagcast.review.plan_page._standing import standing
+from dagcast.review.plan_page._teams import TeamPanel, teams
 from dagcast.review.plan_page._words import (
     Layers,
     Rows,
@@ -53,6 +54,7 @@ def plan_page(
     current: Layers | None = None,
     digest: str = "",
     against: tuple[str, ...] = (),
+    panels: tuple[TeamPanel, ...] = (),
 ) -> Page:
     """Compose the page.
 
@@ -74,6 +76,7 @@ def plan_page(
         current: as ``decisions``, of the operator's current plan; None where nobody kept it.
         digest: sha256 of the plan, as the log has it.
         against: what stands against approving it now, such as newer data.
+        panels: charts of packages.
     """
     hours = tuple(datetime.fromisoformat(hour) for hour in outlook.hours)
     first, last = (hour.astimezone(ZoneInfo(zone)) for hour in (hours[0], hours[-1]))
@@ -82,16 +85,17 @@ def plan_page(
     edges = marginal_charts(summary, outlook, marginals)
     charts = {**edges, **{chart.key: chart for chart in outcomes.values()}}
     found = main_map(summary, outlook, decisions, current, marginals, shown, outcomes)
-    panels = tuple(charts[key] for key in shown.panels if key in charts) if found else ()
-    rest = [chart for chart in charts.values() if chart not in panels]
+    beside = tuple(charts[key] for key in shown.panels if key in charts) if found else ()
+    rest = [chart for chart in charts.values() if chart not in beside]
     lead = f"{chosen(outlook)}{bands(outlook)}"
     sections = [
         standing(summary),
         heed(summary),
-        *(desk_section(outlook, found, panels, lead) if found else ()),
+        *(desk_section(outlook, found, beside, lead) if found else ()),
         decided_section(summary, outlook, decisions, lever_rows),
         expected(summary, outlook, [chart for chart in rest if chart.key not in edges]),
         marginal(outlook, [chart for chart in rest if chart.key in edges]),
+        teams(panels, outlook),
         limits(summary),
         believed(summary, evidence),
         provenance(summary),

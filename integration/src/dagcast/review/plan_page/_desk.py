@@ -8,19 +8,8 @@ import numpy as np
 
 from dagcast.figures import currency, step_of, symbol, total_unit, words
 from dagcast.plans import Gain, LimitRow, Outlook, PlanSummary, Reading
-from dagcast.review._content import (
-    Array,
-    Block,
-    Chart,
-    Desk,
-    Form,
-    Layer,
-    LimitLine,
-    Map,
-    RowTable,
-    Section,
-    Total,
-)
+from dagcast.review._content import Array, Block, Chart, Form, Layer, Map, RowTable, Section
+from dagcast.review._desk_content import Desk, LimitLine, Total
 from dagcast.review._packing import digits_of
 from dagcast.review.plan_page._limits import standing_of
 from dagcast.review.plan_page._words import Layers, missed, plural
@@ -30,6 +19,8 @@ _PANELS = 6
 # Values that a page holds by row and hour: about as many bytes, and people wait for them.
 _ROOM = 3_100_000
 _LINES = 5
+# Rows times hours up to which the response to spend is there by row.
+_MOST_SCALED = 12_000
 # In per cent of a response's middle.
 _WIDEST = 300.0
 
@@ -262,6 +253,7 @@ def desk_of(
                 factor * values,
                 _gains(name, outlook, factor),
                 None if effect is None else (factor * effect.low, factor * effect.high),
+                () if effect is None else _scaled(name, outlook, factor),
             )
         )
     levers = _added(summary)
@@ -297,6 +289,18 @@ def desk_of(
         else f"{cell.prefix}{ends[0]:,.0f} to {cell.prefix}{ends[1]:,.0f}{cell.suffix}",
         None if ends is None else float(ends[1]),
     )
+
+
+def _scaled(name: str, outlook: Outlook, factor: float) -> tuple[tuple[float, Array], ...]:
+    """What multiples of the plan bring; by row where that is not too much for a page."""
+    values = outlook.scaled.get(name)
+    if values is None:
+        return ()
+    # What is brought needs fewer digits than what it is brought to.
+    brought = factor * (values - outlook.paths["none"][name].mid)
+    cells = max(1, len(outlook.rows)) * len(outlook.hours)
+    shown = brought if cells <= _MOST_SCALED else brought[:, :1]
+    return tuple(zip(outlook.scales, shown, strict=True))
 
 
 def _used(row: LimitRow) -> str:

@@ -27,11 +27,11 @@ def outcome_charts(outlook: Outlook, by_row: Collection[str]) -> dict[str, Chart
             lines.append(Line(said, _ARM_ROLES[arm], mid, weight=weight_of(name, arm, outlook)))
         charts[name] = outcome_chart(f"f-{name}", name, outlook, lines)
         if name not in by_row:
-            charts[name] = _together(charts[name], outlook)
+            charts[name] = together(charts[name], outlook)
     return charts
 
 
-def _together(chart: Chart, outlook: Outlook) -> Chart:
+def together(chart: Chart, outlook: Outlook) -> Chart:
     """A chart of all rows together alone, which says so."""
     if not outlook.rows or chart.note:
         return chart

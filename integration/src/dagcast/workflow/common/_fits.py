@@ -62,12 +62,19 @@ def fit_collection(
     torch.manual_seed(session.project.config.seeds.draws)
     model = session.build()
     times = times or session.times
+    begun: dict[str, int] = {}
+
+    def told(name: str, iteration: int, loss: float) -> None:
+        # Models are fitted one after the other, some together; they count once the next has begun.
+        begun.setdefault(name, name.count(" + ") + 1)
+        progress(f"fitting {name}", (sum(begun.values()) - begun[name]) / len(model.leaves))
+
     report = fit_model(
         model,
         session.history(times),
         session.known_experiments(times).without(*without),
         warm=warm,
-        progress=lambda name, iteration, loss: progress(f"fitting {name}", None),
+        progress=told,
         archive=session.archive(times),
     )
     return model, report

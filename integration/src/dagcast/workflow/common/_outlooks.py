@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dagcast_core.tensor import IndexTensor, Panel
 
 
+# Multiples of a plan at which its outcomes are forecast too; none and the plan itself are there.
+SCALES = (0.25, 0.5, 0.75, 1.25, 1.5)
+
+
 def alternatives(setting: Setting) -> "dict[str, tuple[str, dict[str, IndexTensor]]]":
     """What a plan is compared with: by arm, what it is called and the levers under it.
 
@@ -62,5 +66,16 @@ def outlook_of(
         combined={"objective": config.objective.weights},
         chance=chance_of(setting, fitted.model),
         seed=config.seeds.plan,
+        scaled={scale: setting.context.assign(_times(levers, scale, setting)) for scale in SCALES},
         progress=progress,
     )
+
+
+def _times(
+    levers: "dict[str, IndexTensor]", scale: float, setting: Setting
+) -> "dict[str, IndexTensor]":
+    """What adds up multiplied, in every cell alike; prices as they are."""
+    return {
+        name: (tensor * scale).named(name) if adds_up(setting.quantities[name]) else tensor
+        for name, tensor in levers.items()
+    }

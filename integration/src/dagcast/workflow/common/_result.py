@@ -32,6 +32,12 @@ class ResultTable:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    def printable(self, shown: Callable[[str], str]) -> "ResultTable":
+        """The same table with every text replaced by what may be printed of it."""
+        rows = tuple(tuple(map(shown, row)) for row in self.rows)
+        heads = tuple(map(shown, self.columns))
+        return ResultTable(shown(self.title), heads, rows, shown(self.note))
+
     def __str__(self) -> str:
         """The table as plain text."""
         lines = [row for row in (self.columns, *self.rows) if row]

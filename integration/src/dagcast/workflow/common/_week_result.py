@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 
 from dagcast.workflow.common._position import STEPS, Position
 from dagcast.workflow.common._result import Result, ResultTable
+from dagcast.workflow.common._standing import Standing
 
 _NEXT: Mapping[str, str] = {
     "due": "dagcast week --project {folder}",
@@ -42,6 +43,7 @@ class WeekResult(Result):
         ran: steps that were taken just now, each with what came of it.
         page: the page on which the plan is decided, where it was written.
         code: the exit code.
+        standing: data, fit, gates and plans, where somebody asked for them.
     """
 
     one_line: ClassVar[bool] = True
@@ -57,6 +59,7 @@ class WeekResult(Result):
     ran: tuple[tuple[str, str], ...]
     page: Path | None
     code: int
+    standing: Standing | None = None
 
     def tables(self) -> tuple[ResultTable, ...]:
         title = f"Week from {self.week[:16].replace('T', ' ')} UTC" if self.week else "Week"
@@ -71,7 +74,8 @@ class WeekResult(Result):
                 rows.append((name, "done", ran[name]))
             else:
                 rows.append((name, "done" if k < at else "to come", ""))
-        return (ResultTable(title, ("step", "state", "what"), tuple(rows)),)
+        steps = ResultTable(title, ("step", "state", "what"), tuple(rows))
+        return (steps, *(self.standing.tables() if self.standing else ()))
 
     def next_command(self) -> str:
         command = _NEXT.get(self.state, "")
@@ -86,6 +90,8 @@ class WeekResult(Result):
         """One flat object; the exit code is in it under ``exit_code``."""
         found = Result.to_json(self)
         found["exit_code"] = found.pop("code")
+        if self.standing is None:
+            del found["standing"]
         found["next"] = self.next_command()
         return found
 

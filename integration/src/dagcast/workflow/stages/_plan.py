@@ -13,6 +13,7 @@ from dagcast.project import Project
 from dagcast.workflow.common._fits import draw_parameters, fit_collection, load_fit
 from dagcast.workflow.common._horizon import HOUR, at_origin
 from dagcast.workflow.common._keep import keep
+from dagcast.workflow.common._optimising import optimising
 from dagcast.workflow.common._plan_result import PlanResult
 from dagcast.workflow.common._problem import Setting, make_setting
 from dagcast.workflow.common._result import Progress, silent
@@ -125,5 +126,5 @@ def _options(project: Project, progress: Progress) -> dict[str, Any]:
             time_limit=solver.seconds,
             seed=project.config.seeds.plan,
         ),
-        "progress": lambda state: progress(f"optimising, step {state.iteration}", None),
+        "progress": optimising(progress, solver.tolerance),
     }

@@ -8,6 +8,7 @@ from dagcast.errors import ProjectError
 from dagcast.project import Project
 from dagcast.workflow.common._earlier import earlier_plan
 from dagcast.workflow.common._keep import keep
+from dagcast.workflow.common._optimising import optimising
 from dagcast.workflow.common._plan_result import PlanResult
 from dagcast.workflow.common._result import Progress, silent
 
@@ -42,7 +43,7 @@ def replay(project: Project, name: str, *, progress: Progress = silent) -> PlanR
         solved = solve(
             problem,
             options=Options(**before.provenance["options"]),
-            progress=lambda state: progress(f"optimising, step {state.iteration}", None),
+            progress=optimising(progress, project.config.solver.tolerance),
         )
     if solved.status == "interrupted" and solved.message == "interrupted":
         raise KeyboardInterrupt(f"interrupted while {name} was solved again: nothing is compared")

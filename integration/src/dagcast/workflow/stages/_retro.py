@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from dagcast.errors import ProjectError
 from dagcast.figures import listed, share
 from dagcast.journal import PlanRecord
 from dagcast.plans import (
-    Axes,
     Hindsight,
     LeverGap,
     OutcomeGap,
@@ -22,14 +21,12 @@ from dagcast.plans import (
     RegretShare,
     arrays,
     overall,
-    with_total,
 )
 from dagcast.project import Project
 from dagcast.workflow.common._earlier import reference_of, times_of
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._happened import happened_in
 from dagcast.workflow.common._horizon import Moments
-from dagcast.workflow.common._layers import named_layers
 from dagcast.workflow.common._outlooks import alternatives
 from dagcast.workflow.common._plan_files import SOLVED, newest_approved, plan_folder
 from dagcast.workflow.common._problem import Setting, make_setting
@@ -39,15 +36,18 @@ from dagcast.workflow.common._promised import (
     promised_lifts,
     promised_outcomes,
 )
+from dagcast.workflow.common._reality import reality_of
 from dagcast.workflow.common._result import Progress, Result, ResultTable, plain, silent
 from dagcast.workflow.common._session import Session, open_session
 from dagcast.workflow.common._shown import adds_up, shown_quantities
 
 if TYPE_CHECKING:
+    from dagcast.review import Reality
     from dagcast_core.decide import Retrospective
     from dagcast_core.tensor import Panel
 
 _SHOWN_MISSES = 12
+_ATTRIBUTING = "solving with the future known, and attributing the regret"
 
 
 @final
@@ -212,7 +212,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     setting = make_setting(session, times, reference=reference_of(summary))
     executed, actuals = happened_in(session, times)
     solver = project.config.solver
-    progress("solving with the future known, and attributing the regret", None)
+    progress(_ATTRIBUTING, None)
     found = retrospect(
         setting.problem(fitted.model, draws=fitted.draws),
         executed,
@@ -221,6 +221,7 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
         options=Options(gap=solver.tolerance * 10, violation=solver.tolerance),
         others={name: Panel(dict(given)) for name, (_, given) in alternatives(setting).items()},
         seed=project.config.seeds.plan,
+        progress=lambda solved, of: progress(_ATTRIBUTING, solved / of),
     )
     hindsight = _hindsight(project, summary, outlook, setting, executed, actuals, found)
     outcomes, _ = promised_outcomes(session, record.plan, outlook, actuals)
@@ -239,8 +240,10 @@ def retro(project: Project, plan: str | None = None, *, progress: Progress = sil
     page = project.reports / f"retro-{record.plan}.html"
     result = RetroResult(project.folder, hindsight, page)
     progress("composing the page", None)
-    _write(project, record, result, outlook, setting, actuals, found)
+    reality = reality_of(outlook, setting, executed, actuals, found, past_promises(session)[0])
+    _write(project, record, result, outlook, reality)
     write_text(project.reports / f"retro-{record.plan}.json", json.dumps(plain(result), indent=1))
+    # Lifts of this plan count from now on, which its own figures have just told.
     keep_promises(project, *past_promises(session)[:2])
     project.record(
         "looked back",
@@ -331,37 +334,19 @@ def _write(
     record: PlanRecord,
     result: RetroResult,
     outlook: Outlook,
-    setting: Setting,
-    actuals: "Panel",
-    found: "Retrospective",
+    reality: "Reality",
 ) -> None:
     from dagcast.review import render, retro_page
     from dagcast.workflow.common._wording import clocks_of, state_in_words
 
-    axes = outlook.axes
     zone, zones = clocks_of(project)
     page = retro_page(
         result.hindsight,
         outlook,
-        happened=_by_outlook(actuals, setting, axes),
-        ex_post=_by_outlook(found.ex_post.forecast, setting, axes),
-        decision_difference=named_layers(
-            dict(found.decision_difference), result.hindsight.readings, axes
-        ),
+        reality=reality,
         project=project.config.name,
         state=state_in_words(record, zone),
         zone=zone,
         zones=zones,
     )
     write_text(result.page, render(page))
-
-
-def _by_outlook(panel: "Panel", setting: Setting, axes: Axes) -> dict[str, Any]:
-    """What is shown, by the outlook's rows, all of them together first."""
-    shown = {item.name: item for item in shown_quantities(setting.session)}
-    found = arrays(panel, shown, axes)
-    weighing = {name: np.nan_to_num(values) for name, values in found.items()}
-    return {
-        name: with_total({**weighing, name: values}, shown[name], axes)
-        for name, values in found.items()
-    }

@@ -10,9 +10,11 @@ from dagcast._whole import write_text
 from dagcast.errors import ProjectError, answers_input
 from dagcast.figures import counted, number, words
 from dagcast.plans import Axes, Outlook, PlanSummary
+from dagcast.plugins import load_plugins
 from dagcast.project import Project
 from dagcast.workflow.common._against import findings_against
 from dagcast.workflow.common._layers import named_layers
+from dagcast.workflow.common._panels import team_panels
 from dagcast.workflow.common._plan_files import CURRENT, MARGINALS, SOLVED, plan_folder
 from dagcast.workflow.common._plan_result import lever_rows
 from dagcast.workflow.common._promised import kept_promises
@@ -100,6 +102,7 @@ def review(
         kept=kept_promises(project, record.horizon_start),
         zone=zone,
         zones=zones,
+        panels=team_panels(load_plugins(disable=project.config.disable), outlook, dict(decided)),
     )
     path = project.reports / f"review-{record.plan}.html"
     write_text(path, render(page))

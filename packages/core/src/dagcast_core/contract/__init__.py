@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         read_snapshot,
         snapshot,
     )
+    from dagcast_core.contract._panel import ReviewPanel
     from dagcast_core.contract._screen import Screen
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "Problem",
     "Quantity",
     "Registration",
+    "ReviewPanel",
     "Scale",
     "Screen",
     "Sign",
@@ -100,6 +102,7 @@ _LAZY = {
     "Difference": "_evolution",
     "Graph": "_drawing",
     "Link": "_drawing",
+    "ReviewPanel": "_panel",
     "Screen": "_screen",
     "differences": "_evolution",
     "evolution_problem": "_evolution",

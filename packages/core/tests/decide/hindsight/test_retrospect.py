@@ -52,6 +52,35 @@ def test_shares_sum_to_regret_and_blame_the_wrong_member(make, problem, lived):
     assert "supply-model" in seen.attribution[0].words
 
 
+def summed(cells):
+    return sum(float(tensor.tensor.sum()) for tensor in cells.values())
+
+
+def assert_cells_add_up(seen):
+    """Shares, execution gap and regret by cell add up, but for the price of broken limits."""
+    scale = max(1.0, seen.attainable)
+    shares = sum(summed(cells) for cells in seen.share_cells.values())
+    both = shares + summed(seen.execution_cells)
+    assert both == pytest.approx(summed(seen.regret_cells), abs=1e-9 * scale)
+    # What breaking limits costs is of no cell; the ex-post plan breaks none worth speaking of.
+    assert summed(seen.regret_cells) == pytest.approx(seen.regret - seen.priced, abs=1e-4 * scale)
+    for share in seen.attribution:
+        cells = seen.share_cells.get(share.member, {})
+        assert summed(cells) == pytest.approx(share.value, abs=seen.priced + 1e-4 * scale)
+
+
+def test_regret_is_shared_out_cell_by_cell(make, problem, lived):
+    plan, actuals = lived({"supply": make.Supply(half=45.0)})
+    seen = retrospect(problem, plan.decisions, actuals, planned=plan, options=FINE)
+    assert_cells_add_up(seen)
+    (name,) = problem.objective.weights
+    cells = seen.share_cells["supply-model"][name]
+    assert set(cells.dims) == {"region", "hour"}
+    assert float(cells.tensor.abs().max()) > 0.0
+    wrong = [n for n in seen.share_cells if n != "supply-model"]
+    assert all(abs(summed(seen.share_cells[n])) < 1e-6 * seen.attainable for n in wrong)
+
+
 def test_regret_is_not_negative_where_executed_keeps_the_limits(make, problem, lived):
     plan, actuals = lived({"eta": make.Eta()})
     spend = plan.decisions["spend"]
@@ -165,10 +194,21 @@ def test_more_than_eight_members_are_sampled_and_the_damaged_one_is_found(make, 
     plan = solve(believed, options=FINE)
     happened = truth.predict(believed.context.assign(spend=plan.decisions["spend"]))
     actuals = Panel({name: t.with_tensor(t.tensor.detach()) for name, t in happened.items()})
+    told = []
     seen = retrospect(
-        believed, plan.decisions, actuals, planned=plan, options=FINE, samples=6, seed=2
+        believed,
+        plan.decisions,
+        actuals,
+        planned=plan,
+        options=FINE,
+        samples=6,
+        seed=2,
+        progress=lambda solved, of: told.append(solved / of),
     )
+    assert told == sorted(told)
+    assert 0.0 < told[-1] <= 1.0
     assert len(seen.attribution) == 10
+    assert_cells_add_up(seen)
     assert seen.attribution[0].member == "step-1"
     assert seen.attribution[0].standard_error >= 0.0
     assert any(share.standard_error > 0 for share in seen.attribution)

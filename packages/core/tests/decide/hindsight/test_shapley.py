@@ -3,6 +3,7 @@
 import pytest
 
 from dagcast_core.decide import shapley_values
+from dagcast_core.decide.hindsight._shapley import shapley_coefficients
 
 
 def test_shapley_values_of_a_known_game():
@@ -31,3 +32,15 @@ def test_sampled_shapley_values_sum_and_have_errors():
         value, error = values[player]
         # The symmetric part is shared evenly: 3 * 100 / 10.
         assert abs(value - (weight[player] + 30.0)) <= 5 * error + 1e-6
+
+
+@pytest.mark.parametrize("players", ["abc", "abcdefghij"])
+def test_values_are_linear_in_worths_with_these_coefficients(players):
+    def worth(inside):
+        return sum(ord(p) for p in inside) ** 1.3 + 7.0 * ("b" in inside and "c" in inside)
+
+    values = shapley_values(tuple(players), worth, samples=12, seed=3)
+    counted = shapley_coefficients(tuple(players), samples=12, seed=3)
+    for player, (value, _) in values.items():
+        found = sum(weight * worth(inside) for inside, weight in counted[player].items())
+        assert found == pytest.approx(value)

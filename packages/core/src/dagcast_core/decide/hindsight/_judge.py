@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dagcast_core.decide.compile import Compiled
 from dagcast_core.decide.plans import Plan
+from dagcast_core.tensor import IndexTensor
 
 __all__ = ["Judge"]
 
@@ -31,6 +32,24 @@ class Judge:
         with torch.no_grad():
             objective, outcomes = self.compiled.smooth.evaluate(x)
         return float(objective) - self._priced(outcomes)
+
+    def cells(self, x: Tensor) -> dict[str, IndexTensor]:
+        """The objective's weighted parts by cell, larger is better.
+
+        What each adds to the objective, before the price of violations; nothing where the objective
+        is a function of its own.
+        """
+        with torch.no_grad():
+            known = {
+                **self.compiled.space.panel(x),
+                **self.compiled.forecaster.forecast(x),
+            }
+        weights = self.compiled.problem.objective.weights
+        return {
+            name: known[name].with_tensor(self.sign * weight * known[name].tensor.double())
+            for name, weight in weights.items()
+            if name in known
+        }
 
     def price(self, x: Tensor) -> float:
         """Price of the violations at ``x``."""

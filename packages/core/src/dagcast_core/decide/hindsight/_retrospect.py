@@ -20,16 +20,18 @@ Source: Shapley (1953), doi:10.1515/9781400881970-018; Pearl (2009), Causality, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import final
 
 import torch
+from torch import Tensor
 
-from dagcast_core.decide.compile import compile_problem
+from dagcast_core.decide.compile import Compiled, compile_problem
 from dagcast_core.decide.declare import DecisionProblem
 from dagcast_core.decide.hindsight._judge import Judge
-from dagcast_core.decide.hindsight._shapley import shapley_values
+from dagcast_core.decide.hindsight._shapley import shapley_coefficients, shapley_values
 from dagcast_core.decide.plans import Plan, solve, unless_interrupted
 from dagcast_core.decide.run import search
 from dagcast_core.model import ModelCollection, Residual
@@ -94,6 +96,10 @@ class Retrospective:
             is priced as for the executed ones.
         ex_post_forecasts: what would have happened, by the ex-post model: under the ``executed``
             decisions, and under the further ones by their names.
+        share_cells: each member's share cell by cell: what the objective's weighted quantities have
+            more of. They add up to the share, but for the price of broken limits.
+        execution_cells: the same of the execution gap.
+        regret_cells: the same of the regret.
     """
 
     regret: float
@@ -116,6 +122,9 @@ class Retrospective:
     caution: float = 0.0
     regrets: Mapping[str, float] = field(default_factory=dict)
     ex_post_forecasts: Mapping[str, Panel] = field(default_factory=dict)
+    share_cells: Mapping[str, Panel] = field(default_factory=dict)
+    execution_cells: Panel = field(default_factory=lambda: Panel({}))
+    regret_cells: Panel = field(default_factory=lambda: Panel({}))
 
 
 def retrospect(
@@ -129,6 +138,7 @@ def retrospect(
     others: Mapping[str, Panel] | None = None,
     samples: int = 64,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Retrospective:
     """Measure regret and attribute it.
 
@@ -144,6 +154,7 @@ def retrospect(
             model.
         samples: permutations drawn where there are more than eight players.
         seed: of the permutations.
+        progress: told how many plans are solved, and of how many at most, after each of them.
 
     Raises:
         DecisionError: the model is no collection, or nothing in ``actuals`` is observed.
@@ -211,14 +222,19 @@ def retrospect(
     everyone = frozenset(players) - silent
     as_planned = value(judge.space.flat(planned.decisions))
     known = {everyone: value(judge.space.flat(ex_post.decisions))}
+    # What each coalition would have decided, to share the regret out cell by cell.
+    decided = {everyone: judge.space.flat(ex_post.decisions)}
     if asked.draws is None:
         known[frozenset()] = as_planned
+        decided[frozenset()] = judge.space.flat(planned.decisions)
     x_best = judge.space.flat(ex_post.decisions)
     multipliers = torch.tensor(ex_post.multipliers, dtype=torch.float64)
     # Coalitions differ little from one another: each starts where hindsight ended, with the metric
     # of the one before, and stops without a certificate.
     warm = [WarmStart(x_best, multipliers)]
     rough = replace(options, gap=10.0 * options.gap, iterations=40)
+
+    at_most = min(2 ** len(everyone), samples * len(players) + 1)
 
     def coalition(members_in: frozenset[str]) -> float:
         key = members_in - silent
@@ -235,6 +251,9 @@ def retrospect(
             unless_interrupted(solution, _DOING)
             warm[0] = WarmStart(x_best, multipliers, solution.warm.metric)
             known[key] = value(solution.x)
+            decided[key] = solution.x
+            if progress is not None:
+                progress(len(known), at_most)
         return known[key]
 
     best = coalition(frozenset(players))
@@ -246,6 +265,8 @@ def retrospect(
         for name, given in (others or {}).items()
     }
     shares = shapley_values(players, coalition, samples=samples, seed=seed)
+    counted = shapley_coefficients(players, samples=samples, seed=seed)
+    shared = _shared(judge, value, counted, decided, silent)
     unit = compiled.goal.unit
     regret = best - happened
     attainable = best - least
@@ -290,7 +311,42 @@ def retrospect(
             name: Panel(dict(found)) for name, found in {"executed": before, **otherwise}.items()
         },
         coalitions={tuple(sorted(names_in)): worth for names_in, worth in known.items()},
+        share_cells=shared,
+        execution_cells=_less(
+            value.cells(judge.space.flat(planned.decisions)), value.cells(x_executed)
+        ),
+        regret_cells=_less(value.cells(x_best), value.cells(x_executed)),
     )
+
+
+def _shared(
+    judge: Compiled,
+    value: Judge,
+    counted: Mapping[str, Mapping[frozenset[str], float]],
+    decided: Mapping[frozenset[str], Tensor],
+    silent: AbstractSet[str],
+) -> dict[str, Panel]:
+    """Each player's share, cell by cell of what the objective is made of."""
+    weights: dict[frozenset[str], dict[str, float]] = {}
+    for player, coalitions in counted.items():
+        for members, weight in coalitions.items():
+            own = weights.setdefault(members - silent, {})
+            own[player] = own.get(player, 0.0) + weight
+    found: dict[str, dict[str, IndexTensor]] = {}
+    for members, shares in weights.items():
+        cells = value.cells(decided[members])
+        for player, weight in shares.items():
+            if weight == 0.0:
+                continue
+            own_cells = found.setdefault(player, {})
+            for name, tensor in cells.items():
+                part = tensor.with_tensor(weight * tensor.tensor)
+                own_cells[name] = own_cells[name] + part if name in own_cells else part
+    return {player: Panel(parts) for player, parts in found.items()}
+
+
+def _less(one: Mapping[str, IndexTensor], other: Mapping[str, IndexTensor]) -> Panel:
+    return Panel({name: tensor - other[name] for name, tensor in one.items()})
 
 
 def _matters(residuals: Mapping[str, Residual], quantities: set[str]) -> bool:

@@ -117,6 +117,60 @@ def reject(
     return workflow.reject(opened(folder, settings), name, who=who, why=why)
 
 
+@click.command("send-back")
+@project_options
+@click.argument("name", required=False)
+@click.option("--who", default=None, help="Who decides; the current user by default.")
+@click.option("--why", required=True, help="What to change, for the log.")
+@result_options
+def send_back(
+    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+) -> "Result":
+    """Send plan NAME back to be edited; it stays open, and nothing approves it by itself."""
+    from dagcast import workflow
+
+    return workflow.send_back(opened(folder, settings), name, who=who, why=why)
+
+
+@click.command()
+@project_options
+@click.argument("name", required=False)
+@click.option("--who", default=None, help="Who says it; the current user by default.")
+@click.option("--why", required=True, metavar="TEXT", help="The comment, for the log.")
+@result_options
+def comment(
+    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+) -> "Result":
+    """Leave a comment on plan NAME, the newest by default."""
+    from dagcast import workflow
+
+    return workflow.comment(opened(folder, settings), name, who=who, why=why)
+
+
+@click.command()
+@project_options
+@click.option("--who", default=None, help="Who stops them; the current user by default.")
+@click.option("--why", required=True, help="The reason, for the log.")
+@result_options
+def halt(folder: Path, settings: tuple[str, ...], who: str | None, why: str) -> "Result":
+    """Stop all approvals and releases, by people and by robots, until `dagcast resume`."""
+    from dagcast import workflow
+
+    return workflow.halt(opened(folder, settings), who=who, why=why)
+
+
+@click.command()
+@project_options
+@click.option("--who", default=None, help="Who resumes them; the current user by default.")
+@click.option("--why", required=True, help="The reason, for the log.")
+@result_options
+def resume(folder: Path, settings: tuple[str, ...], who: str | None, why: str) -> "Result":
+    """Let approvals and releases go on."""
+    from dagcast import workflow
+
+    return workflow.resume(opened(folder, settings), who=who, why=why)
+
+
 @click.command()
 @project_options
 @click.argument("name", required=False)

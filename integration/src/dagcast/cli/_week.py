@@ -25,7 +25,7 @@ _EXAMPLES = """
     \b
     Examples:
       dagcast week --project north --json
-      dagcast week --project north --set week.approve=true --set week.max_change=0.2
+      dagcast week --project north --set week.approval=auto --set week.max_change=0.2
 """
 
 

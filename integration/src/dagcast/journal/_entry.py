@@ -86,6 +86,8 @@ def made_by(entry: Entry) -> str | None:
     """The folder of results that an entry says was made, relative to the project, if any."""
     if entry.event in PROPOSALS:
         return f"plans/{entry.plan}"
+    if entry.event == "released":
+        return f"released/{entry.plan}"
     if entry.event == "fitted" and "fit" in entry.details:
         return f"models/{entry.details['fit']}"
     return entry.details.get("made")

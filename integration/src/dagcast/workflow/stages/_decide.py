@@ -1,13 +1,14 @@
 """Stage 9: people decide about a plan."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
 import pandas as pd
 
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
-from dagcast.journal import PlanRecord
+from dagcast.journal import PlanRecord, Seen
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
 from dagcast.workflow.common._against import findings_against, present
@@ -24,7 +25,7 @@ class DecisionResult(Result):
     Attributes:
         folder: the project.
         plan: the plan.
-        state: ``approved`` or ``rejected``.
+        state: ``approved``, ``rejected``, ``endorsed`` by the first of two, or ``sent back``.
         who: who decided.
         why: the reason given.
         horizon_start: first hour it decides about.
@@ -47,6 +48,10 @@ class DecisionResult(Result):
     def next_command(self) -> str:
         if self.state == "rejected":
             return f"dagcast plan --project {self.folder}"
+        if self.state == "endorsed":
+            return f"dagcast approve {self.plan} --project {self.folder} --who ..."
+        if self.state == "sent back":
+            return f"dagcast edit {self.plan} --project {self.folder} --why ..."
         return f"dagcast retro --project {self.folder}    (once the week is over and ingested)"
 
 
@@ -57,13 +62,17 @@ def approve(
     who: str | None = None,
     why: str = "",
     despite: str | None = None,
+    opened: Seen | None = None,
+    automatic: bool = False,
 ) -> DecisionResult:
-    """Approve a plan, the newest where none is named.
+    """Approve a plan, the newest where none is named, and release it.
 
     Approval is a gate: the plan keeps its limits, decides about hours that are still ahead, rests
     on the data and the fit that are there now, and its fit converged and was not refuted by the
     experiments. Whoever approves it despite a finding gives a
-    reason, which is logged with the findings.
+    reason, which is logged with the findings. Nothing overrules the rules of who may approve what,
+    nor that the hours are over. Above the amount that one approver may approve alone, the plan
+    stays open until another one approves it as well.
 
     Args:
         project: with a plan.
@@ -71,10 +80,13 @@ def approve(
         who: decides; the current user by default.
         why: the reason, for the log.
         despite: the reason to approve it although the gate found something.
+        opened: what whoever decides had before their eyes; what happened since refuses it.
+        automatic: whether no person decides.
 
     Raises:
-        GateError: the gate found something and no reason is given, or the settings do not name
-            who decides.
+        GateError: the gate found something and no reason is given, or the rules of the project do
+            not let them.
+        ConflictError: something happened to the plan since it was opened.
         PlanStateError: it is superseded or decided, or another is approved for the same hours.
         ProjectError: the plan's folder is gone or was changed.
         UsageError: no plan has that name, or the reason is empty.
@@ -86,16 +98,20 @@ def approve(
             "Give it in words: it is kept in the log.",
         )
     who = who or current_user()
-    _require_named(who, project.config.approval.approvers, "approve plans", "approvers")
+    rules = project.rules
+    rules.require(who, "approve")
     journal = project.journal
-    checked = len(journal.entries())
-    record = journal.find(plan)
+    record, contents, _ = journal.seen(plan)
     details: dict[str, Any] = {}
     if record.state == "proposed":
         folder = plan_folder(project, record.plan)
-        proposal = journal.proposal(record.plan)
         # The approval names what it approved: a plan is bound to its seal.
-        details["seal"] = None if proposal is None else proposal.details.get("seal")
+        details["seal"] = None if record.proposal is None else record.proposal.details.get("seal")
+        now = datetime.now(UTC)
+        verdict = rules.against(
+            contents.plans, contents.entries, record, who, now, automatic=automatic
+        )
+        verdict.require(record.plan)
         findings = findings_against(project, record, PlanSummary.load(folder))
         if findings and despite is None:
             raise GateError(
@@ -104,24 +120,39 @@ def approve(
                 "Make a new plan with `dagcast plan`, or approve this one with --despite REASON, "
                 "which is logged.",
             )
+        _require_ahead(project, record)
         if findings:
-            named = project.config.approval.overrulers
-            _require_named(who, named, f"approve {record.plan} despite findings", "overrulers")
+            rules.require(who, "overrule")
             details |= {"despite": despite, "against": findings}
-    approved = journal.decide(
+    found = journal.decide(
         record.plan,
         "approved",
         who=who,
         why=why,
         details=details,
-        checked=checked,
+        checked=len(contents.entries),
+        rules=rules,
+        opened=opened,
+        automatic=automatic,
     )
     against = details.get("against", ())
-    return _result(project, approved, f"approved despite: {'; '.join(against)}" if against else "")
+    remarks = [f"approved despite: {'; '.join(against)}"] if against else []
+    if found.state == "proposed":
+        remarks.append(
+            f"{who} is the first of two: it spends more than {rules.alone_up_to:,.0f}, so another "
+            "approver decides"
+        )
+        return _result(project, found, "; ".join(remarks), state="endorsed")
+    return _result(project, found, "; ".join(remarks))
 
 
 def reject(
-    project: Project, plan: str | None = None, *, who: str | None = None, why: str
+    project: Project,
+    plan: str | None = None,
+    *,
+    who: str | None = None,
+    why: str,
+    opened: Seen | None = None,
 ) -> DecisionResult:
     """Reject a plan, or withdraw its approval; the parent of a rejected edit is open again.
 
@@ -137,9 +168,10 @@ def reject(
         UsageError: no plan has that name.
     """
     who = who or current_user()
-    _require_named(who, project.config.approval.approvers, "reject plans", "approvers")
+    project.rules.require(who, "reject")
     before = project.journal.find(plan)
-    _require_ahead(project, before)
+    if before.state == "approved":
+        _require_ahead(project, before)
     remark = ""
     try:
         if before.state in ("proposed", "approved"):
@@ -149,26 +181,47 @@ def reject(
         if before.state != "approved":
             raise
         remark = f"the approval is withdrawn, although {before.plan} is damaged: {error.found}"
-    record = project.journal.decide(before.plan, "rejected", who=who, why=why, seen=before.state)
+    record = project.journal.decide(
+        before.plan,
+        "rejected",
+        who=who,
+        why=why,
+        seen=before.state,
+        rules=project.rules,
+        opened=opened,
+    )
     parent = project.journal.plans().get(record.parent or "")
     if parent is not None and parent.state == "proposed":
         remark = "; ".join(filter(None, (remark, f"{parent.plan} is open again")))
     return _result(project, record, remark)
 
 
-def _require_named(who: str, named: tuple[str, ...], doing: str, setting: str) -> None:
-    """Refuse somebody whom the settings do not name, where they name anybody."""
-    if named and who not in named:
-        raise GateError(
-            f"one of {', '.join(named)} to {doing}",
-            who,
-            f"Ask one of them, or change {setting} of [approval] in dagcast.toml.",
-        )
+def send_back(
+    project: Project,
+    plan: str | None = None,
+    *,
+    who: str | None = None,
+    why: str,
+    opened: Seen | None = None,
+) -> DecisionResult:
+    """Send a proposed plan back to be edited; it stays open, and no robot approves it.
+
+    Raises:
+        GateError: the rules of the project do not let them.
+        ConflictError: something happened to the plan since it was opened.
+        PlanStateError: it is superseded or decided already.
+        UsageError: no plan has that name.
+    """
+    who = who or current_user()
+    record = project.journal.decide(
+        plan, "sent back", who=who, why=why, rules=project.rules, opened=opened
+    )
+    return _result(project, record, "", state="sent back")
 
 
 def _require_ahead(project: Project, record: PlanRecord) -> None:
-    """Refuse to withdraw an approved plan whose hours are all over: it was carried out."""
-    if record.state != "approved":
+    """Refuse to decide about a plan whose hours are all over: an approved one was carried out."""
+    if record.state not in ("proposed", "approved"):
         return
     hours = project.config.horizon.hours
     proposal = project.journal.proposal(record.plan)
@@ -180,22 +233,32 @@ def _require_ahead(project: Project, record: PlanRecord) -> None:
     except ProjectError:
         # Without a store nobody knows of hours that are over.
         return
-    if known >= end:
+    if known < end:
+        return
+    over = f"its last hour before {end:%Y-%m-%d %H:%M} UTC, which is over"
+    if record.state == "proposed":
         raise PlanStateError(
             f"plan {record.plan} to be still ahead",
-            f"its last hour before {end:%Y-%m-%d %H:%M} UTC, which is over: it was carried out, "
-            "which is final",
-            "Look back at it with `dagcast retro`.",
+            over,
+            "Make a plan for the hours to come with `dagcast plan`.",
         )
+    raise PlanStateError(
+        f"plan {record.plan} to be still ahead",
+        f"{over}: it was carried out, which is final",
+        "Look back at it with `dagcast retro`.",
+    )
 
 
-def _result(project: Project, record: PlanRecord, remark: str) -> DecisionResult:
+def _result(
+    project: Project, record: PlanRecord, remark: str, *, state: str = ""
+) -> DecisionResult:
+    line = {"endorsed": record.endorsement, "sent back": record.returned}.get(state) or record.entry
     return DecisionResult(
         project.folder,
         record.plan,
-        record.state,
-        record.entry.who,
-        record.entry.why,
+        state or record.state,
+        line.who,
+        line.why,
         record.horizon_start,
         remark,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dagcast.errors import PlanStateError, UsageError
 from dagcast.plans import LEVER, VALUE, LeverShape, read_proposal
-from dagcast.project import Project
+from dagcast.project import Project, current_user
 from dagcast.workflow.common._fits import load_fit
 from dagcast.workflow.common._keep import keep
 from dagcast.workflow.common._plan_files import SOLVED, load_decisions, plan_folder
@@ -55,12 +55,15 @@ def edit(
         progress: told what is going on.
 
     Raises:
+        GateError: the rules of the project do not let them.
         UsageError: nothing to change, or a wrong file, label or factor.
         PlanStateError: the plan is superseded or decided, or decides about other hours than those
             that come next.
     """
     from dagcast_core.decide import Plan, what_if
 
+    who = who or current_user()
+    project.rules.require(who, "edit")
     record = project.journal.find(plan)
     if record.state != "proposed":
         raise PlanStateError(

@@ -31,7 +31,7 @@ from dagcast._whole import (
 )
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
-from dagcast.journal import Entry, Journal, Rules
+from dagcast.journal import Entry, Journal, Rules, Seen
 
 CONFIG = "dagcast.toml"
 """The file of a project's settings; a folder without it is no project."""
@@ -129,6 +129,27 @@ class Project:
                 details=dict(details or {}),
             )
         )
+
+    def propose(
+        self,
+        event: str,
+        *,
+        plan: str,
+        who: str | None,
+        why: str,
+        details: Mapping[str, Any],
+        opened: Seen | None = None,
+    ) -> None:
+        """Append the line of a plan that was proposed or edited.
+
+        Raises:
+            GateError: the rules do not let whoever edits.
+            ConflictError: something happened to its parent since that was opened.
+            PlanStateError: the parent is superseded or decided.
+        """
+        who = who or current_user()
+        entry = Entry(datetime.now(UTC), who, event, plan, why, dict(details))
+        self.journal.propose(entry, rules=self.rules, opened=opened)
 
     def reserve(self, folder: Path, prefix: str) -> str:
         """Take the next numbered name in a folder of results, such as ``plan-0003``.

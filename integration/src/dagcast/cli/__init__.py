@@ -47,6 +47,8 @@ _COMMANDS = {
     "reject": ("_plans", "Reject a plan, or withdraw its approval."),
     "send-back": ("_plans", "Send a plan back to be edited."),
     "comment": ("_plans", "Leave a comment on a plan."),
+    "serve": ("_serve", "Serve the desk where people review, edit and decide."),
+    "access": ("_serve", "Make and take back tokens for the desk."),
     "halt": ("_plans", "Stop all approvals and releases."),
     "resume": ("_plans", "Let approvals and releases go on."),
     "edit": ("_plans", "Change cells of a plan and propose the result."),

@@ -17,7 +17,14 @@ is appended covers them all. ``docs/design/trust.md`` says what this protects fr
 from dagcast.journal._chain import Contents, Damage
 from dagcast.journal._entry import PROPOSALS, RENEWALS, Entry, made_by
 from dagcast.journal._journal import Journal
-from dagcast.journal._plans import CARRIED_OUT, Decision, PlanRecord, PlanState
+from dagcast.journal._plans import (
+    CARRIED_OUT,
+    Decision,
+    PlanRecord,
+    PlanState,
+    describe,
+    require_open,
+)
 from dagcast.journal._repair import Repair
 from dagcast.journal._rules import (
     Act,
@@ -50,7 +57,9 @@ __all__ = [
     "Seen",
     "Verdict",
     "amount_of",
+    "describe",
     "made_by",
+    "require_open",
     "stopped",
     "told",
 ]

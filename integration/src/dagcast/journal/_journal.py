@@ -197,6 +197,24 @@ class Journal:
             entry = Entry(now, who, event, record.plan, why, details)
             return self._append(handle, contents, entry)[record.plan]
 
+    def propose(self, entry: Entry, *, rules: Rules, opened: Seen | None = None) -> None:
+        """Append a proposal or an edit, if the rules and what happened since let it.
+
+        Raises:
+            GateError: the rules do not let whoever edits.
+            ConflictError: something happened to the parent since it was opened.
+            PlanStateError: the line does not follow from those before it.
+        """
+        with self._opened(write=True) as handle:
+            contents = self._whole(handle)
+            if entry.event == "edited":
+                rules.require(entry.who, "edit")
+            record = contents.plans.get(str(entry.details.get("parent")))
+            if opened is not None and record is not None:
+                digests = self._digests(handle)
+                require_seen(contents.entries, digests, contents.plans, record, opened, RENEWALS)
+            self._append(handle, contents, entry)
+
     def note(
         self, event: str, *, who: str, why: str, plan: str | None, act: Act, rules: Rules
     ) -> Entry:

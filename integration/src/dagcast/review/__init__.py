@@ -21,11 +21,12 @@ from dagcast.review._content import (
     Table,
     Text,
 )
-from dagcast.review._page import render
+from dagcast.review._page import Around, render, rendered
 from dagcast.review._retro_page import retro_page
 from dagcast.review.plan_page import PlanEvidence, plan_page
 
 __all__ = [
+    "Around",
     "Bar",
     "Block",
     "Card",
@@ -45,5 +46,6 @@ __all__ = [
     "Text",
     "plan_page",
     "render",
+    "rendered",
     "retro_page",
 ]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast.journal import Seen
 from dagcast.plans import (
     Outlook,
     PlanStability,
@@ -40,6 +41,7 @@ def keep(
     who: str | None = None,
     why: str = "",
     record: bool = True,
+    opened: Seen | None = None,
     stability: PlanStability | None = None,
     progress: Progress = silent,
 ) -> PlanResult:
@@ -56,6 +58,7 @@ def keep(
         who: who proposes it.
         why: the reason, for the log.
         record: whether to keep it under plans/ and in the log.
+        opened: what whoever edited its parent had before their eyes.
         stability: against fits at earlier moments, if it was asked for.
         progress: told what is going on.
     """
@@ -89,11 +92,12 @@ def keep(
             _save_marginals(folder, solved, setting.quantities)
             _save_current(folder, setting, solved)
             sealed = seal(folder)
-            project.record(
+            project.propose(
                 "edited" if parent else "proposed",
                 plan=name,
                 who=who,
                 why=why,
+                opened=opened,
                 details={
                     "horizon_start": setting.times.start.isoformat(),
                     "hours": len(setting.times.hours),

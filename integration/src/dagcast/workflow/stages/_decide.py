@@ -1,5 +1,6 @@
 """Stage 9: people decide about a plan."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Any, final
 
 import pandas as pd
 
-from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
-from dagcast.journal import PlanRecord, Seen
+from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError, answers_input
+from dagcast.journal import Contents, PlanRecord, Seen, describe, require_open
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
 from dagcast.workflow.common._against import findings_against, present
 from dagcast.workflow.common._horizon import open_store
 from dagcast.workflow.common._plan_files import plan_folder
+from dagcast.workflow.common._released import release_plan
 from dagcast.workflow.common._result import Result, ResultTable
 
 
@@ -143,7 +145,84 @@ def approve(
             "approver decides"
         )
         return _result(project, found, "; ".join(remarks), state="endorsed")
-    return _result(project, found, "; ".join(remarks))
+    remarks.append(_handed_over(project, found.plan, who))
+    return _result(project, found, "; ".join(filter(None, remarks)))
+
+
+def _handed_over(project: Project, plan: str, who: str) -> str:
+    """Release an approved plan; what went wrong about its files undoes no approval."""
+    try:
+        release_plan(project, plan, who=who)
+    except Exception as error:
+        if not (answers_input(error) or isinstance(error, OSError)):
+            raise
+        return f"not released, which `dagcast release plan {plan}` does: {error}"
+    return ""
+
+
+@final
+@dataclass(frozen=True)
+class Decidable:
+    """What stands in the way of somebody's decision about a plan, before they take it.
+
+    Attributes:
+        record: the plan.
+        contents: the log.
+        seen: what whoever is shown this has seen.
+        forbidden: why they may not approve it, whatever reason they give; nothing where they may.
+        findings: what the gate found against it, which an overruler may overrule with a reason.
+        first_of_two: whether another approver has to follow.
+    """
+
+    record: PlanRecord
+    contents: Contents
+    seen: Seen
+    forbidden: tuple[str, ...]
+    findings: tuple[str, ...]
+    first_of_two: bool
+
+
+def decidable(project: Project, plan: str | None, who: str) -> Decidable:
+    """Ask beforehand what `approve` would say to somebody; nothing is changed.
+
+    Raises:
+        ProjectError: the plan's folder is gone or was changed.
+        UsageError: no plan has that name.
+    """
+    rules = project.rules
+    record, contents, seen = project.journal.seen(plan)
+    if record.state != "proposed":
+        return Decidable(record, contents, seen, (describe(record),), (), False)
+    found = []
+    asked: tuple[Callable[[], None], ...] = (
+        lambda: rules.require(who, "approve"),
+        lambda: require_open(contents.plans, record, "approved"),
+        lambda: _require_ahead(project, record),
+    )
+    for ask in asked:
+        try:
+            ask()
+        except (GateError, PlanStateError) as error:
+            found.append(f"{error.expected} is wanted; found {error.found}")
+    verdict = rules.against(contents.plans, contents.entries, record, who, datetime.now(UTC))
+    summary = PlanSummary.load(plan_folder(project, record.plan))
+    try:
+        findings = tuple(findings_against(project, record, summary))
+    except ProjectError as error:
+        findings = (f"whether its data are the newest is not known: {error.found}",)
+    return Decidable(
+        record, contents, seen, (*found, *verdict.forbidden), findings, verdict.first_of_two
+    )
+
+
+def present_of(project: Project) -> datetime:
+    """The moment that a plan must not lie behind: the hour after the last that was observed.
+
+    Raises:
+        ProjectError: there is no store, or it is damaged.
+    """
+    known: datetime = present(project, open_store(project)).to_pydatetime()
+    return known
 
 
 def reject(

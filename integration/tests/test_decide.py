@@ -131,7 +131,7 @@ def test_plan_whose_week_has_begun_is_not_approved(project, world):
 
 
 def test_present_is_what_the_settings_say_is_known(project, world):
-    world.present = "2026-04-01T00:00:00+00:00"
+    world.present = "2026-03-05T00:00:00+00:00"
     name = propose(project)
     flags = {"horizon.start": "2026-03-02T00:00:00Z"}
     refused(open_project(project.folder, flags=flags, environment={}), name, "first hour")

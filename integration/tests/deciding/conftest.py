@@ -59,8 +59,12 @@ class Market:
 
     def under(self, **flags: str) -> Project:
         """The project under further settings, such as ``approval__alone_up_to="1000"``."""
-        given = {name.replace("__", "."): str(value) for name, value in flags.items()}
-        return open_project(self.project.folder, flags={**ROLES, **given}, environment={})
+        return open_project(self.project.folder, flags=self.flags(**flags), environment={})
+
+    @staticmethod
+    def flags(**flags: str) -> dict[str, str]:
+        """The same as dotted settings, over the roles of these tests."""
+        return {**ROLES, **{name.replace("__", "."): str(v) for name, v in flags.items()}}
 
     def propose(
         self,

@@ -114,6 +114,7 @@ def approve(
             contents.plans, contents.entries, record, who, now, automatic=automatic
         )
         verdict.require(record.plan)
+        _require_ahead(project, record)
         findings = findings_against(project, record, PlanSummary.load(folder))
         if findings and despite is None:
             raise GateError(
@@ -122,7 +123,6 @@ def approve(
                 "Make a new plan with `dagcast plan`, or approve this one with --despite REASON, "
                 "which is logged.",
             )
-        _require_ahead(project, record)
         if findings:
             rules.require(who, "overrule")
             details |= {"despite": despite, "against": findings}

@@ -42,8 +42,6 @@ def world(monkeypatch):
     for module in (_decide, _against):
         monkeypatch.setattr(module, "open_store", lambda project: made)
     monkeypatch.setattr(_against, "moments", moments)
-    # These plans have no decisions; what becomes of those is tested in deciding/.
-    monkeypatch.setattr(_decide, "release_plan", lambda *given, **named: None)
     return made
 
 

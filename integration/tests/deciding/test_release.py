@@ -12,6 +12,7 @@ import pytest
 
 from dagcast import workflow
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
+from dagcast.journal import Journal
 from dagcast.workflow.common._released import _along
 from dagcast.workflow.stages import _decide
 
@@ -40,8 +41,8 @@ def test_approved_plan_is_released_as_csv_and_parquet_with_both_clocks(market):
     )
     assert set(csv["zone"]) == {"America/New_York", "America/Los_Angeles"}
     line = project.journal.entries()[-1]
-    assert (line.event, line.plan, line.who) == ("released", "plan-0001", "ben")
-    for name, digest in line.details["files"].items():
+    assert (line.event, line.plan, line.who) == ("approved", "plan-0001", "ben")
+    for name, digest in line.details["released"]["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     assert project.journal.find(None).released == line
 
@@ -91,28 +92,40 @@ def test_released_plan_is_never_released_again_nor_without_approval(market):
         workflow.release_plan(project, "plan-0001", who="ana")
 
 
-def test_approval_stands_where_its_files_cannot_be_written(market, monkeypatch):
+@pytest.mark.parametrize("broken", ["written", "decide"])
+def test_approval_without_its_files_is_none(market, monkeypatch, broken):
     market.propose()
     project = market.under()
+    before = project.journal.entries()
 
     def full(*given, **named):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as broken:
-        broken.setattr(_decide, "release_plan", full)
-        result = workflow.approve(project, who="ben")
-    assert result.state == "approved"
-    assert "not released, which `dagcast release plan plan-0001` does" in result.remark
-    assert project.journal.find(None).released is None
-    assert workflow.release_plan(project, who="dan").plan == "plan-0001"
+    with monkeypatch.context() as patched:
+        owner = _decide if broken == "written" else Journal
+        patched.setattr(owner, broken, full)
+        with pytest.raises(OSError, match="No space"):
+            workflow.approve(project, who="ben")
+    assert project.journal.entries() == before
+    assert list(project.released.iterdir()) == []
+    assert workflow.approve(project, who="ben").state == "approved"
+    assert project.journal.find(None).released is not None
 
 
-def test_nothing_is_released_while_that_is_stopped(market, monkeypatch):
-    market.propose()
+def test_plan_approved_by_an_earlier_version_is_released_by_itself(market):
+    name = market.propose()
     project = market.under()
-    with monkeypatch.context() as late:
-        late.setattr(_decide, "release_plan", lambda *given, **named: None)
-        workflow.approve(project, who="ben")
+    project.journal.decide(name, "approved", who="ben", why="", rules=project.rules)
+    made = workflow.release_plan(project, who="dan")
+    assert (made.plan, sorted(made.files)) == (name, [f"{name}.csv", f"{name}.parquet"])
+    line = project.journal.find(name).released
+    assert (line.event, line.details["released"]["files"]) == ("released", made.files)
+
+
+def test_nothing_is_released_while_that_is_stopped(market):
+    name = market.propose()
+    project = market.under()
+    project.journal.decide(name, "approved", who="ben", why="", rules=project.rules)
     workflow.halt(project, who="dan", why="wait")
     with pytest.raises(GateError, match="stopped by dan: wait"):
         workflow.release_plan(project, who="ben")
@@ -178,7 +191,7 @@ def test_receiver_hears_of_proposals_approvals_and_releases_once_and_in_order(ma
     first, second, third = (message for message, _, _ in receiver.got)
     assert (second["who"], second["why"]) == ("ben", "fine")
     assert second["details"]["seal"] == first["details"]["seal"]
-    assert set(third["details"]["files"]) == {f"{name}.csv", f"{name}.parquet"}
+    assert set(third["details"]["released"]["files"]) == {f"{name}.csv", f"{name}.parquet"}
     assert len({message["id"] for message, _, _ in receiver.got}) == 3
 
 
@@ -189,7 +202,7 @@ def test_what_a_receiver_does_not_take_is_said_and_sent_with_the_next(market, re
     receiver.status = status
     assert workflow.approve(project, who="ben").state == "approved"
     said = workflow.notify(project)
-    assert "3 messages wait" in said
+    assert "2 lines of the log to be told" in said
     assert receiver.got == []
     receiver.status = 200
     assert workflow.notify(project) == ""

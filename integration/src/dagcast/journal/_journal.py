@@ -132,6 +132,7 @@ class Journal:
         rules: Rules | None = None,
         opened: Seen | None = None,
         automatic: bool = False,
+        first_of_two: bool | None = None,
     ) -> PlanRecord:
         """Approve a plan, reject it or send it back; the check and the line are one step.
 
@@ -152,6 +153,8 @@ class Journal:
             opened: what the caller had before their eyes; whatever happened to the plan and the
                 plans for its hours since refuses the decision.
             automatic: whether no person decides.
+            first_of_two: whether the caller took the approval for the first of two, and prepared
+                nothing but that; None where it does not matter.
 
         Raises:
             GateError: the rules do not let them.
@@ -190,6 +193,12 @@ class Journal:
                     contents.plans, contents.entries, record, who, now, automatic=automatic
                 )
                 verdict.require(record.plan)
+                if first_of_two not in (None, verdict.first_of_two):
+                    raise PlanStateError(
+                        f"{record.plan} as it was when it was checked",
+                        describe(record),
+                        "Decide again if you still want to.",
+                    )
                 if verdict.first_of_two:
                     event = "endorsed"
                 elif record.endorsement is not None:

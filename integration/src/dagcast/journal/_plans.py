@@ -97,6 +97,7 @@ def follow(records: dict[str, PlanRecord], entry: Entry, *, strict: bool) -> Non
             entry=entry,
             endorsement=None,
             returned=None,
+            released=entry if "released" in entry.details else record.released,
         )
         if decision == "rejected":
             _reopen(records, record)

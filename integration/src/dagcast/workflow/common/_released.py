@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -11,7 +12,7 @@ from dagcast.figures import currency
 from dagcast.journal import describe, stopped
 from dagcast.plans import LEVER, UNIT, VALUE, PlanSummary
 from dagcast.project import Project, current_user
-from dagcast.workflow.common._plan_files import load_decisions, plan_folder
+from dagcast.workflow.common._plan_files import DECISIONS, load_decisions, plan_folder
 from dagcast.workflow.common._result import Result, ResultTable
 from dagcast.workflow.common._seal import seal, verify
 from dagcast.workflow.common._wording import clocks_of
@@ -83,8 +84,34 @@ def release_plan(
             "Resume them with `dagcast resume --why ...`.",
         )
     record = _approved(project, plan)
-    summary = PlanSummary.load(plan_folder(project, record))
-    frame = load_decisions(project, record)
+    project.released.mkdir(exist_ok=True)
+    with project.making(project.released / record) as folder:
+        details = written(project, record, folder)
+        project.record("released", plan=record, who=who, details={"released": details})
+    return released_of(project, record, details)
+
+
+def releasable(project: Project, plan: str) -> bool:
+    """Whether a plan has cells to release; those of the first versions do not."""
+    return (project.plans / plan / DECISIONS).is_file()
+
+
+def written(project: Project, plan: str, folder: Path) -> dict[str, Any]:
+    """Write the files of a plan into a folder.
+
+    Args:
+        project: with the plan.
+        plan: its name.
+        folder: empty, to be sealed.
+
+    Returns:
+        What the log keeps: digests, steps, and sums before and after.
+
+    Raises:
+        ProjectError: the plan's folder is gone or was changed.
+    """
+    summary = PlanSummary.load(plan_folder(project, plan))
+    frame = load_decisions(project, plan)
     steps = {name: step for name in summary.readings if (step := _step(project, summary, name))}
     made = _rounded(frame, summary, steps)
     totals = {}
@@ -94,25 +121,21 @@ def release_plan(
         count = 1 if reading.summed else max(int(own.sum()), 1)
         totals[name] = (ends[0] / count, ends[1] / count)
     out = _with_clocks(project, made)
-    project.released.mkdir(exist_ok=True)
-    with project.making(project.released / record) as folder:
-        out.to_csv(folder / f"{record}.csv", index=False, lineterminator="\n")
-        out.to_parquet(folder / f"{record}.parquet", index=False)
-        files = {path.name: _digest(path) for path in sorted(folder.iterdir())}
-        sealed = seal(folder)
-        project.record(
-            "released",
-            plan=record,
-            who=who,
-            details={
-                "seal": sealed,
-                "files": files,
-                "steps": steps,
-                "planned": {name: round(planned, 6) for name, (planned, _) in totals.items()},
-                "released": {name: round(given, 6) for name, (_, given) in totals.items()},
-            },
-        )
-    return ReleasedPlan(project.folder, record, files, totals, steps)
+    out.to_csv(folder / f"{plan}.csv", index=False, lineterminator="\n")
+    out.to_parquet(folder / f"{plan}.parquet", index=False)
+    files = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    return {
+        "seal": seal(folder),
+        "files": files,
+        "steps": steps,
+        "totals": {name: [round(end, 6) for end in ends] for name, ends in totals.items()},
+    }
+
+
+def released_of(project: Project, plan: str, details: Mapping[str, Any]) -> ReleasedPlan:
+    """What the log keeps of a release, as people read it."""
+    totals = {name: (ends[0], ends[1]) for name, ends in details["totals"].items()}
+    return ReleasedPlan(project.folder, plan, details["files"], totals, details["steps"])
 
 
 def released_file(project: Project, plan: str, file: str) -> Path:
@@ -124,10 +147,11 @@ def released_file(project: Project, plan: str, file: str) -> Path:
     """
     record = project.journal.find(plan)
     line = record.released
-    if line is None or file not in line.details.get("files", {}):
+    kept = {} if line is None else line.details["released"]
+    if file not in kept.get("files", {}):
         raise UsageError(f"a file of the released {record.plan}", repr(file), "See `dagcast log`.")
     folder = project.released / record.plan
-    verify(folder, line.details.get("seal"), "release")
+    verify(folder, kept.get("seal"), "release")
     return folder / file
 
 

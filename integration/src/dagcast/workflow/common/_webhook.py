@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagcast._whole import write_text
+from dagcast.figures import counted
 from dagcast.journal import Entry
 from dagcast.project import Project
 
@@ -31,7 +32,17 @@ _EVENTS = (
 # What is older when the address is first told is no news.
 _NEWS = timedelta(hours=1)
 _AT_ONCE = 50
-_TOLD = ("seal", "spend", "files", "parent", "status", "with", "despite", "horizon_start", "hours")
+_TOLD = (
+    "seal",
+    "spend",
+    "released",
+    "parent",
+    "status",
+    "with",
+    "despite",
+    "horizon_start",
+    "hours",
+)
 
 
 def notify(project: Project) -> str:
@@ -70,20 +81,23 @@ def _sent(project: Project) -> str:
     contents = project.journal.examine()
     entries = contents.entries
     start = _told(project, entries)
-    waiting = [k for k in range(start, len(entries)) if _message(entries[k]) is not None]
+    waiting = [k for k in range(start, len(entries)) if _messages(entries[k])]
     for done, number in enumerate(waiting[:_AT_ONCE]):
         try:
-            _post(project, number, entries[number])
+            for event in _messages(entries[number]):
+                _post(project, number, entries[number], event)
         except (OSError, ValueError, urllib.error.URLError) as error:
             _mark(project, number)
             reason = getattr(error, "reason", error)
             return (
-                f"webhook: {len(waiting) - done} messages wait, as "
+                f"webhook: {counted(len(waiting) - done, 'line')} of the log to be told, as "
                 f"{project.config.webhook.url} answered: {reason}; they are sent with the next"
             )
     left = waiting[_AT_ONCE:]
     _mark(project, left[0] if left else len(entries))
-    return f"webhook: {len(left)} messages wait, sent with the next" if left else ""
+    return (
+        f"webhook: {counted(len(left), 'line')} of the log to be told with the next" if left else ""
+    )
 
 
 def _told(project: Project, entries: Sequence[Entry]) -> int:
@@ -100,23 +114,25 @@ def _mark(project: Project, lines: int) -> None:
     write_text(project.folder / FILE, json.dumps({"lines": lines}) + "\n")
 
 
-def _message(entry: Entry) -> str | None:
-    """What a line is called to the receiver; None where it is no news to them."""
+def _messages(entry: Entry) -> tuple[str, ...]:
+    """What a line is called to the receiver; nothing where it is no news to them."""
+    if entry.event == "approved" and "released" in entry.details:
+        return ("approved", "released")
     if entry.event in _EVENTS:
-        return entry.event
+        return (entry.event,)
     # The robot of the week found a plan beyond what it may approve: it calls a person.
     calls = entry.event == "week" and entry.details.get("step") == "approve"
-    return "needs you" if calls else None
+    return ("needs you",) if calls else ()
 
 
-def _post(project: Project, number: int, entry: Entry) -> None:
+def _post(project: Project, number: int, entry: Entry, event: str) -> None:
     settings = project.config.webhook
     told: Mapping[str, Any] = {k: v for k, v in entry.details.items() if k in _TOLD}
     why = entry.why or str(entry.details.get("beyond", ""))
     values = {
         "project": project.config.name,
         "line": number + 1,
-        "event": _message(entry),
+        "event": event,
         "plan": entry.plan or entry.details.get("plan"),
         "who": entry.who,
         "why": why,
@@ -124,7 +140,7 @@ def _post(project: Project, number: int, entry: Entry) -> None:
         "details": told,
     }
     line = json.dumps(entry.to_json(), sort_keys=True)
-    values["id"] = hashlib.sha256(f"{number}:{line}".encode()).hexdigest()
+    values["id"] = hashlib.sha256(f"{number}:{event}:{line}".encode()).hexdigest()
     body = json.dumps(values, sort_keys=True).encode()
     headers = {"content-type": "application/json", "user-agent": "dagcast"}
     if key := os.environ.get(settings.secret_env, "") if settings.secret_env else "":

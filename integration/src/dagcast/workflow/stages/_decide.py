@@ -1,5 +1,6 @@
 """Stage 9: people decide about a plan."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,15 +9,18 @@ from typing import Any, final
 
 import pandas as pd
 
-from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError, answers_input
+from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import Contents, PlanRecord, Seen, describe, require_open
 from dagcast.plans import PlanSummary
 from dagcast.project import Project, current_user
 from dagcast.workflow.common._against import findings_against, present
 from dagcast.workflow.common._horizon import open_store
 from dagcast.workflow.common._plan_files import plan_folder
-from dagcast.workflow.common._released import release_plan
+from dagcast.workflow.common._released import releasable, written
 from dagcast.workflow.common._result import Result, ResultTable
+
+# Seconds that an approval waits for another one of the same plan, and between looks.
+_PATIENCE, _PAUSE = 10.0, 0.02
 
 
 @final
@@ -126,17 +130,26 @@ def approve(
         if findings:
             rules.require(who, "overrule")
             details |= {"despite": despite, "against": findings}
-    found = journal.decide(
-        record.plan,
-        "approved",
-        who=who,
-        why=why,
-        details=details,
-        checked=len(contents.entries),
-        rules=rules,
-        opened=opened,
-        automatic=automatic,
-    )
+    first = record.state == "proposed" and verdict.first_of_two
+
+    def decide(more: dict[str, Any]) -> PlanRecord:
+        return journal.decide(
+            record.plan,
+            "approved",
+            who=who,
+            why=why,
+            details={**details, **more},
+            checked=len(contents.entries),
+            rules=rules,
+            opened=opened,
+            automatic=automatic,
+            first_of_two=first,
+        )
+
+    if record.state != "proposed" or first or not releasable(project, record.plan):
+        found = decide({})
+    else:
+        found = _with_files(project, record, decide)
     against = details.get("against", ())
     remarks = [f"approved despite: {'; '.join(against)}"] if against else []
     if found.state == "proposed":
@@ -145,19 +158,32 @@ def approve(
             "approver decides"
         )
         return _result(project, found, "; ".join(remarks), state="endorsed")
-    remarks.append(_handed_over(project, found.plan, who))
-    return _result(project, found, "; ".join(filter(None, remarks)))
+    return _result(project, found, "; ".join(remarks))
 
 
-def _handed_over(project: Project, plan: str, who: str) -> str:
-    """Release an approved plan; what went wrong about its files undoes no approval."""
-    try:
-        release_plan(project, plan, who=who)
-    except Exception as error:
-        if not (answers_input(error) or isinstance(error, OSError)):
-            raise
-        return f"not released, which `dagcast release plan {plan}` does: {error}"
-    return ""
+def _with_files(
+    project: Project, record: PlanRecord, decide: Callable[[dict[str, Any]], PlanRecord]
+) -> PlanRecord:
+    """Decide with the files for the product: both are there, or neither is.
+
+    Where somebody else approves the same plan at this moment, what they come to is waited for.
+    """
+    project.released.mkdir(exist_ok=True)
+    target, begun = project.released / record.plan, time.monotonic()
+    while True:
+        inside = False
+        try:
+            with project.making(target) as folder:
+                inside = True
+                return decide({"released": written(project, record.plan, folder)})
+        except ProjectError:
+            now = project.journal.find(record.plan)
+            if inside or time.monotonic() - begun > _PATIENCE:
+                raise
+            if now.state != record.state or now.entry != record.entry:
+                # It says who did what.
+                return decide({})
+        time.sleep(_PAUSE)
 
 
 @final

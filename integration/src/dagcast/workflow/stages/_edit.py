@@ -137,10 +137,11 @@ def edit(
         PlanStateError: the plan is superseded or decided, or decides about other hours than those
             that come next.
     """
-    from dagcast_core.decide import Plan, what_if
-
     who = who or current_user()
     project.rules.require(who, "edit")
+    # Whoever may not edit does not wait for torch.
+    from dagcast_core.decide import Plan, what_if
+
     edited = project.journal.find(plan)
     if edited.state != "proposed":
         raise PlanStateError(

@@ -104,12 +104,12 @@ def rendered(page: Page, around: Around | None = None) -> tuple[str, str]:
             f'<script src="{html.escape(one)}"></script>\n'
             for one in (around.scripts if around else ())
         ),
-        "LINKS": "".join(
+        "LINKS": (around.links if around else "")
+        + "".join(
             f'<a href="#{html.escape(section.key)}">'
             f"{html.escape(section.short or section.title)}</a>"
             for section in page.sections
-        )
-        + (around.links if around else ""),
+        ),
         "HEADER": _header(page),
         "BODY": "".join(_section(section) for section in page.sections),
         "CHOICE": _rows(page) + _clock(page),

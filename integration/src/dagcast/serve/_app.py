@@ -66,6 +66,13 @@ class Desk:
         """The project as it is now: settings and log are read with each request."""
         return open_project(self._folder, flags=self._flags)
 
+    def warm(self) -> None:
+        """Load what the first page and the first edit need; what cannot be is said when asked."""
+        import contextlib
+
+        with contextlib.suppress(Exception):
+            self.evaluator.warm(self.project())
+
     def app(self) -> Starlette:
         """The application."""
         project = self.project()
@@ -95,6 +102,7 @@ class Desk:
             Route("/halt", self._act(_halt), methods=["POST"]),
             Route("/resume", self._act(_resume), methods=["POST"]),
             Route("/assets/{name}", _asset),
+            Route("/favicon.ico", _icon),
         ]
         handlers: dict[Any, Any] = {HTTPException: self._no_such, Exception: _defect}
         return Starlette(
@@ -255,7 +263,7 @@ def _log(project: Project, person: Person, request: Request, given: Mapping[str,
     words = f"{len(rows):,} lines, verified; digest {found.digest}"
     if found.damage:
         words = found.damage
-    body = table(("Line", "At", "Who did what"), rows[:1000], "The log, newest first")
+    body = table(("Line", "At", "Who did what"), rows[:1000], "The log, newest first", kind="log")
     return _html(page("Log", tag("p", words, class_="lead"), body, person=person, project=project))
 
 
@@ -280,6 +288,11 @@ async def _asset(request: Request) -> Response:
         raise HTTPException(404)
     text = files("dagcast.serve").joinpath("assets").joinpath(name).read_text(encoding="utf-8")
     return Response(text, media_type=_ASSETS[name], headers=headers)
+
+
+async def _icon(request: Request) -> Response:
+    # Browsers ask for one on their own, and would note that it is missing.
+    return Response(status_code=204)
 
 
 def _texts(form: FormData) -> dict[str, str]:

@@ -27,9 +27,9 @@ def around(project: Project, found: Decidable, person: Person, extra: Html | Non
     decide = tag("a", "Decide", href="#decide")
     return Around(
         brand(),
-        joined(decide, *links()),
+        joined(decide, tag("a", "Edit", href="#edit") if extra is not None else None),
         joined(_decide(project, found, person), extra, _story(project, found, person)),
-        joined(f"{person.who} at the desk of {project.config.name}. ", who_is_here(person)),
+        joined(tag("nav", *links(), aria_label="Desk"), who_is_here(person)),
         STYLES[1:],
         ("/assets/edit.js",) if extra is not None else (),
     )

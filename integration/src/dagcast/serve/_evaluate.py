@@ -17,7 +17,7 @@ from dagcast import workflow
 from dagcast.errors import UsageError
 from dagcast.figures import amount
 from dagcast.journal import Seen
-from dagcast.plans import changes_of
+from dagcast.plans import Outlook, PlanSummary, Reading, changes_of
 from dagcast.project import Project
 from dagcast.serve._html import Html, tag
 from dagcast.serve._identity import Person
@@ -35,6 +35,15 @@ class Evaluator:
         self._lock = threading.Lock()
         self._held: tuple[Any, Ready] | None = None
         self._local: tuple[Any, dict[str, Any]] | None = None
+
+    def warm(self, project: Project) -> None:
+        """Read what edits need.
+
+        Raises:
+            ProjectError: nothing was ingested or fitted yet.
+        """
+        with self._lock:
+            self._ready(project)
 
     def form(self, project: Project, found: "Decidable", person: Person) -> Html | None:
         """The form for edits; None for whoever may not edit, and for plans that are decided."""
@@ -89,7 +98,9 @@ class Evaluator:
                 ready=self._ready(project),
                 record=False,
             )
-        return JSONResponse(figures(result))
+        before = Outlook.load(project.plans / name).differences.get("current", {})
+        change = result.objective["current"][0] - before["objective"].mid
+        return JSONResponse({**figures(result), "change": change})
 
     def kept(
         self, project: Project, person: Person, request: Request, given: Mapping[str, str]
@@ -132,7 +143,8 @@ class Evaluator:
             key = (name, self._held and self._held[0])
             if self._local is None or self._local[0] != key:
                 gradients, curvatures = workflow.local_model(project, name, ready)
-                self._local = (key, _plain(project, gradients, curvatures, ready))
+                decided = workflow.decided_by(project, name)
+                self._local = (key, _plain(project, name, gradients, curvatures, decided, ready))
             return self._local[1]
 
 
@@ -165,24 +177,37 @@ def _changes(given: Mapping[str, str]) -> Any:
 
 
 def _plain(
-    project: Project, gradients: Mapping[str, Any], curvatures: Mapping[str, Any], ready: "Ready"
+    project: Project,
+    plan: str,
+    gradients: Mapping[str, Any],
+    curvatures: Mapping[str, Any],
+    decided: Mapping[str, Any],
+    ready: "Ready",
 ) -> dict[str, Any]:
     found = {}
     for name, gradient in gradients.items():
         shape = ready.shapes[name]
         dims = [dim for dim in gradient.dims if dim != shape.time]
         order = (*dims, shape.time)
-        decided = curvatures[name]
+        reading = Reading.of(ready.setting.quantities[name])
+        layout = {dim: gradient.index(dim) for dim in gradient.dims}
         found[name] = {
+            "title": reading.title,
+            "adds": reading.summed,
             "dims": dims,
             "labels": [[str(label) for label in gradient.index(dim)] for dim in dims],
             "hours": [hour.isoformat() for hour in gradient.index(shape.time)],
             "gradient": _rounded(gradient.values(*order)),
-            "curvature": _rounded(decided.values(*order)),
+            "curvature": _rounded(curvatures[name].values(*order)),
+            "plan": _rounded(decided[name].reindex(layout).values(*order)),
         }
+    objective = project.config.objective
+    units = [Reading.of(ready.setting.quantities[name]).total_unit for name in gradients]
     return {
         "levers": found,
-        "objective": project.config.objective.unit,
+        "objective": objective.unit,
+        "maximises": PlanSummary.load(project.plans / plan).objective,
+        "spend": units[0],
     }
 
 

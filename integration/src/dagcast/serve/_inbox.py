@@ -117,7 +117,7 @@ def inbox_page(project: Project, contents: Contents, person: Person) -> Html:
             continue
         rows = [_row(project, record, words) for record, words in items]
         listed = (
-            table(("Week", "Plan", "Spends", "By", ""), rows, _TITLES[place])
+            table(("Plan", "Week", "Spends", "By", ""), rows, label=_TITLES[place], kind="weeks")
             if rows
             else tag("p", "Nothing waits for you.", class_="lead")
         )
@@ -135,8 +135,8 @@ def _row(project: Project, record: PlanRecord, words: str) -> tuple[str | Html, 
     by = record.proposal.who if record.proposal is not None else ""
     edited = f", edited by {', '.join(record.edited_by)}" if record.edited_by else ""
     return (
-        f"{start:%-d %b} to {end:%-d %b %Y}",
         tag("a", record.plan, href=f"/plans/{record.plan}"),
+        f"{start:%-d %b} to {end:%-d %b %Y}",
         "" if spent is None else amount(spent, _currency(record)),
         f"{by}{edited}",
         words,

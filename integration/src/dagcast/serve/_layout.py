@@ -89,8 +89,23 @@ def text_area(name: str, label: str, *, required: bool = False, rows: int = 2) -
     return tag("label", tag("span", label), box)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], caption: str = "") -> Html:
-    """A table whose first column is text."""
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Child]],
+    caption: str = "",
+    *,
+    label: str = "",
+    kind: str = "",
+) -> Html:
+    """A table whose first column is text.
+
+    Args:
+        heads: of the columns.
+        rows: of cells.
+        caption: above it; ``label`` is said in its place where nothing is to be seen.
+        label: see there.
+        kind: a further class.
+    """
     body = [
         tag(
             "tr",
@@ -110,9 +125,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], caption: str = 
         tag("caption", caption) if caption else None,
         tag("thead", tag("tr", *top)),
         tag("tbody", *body),
-        class_="data",
+        class_=f"data {kind}".strip(),
     )
-    return tag("div", found, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    named = caption or label
+    return tag("div", found, class_="scroll", tabindex="0", role="region", aria_label=named)
 
 
 def section(title: str, *body: Child, key: str = "") -> Html:

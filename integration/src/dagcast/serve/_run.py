@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -93,6 +94,8 @@ def _telling(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         task = asyncio.create_task(again())
+        # The first page would wait for what it is made with.
+        threading.Thread(target=desk.warm, daemon=True).start()
         try:
             yield
         finally:

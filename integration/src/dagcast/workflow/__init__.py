@@ -62,6 +62,7 @@ _ORIGINS = {
     "data_list": "stages._data",
     "data_quality": "stages._data",
     "data_show": "stages._data",
+    "decided_by": "stages._edit",
     "decidable": "stages._decide",
     "demo": "_demo",
     "design": "stages._design",

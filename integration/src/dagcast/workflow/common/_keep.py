@@ -42,6 +42,7 @@ def keep(
     why: str = "",
     record: bool = True,
     opened: Seen | None = None,
+    memory: dict[Any, Any] | None = None,
     stability: PlanStability | None = None,
     progress: Progress = silent,
 ) -> PlanResult:
@@ -59,12 +60,13 @@ def keep(
         why: the reason, for the log.
         record: whether to keep it under plans/ and in the log.
         opened: what whoever edited its parent had before their eyes.
+        memory: keeps what is the same for every plan of this round, for whoever asks of many.
         stability: against fits at earlier moments, if it was asked for.
         progress: told what is going on.
     """
     project = setting.session.project
     name = name or project.reserve(project.plans, PREFIX)
-    outlook = outlook_of(setting, fitted, solved.decisions, progress=progress)
+    outlook = outlook_of(setting, fitted, solved.decisions, memory=memory, progress=progress)
     if outlook.draws < len(fitted.draws):
         words = (
             f"interrupted while its outcomes were forecast: intervals rest on {outlook.draws} of "
@@ -77,7 +79,8 @@ def keep(
     heeded = (
         *solved.warnings,
         *interference(fitted.model),
-        *repeated(setting.session, setting.times),
+        # Whoever only tries many hears of the data by the plan that they began from.
+        *(repeated(setting.session, setting.times) if record or memory is None else ()),
     )
     solved = replace(solved, warnings=heeded)
     summary = replace(summary_of(name, kind, setting, fitted, solved, seconds), stability=stability)

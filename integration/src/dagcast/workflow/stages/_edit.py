@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -39,11 +39,13 @@ class Ready:
         setting: the round.
         fitted: the models.
         shapes: the cells that may be changed, by lever.
+        memory: of forecasts that are the same for every edit.
     """
 
     setting: Setting
     fitted: Fitted
     shapes: Mapping[str, LeverShape]
+    memory: dict[Any, Any] = field(default_factory=dict)
 
 
 def ready_to_edit(project: Project) -> Ready:
@@ -198,8 +200,20 @@ def edit(
         why=why,
         record=record,
         opened=opened,
+        memory=ready.memory,
         progress=progress,
     )
+
+
+def decided_by(project: Project, plan: str) -> "Panel":
+    """What a plan decides, as its solver left it.
+
+    Raises:
+        ProjectError: the plan's folder is gone or was changed.
+    """
+    from dagcast_core.decide import Plan
+
+    return Plan.load(plan_folder(project, plan) / SOLVED).decisions
 
 
 def _marked(solved: "Plan", before: "Plan", base: "Panel") -> "Plan":

@@ -221,6 +221,7 @@ def approved_for(plans: Mapping[str, PlanRecord], horizon_start: str) -> PlanRec
 
 
 def describe(record: PlanRecord) -> str:
+    """Where a plan stands, who brought it there, when and why, in one line."""
     entry = record.entry
     text = f"{record.plan} {record.state}"
     if record.superseded_by:

@@ -129,7 +129,7 @@ def test_plan_whose_week_has_begun_is_not_approved(project, world):
 
 
 def test_present_is_what_the_settings_say_is_known(project, world):
-    world.present = "2026-04-01T00:00:00+00:00"
+    world.present = "2026-03-05T00:00:00+00:00"
     name = propose(project)
     flags = {"horizon.start": "2026-03-02T00:00:00Z"}
     refused(open_project(project.folder, flags=flags, environment={}), name, "first hour")
@@ -172,7 +172,7 @@ def test_page_says_beforehand_what_the_approval_would(project, world, monkeypatc
 
 def test_all_that_stands_against_it_is_said_at_once_and_logged_when_overruled(project, world):
     name = propose(project, budgets=[replace(BUDGET, used=1200.0)], worst=0.2)
-    world.manifest_id, world.present = "data-2", "2026-03-09T00:00:00+00:00"
+    world.manifest_id, world.present = "data-2", "2026-03-08T23:00:00+00:00"
     project.record("fitted", details={"fit": "fit-0002"})
     refused(project, name, r"spend.*first hour.*ingested since.*fit-0002 by now.*--despite REASON")
     result = workflow.approve(project, name, who="ben", despite="the board wants it")
@@ -343,7 +343,7 @@ def test_plan_that_stands_on_too_little_is_not_approved(project):
 @pytest.mark.parametrize("decide", [workflow.approve, workflow.reject])
 def test_settings_may_say_who_decides(project, decide):
     name = propose(project)
-    named = open_project(project.folder, flags={"approval.approvers": '["ana"]'}, environment={})
+    named = open_project(project.folder, flags={"roles.approver": '["ana"]'}, environment={})
     with pytest.raises(GateError, match=r"expected one of ana to .* plans; found ben"):
         decide(named, name, who="ben", why="x")
     assert decide(named, name, who="ana", why="x").state in ("approved", "rejected")
@@ -351,7 +351,7 @@ def test_settings_may_say_who_decides(project, decide):
 
 def test_settings_may_say_who_overrules(project):
     name = propose(project, worst=0.2)
-    named = open_project(project.folder, flags={"approval.overrulers": '["eve"]'}, environment={})
+    named = open_project(project.folder, flags={"roles.overruler": '["eve"]'}, environment={})
     with pytest.raises(GateError, match="one of eve to approve .* despite findings; found ben"):
         workflow.approve(named, name, who="ben", despite="urgent")
     assert workflow.approve(named, name, who="eve", despite="urgent").state == "approved"

@@ -32,6 +32,7 @@ RUN = {
     "docs/how-to/bring-another-business.md": (
         *("tests/businesses/test_another_business.py", "bash python toml"),
     ),
+    "docs/how-to/decide-in-the-browser.md": ("tests/end_to_end/test_desk.py", "console toml"),
     "docs/how-to/design-a-switchback.md": ("tests/end_to_end/test_design.py", "console"),
     "docs/how-to/register-an-experiment.md": (
         *("tests/end_to_end/test_experiments.py", "console toml"),

@@ -1,11 +1,13 @@
 """A folder of marketplace event files, small enough to count by hand."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from dagcast import open_project, workflow
 from dagcast.ingest import ingest_events
 from dagcast.plugins import load_plugins
 
@@ -132,3 +134,22 @@ def _written(folder: Path, frames: dict[str, pd.DataFrame]) -> Path:
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     (folder / "regions.json").write_text(json.dumps(REGIONS))
     return folder
+
+
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory):
+    """A small market, fitted and planned, in a folder called north."""
+    folder = tmp_path_factory.mktemp("ask") / "north"
+    workflow.simulate(folder, regions=2, weeks=6, seed=0)
+    toml = folder / "dagcast.toml"
+    text = toml.read_text(encoding="utf-8")
+    # However slow the machine: the time limit ends no plan.
+    for old, new in (("draws = 32", "draws = 8"), ("seconds = 60.0", "seconds = 600.0")):
+        text, count = re.subn(f"(?m)^{re.escape(old)}$", new, text)
+        assert count == 1, old
+    toml.write_text(text, encoding="utf-8")
+    project = open_project(folder)
+    workflow.ingest(project)
+    workflow.fit(project)
+    workflow.plan(project)
+    return project

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dagcast import open_fit, open_plan, open_project, workflow
+from dagcast import open_fit, open_plan, open_project
 from dagcast.errors import ProjectError, UsageError
 from dagcast.plans import Outlook
 from dagcast.workflow.common._session import open_session
@@ -18,22 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs/how-to/ask-a-plan.md"
 
 
 @pytest.fixture(scope="module")
-def north(tmp_path_factory):
-    """A small market, fitted and planned, in a folder called north."""
-    folder = tmp_path_factory.mktemp("ask") / "north"
-    workflow.simulate(folder, regions=2, weeks=6, seed=0)
-    toml = folder / "dagcast.toml"
-    text = toml.read_text(encoding="utf-8")
-    # However slow the machine: the time limit ends no plan.
-    for old, new in (("draws = 32", "draws = 8"), ("seconds = 60.0", "seconds = 600.0")):
-        text, count = re.subn(f"(?m)^{re.escape(old)}$", new, text)
-        assert count == 1, old
-    toml.write_text(text, encoding="utf-8")
-    project = open_project(folder)
-    workflow.ingest(project)
-    workflow.fit(project)
-    workflow.plan(project)
-    return project
+def north(planned):
+    return planned
 
 
 def test_the_page_runs(north, monkeypatch, capsys):

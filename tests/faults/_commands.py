@@ -22,7 +22,7 @@ from _attempts import Action, answered, command, in_child
 from dagcast import plugins
 from dagcast._whole import write_text
 from dagcast.config import Config
-from dagcast.plans import LimitRow, PlanSummary
+from dagcast.plans import LimitRow, PlanSummary, Reading
 from dagcast.plugins import Plugin, Plugins, load_plugins
 from dagcast.plugins._load import _manager
 from dagcast.project import Project, create_project, open_project
@@ -77,9 +77,17 @@ def proposed(folder: Path, parent: str | None = None, *, start: str = WEEK) -> i
     name = project.reserve(project.plans, "plan")
     with project.making(project.plans / name) as made:
         _summary(name).save(made)
+        _decisions(start).to_parquet(made / "decisions.parquet", index=False)
         details = {"horizon_start": start, "parent": parent, "seal": seal(made)}
         project.record("edited" if parent else "proposed", plan=name, details=details)
     return 0
+
+
+def _decisions(start: str) -> pd.DataFrame:
+    """Two cells, which an approval releases."""
+    hours = pd.date_range(start, periods=2, freq="h")
+    cells = {"lever": "spend", "site": "east", "hour": hours, "value": 4.5, "unit": "USD/h"}
+    return pd.DataFrame(cells)
 
 
 def refit(folder: Path) -> int:
@@ -359,7 +367,7 @@ def _summary(name: str) -> PlanSummary:
         objective="profit",
         objective_unit="USD",
         levers=(),
-        readings={},
+        readings={"spend": Reading("Spend", "USD/h", "money", "", True)},
         budgets=(LimitRow("spend", "", "<=", 9.0, 10.0, "USD", 0.0, "", False),),
         guardrails=(),
         sensitivities=(),

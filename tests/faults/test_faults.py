@@ -11,13 +11,13 @@ import pytest
 
 # What the long run shares with this file; tests are no package.
 sys.path.insert(0, str(Path(__file__).parent))
-from _attempts import answered, in_child, mutated, view
-from _commands import AT_ONCE, STAND_INS, Case, known_world, stand_in
+from _attempts import answered, in_child, killed_at, leftovers, mutated, states_before_calls, view
+from _commands import AT_ONCE, STAND_INS, Case, copied, known_world, opened, stand_in
 from _count import Count
 from _disks import fills, small_disks, small_disks_can_be_made
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
-from _kills import kills, week_kills
+from _kills import kills, spread, week_kills
 from _trials import (
     Kind,
     Tampering,
@@ -30,7 +30,11 @@ from _trials import (
 )
 from _week import shop, week
 
+from dagcast import access
+from dagcast.journal import Journal
+from dagcast.workflow import released_file
 from dagcast.workflow.common._seal import seal
+from dagcast.workflow.stages import _decide
 
 
 # First: the stand-ins of other tests' commands stay in this process, and the week would wait.
@@ -180,3 +184,50 @@ def test_harness_notices_a_command_that_is_not_careful(states, tmp_path):
     assert view(states / "decided", exact=True) != view(states / "proposed", exact=True)
     changed = {mutated(b"abc\ndef\n", random.Random(k)) for k in range(50)}
     assert len(changed) > 20
+
+
+def test_approval_at_the_desk_is_killed_at_twenty_moments(states, tmp_path):
+    """The log verifies, its replay gives the state, and files are there with the approval alone."""
+    from starlette.testclient import TestClient
+
+    from dagcast.serve import Desk
+
+    folder, token = tmp_path / "w" / "p", ""
+
+    def fresh():
+        nonlocal token
+        shutil.rmtree(tmp_path / "w", ignore_errors=True)
+        copied(states, "proposed", folder)
+        token = access.grant(opened(folder), "ben")
+        seen = str(opened(folder).journal.seen("plan-0002")[2])
+        desk = Desk(folder, {}, "owner").app()
+
+        def press():
+            headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+            client = TestClient(desk, base_url="http://127.0.0.1", headers=headers)
+            answer = client.post("/plans/plan-0002/approve", data={"seen": seen})
+            return 0 if answer.status_code == 200 else 1
+
+        return answered(press)
+
+    total = len(states_before_calls(fresh(), folder, tmp_path / "kept"))
+    found = []
+    for number in spread(total, 20):
+        killed_at(fresh(), folder, number)
+        assert Journal(folder / "log.jsonl").examine().damage is None
+        project = opened(folder)
+        record = project.journal.find("plan-0002")
+        found.append(record.state)
+        assert record.state in ("proposed", "approved")
+        assert record.state == ("approved" if record.entry.event == "approved" else "proposed")
+        released = project.folder / "released" / "plan-0002"
+        assert released.exists() == (record.state == "approved")
+        assert leftovers(folder) == []
+        if record.state == "approved":
+            assert released_file(project, "plan-0002", "plan-0002.csv").is_file()
+            assert record.entry.details["seal"] == record.proposal.details["seal"]
+        else:
+            assert _decide.approve(project, "plan-0002", who="ben").state == "approved"
+    assert len(found) >= 20
+    # Kills before the line and after it were among them.
+    assert set(found) == {"proposed", "approved"}

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dagcast import _config_file
+from dagcast._deciding import Approval, Roles, Serve, Webhook, Week, roles_as_before
 from dagcast._settings import no_flag
 from dagcast.errors import ConfigError
 from dagcast.sources._settings import LabelSettings, SourceSettings
@@ -89,14 +90,16 @@ class Lever(_Settings):
     """Bounds of one cell of a lever, in the lever's unit.
 
     ``upper_of_recent`` multiplies the largest recent value; ``change`` allows every cell to differ
-    by so large a share from the current plan, up and down. ``unit``, where it is written, has to be
-    the lever's.
+    by so large a share from the current plan, up and down. ``step`` is what the product can carry
+    out: values of a released plan are multiples of it. ``unit``, where it is written, has to be the
+    lever's.
     """
 
     lower: NonNegative = 0.0
     upper: Positive | None = None
     upper_of_recent: Positive | None = None
     change: Annotated[float, Field(gt=0, le=1)] | None = None
+    step: Positive | None = None
     unit: str | None = None
 
     @model_validator(mode="after")
@@ -234,45 +237,6 @@ class Evidence(_Settings):
     max_unmeasured_share: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
-class Approval(_Settings):
-    """Who may decide about plans; everybody where nobody is named.
-
-    ``approvers`` may approve and reject; ``overrulers`` may approve despite what stands against a
-    plan.
-    """
-
-    approvers: Labels = ()
-    overrulers: Labels = ()
-
-
-class Week(_Settings):
-    """What `dagcast week` takes for granted, and what it may decide without a person.
-
-    Data whose last hour is more than ``max_age_hours`` old are stale, and so is a table that ends
-    more than ``max_lag_hours`` before the others. Where more than ``max_set_aside`` of the new
-    rows of a table could not be used, nothing is fitted on them.
-
-    With ``approve`` a plan that passes the gate of approval is approved without a person, as far as
-    no lever's total moves by more than the share ``max_change`` from the current plan, it is
-    expected to gain at least ``least_gain`` of the objective over going on as before, and at least
-    the share ``least_kept`` of past promises was kept. Where one of them does not hold, it waits.
-    """
-
-    max_age_hours: Positive | None = None
-    max_lag_hours: Positive = 48.0
-    max_set_aside: Annotated[float, Field(ge=0, le=1)] = 0.2
-    approve: bool = False
-    max_change: NonNegative | None = None
-    least_gain: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    least_kept: Annotated[float, Field(ge=0, le=1)] | None = None
-
-    @model_validator(mode="after")
-    def _declared(self) -> Self:
-        if self.approve and self.max_change is None:
-            raise ValueError("a table with max_change, within which plans are approved alone")
-        return self
-
-
 class Backtest(_Settings):
     """Rolling origins of the backtest, the last one a horizon before the data moment.
 
@@ -338,8 +302,11 @@ class Config(_Settings):
     risk: Risk = Risk()
     fallbacks: tuple[Fallback, ...] = ()
     evidence: Evidence = Evidence()
+    roles: Roles = Roles()
     approval: Approval = Approval()
     week: Week = Week()
+    serve: Serve = Serve()
+    webhook: Webhook = Webhook()
     backtest: Backtest = Backtest()
     uncertainty: Uncertainty = Uncertainty()
     solver: Solver = Solver()
@@ -350,6 +317,11 @@ class Config(_Settings):
     models: dict[str, dict[str, bool | int | float | str]] = {}
 
     _hour = field_validator("recent_until")(_utc_hour)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _roles_as_before(cls, given: Any) -> Any:
+        return roles_as_before(given)
 
     @model_validator(mode="after")
     def _named_levers(self) -> Self:
@@ -509,8 +481,11 @@ _COMMENTS = {
     "risk": "How draws of the parameters are weighed: none, mean, cvar (worst `tail`) or quantile.",
     "fallbacks": "Cells with too uncertain a response get a `share` of the current plan.",
     "evidence": "For how many weeks a trial counts; `max_unmeasured_share` of the money at most.",
-    "approval": "Who may approve and reject, and who despite a finding; empty means everybody.",
+    "roles": "viewer, analyst, approver and overruler, by name; no approver means everybody.",
+    "approval": "One approver up to `alone_up_to`, two above; `up_to` = { NAME = AMOUNT }.",
     "week": "What `dagcast week` takes for stale data, and may approve without a person.",
+    "serve": "The desk in the browser: who may sign people in for it.",
+    "webhook": "`url` is told of proposals, approvals and releases.",
     "backtest": "Rolling origins; each is fitted only on what was known by then.",
     "uncertainty": "Draws of the parameters, and the level of the intervals.",
     "solver": "When the solver stops.",

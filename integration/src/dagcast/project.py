@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, final
 
@@ -31,7 +31,7 @@ from dagcast._whole import (
 )
 from dagcast.config import Config, config_text, load_config
 from dagcast.errors import ProjectError
-from dagcast.journal import Entry, Journal
+from dagcast.journal import Entry, Journal, Rules, Seen
 
 CONFIG = "dagcast.toml"
 """The file of a project's settings; a folder without it is no project."""
@@ -40,6 +40,8 @@ LOG = "log.jsonl"
 _HEAD = "log.head"
 FOLDERS = ("events", "store", "models", "plans", "reports")
 """The folders of a project, as a new one has them."""
+RELEASED = "released"
+"""The folder of released plans, in projects that have any."""
 
 
 @final
@@ -85,6 +87,28 @@ class Project:
         """The append-only log."""
         return Journal(self.folder / LOG)
 
+    @property
+    def released(self) -> Path:
+        """Files of approved plans for the product, one folder each; made by the first of them."""
+        return self.folder / RELEASED
+
+    @property
+    def rules(self) -> Rules:
+        """Who may do what about plans."""
+        roles, approval = self.config.roles, self.config.approval
+        hours = approval.expires_hours
+        return Rules(
+            {
+                "viewer": roles.viewer,
+                "analyst": roles.analyst,
+                "approver": roles.approver,
+                "overruler": roles.overruler,
+            },
+            approval.alone_up_to,
+            approval.up_to,
+            None if hours is None else timedelta(hours=hours),
+        )
+
     def record(
         self,
         event: str,
@@ -105,6 +129,27 @@ class Project:
                 details=dict(details or {}),
             )
         )
+
+    def propose(
+        self,
+        event: str,
+        *,
+        plan: str,
+        who: str | None,
+        why: str,
+        details: Mapping[str, Any],
+        opened: Seen | None = None,
+    ) -> None:
+        """Append the line of a plan that was proposed or edited.
+
+        Raises:
+            GateError: the rules do not let whoever edits.
+            ConflictError: something happened to its parent since that was opened.
+            PlanStateError: the parent is superseded or decided.
+        """
+        who = who or current_user()
+        entry = Entry(datetime.now(UTC), who, event, plan, why, dict(details))
+        self.journal.propose(entry, rules=self.rules, opened=opened)
 
     def reserve(self, folder: Path, prefix: str) -> str:
         """Take the next numbered name in a folder of results, such as ``plan-0003``.
@@ -218,7 +263,7 @@ class Project:
         What another command is working on is left alone, and so is everything where this process
         may not write.
         """
-        for name in (".", *FOLDERS):
+        for name in (".", *FOLDERS, RELEASED):
             self._complete(self.folder / name)
         # Models of past rounds.
         for folder in self.reports.glob("[!.]*"):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,9 @@ from dagcast.errors import OutputError
 if TYPE_CHECKING:
     from dagcast.project import Project
     from dagcast.workflow import Progress, Result
+
+
+ResultT = TypeVar("ResultT", bound="Result")
 
 
 def project_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +68,15 @@ def opened(folder: Path, settings: tuple[str, ...]) -> "Project":
     from dagcast.project import open_project
 
     return open_project(folder, flags=parsed(settings))
+
+
+def told(project: "Project", result: "ResultT") -> "ResultT":
+    """Tell the webhook of what a command did, which is done whether or not anybody answers."""
+    from dagcast import workflow
+
+    if words := workflow.notify(project):
+        print(f"  {words}", file=sys.stderr, flush=True)
+    return result
 
 
 def opened_if_any(folder: Path, settings: tuple[str, ...], no_project: bool) -> "Project | None":

@@ -92,6 +92,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "dagcast backtest --project north --quantity rides",
         "dagcast backtest --project north --by regret --set backtest.origins=2",
     ),
+    "try": (
+        "dagcast try eta --project north",
+        "dagcast try dagcast-eta --with-downstream --keep --project north",
+    ),
     "compare": (
         "dagcast compare eta=dagcast-eta eta=usual --project north",
         "dagcast compare eta=dagcast-eta eta=usual --by regret --project north",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from dagcast.cli._common import progress_shown, result_options
+from dagcast.cli._common import opened, progress_shown, project_options, result_options, told
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -72,7 +72,22 @@ _RELEASES = click.option(
 
 @click.group()
 def release() -> None:
-    """Propose, verify, promote, roll back and show integration releases."""
+    """Propose, verify, promote, roll back and show integration releases; release a plan."""
+
+
+@release.command("plan")
+@click.argument("name", required=False)
+@project_options
+@click.option("--who", default=None, help="Who releases it; the current user by default.")
+@result_options
+def release_plan(
+    name: str | None, folder: Path, settings: tuple[str, ...], who: str | None
+) -> "Result":
+    """Write the files of approved plan NAME for the product, where its approval could not."""
+    from dagcast import workflow
+
+    project = opened(folder, settings)
+    return told(project, workflow.release_plan(project, name, who=who))
 
 
 @release.command()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagcast.cli._common import opened, progress_shown, project_options, result_options
+from dagcast.cli._common import opened, progress_shown, project_options, result_options, told
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
@@ -46,7 +46,8 @@ def plan(
         project = opened(folder, settings)
         if replay is not None:
             return workflow.replay(project, replay, progress=progress)
-        return workflow.plan(project, stability=stability or 0, progress=progress)
+        made = workflow.plan(project, stability=stability or 0, progress=progress)
+    return told(project, made)
 
 
 @click.command("what-if")
@@ -99,7 +100,8 @@ def approve(
     """Approve plan NAME, the newest by default; exit 3 if something stands against it."""
     from dagcast import workflow
 
-    return workflow.approve(opened(folder, settings), name, who=who, why=why, despite=despite)
+    project = opened(folder, settings)
+    return told(project, workflow.approve(project, name, who=who, why=why, despite=despite))
 
 
 @click.command()
@@ -114,7 +116,65 @@ def reject(
     """Reject plan NAME, or withdraw its approval."""
     from dagcast import workflow
 
-    return workflow.reject(opened(folder, settings), name, who=who, why=why)
+    project = opened(folder, settings)
+    return told(project, workflow.reject(project, name, who=who, why=why))
+
+
+@click.command("send-back")
+@project_options
+@click.argument("name", required=False)
+@click.option("--who", default=None, help="Who decides; the current user by default.")
+@click.option("--why", required=True, help="What to change, for the log.")
+@result_options
+def send_back(
+    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+) -> "Result":
+    """Send plan NAME back to be edited; it stays open, and nothing approves it by itself."""
+    from dagcast import workflow
+
+    project = opened(folder, settings)
+    return told(project, workflow.send_back(project, name, who=who, why=why))
+
+
+@click.command()
+@project_options
+@click.argument("name", required=False)
+@click.option("--who", default=None, help="Who says it; the current user by default.")
+@click.option("--why", required=True, metavar="TEXT", help="The comment, for the log.")
+@result_options
+def comment(
+    folder: Path, settings: tuple[str, ...], name: str | None, who: str | None, why: str
+) -> "Result":
+    """Leave a comment on plan NAME, the newest by default."""
+    from dagcast import workflow
+
+    return workflow.comment(opened(folder, settings), name, who=who, why=why)
+
+
+@click.command()
+@project_options
+@click.option("--who", default=None, help="Who stops them; the current user by default.")
+@click.option("--why", required=True, help="The reason, for the log.")
+@result_options
+def halt(folder: Path, settings: tuple[str, ...], who: str | None, why: str) -> "Result":
+    """Stop all approvals and releases, by people and by robots, until `dagcast resume`."""
+    from dagcast import workflow
+
+    project = opened(folder, settings)
+    return told(project, workflow.halt(project, who=who, why=why))
+
+
+@click.command()
+@project_options
+@click.option("--who", default=None, help="Who resumes them; the current user by default.")
+@click.option("--why", required=True, help="The reason, for the log.")
+@result_options
+def resume(folder: Path, settings: tuple[str, ...], who: str | None, why: str) -> "Result":
+    """Let approvals and releases go on."""
+    from dagcast import workflow
+
+    project = opened(folder, settings)
+    return told(project, workflow.resume(project, who=who, why=why))
 
 
 @click.command()
@@ -146,9 +206,10 @@ def edit(
     """Change cells of plan NAME and propose the result as a new plan."""
     from dagcast import workflow
 
+    project = opened(folder, settings)
     with progress_shown() as progress:
-        return workflow.edit(
-            opened(folder, settings),
+        made = workflow.edit(
+            project,
             name,
             cells=cells,
             scale=scale,
@@ -158,6 +219,7 @@ def edit(
             why=why,
             progress=progress,
         )
+    return told(project, made)
 
 
 def _labels(pairs: tuple[str, ...]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from dagcast.cli._common import (
     result_options,
     scenario_fields,
     show,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def week(folder: Path, settings: tuple[str, ...], who: str | None, now: str | No
 
     moment = _moment(now)
     with progress_shown() as progress:
-        return workflow.week(opened(folder, settings), who=who, now=moment, progress=progress)
+        project = opened(folder, settings)
+        found = workflow.week(project, who=who, now=moment, progress=progress)
+    return told(project, found)
 
 
 @click.command(

@@ -17,13 +17,33 @@ is appended covers them all. ``docs/design/trust.md`` says what this protects fr
 from dagcast.journal._chain import Contents, Damage
 from dagcast.journal._entry import PROPOSALS, RENEWALS, Entry, made_by
 from dagcast.journal._journal import Journal
-from dagcast.journal._plans import CARRIED_OUT, Decision, PlanRecord, PlanState
+from dagcast.journal._plans import (
+    CARRIED_OUT,
+    Decision,
+    PlanRecord,
+    PlanState,
+    describe,
+    require_open,
+)
 from dagcast.journal._repair import Repair
+from dagcast.journal._rules import (
+    Act,
+    ConflictError,
+    Role,
+    Rules,
+    Seen,
+    Verdict,
+    amount_of,
+    stopped,
+    told,
+)
 
 __all__ = [
     "CARRIED_OUT",
     "PROPOSALS",
     "RENEWALS",
+    "Act",
+    "ConflictError",
     "Contents",
     "Damage",
     "Decision",
@@ -32,5 +52,14 @@ __all__ = [
     "PlanRecord",
     "PlanState",
     "Repair",
+    "Role",
+    "Rules",
+    "Seen",
+    "Verdict",
+    "amount_of",
+    "describe",
     "made_by",
+    "require_open",
+    "stopped",
+    "told",
 ]

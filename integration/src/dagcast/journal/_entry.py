@@ -86,6 +86,9 @@ def made_by(entry: Entry) -> str | None:
     """The folder of results that an entry says was made, relative to the project, if any."""
     if entry.event in PROPOSALS:
         return f"plans/{entry.plan}"
+    # An approval is one line with its release: neither is there without the other.
+    if entry.event == "released" or (entry.event == "approved" and "released" in entry.details):
+        return f"released/{entry.plan}"
     if entry.event == "fitted" and "fit" in entry.details:
         return f"models/{entry.details['fit']}"
     return entry.details.get("made")

@@ -23,6 +23,13 @@ from dagcast.journal._plans import (
     require_open,
 )
 from dagcast.journal._repair import Repair, set_aside
+from dagcast.journal._rules import STOPS, Act, Rules, Seen, require_seen, stopped
+
+_ACTS: Mapping[Decision, Act] = {
+    "approved": "approve",
+    "rejected": "reject",
+    "sent back": "send back",
+}
 
 
 @final
@@ -122,8 +129,15 @@ class Journal:
         details: Mapping[str, Any] | None = None,
         seen: PlanState | None = None,
         checked: int | None = None,
+        rules: Rules | None = None,
+        opened: Seen | None = None,
+        automatic: bool = False,
+        first_of_two: bool | None = None,
     ) -> PlanRecord:
-        """Approve or reject a plan; the check and the line are one step.
+        """Approve a plan, reject it or send it back; the check and the line are one step.
+
+        Above the amount that one approver may approve alone, the first approval is a line of its
+        own, ``endorsed``, and leaves the plan proposed; another approver's is the second.
 
         Args:
             plan: which one; the newest by default.
@@ -135,14 +149,27 @@ class Journal:
                 that nobody withdraws an approval that they do not know of.
             checked: how many lines the log had when the caller looked at data and fits; a later
                 ingestion or fit refuses the decision.
+            rules: who may do what; whoever asks may do everything where none are given.
+            opened: what the caller had before their eyes; whatever happened to the plan and the
+                plans for its hours since refuses the decision.
+            automatic: whether no person decides.
+            first_of_two: whether the caller took the approval for the first of two, and prepared
+                nothing but that; None where it does not matter.
 
         Raises:
+            GateError: the rules do not let them.
+            ConflictError: something happened since the plan was opened; says who did what.
             PlanStateError: the plan is superseded, already decided or carried out, another one is
                 approved for the same hours, or the project moved on since it was checked.
         """
+        rules = rules or Rules()
         with self._opened(write=True) as handle:
             contents = self._whole(handle)
             record = named(contents.plans, plan)
+            rules.require(who, _ACTS[decision])
+            if opened is not None:
+                digests = self._digests(handle)
+                require_seen(contents.entries, digests, contents.plans, record, opened, RENEWALS)
             require_open(contents.plans, record, decision)
             if seen is not None and record.state != seen:
                 raise PlanStateError(
@@ -158,8 +185,85 @@ class Journal:
                             f"{entry.event} meanwhile by {entry.who}",
                             "Decide again: it is then checked against what is there now.",
                         )
-            entry = Entry(datetime.now(UTC), who, decision, record.plan, why, dict(details or {}))
+            now = datetime.now(UTC)
+            event: str = decision
+            details = dict(details or {})
+            if decision == "approved":
+                verdict = rules.against(
+                    contents.plans, contents.entries, record, who, now, automatic=automatic
+                )
+                verdict.require(record.plan)
+                if first_of_two not in (None, verdict.first_of_two):
+                    raise PlanStateError(
+                        f"{record.plan} as it was when it was checked",
+                        describe(record),
+                        "Decide again if you still want to.",
+                    )
+                if verdict.first_of_two:
+                    event = "endorsed"
+                elif record.endorsement is not None:
+                    details["with"] = record.endorsement.who
+            entry = Entry(now, who, event, record.plan, why, details)
             return self._append(handle, contents, entry)[record.plan]
+
+    def propose(self, entry: Entry, *, rules: Rules, opened: Seen | None = None) -> None:
+        """Append a proposal or an edit, if the rules and what happened since let it.
+
+        Raises:
+            GateError: the rules do not let whoever edits.
+            ConflictError: something happened to the parent since it was opened.
+            PlanStateError: the line does not follow from those before it.
+        """
+        with self._opened(write=True) as handle:
+            contents = self._whole(handle)
+            if entry.event == "edited":
+                rules.require(entry.who, "edit")
+            record = contents.plans.get(str(entry.details.get("parent")))
+            if opened is not None and record is not None:
+                digests = self._digests(handle)
+                require_seen(contents.entries, digests, contents.plans, record, opened, RENEWALS)
+            self._append(handle, contents, entry)
+
+    def note(
+        self, event: str, *, who: str, why: str, plan: str | None, act: Act, rules: Rules
+    ) -> Entry:
+        """Append what somebody says or stops, if the rules let them; the check is in the same step.
+
+        Raises:
+            GateError: the rules do not let them.
+            UsageError: no plan has that name.
+            PlanStateError: the line does not follow from those before it.
+        """
+        with self._opened(write=True) as handle:
+            contents = self._whole(handle)
+            rules.require(who, act)
+            name = None if plan is None else named(contents.plans, plan).plan
+            if event in STOPS and (stopped(contents.entries) is not None) == (event == "halted"):
+                raise PlanStateError(
+                    f"approvals to be {'open' if event == 'halted' else 'stopped'}",
+                    f"that they were {event} before",
+                    "Nothing is to be done.",
+                )
+            entry = Entry(datetime.now(UTC), who, event, name, why, {})
+            self._append(handle, contents, entry)
+            return entry
+
+    def seen(self, plan: str | None) -> tuple[PlanRecord, Contents, Seen]:
+        """A plan, the log, and what whoever is shown both has seen.
+
+        Raises:
+            UsageError: no plan has that name.
+        """
+        contents = self._read()
+        record = named(contents.plans, plan)
+        proposal = record.proposal
+        seal = None if proposal is None else proposal.details.get("seal")
+        return record, contents, Seen(len(contents.entries), contents.digest, seal)
+
+    @staticmethod
+    def _digests(handle: int) -> list[str]:
+        """Of the first 0, 1, 2, ... lines."""
+        return parse(os.pread(handle, os.fstat(handle).st_size, 0))[1]
 
     def repair(self, *, who: str) -> Repair | None:
         """Set a damaged tail aside and say so in the log; None where nothing is damaged.

@@ -9,7 +9,7 @@ from dagcast.journal._entry import PROPOSALS, Entry
 
 PlanState = Literal["proposed", "superseded", "approved", "rejected"]
 """What a plan is, as the lines of the log add up."""
-Decision = Literal["approved", "rejected"]
+Decision = Literal["approved", "rejected", "sent back"]
 """What somebody makes of a plan."""
 CARRIED_OUT = ("played", "looked back")
 """Events after which a plan was carried out, and cannot be withdrawn any more."""
@@ -28,6 +28,11 @@ class PlanRecord:
         superseded_by: the newer plan, if any.
         entry: the line that led to the present state.
         carried_out: whether its week was lived through or looked back at while it was approved.
+        proposal: the line by which it came to be.
+        edited_by: who edited it, or a plan that it was edited from.
+        endorsement: the approval of the first of two, while the second is awaited.
+        returned: the line that sent it back to be edited, while nobody decided otherwise.
+        released: the line of its files for the product.
     """
 
     plan: str
@@ -37,6 +42,11 @@ class PlanRecord:
     superseded_by: str | None
     entry: Entry
     carried_out: bool = False
+    proposal: Entry | None = None
+    edited_by: tuple[str, ...] = ()
+    endorsement: Entry | None = None
+    returned: Entry | None = None
+    released: Entry | None = None
 
 
 class RefusedError(ValueError):
@@ -72,20 +82,49 @@ def follow(records: dict[str, PlanRecord], entry: Entry, *, strict: bool) -> Non
             raise RefusedError(f"a plan that was proposed before it is {entry.event}", name)
         return
     if entry.event in ("approved", "rejected"):
-        decision: Decision = "approved" if entry.event == "approved" else "rejected"
+        decision: Literal["approved", "rejected"] = (
+            "approved" if entry.event == "approved" else "rejected"
+        )
         if strict:
             try:
                 require_open(records, record, decision)
             except PlanStateError as error:
                 raise RefusedError(error.expected, error.found) from error
-        records[name] = replace(record, state=decision, superseded_by=None, entry=entry)
+        records[name] = replace(
+            record,
+            state=decision,
+            superseded_by=None,
+            entry=entry,
+            endorsement=None,
+            returned=None,
+            released=entry if "released" in entry.details else record.released,
+        )
         if decision == "rejected":
             _reopen(records, record)
+    elif entry.event in ("endorsed", "sent back"):
+        _require_proposed(record, entry)
+        back = entry.event == "sent back"
+        # Who sends a plan back takes no approval with it.
+        records[name] = replace(
+            record, endorsement=None if back else entry, returned=entry if back else None
+        )
+    elif entry.event == "released":
+        if strict and (record.state != "approved" or record.released is not None):
+            raise RefusedError(f"{name} to be approved and not yet released", describe(record))
+        records[name] = replace(record, released=entry)
     elif entry.event in CARRIED_OUT:
         if strict and entry.event == "played" and record.state != "approved":
             raise RefusedError(f"{name} to be approved before it is played", describe(record))
         if record.state == "approved":
             records[name] = replace(record, carried_out=True)
+
+
+def _require_proposed(record: PlanRecord, entry: Entry) -> None:
+    if record.state != "proposed":
+        raise RefusedError(f"{record.plan} to be proposed", describe(record))
+    first = record.endorsement
+    if entry.event == "endorsed" and first is not None and first.who == entry.who:
+        raise RefusedError(f"another approver of {record.plan} than {entry.who}", describe(record))
 
 
 def _propose(records: dict[str, PlanRecord], entry: Entry, *, strict: bool) -> None:
@@ -107,7 +146,13 @@ def _propose(records: dict[str, PlanRecord], entry: Entry, *, strict: bool) -> N
             records[other] = replace(
                 record, state="superseded", superseded_by=entry.plan, entry=entry
             )
-    records[name] = PlanRecord(name, "proposed", start, parent, None, entry)
+    editors: tuple[str, ...] = ()
+    if entry.event == "edited":
+        before = records[parent].edited_by if parent in records else ()
+        editors = tuple(dict.fromkeys((*before, entry.who)))
+    records[name] = PlanRecord(
+        name, "proposed", start, parent, None, entry, proposal=entry, edited_by=editors
+    )
 
 
 def _reopen(records: dict[str, PlanRecord], rejected: PlanRecord) -> None:
@@ -129,7 +174,7 @@ def require_open(plans: Mapping[str, PlanRecord], record: PlanRecord, decision: 
         PlanStateError: says what it is and what to do.
     """
     # An approved plan can still be withdrawn; every other step starts from a proposal.
-    allowed = {"approved": ("proposed",), "rejected": ("proposed", "approved")}[decision]
+    allowed = ("proposed", "approved") if decision == "rejected" else ("proposed",)
     if record.state not in allowed:
         raise PlanStateError(
             f"plan {record.plan} to be {' or '.join(allowed)}",
@@ -176,9 +221,12 @@ def approved_for(plans: Mapping[str, PlanRecord], horizon_start: str) -> PlanRec
 
 
 def describe(record: PlanRecord) -> str:
+    """Where a plan stands, who brought it there, when and why, in one line."""
     entry = record.entry
     text = f"{record.plan} {record.state}"
     if record.superseded_by:
         text += f" by {record.superseded_by}"
     text += f" since {entry.at:%Y-%m-%d %H:%M} UTC ({entry.who})"
+    if record.endorsement is not None:
+        text += f", approved by {record.endorsement.who} as the first of two"
     return f"{text}: {entry.why}" if entry.why else text

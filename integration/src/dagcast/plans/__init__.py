@@ -2,6 +2,7 @@
 
 from dagcast.plans._axes import Axes, arrays, overall, together, with_total
 from dagcast.plans._chance import Chance, ChanceDraw, ErrorHistory, errors_of
+from dagcast.plans._changes import Change, applied, changes_of
 from dagcast.plans._evidence import EVIDENCE_COLUMNS, EvidenceLine, Standings, evidence_rows
 from dagcast.plans._expectation import Chances, make_outlook
 from dagcast.plans._hindsight import Hindsight, LeverGap, OutcomeGap, RegretShare
@@ -46,6 +47,7 @@ __all__ = [
     "Chance",
     "ChanceDraw",
     "Chances",
+    "Change",
     "DayPromise",
     "ErrorHistory",
     "Estimate",
@@ -72,7 +74,9 @@ __all__ = [
     "Sensitivity",
     "StabilityRow",
     "Standings",
+    "applied",
     "arrays",
+    "changes_of",
     "counts",
     "day_counts",
     "day_promises",

@@ -22,12 +22,13 @@ from dagcast.review._content import (
     Text,
     Waterfall,
 )
-from dagcast.review._page import render
+from dagcast.review._page import Around, render, rendered
 from dagcast.review._retro_desk import Reality
 from dagcast.review._retro_page import retro_page
 from dagcast.review.plan_page import PlanEvidence, TeamPanel, plan_page
 
 __all__ = [
+    "Around",
     "Bar",
     "Block",
     "Card",
@@ -50,5 +51,6 @@ __all__ = [
     "Waterfall",
     "plan_page",
     "render",
+    "rendered",
     "retro_page",
 ]

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import html
 import json
+from dataclasses import dataclass
 from importlib.resources import files
+from typing import final
 
 from dagcast.review._blocks import block_html
 from dagcast.review._content import Answer, Card, Page, Section
@@ -26,18 +28,47 @@ _SCRIPTS = (
     "figures",
     "start",
 )
+_ALONE = "Everything on this page is in this file; it loads nothing from the network."
 _STYLES = ("page", "first", "charts", "desk", "narrow", "paper")
 
 
-def render(page: Page) -> str:
+@final
+@dataclass(frozen=True)
+class Around:
+    """What a server puts around a page that is else a file of its own.
+
+    Attributes:
+        brand: markup at the left of the bar: the way home, and who is signed in.
+        links: markup of further links in the navigation.
+        desk: markup between the first screen and the sections.
+        foot: markup of the last line.
+        styles: addresses of further style sheets.
+        scripts: addresses of further scripts.
+    """
+
+    brand: str
+    links: str = ""
+    desk: str = ""
+    foot: str = ""
+    styles: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+
+def render(page: Page, around: Around | None = None) -> str:
     """Render a page.
 
     Args:
         page: what to show.
+        around: what a server puts around it.
 
     Returns:
         HTML that holds its style, its script and the data.
     """
+    return rendered(page, around)[0]
+
+
+def rendered(page: Page, around: Around | None = None) -> tuple[str, str]:
+    """A page, and the policy under which browsers show it."""
     desk = files("dagcast.review").joinpath("desk")
 
     def joined(names: tuple[str, ...], kind: str) -> str:
@@ -45,12 +76,38 @@ def render(page: Page) -> str:
         return "\n".join(parts)
 
     script = joined(_SCRIPTS, "js")
-    digest = hashlib.sha256(script.encode()).digest()
+    style = joined(_STYLES, "css").replace("%%MARK%%", _css_string(page.mark))
+    # No other script runs, whatever a label holds.
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'; "
+        "img-src data: blob:"
+    )
+    if around is not None:
+        # Bars are as long as their style says, which is a figure; no other style is taken.
+        policy = (
+            f"default-src 'none'; style-src 'self' '{_hash(f'{chr(10)}{style}{chr(10)}')}'; "
+            "style-src-attr 'unsafe-inline'; "
+            f"script-src 'self' '{_hash(script)}'; img-src data: blob:; connect-src 'self'; "
+            "form-action 'self'; base-uri 'none'"
+        )
     data, packed = payload(page)
     fill = {
         "TITLE": html.escape(page.title),
-        "STYLE": joined(_STYLES, "css").replace("%%MARK%%", _css_string(page.mark)),
-        "LINKS": "".join(
+        "STYLE": style,
+        "POLICY": policy,
+        "HEAD": "".join(
+            f'<link rel="stylesheet" href="{html.escape(one)}">\n'
+            for one in (around.styles if around else ())
+        ),
+        "BRAND": around.brand if around else '<span class="brand">dagcast</span>',
+        "DESK": around.desk if around else "",
+        "FOOT": around.foot if around else _ALONE,
+        "SCRIPTS": "".join(
+            f'<script src="{html.escape(one)}"></script>\n'
+            for one in (around.scripts if around else ())
+        ),
+        "LINKS": (around.links if around else "")
+        + "".join(
             f'<a href="#{html.escape(section.key)}">'
             f"{html.escape(section.short or section.title)}</a>"
             for section in page.sections
@@ -61,13 +118,16 @@ def render(page: Page) -> str:
         "DATA": _script_safe(json.dumps(data, separators=(",", ":"))),
         "PACKED": packed,
         "SCRIPT": script,
-        # No other script runs, whatever a label holds.
-        "SCRIPT_HASH": f"sha256-{base64.b64encode(digest).decode()}",
     }
     pieces = desk.joinpath("page.html").read_text(encoding="utf-8").split("%%")
-    return "".join(
+    text = "".join(
         piece if position % 2 == 0 else fill[piece] for position, piece in enumerate(pieces)
     )
+    return text, policy
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _clock(page: Page) -> str:

@@ -213,7 +213,7 @@ def _approve(project: Project, at: Position, who: str | None, progress: Progress
     if not beyond:
         try:
             why = f"within the limits of [week]: {week_limits(project)}"
-            found = approve(project, name, who=who, why=why)
+            found = approve(project, name, who=who, why=why, automatic=True)
         except GateError as error:
             beyond = [f"{error.found}"]
         else:

@@ -10,7 +10,10 @@ from dagcast.workflow.common._promised import share_kept
 def week_limits(project: Project) -> str:
     """The limits within which plans are approved without a person, as the log has them."""
     week = project.config.week
-    limits = (week.max_change, week.least_gain, week.least_kept)
+    limits = [week.max_change, week.least_gain, week.least_kept]
+    if week.least_chance is not None:
+        # What earlier versions wrote is read as they wrote it.
+        limits.append(week.least_chance)
     return " ".join("none" if limit is None else f"{limit:g}" for limit in limits)
 
 
@@ -38,9 +41,25 @@ def beyond_limits(project: Project, name: str) -> list[str]:
             f"the gain over going on as before is {expected}, least_gain is "
             f"{amount(week.least_gain, unit)}"
         )
+    if week.least_chance is not None:
+        found += _chances(summary, week.least_chance)
     if week.least_kept is not None:
         kept = share_kept(project)
         if kept is None or kept < week.least_kept:
             said = "no past promise is known" if kept is None else f"{kept:.0%} of promises kept"
             found.append(f"{said}, least_kept is {week.least_kept:.0%}")
+    return found
+
+
+def _chances(summary: PlanSummary, least: float) -> list[str]:
+    """Limits on outcomes that are not kept surely enough; of which nobody knows is not enough."""
+    found = []
+    for row in summary.guardrails:
+        if row.kept is not None and row.kept >= least:
+            continue
+        what = " ".join(filter(None, (row.title or row.name, row.label)))
+        said = "not known, as its limit has no chance" if row.kept is None else f"{row.kept:.0%}"
+        found.append(
+            f"the chance that {what} keeps its limit is {said}, least_chance is {least:.0%}"
+        )
     return found

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast.journal import Seen
 from dagcast.plans import (
     Outlook,
     PlanStability,
@@ -40,6 +41,8 @@ def keep(
     who: str | None = None,
     why: str = "",
     record: bool = True,
+    opened: Seen | None = None,
+    memory: dict[Any, Any] | None = None,
     stability: PlanStability | None = None,
     progress: Progress = silent,
 ) -> PlanResult:
@@ -56,12 +59,14 @@ def keep(
         who: who proposes it.
         why: the reason, for the log.
         record: whether to keep it under plans/ and in the log.
+        opened: what whoever edited its parent had before their eyes.
+        memory: keeps what is the same for every plan of this round, for whoever asks of many.
         stability: against fits at earlier moments, if it was asked for.
         progress: told what is going on.
     """
     project = setting.session.project
     name = name or project.reserve(project.plans, PREFIX)
-    outlook = outlook_of(setting, fitted, solved.decisions, progress=progress)
+    outlook = outlook_of(setting, fitted, solved.decisions, memory=memory, progress=progress)
     if outlook.draws < len(fitted.draws):
         words = (
             f"interrupted while its outcomes were forecast: intervals rest on {outlook.draws} of "
@@ -74,7 +79,8 @@ def keep(
     heeded = (
         *solved.warnings,
         *interference(fitted.model),
-        *repeated(setting.session, setting.times),
+        # Whoever only tries many hears of the data by the plan that they began from.
+        *(repeated(setting.session, setting.times) if record or memory is None else ()),
     )
     solved = replace(solved, warnings=heeded)
     summary = replace(summary_of(name, kind, setting, fitted, solved, seconds), stability=stability)
@@ -89,11 +95,12 @@ def keep(
             _save_marginals(folder, solved, setting.quantities)
             _save_current(folder, setting, solved)
             sealed = seal(folder)
-            project.record(
+            project.propose(
                 "edited" if parent else "proposed",
                 plan=name,
                 who=who,
                 why=why,
+                opened=opened,
                 details={
                     "horizon_start": setting.times.start.isoformat(),
                     "hours": len(setting.times.hours),

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 # Tables of the settings that a fit follows from; what the data say of themselves is hashed itself.
 _FIT = ("data", "serving", "disable", "models", "uncertainty", "labels")
 # Tables that no plan follows from: how it is shown, decided and tested.
-_NOT_PLAN = {"name", "approval", "week", "display", "backtest"}
+_NOT_PLAN: dict[str, Any] = {
+    **dict.fromkeys(
+        (
+            *("name", "roles", "approval", "week", "display", "backtest"),
+            *("serve", "webhook"),
+        ),
+        True,
+    ),
+    "levers": {"__all__": {"step"}},
+}
 
 
 def inputs_of(session: "Session") -> str:

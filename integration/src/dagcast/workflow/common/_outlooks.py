@@ -1,6 +1,6 @@
 """What is expected under a plan, under doing nothing, and under the current plan."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagcast.plans import (
     Outlook,
@@ -39,9 +39,22 @@ def alternatives(setting: Setting) -> "dict[str, tuple[str, dict[str, IndexTenso
 
 
 def outlook_of(
-    setting: Setting, fitted: Fitted, decisions: "Panel", *, progress: Progress = silent
+    setting: Setting,
+    fitted: Fitted,
+    decisions: "Panel",
+    *,
+    memory: "dict[Any, Any] | None" = None,
+    progress: Progress = silent,
 ) -> Outlook:
-    """Forecast the horizon under a plan, under doing nothing and under the current plan."""
+    """Forecast the horizon under a plan, under doing nothing and under the current plan.
+
+    Args:
+        setting: the round.
+        fitted: the models.
+        decisions: of the plan.
+        memory: keeps what is the same for every plan of this round, for whoever asks of many.
+        progress: told what is going on.
+    """
     import torch
 
     config = setting.session.project.config
@@ -52,9 +65,21 @@ def outlook_of(
         arms[name] = setting.context.assign(given)
         words[name] = said
 
+    kept: dict[Any, Any] = {} if memory is None else memory
+    if "chance" not in kept:
+        kept["chance"] = chance_of(setting, fitted.model)
+    same = {id(inputs): name for name, inputs in arms.items() if name != "plan"}
+
     def predict(inputs: "Panel", draw: int) -> "Panel":
+        key = (same.get(id(inputs)), draw)
+        if memory is not None and key in memory:
+            found: Panel = memory[key]
+            return found
         with torch.no_grad(), fitted.draws.applied_to(fitted.model, draw):
-            return fitted.model.predict(inputs)
+            found = fitted.model.predict(inputs)
+        if memory is not None and key[0] is not None:
+            memory[key] = found
+        return found
 
     return make_outlook(
         arms,
@@ -64,7 +89,7 @@ def outlook_of(
         quantities=shown_quantities(setting.session),
         words=words,
         combined={"objective": config.objective.weights},
-        chance=chance_of(setting, fitted.model),
+        chance=kept["chance"],
         seed=config.seeds.plan,
         scaled={scale: setting.context.assign(_times(levers, scale, setting)) for scale in SCALES},
         progress=progress,

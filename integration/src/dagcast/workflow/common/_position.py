@@ -131,7 +131,7 @@ class _At:
         yield self.validate(fit)
         yield self.backtest()
         yield self.gates(fit)
-        yield self.plan(fit)
+        yield self.plan(fit, now)
 
     def found(self, state: State, step: Step, why: str, **more: Any) -> Position:
         start, known = self.times.start, self.times.last + HOUR
@@ -235,7 +235,7 @@ class _At:
         failed = failed_gates(self.project, fit)
         return self.found("refused", "gates", "; ".join(failed), fit=fit) if failed else None
 
-    def plan(self, fit: str) -> Position:
+    def plan(self, fit: str, now: pd.Timestamp) -> Position:
         """What there is for the hours to decide about, and what may be done with it."""
         mine = [
             record
@@ -248,6 +248,10 @@ class _At:
         record = next(iter([*reversed(open_ones), *reversed(mine)]), None)
         if record is None or not self._answers(record, fit):
             why = "nothing is planned for these hours by this fit under these settings"
+            return self.found("due", "plan", why, fit=fit)
+        end = self.project.rules.end_of(record)
+        if record.state == "proposed" and end is not None and end <= now:
+            why = f"{record.plan} expired at {end:%Y-%m-%d %H:%M} UTC, undecided"
             return self.found("due", "plan", why, fit=fit)
         known: dict[str, Any] = {"fit": fit, "plan": record.plan}
         proposal = self.project.journal.proposal(record.plan)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dagcast.journal import Entry, PlanRecord
-    from dagcast.review import PlanEvidence
+    from dagcast.review import Page, PlanEvidence
     from dagcast_core.tensor import IndexTensor
 
 _Z95 = 1.959963984540054
@@ -72,10 +72,27 @@ def review(
         ProjectError: no plan was made, or its files are damaged.
         UsageError: no plan has that name.
     """
-    from dagcast.review import plan_page, render
-    from dagcast_core.decide import Plan
+    from dagcast.review import render
 
     record = project.journal.find(plan)
+    page = page_of(project, record, progress=progress)
+    path = project.reports / f"review-{record.plan}.html"
+    write_text(path, render(page))
+    project.record("reviewed", plan=record.plan, details={"page": path.name})
+    return ReviewResult(
+        project.folder, record.plan, path, path.stat().st_size // 1024, record.state
+    )
+
+
+def page_of(project: Project, record: "PlanRecord", *, progress: Progress = silent) -> "Page":
+    """Compose the page of a plan; nothing is written.
+
+    Raises:
+        ProjectError: its files are damaged.
+    """
+    from dagcast.review import plan_page
+    from dagcast_core.decide import Plan
+
     folder = plan_folder(project, record.plan)
     progress("composing the page", None)
     outlook = Outlook.load(folder)
@@ -84,7 +101,7 @@ def review(
     axes = outlook.axes
     proposal = project.journal.proposal(record.plan)
     zone, zones = clocks_of(project)
-    page = plan_page(
+    return plan_page(
         summary,
         outlook,
         decisions=named_layers(dict(decided), summary.readings, axes),
@@ -103,12 +120,6 @@ def review(
         zone=zone,
         zones=zones,
         panels=team_panels(load_plugins(disable=project.config.disable), outlook, dict(decided)),
-    )
-    path = project.reports / f"review-{record.plan}.html"
-    write_text(path, render(page))
-    project.record("reviewed", plan=record.plan, details={"page": path.name})
-    return ReviewResult(
-        project.folder, record.plan, path, path.stat().st_size // 1024, record.state
     )
 
 

@@ -185,6 +185,25 @@ def test_plan_is_approved_alone_within_declared_limits_alone(new, limits, beyond
         assert steps(again) == ["ingest", "approve"]
 
 
+def test_undecided_plan_that_expired_is_planned_again(north):
+    project = open_project(north.folder, flags={"approval.expires_hours": "72"}, environment={})
+    made = pd.Timestamp(project.journal.find("plan-0001").proposal.at)
+    with stood_in():
+        now, later = (
+            _position.position(project, now=made + pd.Timedelta(hours=h)) for h in (71, 73)
+        )
+    assert (now.state, later.state, later.step) == ("waiting", "due", "plan")
+    assert "plan-0001 expired at" in later.why
+
+
+def test_no_robot_approves_what_was_sent_back(north):
+    workflow.send_back(north, who="ana", why="less in the east")
+    flags = {"week.approval": "auto", "week.max_change": "1.0"}
+    found = run(north, flags=flags)
+    assert (found.state, found.exit_code()) == ("waiting", 5)
+    assert "ana sent it back" in found.why
+
+
 def test_gate_of_approval_stands_above_the_limits(north):
     flags = {"week.approve": "true", "week.max_change": "1.0", "approval.approvers": '["ana"]'}
     found = run(north, flags=flags)

@@ -344,6 +344,7 @@ def test_two_browsers_two_roles(market, served):
     assert (line.entry.who, line.entry.why) == ("ben", "fine")
     assert line.entry.details["seal"] == line.proposal.details["seal"]
     assert line.released.who == "ben"
+    assert f'href="/plans/{name}/released/{name}.csv"' in cleo.get(f"/plans/{name}").text
     file = cleo.get(f"/plans/{name}/released/{name}.csv")
     assert file.text.startswith("lever,region,hour_utc")
     assert cleo.get(f"/plans/{name}/released/..%2F..%2Fdagcast.toml").status_code in (400, 404)
@@ -497,6 +498,17 @@ def test_weeks_are_sorted_by_what_they_wait_for(market, served, world):
     later = market.propose(start="2026-03-09T00:00:00+00:00")
     ben.act(later, "reject", why="too dear")
     assert place(ben, later) == "Put aside"
+
+
+def test_broken_settings_are_nobodys_business_before_they_sign_in(market, served):
+    market.propose()
+    desk = served()
+    ben = desk.browser("ben")
+    path = desk.project.folder / "dagcast.toml"
+    path.write_text(path.read_text() + '\n[nonsense]\nsecret = "hush"\n')
+    for browser in (ben.client, desk.client()):
+        answer = browser.get("/")
+        assert (answer.status_code, "hush" in answer.text) == (503, False)
 
 
 def test_page_of_a_plan_that_is_not_there(market, served):

@@ -36,10 +36,11 @@ def test_process_listens_on_loopback_signs_its_owner_in_and_ends_by_ctrl_c(marke
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=60)
         assert refused.value.code == 401
+        refused.value.close()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         form = urllib.parse.urlencode({"token": address[2]}).encode()
-        page = opener.open(f"{address[1]}/sign-in", form, timeout=60).read().decode()
-        assert "Needs you" in page
+        with opener.open(f"{address[1]}/sign-in", form, timeout=60) as page:
+            assert "Needs you" in page.read().decode()
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) in (0, 130)

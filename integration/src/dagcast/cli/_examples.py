@@ -124,6 +124,42 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "dagcast edit --project north --scale 0.9 --where region=NYC --why 'less'",
         "dagcast edit plan-0001 --project north --cells cells.csv --why 'a concert'",
     ),
+    "send-back": (
+        "dagcast send-back --why 'less at night' --project north",
+        "dagcast send-back plan-0001 --why 'less at night' --who ada --project north",
+    ),
+    "comment": (
+        "dagcast comment --why 'fewer flights on Monday' --project north",
+        "dagcast comment plan-0001 --why 'fewer flights' --who ada --project north",
+    ),
+    "halt": (
+        "dagcast halt --why 'prices are wrong' --project north",
+        "dagcast halt --why 'prices are wrong' --who ada --project north",
+    ),
+    "resume": (
+        "dagcast resume --why 'prices are mended' --project north",
+        "dagcast resume --why 'prices are mended' --who ada --project north",
+    ),
+    "serve": (
+        "dagcast serve --project north",
+        "dagcast serve --project north --port 8080",
+    ),
+    "access": (
+        "dagcast access list --project north",
+        "dagcast access add ada --days 30 --project north",
+    ),
+    "access add": (
+        "dagcast access add ada --project north",
+        "dagcast access add ben --days 30 --project north",
+    ),
+    "access list": (
+        "dagcast access list --project north",
+        "dagcast access list --project north --json",
+    ),
+    "access remove": (
+        "dagcast access remove ada-1a2b3c --project north",
+        "dagcast access remove ben-4d5e6f --project north --json",
+    ),
     "export": (
         "dagcast export --project north --to plan.csv",
         "dagcast export plan-0001 --project north --what totals --to totals.parquet",
@@ -191,6 +227,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "release": (
         "dagcast release show",
         "dagcast release propose 2026.11.1",
+    ),
+    "release plan": (
+        "dagcast release plan --project north",
+        "dagcast release plan plan-0001 --who ada --project north --json",
     ),
     "release propose": (
         "dagcast release propose 2026.11.1",

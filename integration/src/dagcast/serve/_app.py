@@ -1,5 +1,6 @@
 """The desk as an application: who asks, for what, and what they are answered."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,6 +41,7 @@ _ASSETS = {
 }
 # Of the review page's own, which pages of the desk look like.
 _SHARED = ("page", "first", "narrow")
+_LOG = logging.getLogger(__name__)
 _FIELDS = 40
 _PART = 256 * 1024
 _PAGES = 8
@@ -107,7 +109,7 @@ class Desk:
         handlers: dict[Any, Any] = {HTTPException: self._no_such, Exception: _defect}
         return Starlette(
             routes=routes,
-            middleware=[Middleware(Guard, hosts=lambda: self.project().config.serve.hosts)],
+            middleware=[Middleware(Guard, hosts=project.config.serve.hosts)],
             exception_handlers=handlers,
             max_body_size=int(megabytes * 1_000_000),
         )
@@ -152,6 +154,10 @@ class Desk:
         except Exception as error:
             if not answers_input(error):
                 raise
+            if person is None:
+                # What is wrong with the settings or the log is for those who may read them.
+                _LOG.error("%s", error)
+                return _told(request, 503, "This project cannot be read just now.", None)
             return _refusal(request, error, person)
 
     def _plan(
@@ -166,7 +172,8 @@ class Desk:
         with self._composing:
             found = workflow.decidable(project, name, person.who)
             # What the page says follows from the log and the settings; the desk from who reads it.
-            key = (name, found.seen, project.config.model_dump_json(), person)
+            said_ = (found.forbidden, found.findings)
+            key = (name, found.seen, said_, project.config.model_dump_json(), person)
             if key not in self._pages:
                 extra = self.evaluator.form(project, found, person)
                 made = workflow.page_of(project, found.record)

@@ -50,6 +50,14 @@ def _decide(project: Project, found: Decidable, person: Person) -> Html:
         parts.append(
             tag("div", tag("h3", "What stands against it"), tag("ul", *items), class_="against")
         )
+    if record.released is not None:
+        files = record.released.details["released"]["files"]
+        named = [
+            tag("li", tag("p", tag("a", name, href=f"/plans/{record.plan}/released/{name}"),
+                          f" sha256 {digest}"))
+            for name, digest in files.items()
+        ]  # fmt: skip
+        parts.append(tag("ul", *named, class_="story"))
     forms = []
     if open_ and not found.forbidden and rules.may(person.who, "approve"):
         forms.append(_approval(rules.may(person.who, "overrule"), found, person))

@@ -1,6 +1,5 @@
 """What every request passes and every answer carries, whatever it is about."""
 
-from collections.abc import Callable
 from typing import final
 from urllib.parse import urlsplit
 
@@ -34,12 +33,12 @@ class Guard:
 
     Args:
         app: that is guarded.
-        hosts: names by which browsers reach it, besides those of loopback; asked each time.
+        hosts: names by which browsers reach it, besides those of loopback.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
         self._app = app
-        self._hosts = hosts
+        self._hosts = (*LOOPBACK, *hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +67,7 @@ class Guard:
             name = urlsplit(f"//{host}").hostname
         except ValueError:
             name = None
-        if name not in (*LOOPBACK, *self._hosts()):
+        if name not in self._hosts:
             return f"This desk does not answer as {host!r}: hosts of [serve] names it.\n", 421
         if scope["method"] in _SAFE:
             return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dagcast.errors import ProjectError
 from dagcast.journal import Entry, made_by
 from dagcast.project import Project
-from dagcast.workflow.common._seal import verify
+from dagcast.workflow.common._seal import remedy, verify
 
 
 def found_damage(project: Project, *, deep: bool) -> tuple[str, ...]:
@@ -35,9 +35,11 @@ def _in_store(project: Project, *, deep: bool) -> Iterator[str]:
 
 
 def _in_results(project: Project, entries: tuple[Entry, ...]) -> Iterator[str]:
-    """Plans and fits; weeks that were played are no claim, their rows are in the store."""
+    """Plans, fits and releases; weeks that were played are no claim, their rows are in the store."""
     for entry in entries:
-        what = "fit" if entry.event == "fitted" else "plan"
+        released = entry.details.get("released")
+        what = "fit" if entry.event == "fitted" else "plan" if released is None else "release"
+        sealed = (entry.details if released is None else released).get("seal")
         made = made_by(entry)
         if made is None or "made" in entry.details:
             continue
@@ -47,8 +49,8 @@ def _in_results(project: Project, entries: tuple[Entry, ...]) -> Iterator[str]:
                 raise ProjectError(
                     f"the folder of {folder.name} in {folder.parent}",
                     "nothing",
-                    f"Restore it from a copy, or make a new {what} with `dagcast {what}`.",
+                    remedy(what),
                 )
-            verify(folder, entry.details.get("seal"), what)
+            verify(folder, sealed, what)
         except ProjectError as error:
             yield str(error)

@@ -32,7 +32,7 @@ def verify(folder: Path, sealed: str | None, what: str) -> None:
     Args:
         folder: that was sealed.
         sealed: digest of the seal in the log; None where an earlier version wrote none.
-        what: ``plan`` or ``fit``: what it holds, and which command makes another.
+        what: ``plan``, ``fit`` or ``release``: what it holds.
 
     Raises:
         ProjectError: a file is missing or was changed, or the log knows another seal.
@@ -42,7 +42,7 @@ def verify(folder: Path, sealed: str | None, what: str) -> None:
         return ProjectError(
             f"the {what} in {folder} as it was written",
             found,
-            f"Restore it from a copy, or make a new {what} with `dagcast {what}`.",
+            remedy(what),
         )
 
     if not (folder / SEAL).is_file():
@@ -66,6 +66,12 @@ def verify(folder: Path, sealed: str | None, what: str) -> None:
             raise damaged(f"another {name} than was written")
     if more := sorted(found.keys() - expected.keys()):
         raise damaged(f"{more[0]} besides what was written")
+
+
+def remedy(what: str) -> str:
+    """What to do about a damaged folder: what was released is final, and is not made again."""
+    again = "" if what == "release" else f", or make a new {what} with `dagcast {what}`"
+    return f"Restore it from a copy{again}."
 
 
 def _files(folder: Path) -> list[str]:

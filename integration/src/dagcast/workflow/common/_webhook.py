@@ -88,6 +88,8 @@ def _sent(project: Project) -> str:
                 _post(project, number, entries[number], event)
         except (OSError, ValueError, urllib.error.URLError) as error:
             _mark(project, number)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             reason = getattr(error, "reason", error)
             return (
                 f"webhook: {counted(len(waiting) - done, 'line')} of the log to be told, as "

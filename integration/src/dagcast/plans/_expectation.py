@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _LEAST_DRAWS = 2
 _PREDICTIVE_DRAWS = 256
-# One of so many draws tells the shape of the response to spend. By one draw alone half of a plan was
-# 5 % of its gain off, by two of eight less.
+# One of so many draws tells the shape of the response to spend: by one draw in all, half of a plan
+# was off by 5 % of its gain.
 _SHARE_OF_DRAWS = 4
 
 

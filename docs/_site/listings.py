@@ -48,7 +48,10 @@ def _command(command: Any, path: str, parent: Any, level: int) -> list[str]:
         # Tells click to leave the lines below as they are, and is no letter.
         text = re.sub(r" *\x08\n?", "", inspect.cleandoc(command.help or ""))
         lines = ["", f"{'#' * level} `{path}`", "", text, ""]
-        lines += ["```text", f"{path} {usage}", "```", ""]
+        examples = [line.strip() for line in (command.epilog or "").splitlines()[2:]]
+        lines += ["```text", *(examples or [f"{path} {usage}"]), "```", ""]
+        if examples:
+            lines += [f"Usage: `{path} {usage}`.", ""]
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
                 inner = command.get_command(context, name)

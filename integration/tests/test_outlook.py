@@ -106,7 +106,7 @@ def test_response_is_forecast_at_multiples_of_the_plan(tmp_path):
         combined={"objective": {"rides": 2.0, "eta": -1.0}},
         scaled={0.5: Panel([spend * 0.5]), 1.5: Panel([spend * 1.5])},
     )
-    assert len(told) == 2 * 40 + 2 * 40 // 8
+    assert len(told) == 2 * 40 + 2 * 40 // 4
     assert found.scales == (0.5, 1.5)
     assert set(found.scaled) == {"rides", "eta"}
     for scale, values in zip(found.scales, found.scaled["rides"], strict=True):

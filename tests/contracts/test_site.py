@@ -168,7 +168,8 @@ def test_commands_page_says_every_code_and_whose_it_is():
     week = text.partition("## `dagcast week`")[2].partition("\n## ")[0]
     assert "with 5, `week` waits for a person." in week
     assert "\x08" not in text
-    assert "\n    Examples:\n      dagcast week --project north --json\n" in week
+    assert "```text\ndagcast week --project north --json\ndagcast week" in week
+    assert "Usage: `dagcast week [OPTIONS]`." in week
     readme = " ".join((ROOT / "integration" / "README.md").read_text("utf-8").split())
     assert ", ".join(f"{code} {said}" for code, said in EXIT_CODES.items()) in readme
 

@@ -16,6 +16,7 @@ from dagcast import workflow
 from dagcast.cli import run
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import Journal
+from dagcast.plans import Outlook
 from dagcast.project import open_project
 from dagcast.workflow import FitResult
 from dagcast.workflow._release import true_regret
@@ -301,6 +302,42 @@ def test_pages_hold_the_figures_and_fetch_nothing(demo):
     for region in ("budgets", "guardrails"):
         for row in getattr(demo[0].planned.summary, region):
             assert row.label in review
+
+
+def test_what_is_exported_is_what_was_planned(project, demo, tmp_path):
+    name, spent = "plan-0001", demo[0].planned.summary.spent["USD"][0]
+    for form in ("csv", "parquet", "json"):
+        file = tmp_path / f"plan.{form}"
+        found = workflow.export(project, name, file=file)
+        read = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[form](file)
+        assert len(read) == found.rows
+        assert read["value"].sum() == pytest.approx(spent, rel=1e-9)
+        assert (pd.to_datetime(read["hour_local"], utc=True) == pd.to_datetime(read["hour"])).all()
+    outlook = Outlook.load(project.plans / name)
+    workflow.export(project, name, what="forecasts", file=tmp_path / "f.parquet")
+    read = pd.read_parquet(tmp_path / "f.parquet").set_index(["arm", "quantity", "region"])
+    rides = read.loc[("plan", "rides", "")]["mid"].sum()
+    assert rides == pytest.approx(outlook.totals["plan"]["rides"].mid)
+    workflow.export(project, what="totals", file=tmp_path / "t.csv")
+    totals = pd.read_csv(tmp_path / "t.csv").set_index(["arm", "what", "quantity"])
+    assert totals.loc[("plan", "total", "rides"), "mid"] == pytest.approx(rides)
+    with pytest.raises(UsageError, match=r"ends with \.csv, \.parquet, \.json"):
+        workflow.export(project, name, file=tmp_path / "plan.xlsx")
+
+
+def test_response_to_spend_is_what_a_proposal_of_so_much_would_bring(as_planned, tmp_path):
+    """The page's level of one half, by two draws of eight, against a forecast of its own."""
+    folder = as_planned.plans / "plan-0001"
+    outlook = Outlook.load(folder)
+    cells = pd.read_parquet(folder / "decisions.parquet")
+    file = tmp_path / "half.csv"
+    cells.assign(value=0.5 * cells["value"]).to_csv(file, index=False)
+    found = workflow.what_if(as_planned, file)
+    plan, none = (outlook.paths[arm]["rides"].mid[0].sum() for arm in ("plan", "none"))
+    level = outlook.scaled["rides"][outlook.scales.index(0.5)][0].sum()
+    assert level == pytest.approx(found.totals["rides"]["plan"][0], abs=0.05 * (plan - none))
+    # More than half of the gain: the response is concave, which no line through two points says.
+    assert none + 0.5 * (plan - none) < level < plan
 
 
 def test_log_tells_who_did_what(project):

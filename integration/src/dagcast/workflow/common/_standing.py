@@ -162,14 +162,14 @@ def _validated(project: Project, entries: tuple[Entry, ...]) -> tuple[str, str]:
     if line is None or line.details.get("fit") != newest:
         return "to come", f"{newest or 'no fit'} was not held against the experiments"
     failed = failed_gates(project, newest)
-    report = project.reports / VALIDITY
-    if not report.is_file():
-        # A report can be thrown away; what it found is in the log.
-        return ("refused", "; ".join(failed)) if failed else ("ok", f"{newest} passed")
-    rows = json.loads(report.read_text(encoding="utf-8"))["rows"]
     verdicts: dict[str, int] = {}
-    for row in rows:
-        verdicts[row["verdict"]] = verdicts.get(row["verdict"], 0) + 1
+    try:
+        rows = json.loads((project.reports / VALIDITY).read_text(encoding="utf-8"))["rows"]
+        for row in rows:
+            verdicts[row["verdict"]] = verdicts.get(row["verdict"], 0) + 1
+    except (OSError, ValueError, KeyError, TypeError):
+        # A report can be lost or of another version; what it found is in the log.
+        return ("refused", "; ".join(failed)) if failed else ("ok", f"{newest} passed")
     said = ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items()))
     said = f"{counted(len(rows), 'experiment')}: {said}"
     return ("refused", f"{said}; {'; '.join(failed)}") if failed else ("ok", said)

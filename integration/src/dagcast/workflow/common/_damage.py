@@ -35,13 +35,15 @@ def _in_store(project: Project, *, deep: bool) -> Iterator[str]:
 
 
 def _in_results(project: Project, entries: tuple[Entry, ...]) -> Iterator[str]:
-    """Plans and fits; weeks that were played are no claim, their rows are in the store."""
+    """Plans, fits, releases; weeks that were played are no claim, their rows are in the store."""
     for entry in entries:
         what = "fit" if entry.event == "fitted" else "plan"
         made = made_by(entry)
         if made is None or "made" in entry.details:
             continue
         folder = project.folder / made
+        # An approval names the seal of its plan, and that of the files that it released.
+        sealed = entry.details.get("released", entry.details).get("seal")
         try:
             if not folder.is_dir():
                 raise ProjectError(
@@ -49,6 +51,6 @@ def _in_results(project: Project, entries: tuple[Entry, ...]) -> Iterator[str]:
                     "nothing",
                     f"Restore it from a copy, or make a new {what} with `dagcast {what}`.",
                 )
-            verify(folder, entry.details.get("seal"), what)
+            verify(folder, sealed, what)
         except ProjectError as error:
             yield str(error)

@@ -13,6 +13,7 @@ import pytest
 from dagcast import workflow
 from dagcast.errors import GateError, PlanStateError, ProjectError, UsageError
 from dagcast.journal import Journal
+from dagcast.workflow.common._damage import _in_results
 from dagcast.workflow.common._released import _along
 from dagcast.workflow.stages import _decide
 
@@ -129,6 +130,21 @@ def test_nothing_is_released_while_that_is_stopped(market):
     workflow.halt(project, who="dan", why="wait")
     with pytest.raises(GateError, match="stopped by dan: wait"):
         workflow.release_plan(project, who="ben")
+
+
+def test_check_knows_what_was_released(market):
+    project, _ = approved(market)
+    (project.models / "fit-0001").mkdir()
+
+    def found():
+        return list(_in_results(project, project.journal.entries()))
+
+    before = [text for text in found() if "released" in text or "plans" in text]
+    assert before == []
+    path = project.released / "plan-0001" / "plan-0001.csv"
+    path.write_text(path.read_text().replace("2.5", "9.5"))
+    (text,) = (text for text in found() if "released" in text)
+    assert "another plan-0001.csv than was written" in text
 
 
 def test_changed_files_are_not_handed_out(market):

@@ -17,8 +17,8 @@ from dagcast_core.model._collection import ModelCollection
 from dagcast_core.model._effect import ExperimentalEffect
 from dagcast_core.model._flat import FlatParameters, pieces
 
-# Most numbers in one tensor of a batch, which bounds the memory of a run.
-_MOST = 2_000_000
+# Most numbers in one tensor of a batch: the overhead is paid by then, and caches hold it still.
+_MOST = 200_000
 
 
 def effects_by(

@@ -14,7 +14,7 @@ from dagcast.workflow.common._fits import Fitted
 from dagcast.workflow.common._newness import settings_of
 from dagcast.workflow.common._outlooks import outlook_of
 from dagcast.workflow.common._plan_files import CURRENT, DECISIONS, MARGINALS, PREFIX, SOLVED
-from dagcast.workflow.common._plan_result import PlanResult
+from dagcast.workflow.common._plan_result import PlanResult, was_interrupted
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._proposals import as_frame
 from dagcast.workflow.common._result import Progress, silent
@@ -41,6 +41,7 @@ def keep(
     why: str = "",
     record: bool = True,
     stability: PlanStability | None = None,
+    whole: bool = False,
     progress: Progress = silent,
 ) -> PlanResult:
     """Work out what a solved or evaluated plan leads to, and propose it in the log.
@@ -57,11 +58,19 @@ def keep(
         why: the reason, for the log.
         record: whether to keep it under plans/ and in the log.
         stability: against fits at earlier moments, if it was asked for.
+        whole: nothing is kept where somebody presses Ctrl-C.
         progress: told what is going on.
     """
     project = setting.session.project
     name = name or project.reserve(project.plans, PREFIX)
-    outlook = outlook_of(setting, fitted, solved.decisions, progress=progress)
+    outlook = outlook_of(
+        setting,
+        fitted,
+        solved.decisions,
+        hurried=was_interrupted(solved.status, solved.message, solved.warnings),
+        whole=whole,
+        progress=progress,
+    )
     if outlook.draws < len(fitted.draws):
         words = (
             f"interrupted while its outcomes were forecast: intervals rest on {outlook.draws} of "

@@ -35,9 +35,24 @@ def alternatives(setting: Setting) -> "dict[str, tuple[str, dict[str, IndexTenso
 
 
 def outlook_of(
-    setting: Setting, fitted: Fitted, decisions: "Panel", *, progress: Progress = silent
+    setting: Setting,
+    fitted: Fitted,
+    decisions: "Panel",
+    *,
+    hurried: bool = False,
+    whole: bool = False,
+    progress: Progress = silent,
 ) -> Outlook:
-    """Forecast the horizon under a plan, under doing nothing and under the current plan."""
+    """Forecast the horizon under a plan, under doing nothing and under the current plan.
+
+    Args:
+        setting: the round.
+        fitted: the models behind it.
+        decisions: of the plan.
+        hurried: Ctrl-C was pressed before, see `make_outlook`.
+        whole: an outlook of fewer draws is none.
+        progress: told how far it is.
+    """
     import torch
 
     config = setting.session.project.config
@@ -62,5 +77,7 @@ def outlook_of(
         combined={"objective": config.objective.weights},
         chance=chance_of(setting, fitted.model),
         seed=config.seeds.plan,
+        hurried=hurried,
+        whole=whole,
         progress=progress,
     )

@@ -175,6 +175,30 @@ def test_init_makes_a_project_and_says_so_as_json(tmp_path, capsys):
     assert "dagcast ingest --project" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init", "--project", "{place}"],
+        ["status", "--project", "{place}"],
+        ["new", "rain", "--workspace", "{place}"],
+        ["release", "propose", "1", "--releases", "{place}"],
+        ["init", "--project", "{place}/p"],
+    ],
+)
+@pytest.mark.parametrize("kind", ["pipe", "device", "nothing"])
+def test_what_is_no_folder_is_none(words, kind, tmp_path, capsys):
+    place = tmp_path / "place" if kind != "device" else "/dev/null"
+    if kind == "pipe":
+        os.mkfifo(place)
+    # A variable that was never set must not make the current folder a project.
+    name = "" if kind == "nothing" else str(place)
+    if not name and words[-1] != "{place}":
+        pytest.skip("the root of the file system is a folder")
+    assert run([word.replace("{place}", name) for word in words]) in (1, 2)
+    assert "Traceback" not in (said := capsys.readouterr().err)
+    assert said.startswith("dagcast: ")
+
+
 def test_interruption_ends_with_130(monkeypatch, capsys, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

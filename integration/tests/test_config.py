@@ -167,7 +167,7 @@ def test_bad_environment_value_is_blamed_on_the_variable(write):
 
 def test_settings_that_are_a_pipe_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "dagcast.toml")
-    with pytest.raises(ConfigError, match="no plain file"):
+    with pytest.raises(ConfigError, match="a pipe or device"):
         load_config(tmp_path / "dagcast.toml", environment={})
 
 
@@ -196,8 +196,8 @@ def test_true_is_what_a_flag_is(write):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (".".join(["a"] * 20_000) + " = 1", "more at line 1"),
-        ("\n[" + ".".join(["'a b'"] * 20_000) + "]", "more at line 2"),
+        (".".join(["a"] * 20_000) + " = 1", "parts at line 1"),
+        ("\n[" + ".".join(["'a b'"] * 20_000) + "]", "parts at line 2"),
         ("# " + "a" * 900_000 + "\nb", "found Expected '='"),
         ("#" * 1_000_001, "more than 1,000,000 bytes"),
         ("\n".join(f"a{n} = 1" for n in range(20_000)), "19,980 more"),

@@ -6,8 +6,10 @@ import importlib.metadata
 import io
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
+from dagcast._held import LARGEST
 from dagcast.errors import UsageError
 
 CONTENT = "contracts.json"
@@ -74,9 +76,18 @@ def content_of(file: Path) -> str | None:
     try:
         with zipfile.ZipFile(file) as archive:
             inside = [name for name in archive.namelist() if name.endswith(f"/{CONTENT}")]
-            return archive.read(inside[0]).decode() if inside else None
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            return _unpacked(archive, inside[0]) if inside else None
+    # RuntimeError, NotImplementedError: a wheel under a password, or packed in another way.
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise UsageError("a wheel", f"{file}: {error}", "Write or download it again.") from error
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> str:
+    with archive.open(name) as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"more than {LARGEST:,} bytes in {name}")
+    return content.decode()
 
 
 def installed_content(distribution: str) -> str | None:

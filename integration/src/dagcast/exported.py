@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast._held import LARGEST, held
 from dagcast._wheel import content_of, installed_content
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, ContractError, Registration, read_snapshot
@@ -28,8 +29,6 @@ _POINTER_SCHEMA = "dagcast.current-release/1"
 _WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
 # For an answer to begin, and for all of it.
 _SECONDS = 30.0
-# Far beyond any contracts: what is larger is another file, and is not read into memory whole.
-_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,9 @@ def _of_folder(folder: Path) -> Exported:
 def _is_exported(file: Path) -> bool:
     if not file.is_file() or file.suffix not in (".json", ".whl"):
         return False
-    text = content_of(file) if file.suffix == ".whl" else file.read_text("utf-8", "replace")
     try:
-        data = json.loads(text or "")
-    except ValueError:
+        data = json.loads((content_of(file) if file.suffix == ".whl" else held(file)) or "")
+    except (OSError, ValueError, RecursionError, UsageError):
         return False
     return isinstance(data, dict) and data.get("schema") in (EXPORT_SCHEMA, RELEASE_SCHEMA)
 
@@ -179,8 +177,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         UsageError: there is no such file, or it holds no JSON object.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(_BYTES + 1)
+        text = held(path)
     except FileNotFoundError:
         raise UsageError(what, f"no file {path}", "Check the path.") from None
     except OSError as error:
@@ -189,8 +186,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 
 def _parsed(text: str | bytes, source: str, what: str = _WHAT) -> dict[str, Any]:
-    if len(text) > _BYTES:
-        raise UsageError(what, f"{source}, with more than {_BYTES >> 20} MiB", "Check the name.")
+    if len(text) > LARGEST:
+        raise UsageError(what, f"{source}, with more than {LARGEST >> 20} MiB", "Check the name.")
     try:
         data = json.loads(text)
     # ValueError: no JSON, no text, or a number of thousands of digits.
@@ -259,7 +256,7 @@ def _received(answer: "http.client.HTTPResponse") -> bytes:
     """What an answer holds; one that trickles in or never ends is given up."""
     until = time.monotonic() + _SECONDS
     held = bytearray()
-    while len(held) <= _BYTES and (some := answer.read1(1 << 20)):
+    while len(held) <= LARGEST and (some := answer.read1(1 << 20)):
         held += some
         if time.monotonic() > until:
             raise TimeoutError(f"{len(held)} bytes in {_SECONDS:.0f} s")

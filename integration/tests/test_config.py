@@ -188,6 +188,13 @@ def test_true_is_no_number(write, text, name):
         load_config(write(text))
 
 
+@pytest.mark.parametrize("zone", ["Mars", "", "../../etc/passwd"])
+def test_zone_that_is_none_is_refused(write, zone):
+    for table in (f"zone = '{zone}'", f"zones = {{SFO = '{zone}'}}"):
+        with pytest.raises(ConfigError, match="an IANA name of a zone"):
+            load_config(write(f"[labels.region]\n{table}"))
+
+
 def test_true_is_what_a_flag_is(write):
     assert load_config(write("[week]\napprove = true\nmax_change = 0.5")).week.approve
     assert load_config(write("[models.eta]\nnested = true")).models["eta"]["nested"] is True

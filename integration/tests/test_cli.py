@@ -13,7 +13,9 @@ import pytest
 
 from dagcast.cli import _COMMANDS, app, run
 from dagcast.cli._examples import EXAMPLES
+from dagcast.cli._failures import report_failure
 from dagcast.config import Config
+from dagcast.errors import UsageError
 from dagcast.project import create_project
 
 # What each command needs besides a project; `init`, `demo` and `simulate` make their own.
@@ -215,6 +217,30 @@ def test_init_makes_a_project_and_says_so_as_json(tmp_path, capsys):
     assert "dagcast ingest --project" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init", "--project", "{place}"],
+        ["status", "--project", "{place}"],
+        ["new", "rain", "--workspace", "{place}"],
+        ["release", "propose", "1", "--releases", "{place}"],
+        ["init", "--project", "{place}/p"],
+    ],
+)
+@pytest.mark.parametrize("kind", ["pipe", "device", "nothing"])
+def test_what_is_no_folder_is_none(words, kind, tmp_path, capsys):
+    place = tmp_path / "place" if kind != "device" else "/dev/null"
+    if kind == "pipe":
+        os.mkfifo(place)
+    # A variable that was never set must not make the current folder a project.
+    name = "" if kind == "nothing" else str(place)
+    if not name and words[-1] != "{place}":
+        pytest.skip("the root of the file system is a folder")
+    assert run([word.replace("{place}", name) for word in words]) in (1, 2)
+    assert "Traceback" not in (said := capsys.readouterr().err)
+    assert said.startswith("dagcast: ")
+
+
 def test_interruption_ends_with_130(monkeypatch, capsys, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -222,6 +248,28 @@ def test_interruption_ends_with_130(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("dagcast.workflow.init", interrupted)
     assert run(["init", "--project", str(tmp_path / "p")]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "cause", [KeyboardInterrupt(), ValueError("Invalid Input: failed: KeyboardInterrupt: ")]
+)
+def test_answer_that_goes_back_to_ctrl_c_is_no_answer(capsys, cause):
+    """The database turns a key into an error, and its reader that into a damaged ledger."""
+
+    def told(because):
+        error = UsageError("ledgers", "a damaged one", "Restore it from a copy.")
+        error.__cause__ = because
+        return error
+
+    assert report_failure(told(cause), interrupted=True) == 130
+    assert "damaged" not in capsys.readouterr().err
+    assert report_failure(told(cause), interrupted=False) == 2
+    assert report_failure(told(ValueError("no JSON")), interrupted=True) == 2
+
+
+def test_what_others_say_in_a_sentence_gets_no_second_stop():
+    said = str(UsageError("a table", "none; one is called 'x'.", "Rename it."))
+    assert said == "expected a table; found none; one is called 'x'. Rename it."
 
 
 def test_defect_keeps_its_traceback(monkeypatch, capsys, tmp_path):

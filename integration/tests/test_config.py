@@ -194,7 +194,7 @@ def test_bad_environment_value_is_blamed_on_the_variable(write):
 
 def test_settings_that_are_a_pipe_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "dagcast.toml")
-    with pytest.raises(ConfigError, match="no plain file"):
+    with pytest.raises(ConfigError, match="a pipe or device"):
         load_config(tmp_path / "dagcast.toml", environment={})
 
 
@@ -215,6 +215,13 @@ def test_true_is_no_number(write, text, name):
         load_config(write(text))
 
 
+@pytest.mark.parametrize("zone", ["Mars", "", "../../etc/passwd"])
+def test_zone_that_is_none_is_refused(write, zone):
+    for table in (f"zone = '{zone}'", f"zones = {{SFO = '{zone}'}}"):
+        with pytest.raises(ConfigError, match="an IANA name of a zone"):
+            load_config(write(f"[labels.region]\n{table}"))
+
+
 def test_true_is_what_a_flag_is(write):
     assert load_config(write("[week]\napprove = true\nmax_change = 0.5")).week.approve
     assert load_config(write("[models.eta]\nnested = true")).models["eta"]["nested"] is True
@@ -223,8 +230,8 @@ def test_true_is_what_a_flag_is(write):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (".".join(["a"] * 20_000) + " = 1", "more at line 1"),
-        ("\n[" + ".".join(["'a b'"] * 20_000) + "]", "more at line 2"),
+        (".".join(["a"] * 20_000) + " = 1", "parts at line 1"),
+        ("\n[" + ".".join(["'a b'"] * 20_000) + "]", "parts at line 2"),
         ("# " + "a" * 900_000 + "\nb", "found Expected '='"),
         ("#" * 1_000_001, "more than 1,000,000 bytes"),
         ("\n".join(f"a{n} = 1" for n in range(20_000)), "19,980 more"),

@@ -1,6 +1,7 @@
 """An outlook pairs its arms by draw and combines regions as the contracts say."""
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,34 @@ def test_totals_sum_or_weigh_over_regions_and_hours(outlook):
     eta = outlook.totals["plan"]["eta"].mid
     assert eta == pytest.approx(7.0, rel=0.05)
     assert outlook.totals["plan"]["objective"].mid == pytest.approx(2400.0 - eta)
+
+
+def test_outlook_that_somebody_waits_for_takes_few_draws():
+    """Ctrl-C in the solver keeps its plan, and not for the price of all draws of it."""
+    spend = tensor([[0.0, 0.0, 0.0], [200.0, 200.0, 200.0]], "spend")
+    asked = []
+
+    def slow(inputs, draw):
+        asked.append(draw)
+        time.sleep(0.15)
+        return predict(inputs, draw)
+
+    def made(**how):
+        asked.clear()
+        arms = {"plan": Panel([spend])}
+        shown = {"level": 0.9, "quantities": (RIDES, ETA), "words": {}}
+        return make_outlook(arms, slow, draws=8, **shown, **how)
+
+    assert made(hurried=True).draws == len(asked) < 5
+    pressed = iter([False, False, True])
+
+    def press(message, share):
+        if next(pressed, False):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(whole=True, progress=press)
+    assert len(asked) == 2
 
 
 def test_difference_between_arms_is_surer_than_either_arm(outlook):

@@ -3,13 +3,15 @@
 import os
 import signal
 import stat
+from datetime import UTC, datetime
 
 import pytest
 
 from dagcast._whole import _release, staged, write_text
 from dagcast.config import Config
 from dagcast.errors import PlanStateError, ProjectError
-from dagcast.project import FOLDERS, create_project, open_project
+from dagcast.journal import Entry, Journal
+from dagcast.project import FOLDERS, LOG, create_project, open_project
 
 
 def test_created_project_opens_with_its_settings(tmp_path):
@@ -34,6 +36,25 @@ def test_killed_creation_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         create_project(tmp_path / "p", Config())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_project_has_all_that_it_begins_with_or_is_none(tmp_path, monkeypatch):
+    """A declaration that `init --from` proposed; killed before the settings, it is begun again."""
+    more = {"declared/orders.toml": "[table]"}
+    for folder in (tmp_path / "new", tmp_path / "empty"):
+        if folder.name == "empty":
+            folder.mkdir()
+            for name in (*FOLDERS, "declared"):
+                (folder / name).mkdir()
+            Journal(folder / LOG).append(Entry(datetime.now(UTC), who="ben", event="created"))
+            (folder / "declared" / "orders.toml").write_text("mine")
+            with pytest.raises(ProjectError, match="other files"):
+                create_project(folder, Config(), more=more)
+            assert (folder / "declared" / "orders.toml").read_text() == "mine"
+            (folder / "declared" / "orders.toml").write_text("[table]")
+        create_project(folder, Config(), more=more)
+        assert (folder / "declared" / "orders.toml").read_text() == "[table]"
+        assert len(open_project(folder, environment={}).journal.entries()) == 1
 
 
 def test_empty_folder_that_is_somebodys_current_one_stays_the_same(tmp_path, monkeypatch):

@@ -61,6 +61,15 @@ def test_a_name_that_is_taken_is_not_given_again(tmp_path):
     assert path.is_symlink()
 
 
+def test_next_writer_of_a_file_removes_what_a_killed_one_left(tmp_path):
+    """Beside a file that lies in no project, nobody else would."""
+    (tmp_path / ".c[1].json.0123.dagcast.part").write_text("half")
+    (tmp_path / ".d.json.0123.dagcast.part").write_text("of another file")
+    write_text(tmp_path / "c[1].json", "x")
+    left = sorted(item.name for item in tmp_path.iterdir())
+    assert left == [".d.json.0123.dagcast.part", "c[1].json"]
+
+
 def test_unfinished_files_of_nobody_are_removed(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("mine")

@@ -551,6 +551,14 @@ def test_interrupt_while_outcomes_are_forecast_loses_no_plan(a_copy):
     assert tree(a_copy().folder) == before
 
 
+@pytest.mark.parametrize("moment", ["optimising, step 2", "forecasting with draws"])
+def test_interrupted_plan_of_a_round_that_goes_on_by_itself_is_none(a_copy, moment):
+    before = tree(a_copy().folder)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.plan(a_copy(), whole=True, progress=pressing(moment))
+    assert tree(a_copy().folder) == before
+
+
 def test_interrupt_while_the_stability_is_asked_for_loses_no_plan(a_copy):
     result = workflow.plan(a_copy(), stability=1, progress=pressing("fitting at earlier moments"))
     assert result.exit_code() == 130

@@ -52,12 +52,14 @@ class Outcome:
         out: what it wrote on stdout.
         err: what it wrote on stderr.
         seconds: how long it took.
+        beyond: seconds of CPU time that it took after it was told to end, if it was.
     """
 
     code: int
     out: str
     err: str
     seconds: float
+    beyond: float = 0.0
 
     @property
     def odd(self) -> str:
@@ -89,14 +91,19 @@ def answered(action: Action) -> Action:
 
 
 def in_child(
-    action: Action, *, before: Callable[[], None] = lambda: None, after: float | None = None
+    action: Action,
+    *,
+    before: Callable[[], None] = lambda: None,
+    after: float | None = None,
+    told: signal.Signals = signal.SIGKILL,
 ) -> Outcome:
     """Run an action in a process of its own.
 
     Args:
         action: returns the exit code.
         before: called in that process first.
-        after: kill it so many seconds later.
+        after: tell it to end so many seconds later.
+        told: by which signal.
     """
     begun = time.monotonic()
     read = [os.pipe(), os.pipe()]
@@ -105,12 +112,22 @@ def in_child(
         _be_child(action, before, [ends[1] for ends in read])
     for _, write in read:
         os.close(write)
+    used = 0.0
     if after is not None:
         time.sleep(after)
-        os.kill(pid, signal.SIGKILL)
+        used = _used(pid)
+        os.kill(pid, told)
     out, err = (_drained(ends[0]) for ends in read)
-    _, status = os.waitpid(pid, 0)
-    return Outcome(os.waitstatus_to_exitcode(status), out, err, time.monotonic() - begun)
+    _, status, usage = os.wait4(pid, 0)
+    beyond = max(0.0, usage.ru_utime + usage.ru_stime - used) if after is not None else 0.0
+    seconds = time.monotonic() - begun
+    return Outcome(os.waitstatus_to_exitcode(status), out, err, seconds, beyond)
+
+
+def _used(pid: int) -> float:
+    """Seconds of CPU time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 __imported__ = (rich, workflow.approve, workflow.reject, workflow.log, workflow.init)
@@ -325,8 +342,10 @@ def view(folder: Path, *, exact: bool) -> object:
     """
     if not folder.exists():
         return None
-    found = Journal(folder / LOG).examine()
-    log = [found.damage, *((e.event, e.plan, e.why) for e in found.entries)]
+    log: list[object] = []
+    if os.path.lexists(folder / LOG):
+        found = Journal(folder / LOG).examine()
+        log = [found.damage, *((e.event, e.plan, e.why) for e in found.entries)]
     files = {
         path.relative_to(folder).as_posix(): _content(path) if exact else ""
         for path in sorted(folder.rglob("*"))

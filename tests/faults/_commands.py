@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 import pandas as pd
@@ -26,7 +27,7 @@ from dagcast.plans import LimitRow, PlanSummary, Reading
 from dagcast.plugins import Plugin, Plugins, load_plugins
 from dagcast.plugins._load import _manager
 from dagcast.project import Project, create_project, open_project
-from dagcast.release import REQUIRED_GATES, GateResult, promote, propose, verify
+from dagcast.release import REQUIRED_GATES, GateResult, promote, propose, rollback, verify
 from dagcast.workflow.common import _against
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._seal import seal
@@ -43,11 +44,12 @@ class Case:
 
     Attributes:
         name: of the case.
-        words: of the command; ``{project}`` stands for the folder, which is passed anyway.
+        words: of the command; ``{project}`` stands for the folder.
         state: which of the prepared projects it starts from; ``nothing`` is no folder.
         does: what runs instead of the command line.
         exact: whether two runs of it write the same bytes; pages and real fits hold moments.
         writes: whether it sweeps what it may have left hidden, and its store.
+        asks: the option that names the folder; empty where the words do.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Case:
     does: Callable[[Path], int] | None = None
     exact: bool = True
     writes: bool = True
+    asks: str = "--project"
 
     def on(self, folder: Path) -> Action:
         """The command on a folder."""
@@ -63,11 +66,13 @@ class Case:
             does = self.does
             return answered(lambda: does(folder))
         words = [word.replace("{project}", str(folder)) for word in self.words]
-        ran = command(*words, "--project", str(folder))
+        ran = command(*words, *([self.asks, str(folder)] if self.asks else []))
         return lambda: worked(self.name, ran)
 
 
 _DESIGN = ("experiments", "design", "driver_hours", "--window", "28", "--draws", "50")
+_RIVALS = ("eta=dagcast-eta", "rides=dagcast-pricing", "--set", "backtest.workers=1")
+_WHEEL = "{project}/in_force-1-py3-none-any.whl"
 _SMALL = ("--set", "uncertainty.draws=2", "--set", "backtest.origins=1")
 
 
@@ -130,6 +135,18 @@ def promoted(folder: Path) -> int:
     return 0
 
 
+def verified(folder: Path) -> int:
+    """`release verify` of a candidate whose gates all pass."""
+    _verify(folder / "releases", "3")
+    return 0
+
+
+def rolled_back(folder: Path) -> int:
+    """`release rollback` to the one before."""
+    rollback(folder / "releases")
+    return 0
+
+
 STAND_INS = (
     Case("init", ["init"], "nothing", exact=False),
     Case("fit", [], "decided", does=refit),
@@ -144,6 +161,8 @@ STAND_INS = (
     Case("play", [], "busy", does=played),
     Case("retro", [], "busy", does=looked_back),
     Case("promote", [], "busy", does=promoted, exact=False),
+    Case("verify", [], "proposed release", does=verified, exact=False),
+    Case("rollback", [], "two releases", does=rolled_back, exact=False),
 )
 
 # What two people may start at one moment: all from one project, and each of it possible there.
@@ -179,17 +198,34 @@ COMMANDS = (
     Case("forecast", ["forecast", *_SMALL], "fitted"),
     Case("promises", ["promises"], "happened"),
     Case("design", [*_DESIGN, "--schedule", "{project}/trial.csv"], "ingested"),
+    Case("compare", ["compare", *_RIVALS, *_SMALL], "fitted"),
+    Case("register", ["experiments", "add", "{project}/found.json", "--why", "x"], "ingested"),
+    Case("new", ["new", "rain"], "workspace", asks="--workspace"),
+    Case("new repository", ["new", "rain", "--as", "repository"], "workspace", asks="--workspace"),
+    Case("new notebook", ["new", "rain", "--as", "notebook"], "workspace", asks="--workspace"),
+    Case("snapshot", ["snapshot"], "workspace", asks="--workspace"),
+    Case("export", ["contracts", "export", "{project}/c.json"], "workspace", asks=""),
+    Case("export wheel", ["contracts", "export", _WHEEL], "workspace", asks=""),
+    Case("propose", ["release", "propose", "1"], "workspace", asks="--releases"),
 )
 
-# Work of models and worlds, which writes nothing: it is done once for each command.
+# They read, or do one after the other what others above do.
+NOT_TRIED = {
+    "contracts copy", "contracts list", "contracts show", "data diff", "data list", "data quality",
+    "data show", "demo", "experiments list", "experiments show", "graph", "loop", "release show",
+    "status", "what-if",
+}  # fmt: skip
+
+# Work of models and worlds, which writes nothing: it is done once for each command, whichever
+# module asks for it.
 WORK = (
-    "dagcast.workflow.stages._fit.fit_collection",
-    "dagcast.workflow.stages._fit.draw_parameters",
+    "dagcast.workflow.common._fits.fit_collection",
+    "dagcast.workflow.common._fits.draw_parameters",
+    "dagcast.workflow.common._keep.outlook_of",
     "dagcast_core.decide.solve",
     "dagcast_core.decide.what_if",
     "dagcast_core.decide.retrospect",
     "dagcast_core.evaluate.causal_validity",
-    "dagcast.workflow.common._keep.outlook_of",
 )
 
 _DONE: dict[str, dict[tuple[str, int], object]] = {}
@@ -203,10 +239,17 @@ def worked(name: str, action: Action) -> int:
     with ExitStack() as stack:
         for place in WORK:
             module, _, function = place.rpartition(".")
-            owner = importlib.import_module(module)
-            real = _recalled(place, getattr(owner, function), done, calls)
-            stack.enter_context(patch.object(owner, function, real))
+            real = getattr(importlib.import_module(module), function)
+            again = _recalled(place, real, done, calls)
+            for owner in _having(function, real):
+                stack.enter_context(patch.object(owner, function, again))
         return action()
+
+
+def _having(name: str, what: object) -> list[ModuleType]:
+    """Modules of ours that have something under its name; those that come later take it there."""
+    modules = [module for key, module in sys.modules.items() if key.startswith("dagcast")]
+    return [module for module in modules if vars(module).get(name) is what]
 
 
 def _recalled(
@@ -273,6 +316,9 @@ def stand_in(folder: Path, state: str) -> None:
     """Make the project that a case of ``STAND_INS`` starts from."""
     if state == "nothing":
         return
+    if state == "workspace":
+        workspace(folder)
+        return
     project = create_project(folder, Config())
     refit(folder)
     proposed(folder)
@@ -284,7 +330,15 @@ def stand_in(folder: Path, state: str) -> None:
         for week in range(2):
             (project.events / f"week-{week}").mkdir()
             (project.events / f"week-{week}" / "orders.csv").write_text(_orders(week))
-        _release_candidates(folder / "releases")
+        _release_candidates(folder / "releases", "1", "2")
+        return
+    if state == "two releases":
+        for name in ("1", "2"):
+            _release_candidates(folder / "releases", name)
+            promote(folder / "releases", name)
+        return
+    if state == "proposed release":
+        propose(folder / "releases", load_plugins(), name="3", data="none")
         return
     _decide.reject(project, "plan-0001", who="ben", why="a better one comes")
     proposed(folder)
@@ -327,6 +381,14 @@ def _orders(week: int) -> str:
     return "site,at\n" + "".join(f"east,{hour.isoformat()}\n" for hour in hours)
 
 
+def workspace(folder: Path) -> None:
+    """A workspace with a package that is installed, and has no contract.json."""
+    (folder / "packages" / "eta").mkdir(parents=True)
+    (folder / "packages/eta/pyproject.toml").write_text('[project]\nname = "dagcast-eta"\n')
+    root = '[project]\nname = "all"\n[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+    (folder / "pyproject.toml").write_text(root)
+
+
 class _Passed:
     """A gate that every candidate passes."""
 
@@ -337,11 +399,15 @@ class _Passed:
         return GateResult(self.name, True, "")
 
 
-def _release_candidates(releases: Path) -> None:
-    installed = load_plugins()
-    for name in ("1", "2"):
-        propose(releases, installed, name=name, data="none")
-        verify(releases, name, installed, [_Passed(gate) for gate in REQUIRED_GATES], together=True)
+def _release_candidates(releases: Path, *names: str) -> None:
+    for name in names:
+        propose(releases, load_plugins(), name=name, data="none")
+        _verify(releases, name)
+
+
+def _verify(releases: Path, name: str) -> None:
+    gates = [_Passed(gate) for gate in REQUIRED_GATES]
+    verify(releases, name, load_plugins(), gates, together=True)
 
 
 def copied(states: Path, state: str, folder: Path) -> None:

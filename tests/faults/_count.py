@@ -12,11 +12,13 @@ class Count:
         tried: how many.
         problems: what did not hold, each with its trial.
         states: how many different disks the trials left, where that is counted.
+        longest: seconds that a trial took to end, where that is measured.
     """
 
     tried: int = 0
     problems: list[str] = field(default_factory=list)
     states: int = 0
+    longest: float = 0.0
 
     def add(self, trial: str, problems: Iterable[str]) -> None:
         """Count one trial."""

@@ -8,6 +8,7 @@ the disk was the same. Real kills at some of the calls hold that against what a 
 import random
 import re
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from _attempts import (
 from _commands import Case, copied
 from _count import Count
 
-_UNOPENED = ("nothing", "cut off")
+_UNOPENED = ("nothing", "cut off", "workspace")
 # Calls at which a process is really killed where the others are read from one run.
 _REAL = 5
 
@@ -62,10 +63,13 @@ def kills(
 
     def problems_left(action: Action) -> list[str]:
         problems = []
-        # Where there may be no project yet, or its log is damaged, the next command is the same.
+        # Where there may be no project, or its log is damaged, the next command is the same.
         if folder.exists() and (left := leftovers(folder)) and case.state not in _UNOPENED:
             problems.append(f"left {left}")
         problems += completed(action, folder, before, course)
+        if {*leftovers(folder, writer=case.writes)} - course.hidden:
+            # Where all was done, nobody ran another command yet.
+            in_child(action)
         if left := {*leftovers(folder, writer=case.writes)} - course.hidden:
             problems.append(f"left {sorted(left)}")
         return problems
@@ -103,6 +107,45 @@ def kills(
         problems = [outcome.odd, *problems_left(action)]
         count.add(f"{case.name} killed after {moment:.3f} s", problems)
     shutil.rmtree(kept, ignore_errors=True)
+    return count
+
+
+# Seconds of CPU time in which Ctrl-C ends a command.
+SOON = 2.0
+
+
+def interrupts(case: Case, states: Path, work: Path, *, moments: int) -> Count:
+    """Press Ctrl-C at random moments: the command ends soon, and the next run does its work.
+
+    Nothing is done beforehand here: what takes long is what cannot be interrupted.
+
+    Args:
+        case: the command.
+        states: prepared projects.
+        work: an empty folder.
+        moments: so many.
+    """
+    folder, count = work / "p", Count()
+
+    def fresh() -> Action:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        copied(states, case.state, folder)
+        return case.on(folder)
+
+    whole = in_child(fresh())
+    random_ = random.Random(case.name)
+    for moment in (whole.seconds * random_.random() for _ in range(moments)):
+        outcome = in_child(fresh(), after=moment, told=signal.SIGINT)
+        problems = [outcome.odd]
+        if outcome.code not in (130, whole.code):
+            problems.append(f"ends with {outcome.code}: {outcome.err[-400:]}")
+        if outcome.code == 130 and outcome.beyond > SOON:
+            problems.append(f"took {outcome.beyond:.1f} s of CPU time to end")
+        if folder.exists() and (left := leftovers(folder)):
+            problems.append(f"left {left}")
+        count.add(f"{case.name} interrupted after {moment:.3f} s", problems)
+        count.longest = max(count.longest, outcome.beyond)
     return count
 
 
@@ -295,7 +338,10 @@ def _decisive(found: object) -> object:
         return None
     files, log = found
     kinds = ("plans/", "models/", "events/", "releases/")
-    return {name: digest for name, digest in files.items() if name.startswith(kinds)}, log
+    # A proposal beside its manifest is no candidate any more, and goes with the next command.
+    made = {name: digest for name, digest in files.items() if name.startswith(kinds)}
+    proposals = {name for name in made if name.startswith("releases/proposals/")}
+    return {name: made[name] for name in made.keys() - proposals}, log
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import os
 import random
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -171,6 +174,61 @@ def mutations(kind: Kind, states: Path, work: Path, *, times: int) -> Count:
     return count
 
 
+def _linked_to_a_pipe(path: Path) -> None:
+    os.mkfifo(f"{path}.pipe")
+    path.symlink_to(f"{path}.pipe")
+
+
+def _looped(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+# What may lie where a file was: nobody ever writes into the pipe, and the device never ends.
+STRANGE: Mapping[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "a link to a pipe": _linked_to_a_pipe,
+    "a link to itself": _looped,
+    "a link to nothing": lambda path: path.symlink_to("nothing"),
+    "a folder": Path.mkdir,
+}
+
+
+def strange(kind: Kind, states: Path, work: Path) -> Count:
+    """Put what is no file in place of each file: who reads it ends soon, and without a traceback.
+
+    Whether it is refused or not missed is its reader's affair: a report may be written anew.
+    """
+    folder, count = work / "p", Count()
+    files = sorted(
+        p.relative_to(states / kind.state)
+        for p in (states / kind.state).glob(kind.files)
+        if p.is_file() and not p.is_symlink()
+    )
+    assert files, kind
+    for path in files:
+        for name, put in STRANGE.items():
+            for words in kind.readers:
+                _laid_out(states, kind.state, work)
+                (folder / path).unlink()
+                put(folder / path)
+                known = {"{file}": str(folder / path), "{project}": str(folder)}
+                said = [known.get(word, word) for word in words]
+                if not {"--workspace", "--no-project", "--from"} & {*said}:
+                    said += ["--project", str(folder)]
+                ran = command(*said)
+                outcome = in_child(ran, before=_with_an_end)
+                problems = [outcome.odd and f"{outcome.odd}: {outcome.err[-400:]}"]
+                count.add(f"{path} is {name}, {words[0]}", problems)
+    return count
+
+
+def _with_an_end() -> None:
+    """Half a minute, and memory that a device which never ends would take at once."""
+    signal.alarm(30)
+    resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
+
+
 def _unaccounted(folder: Path) -> list[str]:
     """Reports of the store that do not add up: read = accepted + duplicate + set aside."""
     return [
@@ -263,5 +321,6 @@ __all__ = [
     "hostile",
     "mutations",
     "pairs",
+    "strange",
     "tampering",
 ]

@@ -111,7 +111,9 @@ def backtest(project: Project, *, reuse: bool, progress: object) -> object:
     return SimpleNamespace(rows=())
 
 
-def plan(project: Project, *, progress: object, status: str = "optimal") -> object:
+def plan(
+    project: Project, *, progress: object, whole: bool = False, status: str = "optimal"
+) -> object:
     name = project.reserve(project.plans, "plan")
     store, fit = MetricOf(project).store, project.newest_fit()
     start = moments(project, open_store(project)).start

@@ -28,15 +28,16 @@ from _commands import (
     known_world,
     rehearse,
     stand_in,
+    workspace,
 )
 from _count import Count
 from _deliveries import seconds_beyond_reading
 from _disks import fills, small_disks, small_disks_can_be_made
 from _environments import ENVIRONMENTS
 from _hostile import KINDS
-from _kills import kills, week_kills
+from _kills import interrupts, kills, week_kills
 from _tampering import CHANGES
-from _trials import Kind, decisions, environments, hostile, mutations, pairs, tampering
+from _trials import Kind, decisions, environments, hostile, mutations, pairs, strange, tampering
 from _week import shop, week
 
 _WHY = ("--why", "x")
@@ -55,6 +56,21 @@ FILES = (
     Kind("fits", "fitted", "models/**/*", (["check"], ["validate"])),
 )
 
+# The same in place of each file; and of what people name.
+STRANGE_FILES = (
+    *(kind for kind in FILES if kind.state != "fitted" and kind.name != "ledgers"),
+    Kind(
+        "experiments",
+        "ingested",
+        "found.json",
+        (
+            ["experiments", "add", "{file}"],
+            ["contracts", "list", "--from", "{file}"],
+            ["check", "--no-project", "--against", "{file}"],
+        ),
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -68,11 +84,13 @@ class Part:
 ROWS = {
     "kills": ("kill -9 before calls, at random moments", "all"),
     "weeks": ("50 kills of `week`, of them 25 at random", "all end alike"),
+    "interrupts": ("Ctrl-C at 10 moments of every command", "2 s of CPU"),
     "pairs": ("two commands at once, 20 each", "all"),
     "decisions": ("200 decisions at a barrier", "one each"),
     "disks": ("full disk at 20 points", "all"),
     "environments": ("30 broken environments", "all"),
     "mutations": ("1,000 mutated inputs", "0 tracebacks, 10 s, rows"),
+    "strange": ("pipes, devices and folders for files", "0 tracebacks, 30 s"),
     "tampering": ("30 kinds of tampering", "all noticed"),
     "hostile": ("25 hostile plugins", "all named"),
     "deliveries": ("1,000 regions x 60 deliveries", "5 s beyond reading"),
@@ -117,9 +135,13 @@ class Trials:
             shutil.copytree(project, folder / f"{state}.part")
             if state == "planned":
                 _propose(folder / f"{state}.part")
+            if state == "ingested":
+                _trial(folder / f"{state}.part")
             (folder / f"{state}.part").rename(folder / state)
         if not (folder / "csv").exists():
             _few_events(folder)
+        if not (folder / "workspace").exists():
+            workspace(folder / "workspace")
         return folder
 
     def parts(self) -> Iterator[Part]:
@@ -175,6 +197,8 @@ class Trials:
                 kind.name,
                 lambda kind=kind, times=times: self._mutated(kind, times),
             )
+        for kind in STRANGE_FILES:
+            yield Part("strange", kind.name, lambda kind=kind: strange(kind, self.looped, work))
         yield Part(
             "tampering",
             "log, plans, fits, store",
@@ -192,6 +216,13 @@ class Trials:
         for case in COMMANDS:
             amount = "every call" if chosen.points is None else f"{chosen.points} calls"
             yield Part("kills", f"{case.name}, {amount}", lambda case=case: self._real(case, kills))
+            yield Part(
+                "interrupts",
+                case.name,
+                lambda case=case: interrupts(
+                    case, self.looped, work, moments=min(10, chosen.moments)
+                ),
+            )
             yield Part("disks", case.name, lambda case=case: self._real(case, fills))
             if self._small:
                 yield Part(
@@ -268,10 +299,12 @@ def main() -> int:
                 "problems": count.problems,
                 "seconds": seconds,
                 "states": count.states,
+                "longest": round(count.longest, 2),
             }
             chosen.kept.write_text(json.dumps(kept, indent=1))
             held = f"{count.tried - len(count.problems):,} of {count.tried:,}"
             states = f"  {count.states} disks" if count.states else ""
+            states += f"  {count.longest:.1f} s at most" if count.longest else ""
             print(f"  {key:60} {held:>16} {seconds:6} s{states}", flush=True)
             for problem in count.problems[:5]:
                 print(f"      {problem[:2000]}", flush=True)
@@ -300,6 +333,16 @@ def _propose(folder: Path) -> None:
     frame = pd.read_parquet(folder / "plans/plan-0001/decisions.parquet").head(50)
     frame.to_csv(folder / "proposal.csv", index=False)
     frame.to_parquet(folder / "proposal.parquet", index=False)
+
+
+def _trial(folder: Path) -> None:
+    """An experiment that is not registered yet."""
+    (given,) = folder.glob("events/*/experiments.json")
+    document = json.loads(given.read_text())
+    document["experiments"] = document["experiments"][:1]
+    document["experiments"][0]["name"] = "one-more"
+    document.pop("covariances", None)
+    (folder / "found.json").write_text(json.dumps(document))
 
 
 def _few_events(folder: Path) -> None:

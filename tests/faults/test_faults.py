@@ -7,12 +7,23 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 # What the long run shares with this file; tests are no package.
 sys.path.insert(0, str(Path(__file__).parent))
 from _attempts import answered, in_child, killed_at, leftovers, mutated, states_before_calls, view
-from _commands import AT_ONCE, STAND_INS, Case, copied, known_world, opened, stand_in
+from _commands import (
+    AT_ONCE,
+    COMMANDS,
+    NOT_TRIED,
+    STAND_INS,
+    Case,
+    copied,
+    known_world,
+    opened,
+    stand_in,
+)
 from _count import Count
 from _disks import fills, small_disks, small_disks_can_be_made
 from _environments import ENVIRONMENTS
@@ -26,11 +37,13 @@ from _trials import (
     hostile,
     mutations,
     pairs,
+    strange,
     tampering,
 )
 from _week import shop, week
 
 from dagcast import access
+from dagcast.cli import app
 from dagcast.journal import Journal
 from dagcast.workflow import released_file
 from dagcast.workflow.common._seal import seal
@@ -50,7 +63,7 @@ def test_killed_week_goes_on(tmp_path):
 def states(tmp_path_factory):
     folder = tmp_path_factory.mktemp("states")
     with known_world():
-        for state in {case.state for case in STAND_INS}:
+        for state in {"workspace", *(case.state for case in STAND_INS)}:
             stand_in(folder / state, state)
         yield folder
 
@@ -63,6 +76,28 @@ def held(count, at_least):
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
 def test_killed_command_loses_nothing(case, states, tmp_path):
     held(kills(case, states, tmp_path / "w", exact=case.exact, points=6, moments=3), 6)
+
+
+def test_every_command_that_writes_is_tried():
+    """A command joins by a line in the tables, or says there that it only reads."""
+    context = click.Context(app)
+
+    def leaves(group, *before):
+        for name in group.list_commands(context):
+            found = group.get_command(context, name)
+            if isinstance(found, click.Group):
+                yield from leaves(found, *before, name)
+            else:
+                yield " ".join((*before, name))
+
+    tried = [" ".join(case.words) for case in (*STAND_INS, *COMMANDS)]
+    # What runs in place of a command line is named for it, and `release` stands before some.
+    tried += [f"{group}{case.name}" for case in STAND_INS for group in ("", "release ")]
+    missing = {
+        name for name in leaves(app) if not any(f"{t} ".startswith(f"{name} ") for t in tried)
+    }
+    # The week has a row of its own.
+    assert missing - {"week"} == NOT_TRIED
 
 
 @pytest.mark.parametrize("case", STAND_INS, ids=lambda case: case.name)
@@ -102,6 +137,27 @@ def test_broken_machines_end_in_an_answer(states, tmp_path):
               "no streams at all", "no current folder", "twelve open files")  # fmt: skip
     broken = [item for item in ENVIRONMENTS if item.name in chosen]
     held(environments(broken, states, "proposed", tmp_path / "w", ["log"]), len(chosen))
+
+
+def test_what_is_no_file_keeps_nobody_waiting(states, tmp_path):
+    """In place of what a project holds, and of what a command is told to read."""
+    kinds = [
+        Kind("settings", "proposed", "dagcast.toml", (["log"],)),
+        Kind("log", "proposed", "log.*", (["log"], ["log", "--repair"])),
+        Kind("plan", "proposed", "plans/plan-0002/s*.json", (["approve", "--why", "x"],)),
+        Kind(
+            "contracts",
+            "workspace",
+            "packages/*/pyproject.toml",
+            (
+                ["contracts", "list", "--from", "{file}"],
+                ["check", "--no-project", "--against", "{file}"],
+                ["snapshot", "--workspace", "{project}"],
+            ),
+        ),
+    ]
+    for kind in kinds:
+        held(strange(kind, states, tmp_path / "w"), 6)
 
 
 def test_packages_that_do_harm_are_named(tmp_path):

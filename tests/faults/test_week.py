@@ -307,12 +307,25 @@ def test_week_that_cannot_be_looked_back_at_does_not_stop_the_next(north):
 
 
 def test_stage_that_ends_with_an_error_says_where_the_week_stands(new):
-    def wrong(project, *, progress):
+    def wrong(project, *, whole, progress):
         raise UsageError("a lever", "none", "Declare one.")
 
     found = run(new, plan=wrong)
     assert (found.state, found.step, found.exit_code()) == ("failed", "plan", 2)
     assert "expected a lever; found none" in found.why
+    assert steps(run(new)) == ["ingest", "plan", "review"]
+
+
+def test_interrupted_plan_is_not_shown_and_not_approved_alone(new):
+    """Who presses Ctrl-C in `plan` may keep the best so far; `week` would go on and approve it."""
+
+    def interrupted(project, *, whole, progress):
+        if whole:
+            raise KeyboardInterrupt
+        return stand_ins.plan(project, progress=progress, status="interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(new, plan=interrupted)
     assert steps(run(new)) == ["ingest", "plan", "review"]
 
 

@@ -12,14 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from dagcast._held import held_text, parsed_toml
 from dagcast.errors import ConfigError
 
 Key = tuple[str | int, ...]
 
-# Bytes of a file, parts of a key, and problems that are told at once.
-_LARGEST, _LEVELS, _TOLD = 1_000_000, 50, 20
-_PART = r"""(?:[\w-]++|"[^"\n]*"|'[^'\n]*')"""
-_DEEP = re.compile(rf"(?<![\w-])(?:{_PART}[ \t]*\.[ \t]*){{{_LEVELS}}}")
+# Bytes of a file, and problems that are told at once.
+_LARGEST, _TOLD = 1_000_000, 20
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _ASSIGNMENT = re.compile(r"""^\s*([A-Za-z0-9_\-."']+)\s*=""")
 
@@ -34,26 +33,14 @@ def parse(path: Path) -> tuple[dict[str, Any], str]:
         ConfigError: the file cannot be read or is not TOML; names the line and column.
     """
     try:
-        if path.exists() and not path.is_file():
-            # Whoever opens a pipe waits for ever.
-            raise OSError("no plain file")
-        if path.stat().st_size > _LARGEST:
-            raise OSError(f"more than {_LARGEST:,} bytes, which no settings have")
-        text = path.read_text(encoding="utf-8")
+        text = held_text(path, _LARGEST)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             "a readable UTF-8 text", f"{path}: {error}", "Restore the file."
         ) from error
-    if deep := _DEEP.search(text):
-        # The parser takes a time that grows with the square of a key's parts.
-        raise ConfigError(
-            f"keys of at most {_LEVELS} parts in {path}",
-            f"more at line {text.count(chr(10), 0, deep.start()) + 1}",
-            "Correct that line.",
-        )
     try:
-        return tomllib.loads(text), text
-    except (ValueError, RecursionError) as error:
+        return parsed_toml(text), text
+    except ValueError as error:
         # A number of thousands of digits, or thousands of brackets, is none of the parser's errors.
         raise ConfigError(
             f"TOML in {path}",

@@ -111,6 +111,15 @@ class Webhook(_Settings):
             raise ValueError("an address that begins with https:// or http://")
         return url
 
+    @field_validator("secret_env")
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        if name.startswith("DAGCAST_"):
+            raise ValueError(
+                "a variable that does not begin with DAGCAST_, as those of settings do"
+            )
+        return name
+
 
 class Serve(_Settings):
     """The desk in the browser.

@@ -6,7 +6,9 @@ import importlib.metadata
 import io
 import re
 import zipfile
+import zlib
 
+from dagcast._held import LARGEST
 from dagcast.errors import UsageError
 
 CONTENT = "contracts.json"
@@ -78,14 +80,23 @@ def content_of(wheel: bytes, source: str) -> str:
         with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
             inside = [name for name in archive.namelist() if name.endswith(f"/{CONTENT}")]
             if inside:
-                return archive.read(inside[0]).decode()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+                return _unpacked(archive, inside[0])
+    # RuntimeError, NotImplementedError: a wheel under a password, or packed in another way.
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise UsageError("a wheel", f"{source}: {error}", "Write or download it again.") from error
     raise UsageError(
         f"a wheel with {CONTENT}, as dagcast contracts export writes it",
         f"{source}, which holds none",
         "Take such a wheel; to check against a package of models, install it.",
     )
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> str:
+    with archive.open(name) as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"more than {LARGEST:,} bytes in {name}")
+    return content.decode()
 
 
 def installed_content(distribution: str) -> str | None:

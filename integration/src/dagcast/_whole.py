@@ -8,6 +8,7 @@ way.
 import atexit
 import contextlib
 import fcntl
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -67,6 +68,8 @@ def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
             "a folder" if path.is_dir() else "a pipe or device",
             "Name another file.",
         )
+    # Beside a file that is in no project nobody else ever looks for what a killed process left.
+    _sweep(path.parent, f".{glob.escape(path.name)}.*{PART}")
     part, handle = hidden_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -162,7 +165,11 @@ def _release() -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what was left unfinished in a folder; what a process is making is left alone."""
-    for part in sorted(folder.glob(f".*{PART}")):
+    _sweep(folder, f".*{PART}")
+
+
+def _sweep(folder: Path, pattern: str) -> None:
+    for part in sorted(folder.glob(pattern)):
         # What cannot be opened or removed keeps nobody from the rest.
         with contextlib.suppress(OSError):
             handle = locked(part)

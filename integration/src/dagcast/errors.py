@@ -37,7 +37,9 @@ class DagcastError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"expected {self.expected}; found {self.found}. {self.fix}"
+        # What was found is often said by somebody else, in a whole sentence.
+        stop = "" if self.found.endswith((".", "!", "?")) else "."
+        return f"expected {self.expected}; found {self.found}{stop} {self.fix}"
 
 
 class ProjectError(DagcastError):

@@ -1,12 +1,12 @@
 """Installed contracts against what was released, and the snapshots that packages commit."""
 
 import json
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagcast._held import held_text, parsed_toml
 from dagcast._whole import write_text
 from dagcast.errors import UsageError
 from dagcast.exported import read_exported, read_json
@@ -119,7 +119,7 @@ def write_snapshots(
         problems += outgrown
         text = json.dumps(package.declared, indent=1) + "\n"
         file = package.file
-        if not outgrown and (not file.exists() or file.read_text() != text):
+        if not outgrown and (not file.exists() or held_text(file) != text):
             write_text(file, text)
             written.append(file)
     return tuple(written), tuple(problems)
@@ -235,7 +235,7 @@ def _packages(plugins: Plugins, workspace: Path) -> Iterator[_Package]:
     for file in sorted(
         [*workspace.glob("pyproject.toml"), *workspace.glob("packages/*/pyproject.toml")]
     ):
-        distribution = tomllib.loads(file.read_text()).get("project", {}).get("name", "")
+        distribution = parsed_toml(held_text(file)).get("project", {}).get("name", "")
         loaded = plugins.of(distribution)
         contracts = tuple(contract for plugin in loaded for contract in plugin.contracts)
         snapshot_file = file.with_name("contract.json")

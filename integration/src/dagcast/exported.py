@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast._held import LARGEST, held
 from dagcast._wheel import content_of, installed_content
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, ContractError, Registration, read_snapshot
@@ -28,8 +29,6 @@ _POINTER_SCHEMA = "dagcast.current-release/1"
 _WHAT = "exported contracts, a release manifest, a contract.json, or a folder that holds some"
 # For an answer to begin, and for all of it.
 _SECONDS = 30.0
-# Far beyond any contracts: what is larger is another file, and is not read into memory whole.
-_BYTES = 1 << 26
 # A wheel begins so, by whatever address it came.
 _ZIPPED = b"PK\x03\x04"
 
@@ -114,10 +113,10 @@ def _is_exported(file: Path) -> bool:
 
 def _held(file: Path) -> dict[str, Any]:
     """What a file holds, JSON or a wheel of it."""
-    held = _bytes(file, _WHAT)
+    content = _bytes(file, _WHAT)
     if file.suffix == ".whl":
-        return _parsed(content_of(held, str(file)), str(file))
-    return _parsed(held, str(file))
+        return _parsed(content_of(content, str(file)), str(file))
+    return _parsed(content, str(file))
 
 
 def export_contracts(plugins: "Plugins", asked: Mapping[str, Any]) -> Exported:
@@ -159,9 +158,9 @@ def read_exported(source: str) -> Exported:
         wheel = fetched.startswith(_ZIPPED)
         return _exported(_parsed(content_of(fetched, source) if wheel else fetched, source), source)
     path = Path(source)
-    held = None if path.exists() else installed_content(source)
-    if held is not None:
-        return _exported(_parsed(held, source), source)
+    installed = None if path.exists() else installed_content(source)
+    if installed is not None:
+        return _exported(_parsed(installed, source), source)
     if path.is_dir():
         return _of_folder(path)
     data = _held(path)
@@ -191,8 +190,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 def _bytes(path: Path, what: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(_BYTES + 1)
+        return held(path)
     except FileNotFoundError:
         raise UsageError(what, f"no file {path}", "Check the path.") from None
     except OSError as error:
@@ -200,8 +198,8 @@ def _bytes(path: Path, what: str) -> bytes:
 
 
 def _parsed(text: str | bytes, source: str, what: str = _WHAT) -> dict[str, Any]:
-    if len(text) > _BYTES:
-        raise UsageError(what, f"{source}, with more than {_BYTES >> 20} MiB", "Check the name.")
+    if len(text) > LARGEST:
+        raise UsageError(what, f"{source}, with more than {LARGEST >> 20} MiB", "Check the name.")
     try:
         data = json.loads(text)
     # ValueError: no JSON, no text, or a number of thousands of digits.
@@ -269,12 +267,12 @@ def _fetched(address: str) -> bytes:
 def _received(answer: "http.client.HTTPResponse") -> bytes:
     """What an answer holds; one that trickles in or never ends is given up."""
     until = time.monotonic() + _SECONDS
-    held = bytearray()
-    while len(held) <= _BYTES and (some := answer.read1(1 << 20)):
-        held += some
+    read = bytearray()
+    while len(read) <= LARGEST and (some := answer.read1(1 << 20)):
+        read += some
         if time.monotonic() > until:
-            raise TimeoutError(f"{len(held)} bytes in {_SECONDS:.0f} s")
-    return bytes(held)
+            raise TimeoutError(f"{len(read)} bytes in {_SECONDS:.0f} s")
+    return bytes(read)
 
 
 def _installed(distribution: str) -> bool:

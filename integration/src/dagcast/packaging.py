@@ -5,11 +5,11 @@ import functools
 import importlib.metadata
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagcast._held import held_text, parsed_toml
 from dagcast_core.contract import Problem
 from dagcast_core.hooks import ENTRY_POINT_GROUP
 
@@ -171,6 +171,6 @@ def _project(folder: Path) -> Mapping[str, Any]:
 
 def _pyproject(folder: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        return parsed_toml(held_text(folder / "pyproject.toml"))
     except (OSError, ValueError):
         return {}

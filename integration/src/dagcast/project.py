@@ -326,16 +326,28 @@ def logged(entries: Sequence[Entry], name: str) -> str | None:
     return None
 
 
-def create_project(folder: Path, config: Config, *, who: str | None = None) -> Project:
+def create_project(
+    folder: Path,
+    config: Config,
+    *,
+    who: str | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Project:
     """Make a new project in a missing or empty folder, whole or not at all.
 
     An empty folder stays the one that it is: it may be the current one of this shell or another.
 
+    Args:
+        folder: of the project.
+        config: its settings.
+        who: makes it; the current user by default.
+        more: texts of further files that it begins with, by their place in the folder.
+
     Raises:
         ProjectError: the folder holds something already, or another command is making it.
     """
-    folder = Path(folder).absolute()
-    if folder.exists() and (not folder.is_dir() or not _unused(folder)):
+    folder, more = Path(folder).absolute(), more or {}
+    if folder.exists() and (not folder.is_dir() or not _unused(folder, more)):
         state = "a project" if (folder / CONFIG).exists() else "other files"
         raise ProjectError(
             f"a missing or empty folder at {folder}",
@@ -343,28 +355,31 @@ def create_project(folder: Path, config: Config, *, who: str | None = None) -> P
             "Choose another folder with --project, or remove that one.",
         )
     if folder.exists():
-        _fill(folder, config, who)
+        _fill(folder, config, who, more)
         return Project(folder, config)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with staged(folder) as temporary:
-        _write(temporary, config, who)
+        _write(temporary, config, who, more)
     return Project(folder, config)
 
 
-def _write(folder: Path, config: Config, who: str | None) -> None:
+def _write(folder: Path, config: Config, who: str | None, more: Mapping[str, str]) -> None:
     """The parts of a project; without the settings, which come last, it is none."""
     for name in FOLDERS:
         (folder / name).mkdir()
     Journal(folder / LOG).append(
         Entry(datetime.now(UTC), who=who or current_user(), event="created")
     )
+    for place, text in more.items():
+        (folder / place).parent.mkdir(exist_ok=True)
+        write_text(folder / place, text)
     write_text(folder / CONFIG, config_text(config))
 
 
-def _fill(folder: Path, config: Config, who: str | None) -> None:
+def _fill(folder: Path, config: Config, who: str | None, more: Mapping[str, str]) -> None:
     """Make a project in a folder that is there."""
     handle = locked(folder)
-    if handle is None or not _unused(folder):
+    if handle is None or not _unused(folder, more):
         if handle is not None:
             os.close(handle)
         raise ProjectError(
@@ -373,17 +388,17 @@ def _fill(folder: Path, config: Config, who: str | None) -> None:
             "Wait for it and try again.",
         )
     try:
-        _empty(folder)
+        _empty(folder, more)
         try:
-            _write(folder, config, who)
+            _write(folder, config, who, more)
         except BaseException:
-            _empty(folder)
+            _empty(folder, more)
             raise
     finally:
         os.close(handle)
 
 
-def _unused(folder: Path) -> bool:
+def _unused(folder: Path, more: Mapping[str, str]) -> bool:
     """Whether a folder holds nothing, or no more than a killed `create_project` left there."""
     if (folder / CONFIG).exists():
         return False
@@ -394,6 +409,8 @@ def _unused(folder: Path) -> bool:
             left = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
         elif path.name == LOG:
             left = whole and path.is_file() and path.read_bytes().count(b"\n") < 2
+        elif path.is_dir() and not path.is_symlink():
+            left = whole and all(_same(folder, file, more) for file in path.iterdir())
         else:
             left = whole and (path.name == _HEAD or path.name.endswith(PART)) and path.is_file()
         if not left:
@@ -401,9 +418,20 @@ def _unused(folder: Path) -> bool:
     return True
 
 
-def _empty(folder: Path) -> None:
+def _same(folder: Path, file: Path, more: Mapping[str, str]) -> bool:
+    """Whether a file is what will be written there, so that nothing is lost with it."""
+    if not file.is_file() or file.is_symlink():
+        return False
+    text = more.get(file.relative_to(folder).as_posix(), "")
+    return file.name.endswith(PART) or file.read_bytes() == text.encode()
+
+
+def _empty(folder: Path, more: Mapping[str, str]) -> None:
     for path in folder.iterdir():
         if path.is_dir():
+            for file in path.iterdir():
+                if _same(folder, file, more):
+                    file.unlink()
             path.rmdir()
         else:
             path.unlink()

@@ -5,16 +5,14 @@ import importlib.util
 import json
 import keyword
 import re
-import secrets
-import shutil
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dagcast._held import held_text, parsed_toml
 from dagcast._toml_text import with_item, with_line
-from dagcast._whole import write_text
+from dagcast._whole import staged, sweep, write_text
 from dagcast.errors import UsageError
 from dagcast_core.contract import Contract, snapshot
 from dagcast_core.hooks import ENTRY_POINT_GROUP
@@ -64,8 +62,7 @@ def new_package(name: str, workspace: Path) -> NewPackage:
     distribution = f"dagcast-{name}"
     _check_free(name, folder, distribution)
     after = _with_member(before, distribution, root)
-    made = _made(name, folder, "member", {})
-    write_text(root, after)
+    made = _made(name, folder, "member", {}, first=lambda: write_text(root, after))
     return NewPackage(
         folder,
         distribution,
@@ -140,33 +137,44 @@ def new_notebook(name: str, parent: Path) -> NewPackage:
 def is_workspace(folder: Path) -> bool:
     """Tell whether a folder is the root of a uv workspace."""
     try:
-        data = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        data = parsed_toml(held_text(folder / "pyproject.toml"))
         return "workspace" in data["tool"]["uv"]
     except (OSError, KeyError, TypeError, ValueError):
         return False
 
 
-def _made(name: str, folder: Path, kind: "Kind", more: Mapping[str, str]) -> list[str]:
-    """Make a package's folder, whole or not at all, and list its files."""
+def _made(
+    name: str,
+    folder: Path,
+    kind: "Kind",
+    more: Mapping[str, str],
+    first: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Make a package's folder, whole or not at all, and list its files.
+
+    Args:
+        name: of the package.
+        folder: to make.
+        kind: of template.
+        more: further files.
+        first: what else has to be written, before the folder has its name: who is stopped between
+            both runs the command again, which a folder that is there would refuse.
+    """
     from dagcast_testing.template import render
 
     files = {**render(name, kind), **more}
     distribution = f"dagcast-{name}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Made beside its place and moved there whole: a half-written package would break every check.
-    draft = folder.with_name(f".{name}-{secrets.token_hex(4)}")
-    draft.mkdir()
-    try:
+    sweep(folder.parent)
+    # A half-written package would break every check.
+    with staged(folder) as draft:
         for path, text in files.items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_text(text, encoding="utf-8")
         contract = _declared(draft / "src" / _module(name) / "contract.py")
         shown = json.dumps(snapshot(distribution, [contract]), indent=1) + "\n"
         (draft / "contract.json").write_text(shown)
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+        first()
     return sorted([*files, "contract.json"])
 
 
@@ -217,8 +225,8 @@ def _is_installed(distribution: str) -> bool:
 
 def _root_text(root: Path) -> str:
     try:
-        text = root.read_text(encoding="utf-8")
-        members = tomllib.loads(text)["tool"]["uv"]["workspace"]["members"]
+        text = held_text(root)
+        members = parsed_toml(text)["tool"]["uv"]["workspace"]["members"]
     # ValueError: no TOML, or no text; TypeError: what should be a table is none.
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -238,16 +246,16 @@ def _root_text(root: Path) -> str:
 
 def _with_member(text: str, distribution: str, root: Path) -> str:
     """Add ``distribution`` to the root's dependencies and sources, keeping all comments."""
-    if "project" not in tomllib.loads(text):
-        # A root that is no package itself needs nobody: `uv sync --all-packages` takes members.
+    data = parsed_toml(text)
+    # A root that is no package itself needs nobody: `uv sync --all-packages` takes members; and
+    # whoever was killed once the root was written runs the command again.
+    if "project" not in data or _has_member(data, distribution):
         return text
     listed = with_item(text, "project", "dependencies", distribution)
     after = with_line(listed or text, "tool.uv.sources", f"{distribution} = {{ workspace = true }}")
     try:
-        data = tomllib.loads(after)
-        added = distribution in data["project"]["dependencies"]
-        added = added and distribution in data["tool"]["uv"]["sources"]
-    except (KeyError, TypeError, ValueError):
+        added = _has_member(parsed_toml(after), distribution)
+    except ValueError:
         added = False
     if not added:
         raise UsageError(
@@ -256,6 +264,14 @@ def _with_member(text: str, distribution: str, root: Path) -> str:
             "Add it to both by hand, after the package is made elsewhere.",
         )
     return after
+
+
+def _has_member(data: Mapping[str, Any], distribution: str) -> bool:
+    try:
+        needed, sources = data["project"]["dependencies"], data["tool"]["uv"]["sources"]
+        return distribution in needed and distribution in sources
+    except (KeyError, TypeError):
+        return False
 
 
 def _declared(file: Path) -> Contract:

@@ -110,7 +110,7 @@ def test_a_mark_of_the_byte_order_is_read_over(file):
 def test_a_file_larger_than_any_contracts_is_not_read(file):
     with file.open("ab") as whole:
         whole.truncate(1 << 27)
-    with pytest.raises(UsageError, match="more than 64 MiB"):
+    with pytest.raises(UsageError, match="more than 67,108,864 bytes"):
         read_exported(str(file))
 
 
@@ -277,6 +277,13 @@ def test_equal_contracts_make_equal_wheels(wheel, file):
 def test_name_that_is_no_wheel_s_is_refused(name):
     with pytest.raises(UsageError, match="a wheel's name, such as contracts_in_force-2026.11.1"):
         wheel_of(name, "{}")
+
+
+def test_wheel_that_expands_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("dagcast._wheel.LARGEST", 1000)
+    (tmp_path / WHEEL).write_bytes(wheel_of(WHEEL, json.dumps({"a": "0" * 100_000})))
+    with pytest.raises(UsageError, match="more than 1,000 bytes in"):
+        read_exported(str(tmp_path / WHEEL))
 
 
 def test_file_that_is_no_wheel_is_refused(tmp_path):

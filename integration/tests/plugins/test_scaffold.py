@@ -50,6 +50,24 @@ def run_tests(package, *options):
     )
 
 
+def test_new_package_that_was_killed_is_made_by_the_next_run(workspace, monkeypatch):
+    """The root is written before the folder has its name, and what was left goes."""
+
+    def killed(part, target):
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("dagcast._whole.publish", killed)
+        with pytest.raises(MemoryError):
+            new_package("rain", workspace)
+    left = workspace / "packages" / ".snow.dagcast.part"
+    left.mkdir()
+    new_package("rain", workspace)
+    assert [path.name for path in (workspace / "packages").iterdir()] == ["rain"]
+    root = (workspace / "pyproject.toml").read_text()
+    assert root.count("dagcast-rain") == 2
+
+
 @pytest.mark.again
 def test_new_package_passes_the_model_contract_unedited(workspace):
     package = new_package("wet-sessions", workspace)

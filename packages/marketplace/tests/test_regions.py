@@ -55,6 +55,8 @@ def test_without_the_file_nothing_is_said_of_regions(tmp_path):
         ("{}", "dict without entries"),
         ('[{"region": "NYC"}]', "found {'region': 'NYC'}"),
         (lambda r: [*r, r[0]], "'NYC' twice"),
+        (lambda r: [*r, {**r[0], "region": "nyc"}], "'NYC' and 'nyc', which look alike"),
+        (lambda r: [{**r[0], "neighbours": [], "opened_on": "9999-12-31"}], "'opened_on': '9999"),
         (lambda r: [{**r[0], "neighbours": ["SFO"]}], "'SFO' beside 'NYC'"),
         (lambda r: [{**r[0], "neighbours": [], "zone": "Gotham"}], "no such zone"),
         (lambda r: [{**r[0], "neighbours": [], "opened_on": "soon"}], "'opened_on': 'soon'"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import click
 
@@ -25,6 +25,26 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT", bound="Result")
 
 
+@final
+class Folder(click.Path):
+    """The name of a folder: what lies there, if anything, is one.
+
+    click itself lets pipes and devices pass for folders, and an empty name for the current one,
+    which is what a script passes whose variable was never set.
+    """
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(path_type=Path, exists=exists, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("An empty name is no folder.", param, ctx)
+        found = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if found.exists() and not found.is_dir():
+            self.fail(f"Directory {str(found)!r} is a pipe or device.", param, ctx)
+        return found
+
+
 def project_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--project`` and ``--set``; the command receives ``folder`` and ``flags``."""
     function = click.option(
@@ -37,8 +57,8 @@ def project_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--project",
         "folder",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=lambda: os.environ.get("DAGCAST_PROJECT", "."),
+        type=Folder(),
+        default=lambda: os.environ.get("DAGCAST_PROJECT") or ".",
         show_default="$DAGCAST_PROJECT, else the current folder",
         help="The project's folder.",
     )(function)
@@ -88,7 +108,7 @@ def opened_if_any(folder: Path, settings: tuple[str, ...], no_project: bool) -> 
     from click.core import ParameterSource
 
     source = click.get_current_context().get_parameter_source("folder")
-    named = source != ParameterSource.DEFAULT or "DAGCAST_PROJECT" in os.environ
+    named = source != ParameterSource.DEFAULT or bool(os.environ.get("DAGCAST_PROJECT"))
     here = any((folder / name).exists() for name in ("dagcast.toml", "log.jsonl"))
     if no_project or not (named or here or settings):
         return None

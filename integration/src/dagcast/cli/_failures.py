@@ -20,6 +20,14 @@ _REFUSALS = {
     errno.EFBIG,
     errno.EIO,
     errno.ENOENT,
+    # A file, pipe or device where a folder is to be made.
+    errno.EEXIST,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.EBUSY,
+    errno.ENOTSUP,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
     errno.ENOTDIR,
     errno.EISDIR,
     errno.ENOTEMPTY,
@@ -46,7 +54,8 @@ def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
         one paragraph; anything else is a defect and keeps its traceback.
     """
     answered = isinstance(error, click.ClickException) or answers_input(error)
-    if isinstance(error, KeyboardInterrupt | click.Abort) or (interrupted and not answered):
+    stopped = interrupted and (not answered or _from_ctrl_c(error))
+    if isinstance(error, KeyboardInterrupt | click.Abort) or stopped:
         # The solver says how far it was; click passes that on as a cause.
         source = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         said = str(source) if isinstance(source, KeyboardInterrupt) else ""
@@ -67,6 +76,21 @@ def report_failure(error: BaseException, *, interrupted: bool = False) -> int:
         return 1
     traceback.print_exception(error)
     return 1
+
+
+def _from_ctrl_c(error: BaseException) -> bool:
+    """Whether an answer goes back to Ctrl-C: a read that was given up finds no damaged file."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        named = f"{type(link).__name__} {link}"
+        if isinstance(link, KeyboardInterrupt) or "KeyboardInterrupt" in named:
+            return True
+        if "InterruptException" in named or "INTERRUPT Error" in named:
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _environment(error: BaseException) -> str | None:

@@ -5,14 +5,21 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from dagcast.cli._common import opened, progress_shown, project_options, result_options, told
+from dagcast.cli._common import (
+    Folder,
+    opened,
+    progress_shown,
+    project_options,
+    result_options,
+    told,
+)
 
 if TYPE_CHECKING:
     from dagcast.workflow import Result
 
 _WORKSPACE = click.option(
     "--workspace",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=Folder(exists=True),
     default=Path(),
     show_default="the current folder",
     help="The workspace's root, or the folder of a package in a repository of its own.",
@@ -63,7 +70,7 @@ def snapshot(workspace: Path) -> "Result":
 
 _RELEASES = click.option(
     "--releases",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     default=Path("integration/releases"),
     show_default=True,
     help="Folder of releases.",
@@ -95,7 +102,7 @@ def release_plan(
 @_RELEASES
 @click.option(
     "--sources",
-    type=click.Path(path_type=Path),
+    type=Folder(exists=True),
     default=None,
     show_default="the one that holds the releases",
     help="The repository that the packages are built from, whose commit is noted.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dagcast.cli._common import (
+    Folder,
     opened,
     parsed,
     progress_shown,
@@ -87,7 +88,7 @@ def simulate(
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     default=None,
     help="A folder of event files elsewhere; the project's events/ by default.",
 )

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from dagcast._held import held
 from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 from dagcast_core.data import DataError
 
@@ -34,7 +35,7 @@ def read_experiments(events_folder: Path | str) -> ExperimentSet:
 
 def _json(path: Path, expected: str) -> Any:
     try:
-        return parsed_json(path.read_bytes())
+        return parsed_json(held(path))
     except (ValueError, OSError) as error:
         raise _unexpected(path, expected, f"content that is not JSON ({error})") from error
 

@@ -134,12 +134,14 @@ def with_total(values: Values, quantity: Quantity, axes: Axes) -> Array:
 def overall(values: Values, quantity: Quantity, axes: Axes) -> float:
     """One figure for all rows and hours: a sum, or a weighted mean."""
     own = values[quantity.name]
-    known = {
-        name: np.broadcast_to(array, own.shape)
-        for name, array in values.items()
-        if len(array) in (1, len(own))
-    }
     how = quantity.aggregated(axes.time)
+    ways = (how, quantity.aggregated(axes.dim)) if axes.dim in quantity.dim_names else (how,)
+    needed = {quantity.name, *(way.by for way in ways if isinstance(way, Weighted))}
+    known = {
+        name: np.broadcast_to(values[name], own.shape)
+        for name in needed & values.keys()
+        if len(values[name]) in (1, len(own))
+    }
     if axes.dim in quantity.dim_names and quantity.aggregated(axes.dim) != how:
         # A stock that adds up over rows but not over hours: rows first.
         weights = {how.by: known[how.by].sum(-2)} if isinstance(how, Weighted) else {}

@@ -6,6 +6,7 @@ the parameters. All arms share each draw and its chance, so a difference is that
 and far surer than the two intervals suggest.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
@@ -26,6 +27,8 @@ _PREDICTIVE_DRAWS = 256
 # One of so many draws tells the shape of the response to spend: by one draw in all, half of a plan
 # was off by 5 % of its gain.
 _SHARE_OF_DRAWS = 4
+# Where somebody waits for the end: seconds for further draws, and draws of chance.
+_HURRY, _HURRIED_DRAWS = 0.2, 64
 
 
 def make_outlook(
@@ -40,6 +43,8 @@ def make_outlook(
     chance: Chance | None = None,
     seed: int = 0,
     scaled: Mapping[float, "Panel"] | None = None,
+    hurried: bool = False,
+    whole: bool = False,
     progress: Callable[[str, float | None], None] = lambda message, share: None,
 ) -> Outlook:
     """Forecast every arm with each draw of the parameters.
@@ -55,12 +60,14 @@ def make_outlook(
         chance: what the models do not explain; none is added by default.
         seed: of the chance.
         scaled: multiples of the plan -> inputs under them, for the response to spend.
+        hurried: Ctrl-C was pressed before, so that it ends soon, with at least two draws.
+        whole: an outlook of fewer draws is none.
         progress: told how far it is.
 
     Ctrl-C ends it with the draws that are done, at least two; the outlook's ``draws`` counts them.
 
     Raises:
-        KeyboardInterrupt: interrupted a second time.
+        KeyboardInterrupt: interrupted a second time; or at all, where it has to be ``whole``.
     """
     axes = Axes.among(quantities, next(iter(arms.values())))
     by_name = {quantity.name: quantity for quantity in quantities}
@@ -73,16 +80,16 @@ def make_outlook(
             for arm, inputs in arms.items()
         }
 
-    stopped = False
+    stopped, until = hurried, time.monotonic() + _HURRY
     for draw in range(draws):
-        if stopped and len(runs["plan"]) >= _LEAST_DRAWS:
+        if stopped and len(runs["plan"]) >= _LEAST_DRAWS and time.monotonic() > until:
             break
         try:
             found = forecast(draw)
         except KeyboardInterrupt:
-            if stopped:
+            if stopped or whole:
                 raise
-            stopped = True
+            stopped, until = True, 0.0
             if len(runs["plan"]) >= _LEAST_DRAWS:
                 break
             # An interval needs draws, and what was decided is not lost for want of one.
@@ -92,7 +99,8 @@ def make_outlook(
     levels = _scaled(
         {} if stopped else scaled or {}, predict, runs, by_name, combined or {}, axes, progress
     )
-    chances = Chances(chance, len(runs["plan"]), seed)
+    predictive = _HURRIED_DRAWS if stopped else _PREDICTIVE_DRAWS
+    chances = Chances(chance, len(runs["plan"]), seed, predictive)
     plain = {arm: _totals(values, by_name, combined or {}, axes) for arm, values in runs.items()}
     weeks, spread = _weeks(chances.of(runs["plan"]), runs["plan"], by_name, axes)
     return Outlook(
@@ -189,12 +197,15 @@ class Chances:
         chance: none leaves runs as they are.
         draws: of the parameters.
         seed: of the chance.
+        least: predictive draws, at least.
     """
 
-    def __init__(self, chance: Chance | None, draws: int, seed: int) -> None:
+    def __init__(
+        self, chance: Chance | None, draws: int, seed: int, least: int = _PREDICTIVE_DRAWS
+    ) -> None:
         self._chance = chance
         # Tails are told by as many draws as there are; those of chance cost next to nothing.
-        self._each = 1 if chance is None else -(-_PREDICTIVE_DRAWS // draws)
+        self._each = 1 if chance is None else -(-least // draws)
         self._drawn = () if chance is None else chance.draws(self._each * draws, seed)
 
     def of(self, runs: Sequence[Values]) -> Iterator[Values]:

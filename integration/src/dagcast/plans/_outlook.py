@@ -12,6 +12,7 @@ from typing import final
 
 import numpy as np
 
+from dagcast._held import held_text
 from dagcast.errors import ProjectError
 from dagcast.plans._axes import Array, Axes
 from dagcast.plans._reading import Reading
@@ -164,7 +165,7 @@ class Outlook:
         from safetensors.numpy import load_file
 
         try:
-            document = json.loads((folder / _TEXT).read_text(encoding="utf-8"))
+            document = json.loads(held_text(folder / _TEXT))
             arrays = load_file(folder / _ARRAYS)
         except (OSError, ValueError, SafetensorError) as error:
             raise ProjectError(

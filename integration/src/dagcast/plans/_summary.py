@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+from dagcast._held import held_text
 from dagcast.errors import ProjectError
 from dagcast.figures import (
     MINUS,
@@ -362,7 +363,7 @@ class PlanSummary:
             ProjectError: the file is missing or damaged.
         """
         try:
-            values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            values = json.loads(held_text(folder / _FILE))
             values["levers"] = tuple(LeverRow(**item) for item in values["levers"])
             values["readings"] = {n: Reading(**item) for n, item in values["readings"].items()}
             for name in ("budgets", "guardrails"):

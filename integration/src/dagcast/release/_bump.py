@@ -6,11 +6,11 @@ python -m dagcast.release packages/eta --against MANIFEST --write   # and write 
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagcast._held import held_text, parsed_toml
 from dagcast._whole import write_text
 from dagcast.errors import UsageError
 from dagcast.exported import read_json
@@ -74,7 +74,7 @@ def plan_bump(
         UsageError: the folder is no package, or a fragment is of no known kind.
     """
     text = _text(package / "pyproject.toml")
-    project = tomllib.loads(text)["project"]
+    project = parsed_toml(text)["project"]
     distribution, before = str(project["name"]), str(project["version"])
     fragments = _fragments(package / "changelog.d")
     bump: Bump = max(fragments.values(), key=_RANKS.index, default="none")
@@ -249,6 +249,6 @@ def _problem(distribution: str, expected: str, found: str) -> Problem:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
+        return held_text(file)
     except FileNotFoundError:
         raise UsageError("a package's folder", f"no file {file}", "Check the path.") from None

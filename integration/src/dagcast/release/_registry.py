@@ -98,8 +98,8 @@ def propose(
         UsageError: the name is taken or no file name.
         ReleaseError: an installed package is broken.
     """
-    _check_free(releases, name)
     _tidy(releases)
+    _check_free(releases, name)
     if plugins.problems:
         raise ReleaseError(name, plugins.problems)
     held = current(releases)
@@ -146,13 +146,18 @@ def verify(
         UsageError: there is no such proposal, or it was verified before.
         ReleaseError: the environment is no longer what was proposed.
     """
-    if (releases / f"{name}.json").exists():
+    verified_before = (releases / f"{name}.json").exists()
+    unfinished = verified_before and (releases / "proposals" / f"{name}.json").exists()
+    _tidy(releases)
+    if unfinished:
+        # Whoever verified it was killed before the proposal was removed: all is known.
+        return _read(releases / f"{name}.json")
+    if verified_before:
         raise UsageError(
             "a proposal that was not verified yet",
             f"{releases / name}.json, which is never changed",
             "Propose the packages under another name.",
         )
-    _tidy(releases)
     candidate = replace(_read(releases / "proposals" / f"{name}.json"), afresh=afresh.strip())
     moved = _moved(candidate, plugins)
     if moved:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagcast import _config_file
+from dagcast._held import held_text
 from dagcast.errors import ConfigError
 
 CONFIG = "dagcast.toml"
@@ -50,7 +51,7 @@ def place(folder: Path | None, source: str, key: tuple[str, ...] = ()) -> str:
     path, full = (own, key) if own.is_file() else (folder / CONFIG, ("sources", source, *key))
     name = f"{FOLDER}/{own.name}" if path == own else CONFIG
     try:
-        text = path.read_text(encoding="utf-8")
+        text = held_text(path)
     except (OSError, UnicodeDecodeError):
         return name
     line = _config_file.line_of(text, full)

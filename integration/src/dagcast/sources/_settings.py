@@ -3,13 +3,34 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from dagcast._settings import no_flag
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]
 Kind = Literal["text", "integer", "number", "flag", "instant"]
+
+
+def _known_zone(zone: str) -> str:
+    """An IANA name of a zone; of a misspelt one no hour could be told."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("an IANA name of a zone such as 'America/New_York'") from None
+    return zone
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _Settings(BaseModel):
@@ -218,8 +239,8 @@ class LabelSettings(_Settings):
     country is a code of ISO 3166, such as "US", with a subdivision where it matters: "US-CA".
     """
 
-    zone: str | None = None
-    zones: dict[str, str] = {}
+    zone: Zone | None = None
+    zones: dict[str, Zone] = {}
     holidays: str | None = None
     holidays_of: dict[str, str] = {}
 

@@ -120,7 +120,7 @@ def demo(
     fitted = stage("fit", lambda: fit(project(), progress=progress))
     validated = stage("validate", lambda: validate(project(), progress=progress))
     backtested = stage("backtest", lambda: backtest(project(), progress=progress))
-    planned = stage("plan", lambda: plan(project(), progress=progress))
+    planned = stage("plan", lambda: plan(project(), whole=True, progress=progress))
     reviewed = stage("review", lambda: review(project(), progress=progress))
     # A simulated week costs nobody anything: the demo goes on to the retrospective.
     approved = stage(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagcast._held import held_text
 from dagcast._whole import write_text
 from dagcast.errors import GateError, ProjectError, UsageError
 from dagcast.project import Project, open_project
@@ -219,7 +220,7 @@ def _read(project: Project) -> list[LoopWeek]:
     if not path.is_file():
         return []
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))["weeks"]
+        items = json.loads(held_text(path))["weeks"]
         return [
             LoopWeek(**{**item, "promised": _pair(item["promised"]), "kept": None})
             for item in items

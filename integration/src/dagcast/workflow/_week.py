@@ -199,7 +199,8 @@ def _backtest(project: Project, at: Position, who: str | None, progress: Progres
 
 
 def _plan(project: Project, at: Position, who: str | None, progress: Progress) -> str:
-    found = plan(project, progress=progress)
+    # The next steps show it to people, and may approve it.
+    found = plan(project, whole=True, progress=progress)
     return f"{found.summary.plan}: {found.summary.certificate}"
 
 

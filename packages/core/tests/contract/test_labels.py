@@ -40,6 +40,9 @@ def test_what_contradicts_its_labels_is_refused(fields, found):
 def test_labels_are_there_and_each_once():
     with pytest.raises(ContractError, match="names 'east' twice"):
         LabelSet("site", ("east", "east"))
+    for other in ("East", "e\u0430st", "\uff45ast", "ea\u200dst", "east."):
+        with pytest.raises(ContractError, match="names both 'east' and .*which look alike"):
+            LabelSet("site", ("east", "west", other))
     with pytest.raises(ContractError, match="expected a tuple of at least one label"):
         LabelSet("site", ())
 

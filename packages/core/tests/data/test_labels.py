@@ -54,6 +54,42 @@ def test_a_label_holds_nothing_that_cannot_be_seen(store, rides_table, make_ride
     assert store.labels()["region"] == ("boost",)
 
 
+@pytest.mark.parametrize(
+    ("common", "rare", "alike"),
+    [
+        ("guarantee", "guarantees", True),
+        ("guarantee", "guarante", True),
+        ("guarantee", "gaurantee", True),
+        ("guarantee", "guerantee", True),
+        ("guarantee", "uarantee", True),
+        ("guarantee", "g\u0443arantee", True),
+        # Two letters, a number, a short word, and a word beside another.
+        ("guarantee", "guarntees", False),
+        ("district 1", "district 2", False),
+        ("quest", "quest2", False),
+        ("east", "easy", False),
+        ("line a", "line b", False),
+        ("new york city", "new york cities", False),
+    ],
+)
+def test_a_rare_word_a_letter_off_a_common_one_is_no_label(
+    store, rides_table, make_rides, common, rare, alike
+):
+    """Nine thousand rows of a lever and one mistyped would be two levers, in the first source."""
+    rides = rides_of(make_rides, **{common: 100, rare: 1, "other": 100})
+    report = store.ingest(rides_table, rides)
+    assert report.new_labels == ({"region": {rare: 1}} if alike else {})
+    assert store.labels()["region"] == tuple(sorted({common, "other", *([] if alike else [rare])}))
+    if alike:
+        store.accept("region", [rare])
+        assert store.ingest(rides_table, rides).accepted == len(rides)
+
+
+def test_words_a_letter_apart_are_labels_where_both_are_common(store, rides_table, make_rides):
+    rides = rides_of(make_rides, marten=150, martin=2, other=20)
+    assert store.ingest(rides_table, rides).new_labels == {}
+
+
 def test_labels_that_differ_by_more_than_case_are_labels(store, rides_table, make_rides):
     rides = rides_of(make_rides, a=1)
     names = ["12_3", "1_23", "02139", "2139", "NA", "N/A1", "Manhattan", "Manhatten"]

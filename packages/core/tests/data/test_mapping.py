@@ -185,6 +185,39 @@ def test_numbers_written_for_people_are_read_where_that_is_declared(store, tmp_p
     np.testing.assert_equal(rides(store), {"A": [1234.5, NAN, NAN]})
 
 
+@pytest.mark.parametrize(
+    ("marks", "given", "kept"),
+    [
+        # To DuckDB this is a thousand.
+        ({}, "1_000", NAN),
+        ({"thousands": ","}, "1_000", NAN),
+        ({"thousands": ","}, "1,000", 1000.0),
+        ({"thousands": ","}, "12,345,678.5", 12_345_678.5),
+        ({"thousands": ","}, "1,000e2", 100_000.0),
+        ({"thousands": ","}, "1000", 1000.0),
+        # Half a unit too little or ten times too much, whoever was meant.
+        ({"thousands": ","}, "1,5", NAN),
+        ({"thousands": ","}, "1,00", NAN),
+        ({"thousands": ","}, "1,0000", NAN),
+        ({"decimal": ","}, "1,5", 1.5),
+        ({"decimal": ","}, ",5", 0.5),
+        ({"decimal": ","}, "1.234", NAN),
+        ({"decimal": ","}, "1e3", 1000.0),
+        ({"decimal": ",", "thousands": "."}, "1.5", NAN),
+        ({"decimal": ",", "thousands": " "}, "1 234,5", 1234.5),
+    ],
+)
+@pytest.mark.parametrize("sql", [False, True])
+def test_number_written_otherwise_than_declared_is_none(store, tmp_path, marks, given, kept, sql):
+    path = written(tmp_path, f'at,city,trips\n{HOURS[0]},A,1\n{HOURS[1]},A,"{given}"\n')
+    columns = {**PLAIN, "rides": Take(sql="trips * 1")} if sql else PLAIN
+    report = ingest(store, path, ColumnMap("counts", columns, **marks), CUBE)
+    why = "trips is not a number" if sql else "rides is not a number"
+    assert report.quarantined == ({why: 1} if np.isnan(kept) else {})
+    assert report.read == 2
+    np.testing.assert_equal(rides(store)["A"][1], kept)
+
+
 def test_two_sources_of_one_file_and_one_table_add_up(store, tmp_path):
     frame = pd.DataFrame({"at": HOURS[:1], "boost": [3.0], "quest": [4.0]})
     path = both(tmp_path, frame)[0]

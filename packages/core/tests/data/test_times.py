@@ -161,6 +161,11 @@ WRITTEN = [
     ("2025-01-15 08:00 America/Gotham", None),
     ("2025-01-15 08:00:00+05", "2025-01-15T03:00Z"),
     ("2025-01-15 08:00:00 -0500", "2025-01-15T13:00Z"),
+    # No clock is a day ahead of another.
+    ("2025-01-15 08:00:00+25:00", None),
+    ("2025-01-15 08:00:00-1600", None),
+    ("2025-01-15 08:00:00+05:75", None),
+    ("2025-01-15 08:00 UTC+25", None),
     # Abbreviations: those of the table's zone, those that mean one thing, and the others.
     ("2025-01-15 08:00 EST", "2025-01-15T13:00Z"),
     ("2025-07-15 08:00 EST", "2025-07-15T13:00Z"),

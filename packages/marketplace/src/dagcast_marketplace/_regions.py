@@ -5,12 +5,14 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dagcast_core.contract import LabelSet, parsed_json
+from dagcast_core.contract import ContractError, LabelSet, parsed_json
 from dagcast_core.data import DataError
 
 FILE = "regions.json"
 # Characters of a label in the events.
 _LONGEST = 200
+# As in the events.
+_YEARS = range(1990, 2100)
 _FIELDS = "a list of objects with region, zone, neighbours and opened_on"
 
 
@@ -45,6 +47,8 @@ def read_regions(events: Path) -> LabelSet | None:
             near[name] = _listed(entry["neighbours"])
             # A number is refused there: of 20260112 nobody knows whether it counts days or seconds.
             opened = datetime.fromisoformat(entry["opened_on"])
+            if opened.year not in _YEARS:
+                raise ValueError("no year of a business")
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected(path, _FIELDS, f"{entry!r}") from error
         names.append(name)
@@ -63,7 +67,10 @@ def read_regions(events: Path) -> LabelSet | None:
             if other not in zones:
                 found = f"{other!r} beside {name!r}"
                 raise _unexpected(path, "neighbours among the regions", found)
-    return LabelSet("region", tuple(names), zones=zones, since=since, near=near)
+    try:
+        return LabelSet("region", tuple(names), zones=zones, since=since, near=near)
+    except ContractError as error:
+        raise _unexpected(path, "regions that can be told apart", str(error)) from error
 
 
 def _named(name: object) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._held import held
 from dagcast.config import Config
 from dagcast.errors import UsageError
 from dagcast.project import Project
@@ -153,7 +154,7 @@ def experiments(project: Project) -> "ExperimentSet":
     covariances: dict[str, Any] = {}
     for path in sorted(project.events.glob(f"**/{EXPERIMENTS}")):
         try:
-            content = parsed_json(path.read_bytes())
+            content = parsed_json(held(path))
             if isinstance(content, list):
                 members = tuple(Experiment.from_json(item) for item in content)
             else:
@@ -161,6 +162,7 @@ def experiments(project: Project) -> "ExperimentSet":
                 members = tuple(read)
                 covariances.update(read.covariances)
         except (
+            OSError,
             ValueError,
             RecursionError,
             TypeError,

@@ -35,7 +35,7 @@ def _in_store(project: Project, *, deep: bool) -> Iterator[str]:
 
 
 def _in_results(project: Project, entries: tuple[Entry, ...]) -> Iterator[str]:
-    """Plans, fits and releases; weeks that were played are no claim, their rows are in the store."""
+    """Plans, fits, releases; weeks that were played are no claim, their rows are in the store."""
     for entry in entries:
         released = entry.details.get("released")
         what = "fit" if entry.event == "fitted" else "plan" if released is None else "release"

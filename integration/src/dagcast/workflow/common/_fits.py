@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._held import held_text
 from dagcast.errors import ProjectError
 from dagcast.workflow.common._horizon import Moments
 from dagcast.workflow.common._result import Progress, plain, silent
@@ -122,7 +123,7 @@ def load_fit(session: Session, name: str | None = None) -> Fitted:
         raise ProjectError(f"the fit {folder.name} in the log", "no line about it", again)
     verify(folder, line.details.get("seal"), "fit")
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(held_text(folder / _MANIFEST))
         labels, provenance = manifest["labels"], manifest["provenance"]
         report = manifest["report"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,6 +3,7 @@
 import json
 from statistics import NormalDist
 
+from dagcast._held import held_text
 from dagcast.journal import Entry
 from dagcast.project import Project
 
@@ -45,7 +46,7 @@ def _contradicted(project: Project, fit: str | None, validated: Entry | None) ->
     if validated.details.get("passed", True):
         return []
     try:
-        report = json.loads((project.reports / VALIDITY).read_text(encoding="utf-8"))
+        report = json.loads(held_text(project.reports / VALIDITY))
         rows = [(row["experiment"], abs(row["z"])) for row in report["rows"]]
         known = report["fit"] == fit
     except (OSError, ValueError, KeyError, TypeError):

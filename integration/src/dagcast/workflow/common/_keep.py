@@ -15,7 +15,7 @@ from dagcast.workflow.common._fits import Fitted
 from dagcast.workflow.common._newness import settings_of
 from dagcast.workflow.common._outlooks import outlook_of
 from dagcast.workflow.common._plan_files import CURRENT, DECISIONS, MARGINALS, PREFIX, SOLVED
-from dagcast.workflow.common._plan_result import PlanResult
+from dagcast.workflow.common._plan_result import PlanResult, was_interrupted
 from dagcast.workflow.common._problem import Setting
 from dagcast.workflow.common._proposals import as_frame
 from dagcast.workflow.common._result import Progress, silent
@@ -44,6 +44,7 @@ def keep(
     opened: Seen | None = None,
     memory: dict[Any, Any] | None = None,
     stability: PlanStability | None = None,
+    whole: bool = False,
     progress: Progress = silent,
 ) -> PlanResult:
     """Work out what a solved or evaluated plan leads to, and propose it in the log.
@@ -62,11 +63,20 @@ def keep(
         opened: what whoever edited its parent had before their eyes.
         memory: keeps what is the same for every plan of this round, for whoever asks of many.
         stability: against fits at earlier moments, if it was asked for.
+        whole: nothing is kept where somebody presses Ctrl-C.
         progress: told what is going on.
     """
     project = setting.session.project
     name = name or project.reserve(project.plans, PREFIX)
-    outlook = outlook_of(setting, fitted, solved.decisions, memory=memory, progress=progress)
+    outlook = outlook_of(
+        setting,
+        fitted,
+        solved.decisions,
+        memory=memory,
+        hurried=was_interrupted(solved.status, solved.message, solved.warnings),
+        whole=whole,
+        progress=progress,
+    )
     if outlook.draws < len(fitted.draws):
         words = (
             f"interrupted while its outcomes were forecast: intervals rest on {outlook.draws} of "

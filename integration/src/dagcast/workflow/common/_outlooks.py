@@ -44,16 +44,20 @@ def outlook_of(
     decisions: "Panel",
     *,
     memory: "dict[Any, Any] | None" = None,
+    hurried: bool = False,
+    whole: bool = False,
     progress: Progress = silent,
 ) -> Outlook:
     """Forecast the horizon under a plan, under doing nothing and under the current plan.
 
     Args:
         setting: the round.
-        fitted: the models.
+        fitted: the models behind it.
         decisions: of the plan.
         memory: keeps what is the same for every plan of this round, for whoever asks of many.
-        progress: told what is going on.
+        hurried: Ctrl-C was pressed before, see `make_outlook`.
+        whole: an outlook of fewer draws is none.
+        progress: told how far it is.
     """
     import torch
 
@@ -92,6 +96,8 @@ def outlook_of(
         chance=kept["chance"],
         seed=config.seeds.plan,
         scaled={scale: setting.context.assign(_times(levers, scale, setting)) for scale in SCALES},
+        hurried=hurried,
+        whole=whole,
         progress=progress,
     )
 

@@ -1,6 +1,6 @@
 """A plan as a stage returns it: the tables that people read in a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -210,12 +210,16 @@ class PlanResult(Result):
     def exit_code(self) -> int:
         if self.replay_error is not None and self.replay_error > _REPLAYED:
             return 1
-        if self.summary.status == "interrupted" and self.summary.message == "interrupted":
-            # Ctrl-C; a time limit of the settings is no interruption.
-            return 130
-        if any(text.startswith("interrupted ") for text in self.summary.warnings):
+        summary = self.summary
+        if was_interrupted(summary.status, summary.message, summary.warnings):
             return 130
         return 4 if self.summary.status == "infeasible" else 0
+
+
+def was_interrupted(status: str, message: str, warnings: Sequence[str]) -> bool:
+    """Whether Ctrl-C was pressed while a plan was made; a limit of time is no interruption."""
+    stopped = status == "interrupted" and message == "interrupted"
+    return stopped or any(text.startswith("interrupted ") for text in warnings)
 
 
 def lever_rows(summary: PlanSummary) -> tuple[tuple[str, ...], ...]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagcast._held import held_text
 from dagcast._whole import write_text
 from dagcast.errors import ProjectError
 from dagcast.journal import PlanRecord
@@ -137,7 +138,7 @@ def _known_lifts(project: Project, plan: str) -> tuple[Promise, ...]:
     """Lifts that `dagcast retro` re-estimated, as far as it looked at the plan."""
     path = project.reports / f"retro-{plan}.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(held_text(path))
         return tuple(Promise(**item) for item in document["hindsight"].get("lifts", ()))
     except (OSError, ValueError, KeyError, TypeError):
         return ()
@@ -162,9 +163,7 @@ def kept_promises(project: Project, before: str) -> str:
     if not path.is_file():
         return ""
     try:
-        items = [
-            Promise(**item) for item in json.loads(path.read_text(encoding="utf-8"))["promises"]
-        ]
+        items = [Promise(**item) for item in json.loads(held_text(path))["promises"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ProjectError(
             f"past promises in {path}", f"{error}", "Run `dagcast promises` again."
@@ -179,7 +178,7 @@ def share_kept(project: Project) -> float | None:
         project: with reports.
     """
     try:
-        document = json.loads((project.reports / REPORT).read_text(encoding="utf-8"))
+        document = json.loads(held_text(project.reports / REPORT))
         items = [Promise(**item) for item in document["promises"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 
+from dagcast._held import held_text
 from dagcast.errors import ProjectError
 
 SEAL = "sha256.json"
@@ -53,7 +54,7 @@ def verify(folder: Path, sealed: str | None, what: str) -> None:
     try:
         if sealed is not None and _digest(folder / SEAL) != sealed:
             raise damaged(f"another {SEAL} than the log knows")
-        expected = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        expected = json.loads(held_text(folder / SEAL))
         found = {name: _digest(folder / name) for name in _files(folder)}
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(f"{type(error).__name__}: {error}") from error

@@ -1,12 +1,13 @@
 """Experiments as people write them down: figures, or the raw rows that they follow from."""
 
 import hashlib
-import tomllib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._held import held, held_text, parsed_toml
 from dagcast.errors import UsageError
 from dagcast_core.contract import ContractError, Experiment, ExperimentSet, parsed_json
 
@@ -68,11 +69,10 @@ def read_trials(path: Path) -> tuple[tuple[WrittenTrial, ...], ExperimentSet]:
 
 def _document(path: Path) -> Any:
     try:
-        content = path.read_bytes()
         if path.suffix == ".toml":
-            return tomllib.loads(content.decode("utf-8"))
-        return parsed_json(content)
-    except (OSError, ValueError, RecursionError) as error:
+            return parsed_toml(held_text(path))
+        return parsed_json(held(path))
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"a file of experiments, JSON or TOML, at {path}", _said(error), "Correct the file."
         ) from error
@@ -133,8 +133,9 @@ def _measured(
     columns |= {name: item[name] for name in ("design", "scale") if name in item}
     trial = RawTrial(**{"design": "switchback", **columns})
     try:
-        content = file.read_bytes()
-        read = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+        content = held(file)
+        rows_of = pd.read_parquet if file.suffix == ".parquet" else pd.read_csv
+        read = rows_of(io.BytesIO(content))
     except (OSError, ValueError) as error:
         raise ContractError(f"rows in {file} that cannot be read: {_said(error)}") from error
     return measure_rows(read, trial), (file.name, hashlib.sha256(content).hexdigest())

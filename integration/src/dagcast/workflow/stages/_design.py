@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dagcast._whole import write_text
 from dagcast.errors import UsageError
 from dagcast.figures import number
 from dagcast.project import Project
@@ -362,8 +363,7 @@ def _write(
     ]
     text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
     try:
-        with file.open("x", encoding="utf-8", newline="") as opened:
-            opened.write(text)
+        write_text(file, text, replace=False)
     except FileExistsError:
         raise UsageError(
             "a file that is not there yet",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._held import held_text
 from dagcast.errors import UsageError
 from dagcast.figures import DASH, number
 from dagcast.project import Project
@@ -179,7 +180,7 @@ def _arm(arm: Any) -> str:
 def _modelled(project: Project, name: str) -> list[tuple[str, str]]:
     """What the models of the last `dagcast validate` say of it."""
     try:
-        report = json.loads((project.reports / _VALIDITY).read_text(encoding="utf-8"))
+        report = json.loads(held_text(project.reports / _VALIDITY))
         row = next(row for row in report["rows"] if row["experiment"] == name)
         said = f"{number(row['expected'])}, z {row['z']:+.2f}: {row['verdict']}"
         return [(f"expected without it, {report['fit']}", said)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from dagcast._whole import write_text
 from dagcast.project import create_project
 from dagcast.workflow.common._configured import configured
 from dagcast.workflow.common._result import Result, ResultTable
@@ -78,9 +77,7 @@ def init(
     plugins = load_plugins(disable=config.disable)
     tables = {table.name: table for table in plugins.tables}
     text = propose(source, known_quantities(plugins), tables)
-    project = create_project(folder, config)
-    path = project.folder / "sources" / f"{source_name(source)}.toml"
-    path.parent.mkdir()
-    write_text(path, text)
+    place = f"sources/{source_name(source)}.toml"
+    project = create_project(folder, config, more={place: text})
     unsure = tuple(line for line in text.splitlines()[1:] if "unsure" in line or "..." in line)
-    return InitResult(project.folder, f"sources/{path.name}", unsure)
+    return InitResult(project.folder, place, unsure)

@@ -14,7 +14,7 @@ from dagcast.workflow.common._fits import draw_parameters, fit_collection, load_
 from dagcast.workflow.common._horizon import HOUR, at_origin
 from dagcast.workflow.common._keep import keep
 from dagcast.workflow.common._optimising import optimising
-from dagcast.workflow.common._plan_result import PlanResult
+from dagcast.workflow.common._plan_result import PlanResult, was_interrupted
 from dagcast.workflow.common._problem import Setting, make_setting
 from dagcast.workflow.common._result import Progress, silent
 from dagcast.workflow.common._session import open_session
@@ -25,16 +25,22 @@ if TYPE_CHECKING:
 _STABILITY_UNKNOWN = "interrupted before it was known how far the plan moves with earlier fits"
 
 
-def plan(project: Project, *, stability: int = 0, progress: Progress = silent) -> PlanResult:
+def plan(
+    project: Project, *, stability: int = 0, whole: bool = False, progress: Progress = silent
+) -> PlanResult:
     """Optimise the levers over the horizon and propose the result.
+
+    Ctrl-C keeps the best plan so far, with status ``interrupted``, for the person who pressed it.
 
     Args:
         project: with a fit.
         stability: number of earlier moments, a week apart, at which the models are fitted again to
             see how far the plan moves.
+        whole: whether a plan that was interrupted is none: nobody is there to look at it.
         progress: told what is going on.
 
     Raises:
+        KeyboardInterrupt: interrupted where the plan has to be ``whole``, or a second time.
         ProjectError: nothing was ingested or fitted yet.
         ConfigError: the settings name no lever, or a limit is wrong.
     """
@@ -49,6 +55,8 @@ def plan(project: Project, *, stability: int = 0, progress: Progress = silent) -
     start = time.perf_counter()
     problem = setting.problem(fitted.model, draws=fitted.draws)
     solved = solve(problem, **_options(project, progress))
+    if whole and was_interrupted(solved.status, solved.message, solved.warnings):
+        raise KeyboardInterrupt("interrupted while the plan was solved: there is none yet")
     seconds = time.perf_counter() - start
     moved = None
     if stability:
@@ -64,6 +72,7 @@ def plan(project: Project, *, stability: int = 0, progress: Progress = silent) -
         kind="optimised",
         seconds=seconds,
         stability=moved,
+        whole=whole,
         progress=progress,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from dagcast._held import held_text
 from dagcast._whole import write_text
 from dagcast.errors import ProjectError, answers_input
 from dagcast.figures import counted, number, words
@@ -242,7 +243,7 @@ def _report(project: Project, name: str) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(held_text(path))
     except ValueError as error:
         raise ProjectError(
             f"JSON in {path}", f"{error}", "Run `dagcast validate` and `dagcast backtest` again."

@@ -22,6 +22,7 @@ from dagcast_core.contract._experiment import (
 )
 from dagcast_core.contract._json import parsed_json
 from dagcast_core.contract._labels import Calendar, LabelSet
+from dagcast_core.contract._looks import looks
 from dagcast_core.contract._mapping import FrozenMapping
 from dagcast_core.contract._nearest import nearest
 from dagcast_core.contract._problem import PROJECT_LABEL, AssemblyError, Problem
@@ -89,6 +90,7 @@ __all__ = [
     "evolution_problems",
     "least_bump",
     "least_version",
+    "looks",
     "nearest",
     "parsed_json",
     "read_snapshot",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagcast_core.contract._checks import check_identifier, check_labels
 from dagcast_core.contract._errors import ContractError
+from dagcast_core.contract._looks import looks
 from dagcast_core.contract._mapping import FrozenMapping
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class LabelSet:
         near: label -> labels that share a border with it.
 
     Raises:
-        ContractError: a label repeats, a mapping names one that is not there, or an instant is
-            none.
+        ContractError: a label repeats or looks like another one, a mapping names one that is not
+            there, or an instant is none.
     """
 
     dim: str
@@ -41,6 +42,11 @@ class LabelSet:
         for label in self.labels:
             if self.labels.count(label) > 1:
                 raise ContractError(f"{what} names {label!r} twice")
+        first: dict[str, str] = {}
+        for label in self.labels:
+            other = first.setdefault(looks(str(label)), label)
+            if other != label:
+                raise ContractError(f"{what} names both {other!r} and {label!r}, which look alike")
         near = {label: tuple(others) for label, others in self.near.items()}
         for name, mapping in (("zones", self.zones), ("since", self.since), ("near", near)):
             object.__setattr__(self, name, FrozenMapping(mapping))

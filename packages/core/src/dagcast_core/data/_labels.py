@@ -3,7 +3,8 @@
 A label is a row of every cube and may be part of a lever, with money behind it. So a word that
 appears for the first time is a finding and no label: its rows are set aside until somebody accepts
 it. The first source of a dim is where its labels come from; there only words that another one of
-the same source is written like are set aside ("Gold" once beside "gold" nine thousand times).
+the same source is written like are set aside ("Gold" once beside "gold" nine thousand times, and
+"glod", a letter off, where it is rare).
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
+from dagcast_core.contract import looks
 from dagcast_core.data._declare import EventTable
 from dagcast_core.data._sql import quoted
 
@@ -28,18 +30,10 @@ _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_JOINERS = re.compile("[\u200c\u200d]")
-# Small letters of other alphabets, and what they or their capitals look like.
-_LOOKS = str.maketrans(
-    # Cyrillic, Greek, and the i without its dot.
-    "\u0430\u0432\u0435\u0456\u0458\u043a\u043c\u043d\u043e\u0440\u051b\u0455"
-    "\u0441\u0442\u0443\u0445\u04bb\u0501\u051d"
-    "\u03b1\u03b2\u03b5\u03b6\u03b7\u03b9\u03ba\u03bc\u03bd\u03bf\u03c1\u03c4"
-    "\u03c5\u03c7"
-    "\u0131",
-    "abeijkmhopqsctyxhdwabezhikmvoptyxi",
-)
-_BETWEEN = re.compile(r"[\s_\-./]+")
+# Letters of a word of which one may be mistyped, and how much commoner the word is that was meant:
+# of two names that are a letter apart by themselves, neither is a hundred times rarer.
+_WORD, _RARER = 5, 100
+_LETTERS, _LETTERS_BEFORE = re.compile(r"[^\W\d_]+"), re.compile(r"[^\W\d_]+$")
 _LISTED = 100
 
 
@@ -166,13 +160,60 @@ def _alike(dim: str) -> str:
 def _rarer_of_alike(totals: Mapping[str, int]) -> set[str]:
     """Of labels that differ in case, width, alphabet, blanks, dashes, dots or joiners, all but one.
 
-    The commonest stays.
+    The commonest stays; and so do all that are as common as what they are a letter apart from.
     """
     groups: dict[str, list[str]] = {}
     for label in totals:
-        seen = _JOINERS.sub("", unicodedata.normalize("NFKC", label)).casefold().translate(_LOOKS)
-        groups.setdefault(_BETWEEN.sub(" ", seen).strip(), []).append(label)
+        groups.setdefault(looks(label), []).append(label)
     rarer = set()
     for labels in groups.values():
         rarer |= set(sorted(labels, key=lambda label: (-totals[label], label))[1:])
-    return rarer
+    return rarer | _mistyped({label: totals[label] for label in totals.keys() - rarer})
+
+
+def _mistyped(totals: Mapping[str, int]) -> set[str]:
+    """Rare labels that are a letter away from one that is far commoner."""
+    most = max(totals.values(), default=0)
+    rare = [label for label, count in totals.items() if count * _RARER <= most]
+    if not rare:
+        return set()
+    # Two texts a letter apart share one that lacks a letter of each.
+    lacking: dict[str, list[str]] = {}
+    for label, count in totals.items():
+        if count >= _RARER:
+            for part in {label, *_without_one(label)}:
+                lacking.setdefault(part, []).append(label)
+    return {
+        label
+        for label in rare
+        if any(
+            totals[label] * _RARER <= totals[other] and _letter_apart(label, other)
+            for part in {label, *_without_one(label)}
+            for other in lacking.get(part, ())
+        )
+    }
+
+
+def _without_one(label: str) -> Iterator[str]:
+    return (label[:place] + label[place + 1 :] for place in range(len(label)))
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two texts begin with together."""
+    places = range(min(len(one), len(other)))
+    return next((place for place in places if one[place] != other[place]), len(places))
+
+
+def _letter_apart(one: str, other: str) -> bool:
+    """Whether a letter of a word is missing, too many, another one, or changed places."""
+    start = _shared(one, other)
+    end = _shared(one[start:][::-1], other[start:][::-1])
+    mine, its = one[start : len(one) - end], other[start : len(other) - end]
+    exchanged = len(mine) == 2 and mine == its[::-1]
+    if not exchanged and max(len(mine), len(its)) > 1:
+        return False
+    if not (mine + its).isalpha():
+        # The numbers of two zones differ as little.
+        return False
+    before, after = _LETTERS_BEFORE.search(other[:start]), _LETTERS.match(other[start:])
+    return sum(len(found.group()) for found in (before, after) if found) >= _WORD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -14,7 +15,7 @@ import pyarrow.parquet
 from dagcast_core.data._declare import Column, EventTable
 from dagcast_core.data._errors import DeclarationError, SourceError, shortened
 from dagcast_core.data._mapping import ColumnMap, Lookup, Take, Typed, Unpivot
-from dagcast_core.data._sql import cleaned, quoted, text
+from dagcast_core.data._sql import as_number, cleaned, quoted, text
 
 _TEXTS = ("VARCHAR",)
 WHY = "_why"
@@ -252,7 +253,7 @@ def _computed(
         kind = mapping.kinds.get(name, "text" if beside[name] else usual)
         trimmed = cleaned(plain, table)
         if kind == "number":
-            number = f"TRY_CAST({cleaned(_plain_number(plain, mapping), table)} AS DOUBLE)"
+            number = as_number(cleaned(_plain_number(plain, mapping), table), "VARCHAR")
             said = text(f"{name} is not a number")
             whys[name] = f"WHEN {trimmed} IS NOT NULL AND {number} IS NULL THEN {said}"
             trimmed = number
@@ -263,12 +264,24 @@ def _computed(
 
 
 def _plain_number(raw: str, mapping: ColumnMap) -> str:
-    """Expression for the text of a number as SQL writes it."""
+    """Expression for the text of a number as SQL writes it.
+
+    What is written otherwise than declared stays no number: "1,5" is no 15 where commas part
+    thousands, and "1.234" no 1.234 where they part decimals.
+    """
+    if not mapping.thousands and mapping.decimal == ".":
+        return raw
+    whole, plain = r"\d+", raw
     if mapping.thousands:
-        raw = f"replace({raw}, {text(mapping.thousands)}, '')"
+        whole = rf"(\d+|\d{{1,3}}({re.escape(mapping.thousands)}\d{{3}})+)"
+        plain = f"replace({plain}, {text(mapping.thousands)}, '')"
+    mark = re.escape(mapping.decimal)
+    written = rf"\s*[-+]?({whole}({mark}\d*)?|{mark}\d+)([eE][-+]?\d+)?\s*"
     if mapping.decimal != ".":
-        raw = f"replace({raw}, {text(mapping.decimal)}, '.')"
-    return raw
+        plain = f"replace({plain}, {text(mapping.decimal)}, '.')"
+    # A text that means no value, or is no number anyway, is judged as it stands.
+    other = f"CASE WHEN TRY_CAST({raw} AS DOUBLE) IS NULL THEN {raw} ELSE '?' || {raw} END"
+    return f"CASE WHEN regexp_full_match({raw}, {text(written)}) THEN {plain} ELSE {other} END"
 
 
 def _as_text(column: str, table: EventTable) -> str:

@@ -43,7 +43,7 @@ offset: what a row is need not be asked again for each."""
 _TEXTS = frozenset({"VARCHAR", CLEANED, WALLS, OFFSETS})
 _CLOCK = r"[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
 _PLAIN = rf"\d{{4}}-\d\d-\d\d({_CLOCK})?"
-_OFFSET = rf"\d{{4}}-\d\d-\d\d{_CLOCK}(Z|[+-]\d\d(:\d\d)?)"
+_OFFSET = rf"\d{{4}}-\d\d-\d\d{_CLOCK}(Z|[+-](0\d|1[0-5])(:[0-5]\d)?)"
 _EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000, "epoch us": 1}
 
 
@@ -119,10 +119,10 @@ def typed(
         case "integer":
             if found in _NUMBERS:
                 return f"CAST({raw} AS BIGINT)"
-            number = f"TRY_CAST({raw} AS DOUBLE)"
+            number = as_number(raw, found)
             return f"CASE WHEN {number} = floor({number}) THEN TRY_CAST({raw} AS BIGINT) END"
         case "number":
-            return f"TRY_CAST({raw} AS DOUBLE)"
+            return as_number(raw, found)
         case "flag":
             if found in _NUMBERS:
                 return f"CASE {raw} WHEN 0 THEN FALSE WHEN 1 THEN TRUE END"
@@ -134,6 +134,16 @@ def typed(
                 if column.name in odd
                 else read
             )
+
+
+def as_number(raw: str, found: str) -> str:
+    """Expression for the number that a value of a type is; NULL where it is none.
+
+    To DuckDB, as to Python, 1_000 is a thousand; to whoever writes tables it is a typing error.
+    """
+    if found in _TEXTS or found.startswith("ENUM"):
+        raw = f"replace(CAST({raw} AS VARCHAR), '_', '?')"
+    return f"TRY_CAST({raw} AS DOUBLE)"
 
 
 def given(name: str, found: str, table: EventTable) -> str:
@@ -153,7 +163,7 @@ def instant(column: Column, raw: str, found: str, zone: str, years: Years) -> st
     """Expression for the UTC time of a source column; the connection's zone must be UTC."""
     if column.format in _EPOCHS:
         # Out of the years that are read anyway, where the conversion would fail.
-        number = f"TRY_CAST({raw} AS DOUBLE)"
+        number = as_number(raw, found)
         micros = f"CAST(round({number} * {_EPOCHS[column.format]}) AS BIGINT)"
         bounds = [datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (FIRST_YEAR, LAST_YEAR)]
         low, high = (f"{bound * 1e6 / _EPOCHS[column.format]:.0f}" for bound in bounds)

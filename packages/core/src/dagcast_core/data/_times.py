@@ -28,7 +28,7 @@ _CLOCK = (
     r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?(?![A-Za-z]))?"
 )
 _BASIC = r"(?P<hour>\d\d)(?P<minute>\d\d)(?:(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
-_OFFSET = r"(?:\s*(?P<offset>[Zz](?![A-Za-z])|[+-]\d\d(?::?\d\d)?))?"
+_OFFSET = r"(?:\s*(?P<offset>[Zz](?![A-Za-z])|[+-](?:0\d|1[0-5])(?::?[0-5]\d)?))?"
 _ZONE = r"(?:\s*(?:(?P<zone>[A-Za-z][\w+:/-]*)|\[(?P<bracketed>[A-Za-z][\w+:/-]*)\]))?"
 _FORMS = tuple(
     re.compile(form + _OFFSET + _ZONE, re.ASCII)
@@ -38,7 +38,7 @@ _FORMS = tuple(
     )
 )
 _DATE = re.compile(r"(?P<year>\d{4})([-/])(?P<month>\d\d?)\2(?P<day>\d\d?)", re.ASCII)
-_SHIFT = re.compile(r"(?:UTC|GMT)([+-])(\d\d?)(?::?(\d\d))?", re.ASCII)
+_SHIFT = re.compile(r"(?:UTC|GMT)([+-])(0?\d|1[0-5])(?::?([0-5]\d))?", re.ASCII)
 
 _HOURS = {
     "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3,

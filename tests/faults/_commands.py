@@ -206,11 +206,18 @@ COMMANDS = (
     Case("snapshot", ["snapshot"], "workspace", asks="--workspace"),
     Case("export", ["contracts", "export", "{project}/c.json"], "workspace", asks=""),
     Case("export wheel", ["contracts", "export", _WHEEL], "workspace", asks=""),
+    Case("hand out", ["export", "plan-0001", "--to", "{project}/plan.csv"], "planned"),
+    Case("send back", ["send-back", "--why", "less"], "planned"),
+    Case("comment", ["comment", "--why", "fewer flights"], "planned"),
+    Case("halt", ["halt", "--why", "wrong"], "planned"),
+    Case("access", ["access", "add", "ada"], "planned", exact=False),
+    Case("try", ["try", "eta", "--no-conformance", *_SMALL], "fitted"),
     Case("propose", ["release", "propose", "1"], "workspace", asks="--releases"),
 )
 
-# They read, or do one after the other what others above do.
+# They read, or do what others above do.
 NOT_TRIED = {
+    "access list", "access remove", "doctor", "resume", "serve",
     "contracts copy", "contracts list", "contracts show", "data diff", "data list", "data quality",
     "data show", "demo", "experiments list", "experiments show", "graph", "loop", "release show",
     "status", "what-if",

@@ -16,11 +16,12 @@ the usual hours as outcome, and region by hour of week and region by week taken 
     hours[r] = own * bought[r] - lost * bought elsewhere, shared out by size + error
 
 by least squares weighted with size, errors clustered by day (Liang & Zeger 1986,
-doi:10.1093/biomet/73.1.13). ``lost / (1 + own)`` is the share that regions lose, however much
-models say was bought. Demand that moves all regions hides part of it, or pretends some:
-``confounding`` is by how much. Before it is looked at, the share is 0 with chance ``1 - crossing``,
-and otherwise anything. The history does not move ``kept`` further, as a fit to driver hours would:
-priors and experiments in which all regions switch together do.
+doi:10.1093/biomet/73.1.13), given the sessions here, in the three hours before, and elsewhere.
+``lost / (1 + own)`` is the share that regions lose, however much models say was bought. What moves
+all regions and nobody recorded brings hours here where more was bought elsewhere, and hides a part
+of the loss: ``hidden``, known to within ``confounding``. Before it is looked at, the share is 0
+with chance ``1 - crossing``, and otherwise anything. The history does not move ``kept`` further, as
+a fit to driver hours would: priors and experiments in which all regions switch together do.
 Left out: from which regions drivers come, and that few bonuses may draw other drivers than many.
 """
 
@@ -43,6 +44,8 @@ _WEEK, _DAY = 168, 24
 _USUAL = 0.98
 # The hours of the first bonuses lack what came before.
 _FIRST = 8
+# Hours for which drivers follow demand.
+_LAGS = 3
 # Sweeps of taking out two kinds of means in turn.
 _SWEEPS = 6
 _UPPER = 0.95
@@ -58,10 +61,12 @@ class CrossingHyperparameters:
 
     Args:
         crossing: chance that drivers come over from other regions at all.
-        confounding: of the share that the history seems to show, what common demand may have made.
+        hidden: of the share, what common reasons that nobody recorded hide in the history.
+        confounding: by how much that may be more or less.
     """
 
     crossing: float = field(default=0.25, metadata={"range": (0.01, 0.9), "unit": "1"})
+    hidden: float = field(default=0.12, metadata={"range": (0.0, 0.5), "unit": "1"})
     confounding: float = field(default=0.1, metadata={"range": (0.02, 0.5), "unit": "1"})
 
 
@@ -111,11 +116,17 @@ class CrossingDrivers(Model):
         if len(regions) < 2:
             # Nobody can come from elsewhere, and the usual share stands.
             return
-        bought, week = (
-            history[name].detach().reindex(region=regions, hour=labels) for name in needed[1:]
-        )
+        seen = {
+            name: history[name].detach().reindex(region=regions, hour=labels)
+            for name in (*needed, "sessions")
+            if name in history
+        }
+        values = {name: item.values("region", "hour").numpy() for name, item in seen.items()}
         lost, deviation = share_lost(
-            *(item.values("region", "hour").numpy() for item in (hours, bought, week))
+            values["driver_hours"],
+            values["incremental_driver_hours"],
+            values["hour_of_week"],
+            values.get("sessions"),
         )
         # What no history shows is not taken off twice.
         others = len(regions) - 1 if np.isfinite(deviation) else np.inf
@@ -136,7 +147,7 @@ class CrossingDrivers(Model):
         weights = np.full(101, chosen.crossing / 100)
         weights[0] = 1.0 - chosen.crossing
         if np.isfinite(spread):
-            apart = (lost - shares) / spread
+            apart = (lost + chosen.hidden - shares) / spread
             weights *= np.exp(-0.5 * (apart**2 - (apart**2).min()))
         weights /= weights.sum()
         mean = max(float(weights @ shares), 1.0 - _USUAL)
@@ -144,13 +155,16 @@ class CrossingDrivers(Model):
         return mean, max(upper, 2.0 * (1.0 - _USUAL), mean)
 
 
-def share_lost(hours: Array, bought: Array, hour_of_week: Array) -> tuple[float, float]:
+def share_lost(
+    hours: Array, bought: Array, hour_of_week: Array, sessions: Array | None = None
+) -> tuple[float, float]:
     """Share of the hours bought in a region that others lack, and its standard error.
 
     Args:
         hours: driver hours (region, hour); missing is NaN.
         bought: of them added by bonuses, as models say; (region, hour).
         hour_of_week: local, 0 to 167; (region, hour).
+        sessions: demand, if it is known; (region, hour).
 
     Returns:
         The share, below 0 where others had more; infinite error where the history cannot say.
@@ -169,23 +183,38 @@ def share_lost(hours: Array, bought: Array, hour_of_week: Array) -> tuple[float,
     shared = bought / (size.sum() - size)[:, None]
     elsewhere = shared.sum(axis=0) - shared
     age = np.broadcast_to(np.arange(length) // _WEEK, hours.shape)
-    y, elsewhere, own = (
+    demand = [] if sessions is None else _demand(sessions[alive])
+    y, *columns = (
         _within(np.where(seen, values, np.nan), week, age)[seen]
-        for values in ((hours - bought) / size[:, None], elsewhere, bought / size[:, None])
+        for values in (
+            (hours - bought) / size[:, None],
+            elsewhere,
+            bought / size[:, None],
+            *demand,
+        )
     )
     roots = np.sqrt(np.broadcast_to(size[:, None], hours.shape)[seen])
-    design = np.stack([elsewhere, own], axis=1) * roots[:, None]
-    if np.linalg.matrix_rank(design) < 2:
+    design = np.stack(columns, axis=1) * roots[:, None]
+    if np.linalg.matrix_rank(design) < design.shape[1]:
         return unknown
     inverse = np.linalg.inv(design.T @ design)
     found = inverse @ (design.T @ (y * roots))
     errors = y * roots - design @ found
     day = np.broadcast_to(np.arange(length) // _DAY, hours.shape)[seen]
-    scores = np.zeros((int(day.max()) + 1, 2))
+    scores = np.zeros((int(day.max()) + 1, design.shape[1]))
     np.add.at(scores, day, design * errors[:, None])
     variance = (inverse @ (scores.T @ scores) @ inverse)[0, 0]
     scale = max(1.0 + float(found[1]), _LEAST)
     return -float(found[0]) / scale, float(np.sqrt(variance)) / scale
+
+
+def _demand(sessions: Array) -> list[Array]:
+    """Sessions over their mean: here, in the hours before, and elsewhere."""
+    riders = np.nan_to_num(sessions)
+    usual = np.maximum(riders.mean(axis=1, keepdims=True), 1e-9)
+    busy = riders / usual
+    elsewhere = (riders.sum(axis=0) - riders) / (usual.sum() - usual)
+    return [*(np.roll(busy, lag, axis=1) for lag in range(_LAGS + 1)), elsewhere]
 
 
 def _within(values: Array, week: NDArray[np.int64], age: NDArray[np.int64]) -> Array:

@@ -11,7 +11,7 @@
 In a typical hour the first dollar of each type adds ``reply`` driver hours. A share ``wary`` of the
 drivers answers only once an offer is worth it: about ``hurdle`` times what was usually offered. How
 many those are nobody knows beforehand. With few of them the response is concave, as it is at the
-prior; trials of low doses decide, and where there are none, draws say what that leaves open. A type
+prior; trials of low doses and the history decide, and draws say what they leave open. A type
 draws on drivers of its own (who would start, stay, or cross over), at most ``reach`` times the
 typical hours; all types together add at most ``ceiling`` times them, so types substitute for one
 another in part. With the ceiling alone they would do so perfectly, and an optimiser would put all
@@ -23,16 +23,16 @@ less in the hours after: ``rest`` is the share of the hours that is moved. Zero 
 anywhere, and the response is smooth with a finite slope at zero.
 
 Evidence: experiments on spend: of each type at two doses for ``reply`` and ``reach``, at low doses
-and at none for ``wary`` and ``hurdle``, by part of the day for ``when``. The history cannot say:
-spend was set by people who foresaw demand, so these parameters are moved by experiments and priors
-only, never by the fit to driver hours.
+and at none for ``wary`` and ``hurdle``, by part of the day for ``when``. How strong bonuses are the
+history cannot say: spend was set by people who foresaw demand, so these parameters are moved by
+experiments and priors only, never by the fit to driver hours. How small offers compare with large
+ones it can (``_form``), so the prior of ``wary`` and ``hurdle`` is what it left of their belief.
 Left out: spend of hours before the data begins (the first hours lack its carry-over), what other
 regions lose (the driver-hours team's `kept`), and earlier hours in which drivers may wait for an
 announced bonus.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -50,6 +50,9 @@ from dagcast_core import (
     PartialPooling,
     Ridge,
 )
+from dagcast_incentives._belief import Belief, learned
+from dagcast_incentives._form import Past
+from dagcast_incentives._hyperparameters import IncentiveHyperparameters
 from dagcast_incentives.contract import INCENTIVE, INCENTIVES, REGION
 
 HOUR_CLASS = Dim(
@@ -64,43 +67,10 @@ _HOUR = pd.Timedelta(hours=1)
 _RECENT = pd.Timedelta(weeks=8)
 # USD per typical driver hour, where nothing was ever offered.
 _OFFER = 0.2
+# History and regions that are asked for it.
+_ASKED_WEEKS, _ASKED_REGIONS = 26, 24
 # Lags of the kernel: 96 % of the hours of a mean stint lie within them.
 _LAGS = 8
-
-
-@dataclass(frozen=True)
-class IncentiveHyperparameters:
-    """Priors of the response; ``range`` is where a search may look.
-
-    Args:
-        reply: driver hours that the first dollar adds in a typical hour.
-        reply_spread: uncertainty of it, in logs.
-        reach: largest addition by one type as a share of a region's typical driver hours.
-        reach_spread: uncertainty of it, in logs.
-        ceiling: largest addition by all types together, as such a share.
-        ceiling_spread: uncertainty of it, in logs.
-        wary: share of drivers who answer offers above a hurdle only.
-        wary_spread: uncertainty of it, in log odds.
-        hurdle: where that hurdle lies, in usual offers.
-        hurdle_spread: uncertainty of it, in logs.
-        when_spread: how far parts of the day differ beyond the usual driver hours, in logs.
-        region_spread: how far regions differ, in logs.
-        type_spread: how far incentive types differ, in logs.
-    """
-
-    reply: float = field(default=0.35, metadata={"range": (0.05, 1.0), "unit": "driver-hour/USD"})
-    reply_spread: float = field(default=0.8, metadata={"range": (0.1, 1.5), "unit": "1"})
-    reach: float = field(default=0.35, metadata={"range": (0.05, 2.0), "unit": "1"})
-    reach_spread: float = field(default=0.7, metadata={"range": (0.1, 1.5), "unit": "1"})
-    ceiling: float = field(default=1.0, metadata={"range": (0.2, 3.0), "unit": "1"})
-    ceiling_spread: float = field(default=0.7, metadata={"range": (0.1, 1.0), "unit": "1"})
-    wary: float = field(default=0.03, metadata={"range": (0.001, 0.9), "unit": "1"})
-    wary_spread: float = field(default=3.0, metadata={"range": (0.1, 4.0), "unit": "1"})
-    hurdle: float = field(default=0.7, metadata={"range": (0.05, 5.0), "unit": "1"})
-    hurdle_spread: float = field(default=0.7, metadata={"range": (0.1, 1.5), "unit": "1"})
-    when_spread: float = field(default=0.4, metadata={"range": (0.05, 1.0), "unit": "1"})
-    region_spread: float = field(default=0.15, metadata={"range": (0.02, 0.6), "unit": "1"})
-    type_spread: float = field(default=0.3, metadata={"range": (0.05, 1.0), "unit": "1"})
 
 
 _DEFAULT = IncentiveHyperparameters()
@@ -157,6 +127,10 @@ class IncentiveResponse(Model):
         self.register_buffer("usual", torch.ones(shape, dtype=torch.float64))
         offered = torch.full((len(self._incentives),), _OFFER, dtype=torch.float64)
         self.register_buffer("offered", offered)
+        # What is believed before any experiment, as ``Belief`` lays it out.
+        self.believed: torch.Tensor
+        belief = torch.tensor(Belief.usual(hyperparameters).values, dtype=torch.float64)
+        self.register_buffer("believed", belief)
 
     def forward(self, incentive_spend: IndexTensor, hour_of_week: IndexTensor) -> IndexTensor:
         """Compute driver-hour/h; dims (region, hour)."""
@@ -170,23 +144,27 @@ class IncentiveResponse(Model):
         return self._spread(room * drawn / (room + drawn) * (usual * when))
 
     def loss_terms(self) -> tuple[LossTerm, ...]:
-        """Priors; the experiments given to the fit do the rest."""
+        """Priors as the history left them; the experiments given to the fit do the rest."""
         prior = self.hyperparameters
+        belief = Belief.of(self.believed.tolist())
+        wary, hurdle = belief.form.middle
+        level, room = (float(np.exp(mean)) for mean in (belief.reply, belief.room))
         # Regions share what is uncertain: a prior on each alone would sharpen their mean.
-        reply = prior.reply_spread**-2 / self.reply.raw.numel()
-        reach = prior.reach_spread**-2 / self.reach.raw.numel()
-        ceiling = prior.ceiling_spread**-2 / self.ceiling.raw.numel()
+        reply = belief.reply_spread**-2 / self.reply.raw.numel()
+        reach = belief.room_spread**-2 / self.reach.raw.numel()
+        wider = prior.ceiling_spread / prior.reach_spread
+        ceiling = (wider * belief.room_spread) ** -2 / self.ceiling.raw.numel()
         when = prior.when_spread**-2 / len(self._regions)
         return (
-            Ridge(self.reply, prior.reply, reply, unconstrained=True),
+            Ridge(self.reply, level, reply, unconstrained=True),
             PartialPooling(self.reply, REGION, scale=prior.region_spread),
             PartialPooling(self.reply, INCENTIVE, scale=prior.type_spread),
-            Ridge(self.reach, prior.reach, reach, unconstrained=True),
+            Ridge(self.reach, room * prior.reach, reach, unconstrained=True),
             PartialPooling(self.reach, INCENTIVE, scale=prior.type_spread),
-            Ridge(self.ceiling, prior.ceiling, ceiling, unconstrained=True),
+            Ridge(self.ceiling, room * prior.ceiling, ceiling, unconstrained=True),
             PartialPooling(self.ceiling, REGION, scale=prior.region_spread),
-            Ridge(self.wary, prior.wary, prior.wary_spread**-2, unconstrained=True),
-            Ridge(self.hurdle, prior.hurdle, prior.hurdle_spread**-2, unconstrained=True),
+            Ridge(self.wary, wary, belief.form.odds_spread**-2, unconstrained=True),
+            Ridge(self.hurdle, hurdle, belief.form.hurdle_spread**-2, unconstrained=True),
             Ridge(self.when, 1.0, when, unconstrained=True),
             PartialPooling(self.when, REGION, scale=prior.region_spread),
             Ridge(self.stint, toward=2.5, weight=0.7**-2),
@@ -217,6 +195,7 @@ class IncentiveResponse(Model):
         self.usual.copy_(torch.as_tensor(np.vstack([share, share.mean(axis=0)])[found]))
         if "incentive_spend" in history:
             self._take_offers(history["incentive_spend"].detach())
+            self._take_belief(history)
 
     def _take_offers(self, spend: IndexTensor) -> None:
         """What was offered of each type where anything was, all regions and hours together."""
@@ -233,6 +212,59 @@ class IncentiveResponse(Model):
         found = spend.index("incentive")[known].get_indexer(self._incentives)
         # Position -1, a type that was never offered, is the mean at the end.
         self.offered.copy_(torch.as_tensor(np.append(usual, usual.mean())[found]))
+
+    def _take_belief(self, history: Panel) -> None:
+        """What the history left of beliefs: how it answers is in ``_form``."""
+        observed = history["driver_hours"].detach()
+        spend = history["incentive_spend"].detach()
+        regions = [r for r in observed.index("region") if r in spend.index("region")]
+        # Of a large market, some of the regions.
+        step = -(-len(regions) // _ASKED_REGIONS)
+        regions = sorted(regions, key=lambda r: str(r))[:: max(step, 1)]
+        hours = observed.index("hour").intersection(spend.index("hour"))[-_ASKED_WEEKS * _WEEK :]
+        if not regions or not len(hours):
+            return
+        asked = {
+            name: history[name].detach().reindex(region=regions, hour=hours)
+            for name in ("driver_hours", "incentive_spend", "hour_of_week", "sessions")
+            if name in history
+        }
+        values = {
+            name: asked[name].values("region", "hour").numpy()
+            for name in ("driver_hours", "hour_of_week", "sessions")
+            if name in asked
+        }
+        past = Past(values["driver_hours"], values["hour_of_week"], values.get("sessions"))
+        plain = IncentiveResponse(
+            tuple(self._incentives), tuple(self._regions), self.hyperparameters
+        )
+        for own, known in zip(plain.buffers(), self.buffers(), strict=True):
+            own.copy_(known)
+
+        prior = self.hyperparameters
+
+        def bought(
+            wary: float, hurdle: float, *, room: float = 1.0, reply: float = 1.0
+        ) -> NDArray[np.float64]:
+            plain.wary.assign(wary)
+            plain.hurdle.assign(hurdle)
+            plain.reach.assign(room * prior.reach)
+            plain.ceiling.assign(room * prior.ceiling)
+            plain.reply.assign(reply * prior.reply)
+            with torch.no_grad():
+                found: IndexTensor = plain(asked["incentive_spend"], asked["hour_of_week"])
+            hours: NDArray[np.float64] = found.values("region", "hour").numpy()
+            return hours
+
+        belief = learned(prior, past, bought)
+        self.believed.copy_(torch.tensor(belief.values, dtype=torch.float64))
+        # Start from the middle of what is believed.
+        wary, hurdle = belief.form.middle
+        self.wary.assign(wary)
+        self.hurdle.assign(hurdle)
+        self.reply.assign(float(np.exp(belief.reply)))
+        self.reach.assign(float(np.exp(belief.room)) * prior.reach)
+        self.ceiling.assign(float(np.exp(belief.room)) * prior.ceiling)
 
     def _met(self, offer: IndexTensor) -> IndexTensor:
         """Share of drivers for whom an offer is worth an answer; dims of ``offer``."""

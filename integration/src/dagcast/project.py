@@ -266,8 +266,8 @@ class Project:
         for name in (".", *FOLDERS, RELEASED):
             self._complete(self.folder / name)
         # Models of past rounds.
-        for folder in self.reports.glob("[!.]*"):
-            if folder.is_dir() and not folder.is_symlink():
+        for folder in self.reports.iterdir():
+            if folder.is_dir() and not folder.is_symlink() and not folder.name.endswith(PART):
                 self._complete(folder)
 
     def _complete(self, folder: Path) -> None:

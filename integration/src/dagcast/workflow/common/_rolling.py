@@ -13,7 +13,7 @@ from dagcast._whole import staged
 from dagcast.errors import ProjectError, UsageError
 from dagcast.figures import counted
 from dagcast.project import Project
-from dagcast.workflow.common._fits import fit_collection
+from dagcast.workflow.common._fits import MODEL, fit_collection
 from dagcast.workflow.common._horizon import (
     Moments,
     at_origin,
@@ -164,7 +164,7 @@ class OriginForecast:
             from dagcast_core.model import ModelError, load_model
 
             with contextlib.suppress(ModelError, OSError, ValueError):
-                model = load_model(kept, lambda _: session.build())
+                model = load_model(kept / MODEL, lambda _: session.build())
                 return cast("ModelCollection", model)
         # Every origin starts from scratch: a fit that knows later weeks would be no fair start.
         model, _ = fit_collection(session, past)
@@ -174,7 +174,7 @@ class OriginForecast:
             kept.parent.mkdir(exist_ok=True)
             self.project.require_inside(kept)
             with staged(kept) as folder:
-                save_model(model, folder)
+                save_model(model, folder / MODEL)
         return model
 
     def fitted(self, session: Session, past: Moments) -> Path:

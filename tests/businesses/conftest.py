@@ -36,7 +36,7 @@ class Environment:
             AssertionError: the command failed; says what it printed.
         """
         path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
-        own = {"PATH": path, "VIRTUAL_ENV": str(self.folder), "COLUMNS": "160", **_THREADS}
+        own = {"PATH": path, "VIRTUAL_ENV": str(self.folder), **_THREADS}
         ran = subprocess.run(
             ["bash", "-c", command],
             cwd=cwd,
@@ -53,7 +53,7 @@ _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "UV_OFFLINE": "1"}
 
 
 # These would let in what is to be absent, or install into the environment that runs the tests.
-_NOT_INHERITED = {"PYTHONPATH", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"}
+_NOT_INHERITED = {"PYTHONPATH", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "COLUMNS"}
 
 
 def _inherited() -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from dagcast import workflow
 from dagcast.config import Config
 from dagcast.project import create_project, open_project
-from dagcast.workflow.common._rolling import _Forecast
+from dagcast.workflow.common._rolling import OriginForecast
 
 START = pd.Timestamp("2025-01-06T00:00Z")
 WEEKS = 6
@@ -53,7 +53,7 @@ def project(tmp_path_factory):
 
 
 def forecasts(project):
-    forecast = _Forecast(project, ("sessions",), ())
+    forecast = OriginForecast(project, ("sessions",))
     return [forecast(origin)["sessions"].tensor.numpy().tobytes() for origin in (BEFORE, AFTER)]
 
 

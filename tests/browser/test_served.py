@@ -114,9 +114,8 @@ def test_edit_answers_at_once_by_the_local_model(desk):
     assert "R003" in tab.inner_text("#edit-chosen")
     tab.select_option("#how", "set")
     tab.fill("#value", "11")
-    tab.route(
-        "**/try", lambda route: route.abort() if "changes" in route.request.post_data else None
-    )
+    # The exact answer never comes: refusing it would be an error of the page.
+    tab.route("**/try", lambda route: None)
     tab.click("#add")
     # 168 cells from 1 to 11 dollars each.
     gain = 168 * (10 * SLOPE + 0.5 * BEND * 100)

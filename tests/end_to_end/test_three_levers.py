@@ -179,7 +179,8 @@ def test_with_fares_held_the_plan_is_the_same_and_every_fare_stands_at_a_bound(s
         levers=tuple(lever for lever in found.problem.levers if lever.name != "base_fare"),
         context=Panel({**found.problem.context, "base_fare": fares}),
     )
-    proved = solve(held, options=FINE)
+    # Where small bonuses do little, the last millionths of the lift are reached and not proved.
+    proved = solve(held, options=replace(FINE, gap=5e-6))
     assert proved.status == "optimal", proved.message
     lift = abs(found.plan.objective - found.plan.baseline)
     assert abs(proved.objective - found.plan.objective) <= 2e-6 * lift
@@ -266,4 +267,4 @@ def test_terminal_page_and_retrospective_show_each(project, planned):
     parts = found.hindsight.execution_gap + sum(i.value for i in found.hindsight.shares)
     assert parts == pytest.approx(found.hindsight.regret, abs=1e-6 * found.hindsight.attainable)
     text = found.page.read_text()
-    assert "Difference in base fare" in text
+    assert "Best less carried out, base fare" in text

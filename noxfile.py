@@ -536,7 +536,7 @@ def _test_requirements(package: str) -> list[str]:
 TRACKED = re.compile(
     r"(\.gitignore|\.ci/run|mkdocs\.yml|README\.md|CONTRIBUTING\.md|noxfile\.py|pyproject\.toml"
     r"|docs/.+\.(md|png|svg|py|js)"
-    r"|tests/.+\.(py|md|toml)"
+    r"|tests/.+\.(py|md|toml)|tests/browser/references/[a-z-]+\.png"
     r"|(packages/[a-z-]+|integration)/(README\.md|CHANGELOG\.md|pyproject\.toml|contract\.json"
     r"|changelog\.d/[^/]+\.md|tests/.+|src/[a-z_]+/.+|releases/.+\.json))"
 )
